@@ -1,0 +1,195 @@
+"""A checkpoint is a folder that is read whole or not at all.
+
+`weights.safetensors` holds the network's tensors and, under `representation.`, the arrays of its
+representation; `config.json` says what they are; `metrics.json` and `card.md` are written by the training
+run; `index.parquet` holds the training materials of a model with an encoder. No pickle is ever read.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, from_numpy, nn
+
+from matgen_core.models import MODELS
+from matgen_core.representations import REPRESENTATIONS, Representation
+
+FORMAT = 1
+_ARRAYS = "representation."  # prefix of the representation's arrays among the weights
+
+
+class CheckpointError(Exception):
+    """A checkpoint folder that cannot be used; the message says what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model with everything that is needed to use and to judge it."""
+
+    name: str
+    model_name: str
+    model: nn.Module
+    representation: Representation
+    metrics: dict[str, Any]
+    card: str
+    provenance: dict[str, Any] = field(default_factory=dict)  # data set, its hash, commit, seed, recipe
+    index: pd.DataFrame | None = None
+
+
+def root() -> Path:
+    """Return the folder that holds the checkpoints: $MATGEN_CHECKPOINTS or `checkpoints` of this project."""
+    return Path(os.environ.get("MATGEN_CHECKPOINTS") or Path(__file__).parent.parent / "checkpoints")
+
+
+def names() -> list[str]:
+    """Return the names of the checkpoints present, sorted."""
+    return sorted(path.parent.name for path in root().glob("*/config.json"))
+
+
+def save(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write a checkpoint; what stood in `folder` is replaced only when everything has been written.
+
+    Args:
+        checkpoint: What to write.
+        folder: The folder to write, made if it does not exist.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    representation_config, arrays = _split_arrays(checkpoint.representation)
+    config = {
+        "format": FORMAT,
+        "model": checkpoint.model_name,
+        "model_config": dataclasses.asdict(checkpoint.model.config),  # type: ignore[call-overload]
+        "representation": _name_of(checkpoint.representation),
+        "representation_config": representation_config,
+        **checkpoint.provenance,
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.model.state_dict().items()}
+    tensors |= {_ARRAYS + name: from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
+        new = Path(temporary) / folder.name
+        new.mkdir()
+        save_file(tensors, new / "weights.safetensors")
+        (new / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        (new / "metrics.json").write_text(json.dumps(checkpoint.metrics, indent=2) + "\n")
+        (new / "card.md").write_text(checkpoint.card)
+        if checkpoint.index is not None:
+            checkpoint.index.to_parquet(new / "index.parquet", index=False, compression="zstd")
+        if folder.exists():
+            folder.rename(Path(temporary) / "replaced")
+        shutil.move(new, folder)
+
+
+def load(name: str) -> Checkpoint:
+    """Read a checkpoint by its name.
+
+    Raises:
+        CheckpointError: If there is no such checkpoint, a file is missing or broken, or its format, model or
+            representation is not known here.
+    """
+    folder = root() / name
+    if not (folder / "config.json").is_file():
+        known = ", ".join(names()) or "none"
+        raise CheckpointError(f"{name}: no such checkpoint in {folder.parent}; present: {known}")
+    config = _read_json(folder / "config.json")
+    _check(folder, config)
+    retrain = f"retrain it with: matgen train {name}"
+    try:
+        tensors = load_file(folder / "weights.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder}: weights.safetensors cannot be read ({error}); {retrain}") from error
+    arrays = {key.removeprefix(_ARRAYS): tensors.pop(key).numpy() for key in list(tensors) if key.startswith(_ARRAYS)}
+    try:
+        model = _build(MODELS[config["model"]].Config, config["model_config"], MODELS[config["model"]])
+        representation_class = REPRESENTATIONS[config["representation"]]
+        representation = _build(representation_class, config["representation_config"] | arrays)
+        model.load_state_dict(_like(tensors, model), strict=True)
+    except (KeyError, TypeError, RuntimeError) as error:
+        line = str(error).splitlines()[0]
+        raise CheckpointError(f"{folder}: config.json and weights.safetensors do not fit ({line}); {retrain}") from error
+    known = {"format", "model", "model_config", "representation", "representation_config"}
+    return Checkpoint(
+        name=name,
+        model_name=config["model"],
+        model=model.eval(),
+        representation=representation,
+        metrics=_read_json(folder / "metrics.json"),
+        card=_read_text(folder / "card.md"),
+        provenance={key: value for key, value in config.items() if key not in known},
+        index=_read_index(folder / "index.parquet"),
+    )
+
+
+def _check(folder: Path, config: dict[str, Any]) -> None:
+    if config.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{folder}: format {config.get('format')}, but this version reads format {FORMAT};"
+            f" retrain it with: matgen train {folder.name}"
+        )
+    for key, known in (("model", MODELS), ("representation", REPRESENTATIONS)):
+        if config.get(key) not in known:
+            raise CheckpointError(f"{folder}: unknown {key} {config.get(key)!r}; known: {', '.join(sorted(known))}")
+
+
+def _build(config_class: Any, values: dict[str, Any], wrap: Any = None) -> Any:
+    """Make a dataclass from JSON values (lists are tuples again), and from it the model if `wrap` is given."""
+    made = config_class(**{key: _tuples(value) for key, value in values.items()})
+    return wrap(made) if wrap else made
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _like(tensors: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Weights may be stored in float16; the network computes in the type that it was built with."""
+    dtypes = {name: tensor.dtype for name, tensor in model.state_dict().items()}
+    return {name: tensor.to(dtypes.get(name, tensor.dtype)) for name, tensor in tensors.items()}
+
+
+def _split_arrays(representation: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    values = {item.name: getattr(representation, item.name) for item in dataclasses.fields(representation)}
+    arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+    return {name: value for name, value in values.items() if name not in arrays}, arrays
+
+
+def _name_of(representation: Any) -> str:
+    return next(name for name, known in REPRESENTATIONS.items() if known is type(representation))
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(
+            f"{path.parent}: {path.name} cannot be read ({error}); retrain it with: matgen train {path.parent.name}"
+        ) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(_read_text(path))
+    except json.JSONDecodeError as error:
+        raise CheckpointError(
+            f"{path.parent}: {path.name} is no JSON ({error}); retrain it with: matgen train {path.parent.name}"
+        ) from error
+
+
+def _read_index(path: Path) -> pd.DataFrame | None:
+    if not path.exists():
+        return None
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path.parent}: {path.name} cannot be read ({error}); retrain it with: matgen train {path.parent.name}"
+        ) from error

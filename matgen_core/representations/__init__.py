@@ -1,0 +1,47 @@
+"""Representations: how a material becomes an array and an array becomes a material again."""
+
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matgen_core.representations._errors import DecodeError
+from matgen_core.representations.element_features import ElementFeatures
+
+
+class Representation(Protocol):
+    """A frozen dataclass that knows one array layout.
+
+    Fields that are numpy arrays are stored with the weights of a checkpoint, all other fields in its
+    `config.json`, so a loaded representation needs no data set.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array of one material, without the batch axis."""
+        ...
+
+    def encode(self, material: Any) -> NDArray[np.float32]:
+        """Turn one material into its array.
+
+        Raises:
+            ValueError: If the material does not fit; the message names what does not.
+        """
+        ...
+
+    def decode(self, array: NDArray[np.float32]) -> Any:
+        """Turn one array into a material.
+
+        Raises:
+            DecodeError: If the array is no material.
+        """
+        ...
+
+
+REPRESENTATIONS: dict[str, type[Representation]] = {
+    "element_features": ElementFeatures,
+}
+
+__all__ = ["REPRESENTATIONS", "DecodeError", "ElementFeatures", "Representation"]
