@@ -73,7 +73,9 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         "representation_config": representation_config,
         **checkpoint.provenance,
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.model.state_dict().items()}
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.model.state_dict().items()
+    }
     tensors |= {_ARRAYS + name: from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
         new = Path(temporary) / folder.name
@@ -97,26 +99,29 @@ def load(name: str) -> Checkpoint:
             representation is not known here.
     """
     folder = root() / name
-    if not (folder / "config.json").is_file():
+    if name not in names():
         known = ", ".join(names()) or "none"
-        raise CheckpointError(f"{name}: no such checkpoint in {folder.parent}; present: {known}")
+        raise CheckpointError(f"{name}: no such checkpoint in {root()}; present: {known}")
     config = _read_json(folder / "config.json")
     _check(folder, config)
-    retrain = f"retrain it with: matgen train {name}"
     try:
         tensors = load_file(folder / "weights.safetensors")
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{folder}: weights.safetensors cannot be read ({error}); {retrain}") from error
-    arrays = {key.removeprefix(_ARRAYS): tensors.pop(key).numpy() for key in list(tensors) if key.startswith(_ARRAYS)}
+        raise _broken(folder / "weights.safetensors", error) from error
+    arrays = {
+        key.removeprefix(_ARRAYS): tensors.pop(key).numpy()
+        for key in list(tensors)
+        if key.startswith(_ARRAYS)
+    }
     try:
         model = _build(MODELS[config["model"]].Config, config["model_config"], MODELS[config["model"]])
         representation_class = REPRESENTATIONS[config["representation"]]
         representation = _build(representation_class, config["representation_config"] | arrays)
         model.load_state_dict(_like(tensors, model), strict=True)
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         line = str(error).splitlines()[0]
-        raise CheckpointError(f"{folder}: config.json and weights.safetensors do not fit ({line}); {retrain}") from error
-    known = {"format", "model", "model_config", "representation", "representation_config"}
+        raise _broken(folder / "config.json", f"it does not fit the weights: {line}") from error
+    described = {"format", "model", "model_config", "representation", "representation_config"}
     return Checkpoint(
         name=name,
         model_name=config["model"],
@@ -124,7 +129,7 @@ def load(name: str) -> Checkpoint:
         representation=representation,
         metrics=_read_json(folder / "metrics.json"),
         card=_read_text(folder / "card.md"),
-        provenance={key: value for key, value in config.items() if key not in known},
+        provenance={key: value for key, value in config.items() if key not in described},
         index=_read_index(folder / "index.parquet"),
     )
 
@@ -137,11 +142,13 @@ def _check(folder: Path, config: dict[str, Any]) -> None:
         )
     for key, known in (("model", MODELS), ("representation", REPRESENTATIONS)):
         if config.get(key) not in known:
-            raise CheckpointError(f"{folder}: unknown {key} {config.get(key)!r}; known: {', '.join(sorted(known))}")
+            raise CheckpointError(
+                f"{folder}: unknown {key} {config.get(key)!r}; known: {', '.join(sorted(known))}"
+            )
 
 
 def _build(config_class: Any, values: dict[str, Any], wrap: Any = None) -> Any:
-    """Make a dataclass from JSON values (lists are tuples again), and from it the model if `wrap` is given."""
+    """Make a dataclass from JSON values (lists are tuples again), and what `wrap` makes of it."""
     made = config_class(**{key: _tuples(value) for key, value in values.items()})
     return wrap(made) if wrap else made
 
@@ -166,22 +173,27 @@ def _name_of(representation: Any) -> str:
     return next(name for name, known in REPRESENTATIONS.items() if known is type(representation))
 
 
+def _broken(path: Path, why: object) -> CheckpointError:
+    return CheckpointError(
+        f"{path.parent}: {path.name} cannot be used ({why}); retrain it with: matgen train {path.parent.name}"
+    )
+
+
 def _read_text(path: Path) -> str:
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(
-            f"{path.parent}: {path.name} cannot be read ({error}); retrain it with: matgen train {path.parent.name}"
-        ) from error
+        raise _broken(path, error) from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(_read_text(path))
+        values = json.loads(_read_text(path))
     except json.JSONDecodeError as error:
-        raise CheckpointError(
-            f"{path.parent}: {path.name} is no JSON ({error}); retrain it with: matgen train {path.parent.name}"
-        ) from error
+        raise _broken(path, error) from error
+    if not isinstance(values, dict):
+        raise _broken(path, "it holds no JSON object")
+    return values
 
 
 def _read_index(path: Path) -> pd.DataFrame | None:
@@ -190,6 +202,4 @@ def _read_index(path: Path) -> pd.DataFrame | None:
     try:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path.parent}: {path.name} cannot be read ({error}); retrain it with: matgen train {path.parent.name}"
-        ) from error
+        raise _broken(path, error) from error

@@ -2,6 +2,10 @@
 
 from typing import Any
 
-MODELS: dict[str, Any] = {}
+from matgen_core.models.phase_field_norm import PhaseFieldNorm
+
+MODELS: dict[str, Any] = {
+    "phase_field_norm": PhaseFieldNorm,
+}
 
 __all__ = ["MODELS"]

@@ -6,7 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matgen_core.representations._errors import DecodeError
-from matgen_core.representations.element_features import ElementFeatures
+from matgen_core.representations.element_features import (
+    ElementFeatures,
+    PhaseField,
+    parse_phase_field,
+    write_phase_field,
+)
 
 
 class Representation(Protocol):
@@ -44,4 +49,12 @@ REPRESENTATIONS: dict[str, type[Representation]] = {
     "element_features": ElementFeatures,
 }
 
-__all__ = ["REPRESENTATIONS", "DecodeError", "ElementFeatures", "Representation"]
+__all__ = [
+    "REPRESENTATIONS",
+    "DecodeError",
+    "ElementFeatures",
+    "PhaseField",
+    "Representation",
+    "parse_phase_field",
+    "write_phase_field",
+]

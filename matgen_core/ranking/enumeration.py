@@ -1,0 +1,79 @@
+"""Which phase fields there are: every set of elements that keeps to what a chemist allows."""
+
+from collections.abc import Collection, Iterable
+from itertools import combinations
+from math import comb
+
+from pymatgen.core import Element
+
+from matgen_core.representations import PhaseField
+
+ANIONS = ("N", "P", "As", "O", "S", "Se", "Te", "F", "Cl", "Br", "I")  # those of the published training set
+MAX_FIELDS = 5_000_000
+
+
+def check_elements(symbols: Iterable[str]) -> list[str]:
+    """Return the symbols without repeats, in the order given.
+
+    Raises:
+        ValueError: If one is no element.
+    """
+    symbols = [symbol.strip() for symbol in symbols]
+    for symbol in symbols:
+        if not Element.is_valid_symbol(symbol):
+            raise ValueError(f"{symbol!r} is no element; write symbols as in Li,Na,K")
+    return list(dict.fromkeys(symbols))
+
+
+def enumerate_fields(
+    must: Iterable[str],
+    cations: Iterable[str],
+    anions: Iterable[str],
+    n_elements: int = 4,
+    n_anions: int = 2,
+    known: Collection[PhaseField] = (),
+) -> list[PhaseField]:
+    """List every phase field that holds all of `must` and fills up with `cations` and `anions`.
+
+    Args:
+        must: Elements that every field holds; those that are in `anions` count as anions.
+        cations: Elements that may stand in the other cation places.
+        anions: Elements that may stand in the anion places.
+        n_elements: Elements in a field.
+        n_anions: How many of them are anions.
+        known: Fields to leave out.
+
+    Returns:
+        Fields with their symbols in alphabetical order, sorted.
+
+    Raises:
+        ValueError: If an element is unknown, the places cannot be filled, or there are more than MAX_FIELDS.
+    """
+    must, anions = check_elements(must), check_elements(anions)
+    cations = [symbol for symbol in check_elements(cations) if symbol not in anions]
+    must_anions = [symbol for symbol in must if symbol in anions]
+    places_anions = n_anions - len(must_anions)
+    places_cations = (n_elements - n_anions) - (len(must) - len(must_anions))
+    if not 2 <= n_elements <= 8 or not 0 <= n_anions <= n_elements:
+        raise ValueError(
+            f"{n_elements} elements with {n_anions} anions; a field has 2 to 8 elements, no more anions"
+        )
+    if places_anions < 0 or places_cations < 0:
+        raise ValueError(
+            f"{', '.join(must)} must all be there, but a field of {n_elements} elements with {n_anions} anions has no"
+            " place for them; ask for more elements or for fewer that must be there"
+        )
+    free_anions = [symbol for symbol in anions if symbol not in must]
+    free_cations = [symbol for symbol in cations if symbol not in must]
+    n_fields = comb(len(free_cations), places_cations) * comb(len(free_anions), places_anions)
+    if n_fields > MAX_FIELDS:
+        raise ValueError(
+            f"{n_fields:,} fields, but at most {MAX_FIELDS:,} are listed at once; allow fewer elements"
+        )
+    excluded = {tuple(sorted(field)) for field in known}
+    fields = (
+        tuple(sorted((*must, *metals, *others)))
+        for metals in combinations(free_cations, places_cations)
+        for others in combinations(free_anions, places_anions)
+    )
+    return sorted(field for field in fields if field not in excluded)
