@@ -77,9 +77,9 @@ def rank(checkpoint: Checkpoint, fields: Sequence[PhaseField]) -> pd.DataFrame:
         fields: Fields of its size; a field that comes twice is ranked once.
 
     Returns:
-        One row a field, most familiar first: phase_field, score, rank (1 = most alike), known (in the training
-        data), unseen_elements (with features, but in no training field); with two members or more also
-        score_std over them and rank_low, rank_high, the 5 to 95 % range of the ranks that the members give.
+        One row a field, most familiar first: phase_field, score, rank (1 = most alike), known (in the
+        training data), unseen_elements (in no training field); with two members or more also score_std over
+        them and rank_low, rank_high, the 5 to 95 % range of the ranks that the members give.
 
     Raises:
         ValueError: If there are no fields, or one does not fit the model.

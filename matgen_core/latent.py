@@ -1,0 +1,179 @@
+"""A latent space as an object: sample it, walk through it, decode it, and find what lies near a point.
+
+`LatentSpace` is for every model that decodes. `LatentMap` adds, for models with an encoder, the training
+materials: where they lie, which are neighbors, and where a new point falls on the stored projections.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from matgen_core.checkpoint import Checkpoint
+from matgen_core.representations import DecodeError
+
+Z = NDArray[np.float32]
+N_NEIGHBORS = 15  # neighbors that place a new point on a projection and grade a map
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One latent point and the material that it decodes to, or the reason why it does not."""
+
+    z: Z
+    material: Any = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One material and its latent point, or the reason why it has none."""
+
+    material: Any
+    z: Z | None = None
+    problem: str | None = None
+
+
+class LatentSpace:
+    """The latent space of a model that decodes."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.name = checkpoint.name
+        self.model: Any = checkpoint.model
+        self.representation: Any = checkpoint.representation
+
+    @property
+    def latent_dim(self) -> int:
+        """Number of latent coordinates."""
+        return self.model.latent_dim
+
+    def sample(self, n_samples: int, seed: int, center: Z | None = None, width: float = 1.0) -> Z:
+        """Draw points from a normal distribution, (n_samples, latent_dim).
+
+        Args:
+            n_samples: How many.
+            seed: The same seed draws the same points.
+            center: Mean of the distribution, (latent_dim,); the prior's mean, 0, if not given.
+            width: Standard deviation in each coordinate; the prior has 1.
+        """
+        noise = np.random.default_rng(seed).standard_normal((n_samples, self.latent_dim), np.float32)
+        return noise * np.float32(width) + (0 if center is None else center)
+
+    def interpolate(self, start: Z, end: Z, n_steps: int, spherical: bool = False) -> Z:
+        """Walk from one point to another, both included, (n_steps, latent_dim).
+
+        Args:
+            start: First point, (latent_dim,).
+            end: Last point, (latent_dim,).
+            n_steps: Number of points, at least 2.
+            spherical: Turn at the speed at which the direction changes, instead of a straight line; between
+                points of one direction, and where one is the origin, the two are the same.
+
+        Raises:
+            ValueError: If n_steps is below 2.
+        """
+        if n_steps < 2:
+            raise ValueError(f"{n_steps} steps; a path needs at least its 2 ends")
+        t = np.linspace(0, 1, n_steps, dtype=np.float32)[:, None]
+        norms = np.linalg.norm(start) * np.linalg.norm(end)
+        angle = np.arccos(np.clip(start @ end / norms, -1, 1)) if spherical and norms > 0 else 0.0
+        if np.sin(angle) < 1e-6:
+            return (1 - t) * start + t * end
+        return (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
+
+    @torch.inference_mode()
+    def decode(self, z: Z) -> list[Decoded]:
+        """One result a row of z, in order; a row that is no material keeps its place."""
+        arrays = self.model.decode(torch.from_numpy(np.ascontiguousarray(z, np.float32)))
+        arrays = arrays.reshape(len(z), *self.representation.shape).numpy()
+        return [self._decode_one(point, array) for point, array in zip(z, arrays, strict=True)]
+
+    def _decode_one(self, z: Z, array: Z) -> Decoded:
+        try:
+            return Decoded(z, material=self.representation.decode(array))
+        except DecodeError as error:
+            return Decoded(z, problem=str(error))
+
+
+class LatentMap(LatentSpace):
+    """The latent space of a model with an encoder, and the training materials in it."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__(checkpoint)
+        if checkpoint.index is None or "z" not in checkpoint.index:
+            raise ValueError(f"{checkpoint.name} has no encoder, so it has no map of known materials")
+        self.index = checkpoint.index.drop(columns="z")
+        self.z: Z = np.stack(checkpoint.index["z"].to_numpy()).astype(np.float32)
+
+    @property
+    def projections(self) -> tuple[str, ...]:
+        """Names of the stored projections, such as "umap"."""
+        return tuple(name.removesuffix("_x") for name in self.index.columns if name.endswith("_x"))
+
+    def positions(self, projection: str) -> NDArray[np.float32]:
+        """Return where the training materials lie on a projection, (n_materials, 2).
+
+        Raises:
+            ValueError: If there is no such projection.
+        """
+        if projection not in self.projections:
+            raise ValueError(
+                f"{projection!r} is no projection of {self.name}; it has {', '.join(self.projections)}"
+            )
+        return self.index[[f"{projection}_x", f"{projection}_y"]].to_numpy(np.float32)
+
+    @torch.inference_mode()
+    def encode(self, materials: Sequence[Any]) -> list[Encoded]:
+        """One result a material, in order; a material that does not fit keeps its place."""
+        arrays: list[Z | str] = [self._encode_one(material) for material in materials]
+        fitting = [array for array in arrays if not isinstance(array, str)]
+        points = iter(())
+        if fitting:
+            points = iter(self.model.encode(torch.from_numpy(np.stack(fitting))).mean.numpy())
+        return [
+            Encoded(material, problem=array) if isinstance(array, str) else Encoded(material, z=next(points))
+            for material, array in zip(materials, arrays, strict=True)
+        ]
+
+    def _encode_one(self, material: Any) -> Z | str:
+        try:
+            return self.representation.encode(material)
+        except ValueError as error:
+            return str(error)
+
+    def neighbors(self, z: Z, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Find the training materials nearest to each point in the latent space itself.
+
+        Args:
+            z: Points, (n_points, latent_dim).
+            k: How many; all of them if there are fewer.
+
+        Returns:
+            Distances and rows of `index`, (n_points, k) each, nearest first.
+        """
+        k = min(k, len(self.z))
+        square = np.square(z).sum(1)[:, None] - 2 * z @ self.z.T + np.square(self.z).sum(1)
+        nearest = np.argpartition(square, k - 1, axis=1)[:, :k]
+        distances = np.sqrt(np.maximum(np.take_along_axis(square, nearest, axis=1), 0))
+        order = np.argsort(distances, axis=1, kind="stable")
+        return np.take_along_axis(distances, order, axis=1), np.take_along_axis(nearest, order, axis=1)
+
+    def place(self, z: Z, projection: str) -> NDArray[np.float32]:
+        """Place points on a stored projection by their nearest training materials, (n_points, 2).
+
+        Each point goes to the mean of its neighbors' places, weighted by one over the squared distance; a
+        training material goes to its own place.
+        """
+        distances, rows = self.neighbors(z, N_NEIGHBORS)
+        weights = 1 / np.maximum(np.square(distances), 1e-12)
+        weights /= weights.sum(axis=1, keepdims=True)
+        return np.einsum("nk,nkd->nd", weights, self.positions(projection)[rows])
+
+
+def index_columns(table: pd.DataFrame, z: Z) -> pd.DataFrame:
+    """Add latent points to a table of materials as the column `z` of an index, in float16."""
+    return table.assign(z=list(z.astype(np.float16)))
