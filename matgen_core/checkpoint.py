@@ -203,3 +203,26 @@ def _read_index(path: Path) -> pd.DataFrame | None:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise _broken(path, error) from error
+
+
+def summary(name: str) -> dict[str, Any]:
+    """Return what a list of checkpoints shows, without reading the weights.
+
+    Returns:
+        name, title, system, level, capabilities (verbs of the model), headline (figure, ours, paper, unit).
+
+    Raises:
+        CheckpointError: If there is no such checkpoint or it cannot be used.
+    """
+    folder = root() / name
+    config, metrics = _read_json(folder / "config.json"), _read_json(folder / "metrics.json")
+    _check(folder, config)
+    verbs = ("encode", "decode", "score", "classify", "segment", "predict", "translate")
+    return {
+        "name": name,
+        "title": config["title"],
+        "system": config["system"],
+        "level": config["level"],
+        "capabilities": [verb for verb in verbs if hasattr(MODELS[config["model"]], verb)],
+        "headline": metrics["headline"],
+    }

@@ -61,7 +61,7 @@ def enumerate_fields(
     if places_anions < 0 or places_cations < 0:
         raise ValueError(
             f"{', '.join(must)} must all be there, but a field of {n_elements} elements,"
-            f" {n_anions} of them anions, has no place for them; ask for more elements or for fewer that must be there"
+            f" {n_anions} of them anions, has no place for them; ask for more elements or let fewer be required"
         )
     free_anions = [symbol for symbol in anions if symbol not in must]
     free_cations = [symbol for symbol in cations if symbol not in must]
