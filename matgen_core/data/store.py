@@ -1,0 +1,174 @@
+"""The data folder: where it is, what is installed in it, reading and writing its files."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from hashlib import file_digest
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pandas import DataFrame
+from platformdirs import user_data_path
+
+from matgen_core.data.dataset import Dataset
+from matgen_core.data.registry import DATASETS, Source
+
+_PROVENANCE = b"matgen_source"
+_SLUG = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
+
+
+def root() -> Path:
+    """The data folder: $MATGEN_DATA, else ../shared/data beside the project, else the user's data folder.
+
+    The folder need not exist yet.
+    """
+    chosen = os.environ.get("MATGEN_DATA")
+    if chosen:
+        return Path(chosen).expanduser()
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
+    return beside if beside.is_dir() else user_data_path("matgen-explorer", appauthor=False)
+
+
+def path_of(name: str) -> Path:
+    """Where the file of a data set is, or would be.
+
+    Raises:
+        ValueError: If the name is no data-set name (lower case, digits, underscores).
+    """
+    if name in DATASETS:
+        return root() / DATASETS[name].file
+    if not _SLUG.fullmatch(name):
+        raise ValueError(
+            f"{name!r} is no data-set name: expected lower-case letters, digits and underscores, at most 64"
+        )
+    return root() / f"{name}.parquet"
+
+
+def load(name: str) -> Dataset:
+    """Read an installed data set, registered or imported.
+
+    Raises:
+        ValueError: If the name is unknown, the file is missing, or it cannot be read.
+    """
+    path = path_of(name)
+    if not path.is_file():
+        raise ValueError(_missing(name))
+    try:
+        table = read_table(path)
+        source = DATASETS[name] if name in DATASETS else _provenance(name, path, table)
+    except (ValueError, OSError, pa.ArrowException) as error:
+        raise ValueError(
+            f"{path}: this file of data set {name} cannot be read ({_first_line(error)}); get it again"
+        ) from error
+    return Dataset(name=name, table=table, source=source, sha256=_sha256(path))
+
+
+def overview() -> DataFrame:
+    """What is known and what is installed, one row per data set, imports after the registered ones.
+
+    Returns:
+        Columns name, title, level, rows, installed, registered_file (whether the installed file is the
+        registered one; None where none is installed or none is registered), licence, source.
+    """
+    imported = [path.stem for path in sorted(root().glob("*.parquet")) if _SLUG.fullmatch(path.stem)]
+    rows = []
+    for name in [*DATASETS, *(name for name in imported if name not in DATASETS)]:
+        path = path_of(name)
+        installed = path.is_file()
+        source = DATASETS[name] if name in DATASETS else _provenance(name, path, pd.read_parquet(path))
+        known = installed and source.sha256 is not None
+        rows.append(
+            {
+                "name": name,
+                "title": source.title,
+                "level": source.level,
+                "rows": source.rows,
+                "installed": installed,
+                "registered_file": _sha256(path) == source.sha256 if known else None,
+                "licence": source.licence,
+                "source": source.text,
+            }
+        )
+    return DataFrame(rows)
+
+
+def read_table(path: Path) -> DataFrame:
+    """Read a CSV or parquet file; in a CSV an empty cell is missing and the text NaN is sodium nitride."""
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+
+def write_table(table: DataFrame, path: Path, source: Source) -> None:
+    """Write a table with its provenance, whole or not at all.
+
+    A parquet file carries the source in its schema; a CSV file holds the bare table.
+    """
+    with replacing(path) as temporary:
+        if path.suffix == ".parquet":
+            arrow = pa.Table.from_pandas(table, preserve_index=False)
+            facts = json.dumps(asdict(source)).encode()
+            pq.write_table(
+                arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), _PROVENANCE: facts}),
+                temporary,
+            )
+        else:
+            table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path to write to; it takes the place of `path` if the block ends well, else it is gone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(mkdtemp(prefix=".writing-", dir=path.parent))
+    temporary = folder / path.name
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _missing(name: str) -> str:
+    bring = f"matgen data import {name} PATH"
+    if name not in DATASETS:
+        return f"unknown data set {name!r}; known: {', '.join(DATASETS)}; add your own with: {bring}"
+    return f"data set {name} is not in {root()}; get it with: matgen data fetch {name} (or: {bring})"
+
+
+def _provenance(name: str, path: Path, table: DataFrame) -> Source:
+    """The source that `write_table` put into an imported file, or what the table itself tells."""
+    facts = (pq.read_schema(path).metadata or {}).get(_PROVENANCE)
+    if facts is not None:
+        stored = json.loads(facts)
+        return Source(**{**stored, "defects": tuple(stored["defects"])})
+    column = next((key for key in ("formula", "numbers", "phase_field") if key in table), "formula")
+    return Source(
+        name=name,
+        file=path.name,
+        title="A parquet file of yours",
+        level="structure" if "frac_coords" in table else "composition",
+        rows=len(table),
+        columns={str(key): "" for key in table.columns},
+        composition_column=column,
+        text="not stated",
+        licence="not stated",
+        url="",
+        sha256=None,
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
