@@ -73,9 +73,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         "representation_config": representation_config,
         **checkpoint.provenance,
     }
-    tensors = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.model.state_dict().items()
-    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.model.state_dict().items()}
     tensors |= {_ARRAYS + name: from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
         new = Path(temporary) / folder.name
@@ -108,11 +106,7 @@ def load(name: str) -> Checkpoint:
         tensors = load_file(folder / "weights.safetensors")
     except (OSError, SafetensorError) as error:
         raise _broken(folder / "weights.safetensors", error) from error
-    arrays = {
-        key.removeprefix(_ARRAYS): tensors.pop(key).numpy()
-        for key in list(tensors)
-        if key.startswith(_ARRAYS)
-    }
+    arrays = {key.removeprefix(_ARRAYS): tensors.pop(key).numpy() for key in list(tensors) if key.startswith(_ARRAYS)}
     try:
         model = _build(MODELS[config["model"]].Config, config["model_config"], MODELS[config["model"]])
         representation_class = REPRESENTATIONS[config["representation"]]
@@ -142,9 +136,7 @@ def _check(folder: Path, config: dict[str, Any]) -> None:
         )
     for key, known in (("model", MODELS), ("representation", REPRESENTATIONS)):
         if config.get(key) not in known:
-            raise CheckpointError(
-                f"{folder}: unknown {key} {config.get(key)!r}; known: {', '.join(sorted(known))}"
-            )
+            raise CheckpointError(f"{folder}: unknown {key} {config.get(key)!r}; known: {', '.join(sorted(known))}")
 
 
 def _build(config_class: Any, values: dict[str, Any], wrap: Any = None) -> Any:

@@ -52,9 +52,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] =
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     else:
-        typer.echo(
-            pd.DataFrame([row | {"capabilities": " ".join(row["capabilities"])} for row in rows]).to_string()
-        )
+        typer.echo(pd.DataFrame([row | {"capabilities": " ".join(row["capabilities"])} for row in rows]).to_string())
 
 
 @app.command("enumerate")
@@ -71,9 +69,7 @@ def enumerate_command(
 ) -> None:
     """List every phase field that can be made of some elements."""
     known = ranking.known_fields(checkpoints.load(unexplored)) if unexplored else set()
-    fields = ranking.enumerate_fields(
-        _symbols(must), _symbols(cations), _symbols(anions), n_elements, n_anions, known
-    )
+    fields = ranking.enumerate_fields(_symbols(must), _symbols(cations), _symbols(anions), n_elements, n_anions, known)
     _write(pd.DataFrame({"phase_field": [write_phase_field(field) for field in fields]}), out)
 
 
@@ -144,9 +140,7 @@ def app_command() -> None:
     script = Path(__file__).parent.parent / "app.py"
     if not script.is_file():
         raise ValueError(f"{script} is not there; run matgen app from a checkout of the project")
-    raise SystemExit(
-        subprocess.call([sys.executable, "-m", "streamlit", "run", str(script)], cwd=script.parent)
-    )
+    raise SystemExit(subprocess.call([sys.executable, "-m", "streamlit", "run", str(script)], cwd=script.parent))
 
 
 @data_app.command("list")
@@ -159,9 +153,7 @@ def data_list(as_json: Annotated[bool, typer.Option("--json", help="Print JSON")
 @data_app.command("import")
 def data_import(
     name: Annotated[str, typer.Argument(help="Name to give the data set")],
-    path: Annotated[
-        Path, typer.Argument(help="CSV, parquet, extended XYZ or ASE database, or a folder of CIF files")
-    ],
+    path: Annotated[Path, typer.Argument(help="CSV, parquet, extended XYZ or ASE database, or a folder of CIF files")],
 ) -> None:
     """Read your own data and install them under a name."""
     typer.echo(data.import_file(name, path).summary(), err=True)
@@ -189,9 +181,7 @@ def _read_fields(path: Path, mixed_valence: bool) -> list[PhaseField]:
         columns = ", ".join(map(str, table.columns))
         raise ValueError(f"{path} has no column phase_field; its columns are: {columns}")
     if table.empty:
-        raise ValueError(
-            f"{path} has a column phase_field but no rows; put a field such as Li-Sn-S-Cl in each"
-        )
+        raise ValueError(f"{path} has a column phase_field but no rows; put a field such as Li-Sn-S-Cl in each")
     fields = []
     for line, text in enumerate(table["phase_field"], start=2):
         try:

@@ -121,9 +121,7 @@ class LatentMap(LatentSpace):
             ValueError: If there is no such projection.
         """
         if projection not in self.projections:
-            raise ValueError(
-                f"{projection!r} is no projection of {self.name}; it has {', '.join(self.projections)}"
-            )
+            raise ValueError(f"{projection!r} is no projection of {self.name}; it has {', '.join(self.projections)}")
         return self.index[[f"{projection}_x", f"{projection}_y"]].to_numpy(np.float32)
 
     @torch.inference_mode()

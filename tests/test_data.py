@@ -142,9 +142,7 @@ def test_structure_row_refuses_partial_occupancy():
 # --- splits ----------------------------------------------------------------------------------------------
 
 FORMULAS = st.lists(
-    st.sampled_from(
-        ["Fe2O3", "FeO", "Fe", "NaN", "Na3N", "LiCl", "Li2S", "MgO", "Mg2O2", "TiO2", "V2O5", "SiC"]
-    ),
+    st.sampled_from(["Fe2O3", "FeO", "Fe", "NaN", "Na3N", "LiCl", "Li2S", "MgO", "Mg2O2", "TiO2", "V2O5", "SiC"]),
     min_size=12,
     max_size=60,
 )

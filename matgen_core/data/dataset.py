@@ -88,9 +88,7 @@ class Dataset:
         names = list(fractions) if isinstance(fractions, Mapping) else [str(i) for i in range(len(fractions))]
         shares = np.array(list(fractions.values() if isinstance(fractions, Mapping) else fractions), float)
         if not shares.size or not np.all(shares > 0) or abs(shares.sum() - 1) > 1e-9:
-            raise ValueError(
-                f"fractions {shares.tolist()}: expected positive numbers of sum 1, as 0.8, 0.1, 0.1"
-            )
+            raise ValueError(f"fractions {shares.tolist()}: expected positive numbers of sum 1, as 0.8, 0.1, 0.1")
         systems = self.chemical_systems()
         sizes = systems.value_counts()
         order = sorted(sizes.index, key=lambda system: _key(seed, system))

@@ -85,9 +85,7 @@ _MORE_PROPERTIES = {
     "bond_dimensionality": "3 bulk, 2 layered",
 }
 _SPACE_GROUP = {"space_group_number": "1 to 230 (symprec 0.1)"}
-_MP_COLUMNS = (
-    _ENTRY | _CELL | {"volume": "Å^3 per cell"} | _SPACE_GROUP | _SITES | _PROPERTIES | _MORE_PROPERTIES
-)
+_MP_COLUMNS = _ENTRY | _CELL | {"volume": "Å^3 per cell"} | _SPACE_GROUP | _SITES | _PROPERTIES | _MORE_PROPERTIES
 _PUBLISHED_SCORE = {
     "phase_field": "element symbols, sorted, joined by hyphens",
     "published_score": "reconstruction error (no unit)",
@@ -269,10 +267,7 @@ DATASETS: dict[str, Source] = {
         title="Mg-Mn-O structures with at most 24 atoms, unique ones and supercells",
         level="structure",
         rows=2_627,
-        columns={"template": "Materials Project id of the template"}
-        | _CELL
-        | _SITES
-        | {"nsites": "number of sites"},
+        columns={"template": "Materials Project id of the template"} | _CELL | _SITES | {"nsites": "number of sites"},
         composition_column="numbers",
         text="Kim et al., ACS Cent. Sci. 6, 1412 (2020), from the Materials Project by substitution",
         licence="CC BY 4.0 (Materials Project)",

@@ -55,9 +55,7 @@ def enumerate_fields(
     places_anions = n_anions - len(must_anions)
     places_cations = (n_elements - n_anions) - (len(must) - len(must_anions))
     if not 2 <= n_elements <= 8 or not 0 <= n_anions <= n_elements:
-        raise ValueError(
-            f"{n_elements} elements with {n_anions} anions; a field has 2 to 8 elements, no more anions"
-        )
+        raise ValueError(f"{n_elements} elements with {n_anions} anions; a field has 2 to 8 elements, no more anions")
     if places_anions < 0 or places_cations < 0:
         raise ValueError(
             f"{', '.join(must)} must all be there, but a field of {n_elements} elements,"
@@ -67,9 +65,7 @@ def enumerate_fields(
     free_cations = [symbol for symbol in cations if symbol not in must]
     n_fields = comb(len(free_cations), places_cations) * comb(len(free_anions), places_anions)
     if n_fields > MAX_FIELDS:
-        raise ValueError(
-            f"{n_fields:,} fields, but at most {MAX_FIELDS:,} are listed at once; allow fewer elements"
-        )
+        raise ValueError(f"{n_fields:,} fields, but at most {MAX_FIELDS:,} are listed at once; allow fewer elements")
     excluded = {tuple(sorted(field)) for field in known}
     fields = (
         tuple(sorted((*must, *metals, *others)))

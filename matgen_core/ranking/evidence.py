@@ -71,9 +71,7 @@ def controls(known: Sequence[PhaseField], n_fields: int, seed: int) -> dict[str,
     return drawn
 
 
-def _exchanged(
-    places: NDArray[np.int64], is_anion: NDArray[np.bool_], rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _exchanged(places: NDArray[np.int64], is_anion: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
     """Exchange elements of one class between pairs of fields until none is known; counts stay exactly."""
     fields = places.tolist()
     known = {tuple(field) for field in fields}

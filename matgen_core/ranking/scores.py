@@ -34,16 +34,12 @@ def scorer(checkpoint: Checkpoint) -> tuple[Scorer, ElementFeatures]:
         ValueError: If it scores something else.
     """
     if not isinstance(checkpoint.representation, ElementFeatures):
-        raise ValueError(
-            f"{checkpoint.name} does not score phase fields; take one of the level 'phase field'"
-        )
+        raise ValueError(f"{checkpoint.name} does not score phase fields; take one of the level 'phase field'")
     return checkpoint.model, checkpoint.representation  # type: ignore[return-value]
 
 
 @torch.inference_mode()
-def score_places(
-    model: Scorer, representation: ElementFeatures, places: NDArray[np.integer]
-) -> NDArray[np.float32]:
+def score_places(model: Scorer, representation: ElementFeatures, places: NDArray[np.integer]) -> NDArray[np.float32]:
     """Score fields given as rows of the element table.
 
     Args:
@@ -97,9 +93,7 @@ def rank(checkpoint: Checkpoint, fields: Sequence[PhaseField]) -> pd.DataFrame:
             "score": mean,
             "rank": _ranks(mean),
             "known": [field in known for field in fields],
-            "unseen_elements": [
-                " ".join(symbol for symbol in field if symbol not in seen) for field in fields
-            ],
+            "unseen_elements": [" ".join(symbol for symbol in field if symbol not in seen) for field in fields],
         }
     )
     if scores.shape[1] > 1:
@@ -124,9 +118,7 @@ def contributions(checkpoint: Checkpoint, field: PhaseField) -> pd.DataFrame:
     model, representation = scorer(checkpoint)
     places = representation.places([field])
     parts = model.contributions(torch.from_numpy(representation.table), torch.from_numpy(places))[0]
-    return pd.DataFrame(
-        {"element": [representation.elements[i] for i in places[0]], "contribution": parts.numpy()}
-    )
+    return pd.DataFrame({"element": [representation.elements[i] for i in places[0]], "contribution": parts.numpy()})
 
 
 def every_field(representation: ElementFeatures, elements: Sequence[str]) -> NDArray[np.int64]:

@@ -63,9 +63,7 @@ class ElementFeatures:
     features: tuple[str, ...]
     n_slots: int
     order: NDArray[np.float32]  # (n_elements,), Mendeleev number
-    table: NDArray[
-        np.float32
-    ]  # (n_elements, n_features), standardized over the elements of the training fields
+    table: NDArray[np.float32]  # (n_elements, n_features), standardized over the elements of the training fields
 
     @classmethod
     def fit(cls, properties: pd.DataFrame, fields: Sequence[PhaseField]) -> "ElementFeatures":

@@ -1,0 +1,39 @@
+"""Recipes: how each checkpoint is made and judged. One recipe a checkpoint, of the same name."""
+
+from typing import Any, Protocol
+
+from matgen_core.checkpoint import Checkpoint
+from matgen_core.train.phase_fields import PhaseFieldNormRecipe
+
+
+class Recipe(Protocol):
+    """A frozen dataclass of settings that can make a checkpoint and judge it."""
+
+    @property
+    def name(self) -> str:
+        """Name of the checkpoint."""
+        ...
+
+    def run(self, device: str) -> Checkpoint:
+        """Train, judge and describe a checkpoint."""
+        ...
+
+    def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Compute the figures of its card anew."""
+        ...
+
+
+RECIPES: dict[str, Recipe] = {
+    "phase_field_norm": PhaseFieldNormRecipe(),
+}
+
+
+def recipe_named(name: str) -> Recipe:
+    """Return a recipe.
+
+    Raises:
+        ValueError: If there is none of this name.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"{name!r} is no recipe; known: {', '.join(RECIPES)}")
+    return RECIPES[name]
