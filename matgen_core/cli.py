@@ -41,7 +41,9 @@ def main() -> None:
     try:
         app()
     except (ValueError, CheckpointError, OSError) as error:
-        sys.stderr.write(f"matgen: {error}\n")
+        named = isinstance(error, OSError) and error.filename
+        line = f"{error.filename}: {error.strerror}" if named else str(error)
+        sys.stderr.write(f"matgen: {line}\n")
         raise SystemExit(2) from error
 
 
@@ -80,8 +82,18 @@ def rank(
     out: Out = None,
     mixed_valence: MixedValence = False,
 ) -> None:
-    """Rank phase fields; rank 1 is most like the fields that the model was trained on."""
-    _write(ranking.rank(checkpoints.load(model), _read_fields(fields, mixed_valence)), out)
+    """Rank phase fields; rank 1 is most like the fields that the model was trained on.
+
+    Every row of the input is in the output, spelled as it came and with its other columns.
+    """
+    checkpoint = checkpoints.load(model)
+    given = _read_fields(fields, mixed_valence)
+    ranked = ranking.rank(checkpoint, given["field"].to_list()).rename(columns={"phase_field": "key"})
+    given["key"] = [write_phase_field(field) for field in given.pop("field")]
+    new = [column for column in given if column not in ranked or column == "key"]
+    table = ranked.merge(given[new], on="key", how="left", sort=False).drop(columns="key")
+    table.insert(0, "phase_field", table.pop("phase_field"))
+    _write(table, out)
 
 
 @app.command()
@@ -93,7 +105,7 @@ def encode(
 ) -> None:
     """Give the latent point of each input: one row each with input, z, and the reason where it has none."""
     space = LatentMap(checkpoints.load(name))
-    fields = [field for file in files for field in _read_fields(file, mixed_valence)]
+    fields = [field for file in files for field in _read_fields(file, mixed_valence)["field"]]
     rows = space.encode(fields)
     _write_parquet(
         pd.DataFrame(
@@ -171,8 +183,8 @@ def _symbols(text: str) -> list[str]:
     return [part for part in text.replace(",", " ").split() if part]
 
 
-def _read_fields(path: Path, mixed_valence: bool) -> list[PhaseField]:
-    """Read the column phase_field of a CSV file; the first bad row is named and ends it."""
+def _read_fields(path: Path, mixed_valence: bool) -> pd.DataFrame:
+    """Read a CSV file and parse its column phase_field into a column field; the first bad row ends it."""
     try:
         table = pd.read_csv(path, keep_default_na=False, dtype=str)
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
@@ -182,14 +194,14 @@ def _read_fields(path: Path, mixed_valence: bool) -> list[PhaseField]:
         raise ValueError(f"{path} has no column phase_field; its columns are: {columns}")
     if table.empty:
         raise ValueError(f"{path} has a column phase_field but no rows; put a field such as Li-Sn-S-Cl in each")
-    fields = []
+    fields: list[PhaseField] = []
     for line, text in enumerate(table["phase_field"], start=2):
         try:
             fields.append(parse_phase_field(text, mixed_valence))
         except ValueError as error:
             hint = "; --mixed-valence accepts it" if "repeats" in str(error) else ""
             raise ValueError(f"{path}, line {line}: {error}{hint}") from error
-    return fields
+    return table.assign(field=fields)
 
 
 def _write(table: pd.DataFrame, out: Path | None) -> None:

@@ -1,0 +1,1 @@
+"""The pages: widgets in, one core call, figure and table out."""

@@ -77,7 +77,7 @@ class ElementFeatures:
         place = {symbol: i for i, symbol in enumerate(properties["element"])}
         seen = values[[place[symbol] for field in fields for symbol in field]]
         spread = seen.std(axis=0)
-        spread[spread == 0] = np.inf
+        spread[spread <= 1e-9 * np.abs(seen).max(axis=0)] = np.inf  # a constant's spread is a rounding error
         return cls(
             elements=tuple(properties["element"]),
             features=tuple(properties.columns.drop("element")),

@@ -1,0 +1,54 @@
+# make run    opens the app        make test   runs every check and test
+# make check  style and types only make train NAME=phase_field_vae   trains a checkpoint anew
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+CHROMIUM := /usr/bin/chromium
+
+.PHONY: install run test check unit browser chromium train benchmark clean
+
+install: .venv/.installed
+
+# torch comes first: nothing that is installed after it can then ask for a build with gigabytes of CUDA.
+.venv/.installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' requirements.txt)"
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+run: install
+	$(BIN)/matgen app
+
+test: check unit browser
+
+check: .venv/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: .venv/.installed-dev
+	$(BIN)/python -m pytest -m "not browser"
+
+browser: .venv/.installed-dev chromium
+	$(BIN)/python -m pytest -m browser
+
+# Debian's Chromium drives the browser tests. Where it cannot be installed they are skipped, except on CI.
+chromium:
+	@test -x $(CHROMIUM) \
+	|| { [ "$$(id -u)" = 0 ] && apt-get update --quiet && apt-get install --quiet --yes --no-install-recommends chromium fonts-dejavu-core; } \
+	|| { [ -z "$$CI" ] && echo "Chromium is not installed and cannot be: the browser tests will be skipped (as root: apt-get install chromium)"; }
+
+train: install
+	$(BIN)/matgen train $(NAME)
+
+benchmark: .venv/.installed-dev
+	$(BIN)/python benchmarks/phase_fields.py
+
+clean:
+	rm -rf .venv node_modules .pytest_cache .mypy_cache .ruff_cache

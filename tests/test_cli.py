@@ -1,0 +1,154 @@
+"""The command line as a contract: exit codes, one clear line, tables that scripts can read."""
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from matgen_core import cli
+
+
+def matgen(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["matgen", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = matgen(*map(str, arguments), monkeypatch=monkeypatch)
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return call
+
+
+def fields_csv(folder: Path, *rows: str) -> Path:
+    path = folder / "fields.csv"
+    path.write_text("\n".join(["phase_field,note", *(f"{row},n{i}" for i, row in enumerate(rows))]) + "\n")
+    return path
+
+
+def test_rank_keeps_spelling_columns_and_every_row(run, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out.csv"
+    source = fields_csv(tmp_path, "Li-K-F-N", "Li-Sn-S-Cl", "Sn-Li-S-Cl")
+    code, _, err = run("rank", source, "--model", "phase_field_norm", "--out", out)
+    assert (code, err.strip()) == (0, f"wrote 3 rows to {out}")
+    table = pd.read_csv(out)
+    assert list(table.columns[:3]) == ["phase_field", "score", "rank"]
+    assert table["phase_field"].to_list() == ["Li-Sn-S-Cl", "Sn-Li-S-Cl", "Li-K-F-N"]
+    assert table["rank"].to_list() == [1, 1, 2]
+    assert table["note"].to_list() == ["n1", "n2", "n0"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        (["Li-Sn-S-Cl", "Li-Xx-S-Cl"], "fields.csv, line 3: 'Li-Xx-S-Cl': 'Xx' is no element"),
+        (["As-As-Cd-Cl"], "line 2: 'As-As-Cd-Cl' repeats As"),
+        (["Li-S-Cl"], "Cl-Li-S has 3 elements, but this model ranks fields of 4"),
+        ([], "has a column phase_field but no rows"),
+    ],
+)
+def test_rank_refuses_bad_fields_with_one_line(run, tmp_path: Path, rows: list[str], line: str) -> None:
+    out = tmp_path / "out.csv"
+    code, stdout, err = run("rank", fields_csv(tmp_path, *rows), "--model", "phase_field_norm", "--out", out)
+    assert code == 2
+    assert stdout == ""
+    assert line in err
+    assert len(err.strip().splitlines()) == 1
+    assert not out.exists()
+
+
+def test_mixed_valence_is_accepted_when_asked_for(run, tmp_path: Path) -> None:
+    code, out, _ = run("rank", fields_csv(tmp_path, "As-As-Cd-Cl"), "--model", "phase_field_norm", "--mixed-valence")
+    assert code == 0
+    assert out.splitlines()[1].startswith("As-As-Cd-Cl,6.62")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("", "is no CSV table"), ("a,b\n1,2\n", "has no column phase_field; its columns are: a, b")]
+)
+def test_rank_refuses_a_file_without_fields(run, tmp_path: Path, text: str, line: str) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    code, _, err = run("rank", path, "--model", "phase_field_norm")
+    assert code == 2
+    assert line in err
+
+
+def test_a_missing_file_and_a_missing_model_are_named(run, tmp_path: Path) -> None:
+    code, _, err = run("rank", tmp_path / "nowhere.csv", "--model", "phase_field_norm")
+    assert (code, err.strip()) == (2, f"matgen: {tmp_path / 'nowhere.csv'}: No such file or directory")
+    code, _, err = run("rank", fields_csv(tmp_path, "Li-Sn-S-Cl"), "--model", "nope")
+    assert code == 2
+    assert "nope: no such checkpoint" in err
+    assert "phase_field_norm" in err
+
+
+def test_enumerate_leaves_out_the_known(run) -> None:
+    arguments = ["enumerate", "--must", "Li", "--cations", "Si,Sn", "--anions", "S,Cl,O"]
+    every = run(*arguments)[1].split()
+    unexplored = run(*arguments, "--unexplored", "phase_field_norm")[1].split()
+    assert every[0] == unexplored[0] == "phase_field"
+    assert len(every) == 1 + 6
+    assert "Cl-Li-S-Sn" in unexplored
+    assert set(unexplored) <= set(every)
+
+
+def test_models_lists_every_checkpoint(run) -> None:
+    rows = json.loads(run("models", "--json")[1])
+    norm = next(row for row in rows if row["name"] == "phase_field_norm")
+    assert norm["level"] == "phase field"
+    assert norm["capabilities"] == ["score"]
+    assert set(norm["headline"]) >= {"figure", "ours", "paper"}
+
+
+def test_unknown_recipe_and_checkpoint_without_encoder(run, tmp_path: Path) -> None:
+    assert "is no recipe; known: " in run("train", "nope")[2]
+    code, _, err = run(
+        "encode", "phase_field_norm", fields_csv(tmp_path, "Li-Sn-S-Cl"), "--out", tmp_path / "z.parquet"
+    )
+    assert code == 2
+    assert "has no encoder" in err
+
+
+def test_encode_gives_one_row_an_input_and_the_reason_where_it_has_no_point(run, tmp_path: Path) -> None:
+    out = tmp_path / "z.parquet"
+    code, _, _ = run("encode", "phase_field_vae", fields_csv(tmp_path, "Li-Sn-S-Cl", "Li-S-Cl"), "--out", out)
+    assert code == 0
+    table = pd.read_parquet(out)
+    assert list(table.columns) == ["input", "z", "problem"]
+    assert table["z"][0] is not None
+    assert table["problem"][0] is None
+    assert table["z"][1] is None
+    assert "has 3 elements" in table["problem"][1]
+
+
+COMMANDS = (
+    "models",
+    "enumerate",
+    "rank",
+    "encode",
+    "train",
+    "evaluate",
+    "app",
+    "data list",
+    "data import",
+    "data fetch",
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(run, command: str) -> None:
+    code, out, _ = run(*command.split(), "--help")
+    assert code == 0
+    assert "Usage:" in out
+
+
+def test_a_usage_error_exits_with_2(run) -> None:
+    assert run("rank")[0] == 2
