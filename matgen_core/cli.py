@@ -41,8 +41,9 @@ def main() -> None:
     try:
         app()
     except (ValueError, CheckpointError, OSError) as error:
-        named = isinstance(error, OSError) and error.filename
-        line = f"{error.filename}: {error.strerror}" if named else str(error)
+        line = str(error)
+        if isinstance(error, OSError) and error.filename:
+            line = f"{error.filename}: {error.strerror}"
         sys.stderr.write(f"matgen: {line}\n")
         raise SystemExit(2) from error
 

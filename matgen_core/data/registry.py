@@ -396,8 +396,8 @@ DATASETS: dict[str, Source] = {
             (
                 "Pettifor Number AtomicVolume AtomicWeight BCCbandgap BCCefflatcnt BCCenergydiff "
                 "BCCenergy_pa BCCfermi BCCmagmom BCCvolume_padiff BCCvolume_pa Column CovalentRadius "
-                "Electronegativity FirstIonizationEnergy GSbandgap GSefflatcnt GSenergy_pa GSestBCClatcnt GSestFCClatcnt "
-                "GSmagmom GSvolume_pa ICSDVolume MendeleevNumber NdUnfilled NdValence NfUnfilled NfValence "
+                "Electronegativity FirstIonizationEnergy GSbandgap GSefflatcnt GSenergy_pa GSestBCClatcnt "
+                "GSestFCClatcnt GSmagmom GSvolume_pa ICSDVolume MendeleevNumber NdUnfilled NdValence NfUnfilled NfValence "
                 "NpUnfilled NpValence NsUnfilled NsValence NUnfilled NValance Polarizability Row"
             ).split(),
             "as in Magpie",

@@ -3,9 +3,11 @@
 from typing import Any
 
 from matgen_core.models.phase_field_norm import PhaseFieldNorm
+from matgen_core.models.phase_field_vae import PhaseFieldVAE
 
 MODELS: dict[str, Any] = {
     "phase_field_norm": PhaseFieldNorm,
+    "phase_field_vae": PhaseFieldVAE,
 }
 
 __all__ = ["MODELS"]

@@ -38,7 +38,7 @@ class PairCoOccurrence:
         """Minus the sum over pairs of log (seen / expected), (n_fields,)."""
         places = _places(self._place, fields)
         pairs = list(combinations(range(places.shape[1]), 2))
-        return -sum(self._log_ratio[places[:, i], places[:, j]] for i, j in pairs)
+        return -np.sum([self._log_ratio[places[:, i], places[:, j]] for i, j in pairs], axis=0)
 
 
 class _Counts:

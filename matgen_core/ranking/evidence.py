@@ -127,7 +127,7 @@ def cross_validate(
         value of each fold; "below_threshold": the share of held-out fields and of each control below the
         middle between the lowest and the highest score of the training fields, the paper's threshold.
     """
-    order = np.random.default_rng(seed).permutation(len(known))
+    order = np.random.default_rng(seed).permutation(len(known)).tolist()
     drawn = controls(known, n_controls * len(known), seed)
     folds: dict[str, dict[str, list[float]]] = {
         name: {"auc": [], "enrichment_1": [], "enrichment_5": []} for name in CONTROLS
@@ -135,7 +135,7 @@ def cross_validate(
     below: dict[str, list[float]] = {"held_out": [], **{name: [] for name in CONTROLS}}
     for i in range(n_folds):
         held_out = [known[row] for row in order[i::n_folds] if len(set(known[row])) == len(known[row])]
-        training = [known[row] for row in np.delete(order, np.s_[i::n_folds])]
+        training = [known[row] for place, row in enumerate(order) if place % n_folds != i]
         score = train_on(training, i)
         of_training, of_held_out = score(training), score(held_out)
         threshold = (of_training.min() + of_training.max()) / 2

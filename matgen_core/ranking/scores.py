@@ -12,8 +12,6 @@ from torch import Tensor
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.representations import ElementFeatures, PhaseField, write_phase_field
 
-_CHUNK = 65_536  # fields scored at once; keeps the working set in cache
-
 
 class Scorer(Protocol):
     """A model that scores fields straight from the elements in their slots."""
@@ -50,9 +48,7 @@ def score_places(model: Scorer, representation: ElementFeatures, places: NDArray
     Returns:
         One column a member, (n_fields, n_members).
     """
-    table = torch.from_numpy(representation.table)
-    chunks = torch.split(torch.from_numpy(places), _CHUNK)
-    return torch.cat([model.score(table, chunk) for chunk in chunks]).numpy()
+    return model.score(torch.from_numpy(representation.table), torch.from_numpy(places)).numpy()
 
 
 def score(checkpoint: Checkpoint, fields: Sequence[PhaseField]) -> NDArray[np.float32]:

@@ -3,7 +3,8 @@
 from typing import Any, Protocol
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.train.phase_fields import PhaseFieldNormRecipe
+from matgen_core.train.phase_field_norm import PhaseFieldNormRecipe
+from matgen_core.train.phase_field_vae import PhaseFieldVAERecipe
 
 
 class Recipe(Protocol):
@@ -25,6 +26,7 @@ class Recipe(Protocol):
 
 RECIPES: dict[str, Recipe] = {
     "phase_field_norm": PhaseFieldNormRecipe(),
+    "phase_field_vae": PhaseFieldVAERecipe(),
 }
 
 

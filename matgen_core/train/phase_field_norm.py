@@ -1,4 +1,4 @@
-"""The phase-field rankers: the closed form of the published ranking.
+"""The published phase-field ranking in closed form: standardize the features, take the norm.
 
 Reference: Vasylenko et al., Nat. Commun. 12, 5561 (2021), doi:10.1038/s41467-021-25343-7
 """
@@ -15,57 +15,22 @@ from matgen_core import data, ranking
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.models.phase_field_norm import PhaseFieldNorm, PhaseFieldNormConfig
 from matgen_core.ranking import score_places
-from matgen_core.ranking.baselines import ElementFrequency, PairCoOccurrence
-from matgen_core.ranking.evidence import CONTROLS, Score, cross_validate
+from matgen_core.ranking.evidence import Score, cross_validate
 from matgen_core.representations import ElementFeatures, PhaseField, parse_phase_field, write_phase_field
 from matgen_core.train._card import data_section, markdown_table, provenance, write_card
-
-FIELDS = "icsd2017_quaternary_two_anion"
-FEATURES = "magpie_37"
-CANDIDATES = "published_scores_candidates_303"
-TRAINING_SCORES = "published_scores_training"
-PAPER_FOLD_ERRORS = (24.26, 20.05, 19.80, 26.24, 13.37)  # %, in the order of the folds
-PAPER_BELOW_THRESHOLD = 0.795  # share of the training fields
-SYSTEM = "Vasylenko 2021, phase-field VAE"
-OUT_OF_SCOPE = """
-- Stability. A low score says that a field resembles fields that are known to hold a compound. No field without
-  a compound was ever seen, so nothing here is a probability that one forms.
-- Compositions and structures. A field names elements, not amounts.
-- Fields of another size than four elements, and elements that no training field holds (they are scored from
-  their features, and the ranking names them).
-"""
-
-
-def known_fields() -> list[PhaseField]:
-    """Return the 2,021 training fields in the order of the published list."""
-    table = data.load(FIELDS).table
-    return [parse_phase_field(text, mixed_valence=True) for text in table["phase_field"]]
-
-
-def baseline_evidence(known: Sequence[PhaseField]) -> dict[str, Any]:
-    """Cross-validate the two baselines in the same way as a ranker."""
-    return {
-        "element_frequency": cross_validate(lambda fields, fold: ElementFrequency(fields), known),
-        "pair_co_occurrence": cross_validate(lambda fields, fold: PairCoOccurrence(fields), known),
-    }
-
-
-def evidence_table(evidence: dict[str, dict[str, Any]]) -> str:
-    """Write rankers by controls in Markdown: AUC with its spread over folds, enrichment, share below threshold."""
-    rows = [
-        {
-            "ranker": ranker,
-            "against": CONTROLS[control],
-            "AUC": f"{parts[control]['auc']['mean']:.3f} ± {parts[control]['auc']['std']:.3f}",
-            "enrichment in top 1 %": f"{parts[control]['enrichment_1']['mean']:.1f}",
-            "in top 5 %": f"{parts[control]['enrichment_5']['mean']:.1f}",
-            "held out below threshold": f"{parts['below_threshold']['held_out']['mean']:.1%}",
-            "random below threshold": f"{parts['below_threshold'][control]['mean']:.1%}",
-        }
-        for ranker, parts in evidence.items()
-        for control in CONTROLS
-    ]
-    return markdown_table(pd.DataFrame(rows))
+from matgen_core.train._phase_fields import (
+    CANDIDATES,
+    FEATURES,
+    FIELDS,
+    OUT_OF_SCOPE,
+    PAPER_BELOW_THRESHOLD,
+    PAPER_FOLD_ERRORS,
+    SYSTEM,
+    TRAINING_SCORES,
+    baseline_evidence,
+    evidence_table,
+    known_fields,
+)
 
 
 @dataclass(frozen=True)
