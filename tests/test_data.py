@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from pymatgen.core import Lattice, Structure
@@ -148,6 +148,7 @@ FORMULAS = st.lists(
 )
 
 
+@settings(max_examples=40, deadline=None)  # a deadline would measure the machine
 @given(FORMULAS, st.integers(0, 5))
 def test_split_keeps_chemical_systems_whole(formulas, seed):
     whole = dataset(formulas)
@@ -215,6 +216,8 @@ def test_missing_data_says_how_to_get_it(folder):
     with pytest.raises(ValueError, match="matgen data fetch perov5") as caught:
         data.load("perov5")
     assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"mgmno is not in .* run: matgen data import mgmno PATH"):
+        data.load("mgmno")
     with pytest.raises(ValueError, match=r"unknown data set 'mine'.*matgen data import mine PATH"):
         data.load("mine")
 

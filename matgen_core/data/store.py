@@ -43,11 +43,20 @@ def path_of(name: str) -> Path:
     """
     if name in DATASETS:
         return root() / DATASETS[name].file
+    check_name(name)
+    return root() / f"{name}.parquet"
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that could not be a file's.
+
+    Raises:
+        ValueError: If it is not made of lower-case letters, digits and underscores.
+    """
     if not _SLUG.fullmatch(name):
         raise ValueError(
             f"{name!r} is no data-set name: expected lower-case letters, digits and underscores, at most 64"
         )
-    return root() / f"{name}.parquet"
 
 
 def load(name: str) -> Dataset:
@@ -66,7 +75,7 @@ def load(name: str) -> Dataset:
         raise ValueError(
             f"{path}: this file of data set {name} cannot be read ({_first_line(error)}); get it again"
         ) from error
-    return Dataset(name=name, table=table, source=source, sha256=_sha256(path))
+    return Dataset(name=name, table=table, source=source, sha256=sha256_of(path))
 
 
 def overview() -> DataFrame:
@@ -90,7 +99,7 @@ def overview() -> DataFrame:
                 "level": source.level,
                 "rows": source.rows,
                 "installed": installed,
-                "registered_file": _sha256(path) == source.sha256 if known else None,
+                "registered_file": sha256_of(path) == source.sha256 if known else None,
                 "licence": source.licence,
                 "source": source.text,
             }
@@ -137,10 +146,14 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _missing(name: str) -> str:
+    from matgen_core.data.publishers import PUBLISHERS  # which imports this module
+
     bring = f"matgen data import {name} PATH"
     if name not in DATASETS:
         return f"unknown data set {name!r}; known: {', '.join(DATASETS)}; add your own with: {bring}"
-    return f"data set {name} is not in {root()}; get it with: matgen data fetch {name} (or: {bring})"
+    if name in PUBLISHERS:
+        return f"data set {name} is not in {root()}; get it with: matgen data fetch {name} (or: {bring})"
+    return f"data set {name} is not in {root()}; get it from {DATASETS[name].url} and run: {bring}"
 
 
 def _provenance(name: str, path: Path, table: DataFrame) -> Source:
@@ -165,7 +178,8 @@ def _provenance(name: str, path: Path, table: DataFrame) -> Source:
     )
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Checksum of a file, in hexadecimal."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
 
