@@ -7,7 +7,6 @@ opened.
 
 import json
 import shutil
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,19 @@ import pyarrow.parquet as pq
 from pandas import DataFrame
 from pymatgen.core import Element, Lattice, Structure
 
-from matgen_core.data.materials import STRUCTURE_COLUMNS, chemical_system, structure, structure_row
+from matgen_core.data.materials import (
+    STRUCTURE_COLUMNS,
+    chemical_system,
+    structure,
+    structure_row,
+    structures_from_cif,
+)
 from matgen_core.data.registry import DATASETS, Level, Source
 from matgen_core.data.store import check_name, path_of, read_table, replacing, root, sha256_of, write_table
 
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 _LISTS = ("lattice", "numbers", "frac_coords")
+_CIF = "*.[cC][iI][fF]"
 _SQLITE = b"SQLite format 3\x00"
 
 # A row, or why there is none: (name of the input, values, reason).
@@ -115,22 +121,8 @@ def import_file(
     return ImportReport(name, target, len(table), tuple(skipped))
 
 
-def structures_from_cif(text: str) -> list[Structure]:
-    """Read every structure of a CIF, in the cell as written.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    from pymatgen.io.cif import CifParser  # a third of a second, and only imports need it
-
-    with warnings.catch_warnings():
-        # The parser warns of each rounded coordinate; what matters to us comes back as structures or errors.
-        warnings.simplefilter("ignore")
-        return CifParser.from_str(text).parse_structures(primitive=False)
-
-
 def _check_size(path: Path, limits: ImportLimits) -> None:
-    size = path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob("*.cif"))
+    size = path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob(_CIF))
     if size > limits.max_bytes:
         raise ValueError(
             f"{path}: {size / 1e6:.0f} MB, but an import holds at most {limits.max_bytes / 1e6:.0f} MB; "
@@ -179,7 +171,7 @@ def _reader(path: Path) -> Callable[[Path, ImportLimits], Iterator[_Outcome]]:
 
 
 def _read_cifs(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
-    files = sorted(path.rglob("*.cif")) if path.is_dir() else [path]
+    files = sorted(path.rglob(_CIF)) if path.is_dir() else [path]
     if not files:
         raise ValueError(f"{path}: no file *.cif in this folder")
     for file in files:
@@ -187,7 +179,7 @@ def _read_cifs(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
         if file.stat().st_size > limits.max_cif_bytes:
             yield label, None, f"larger than {limits.max_cif_bytes / 1e6:.0f} MB"
             continue
-        yield from _from_cif(label.removesuffix(".cif"), file.read_text(errors="replace"), limits, {})
+        yield from _from_cif(label[: -len(".cif")], file.read_text(errors="replace"), limits, {})
 
 
 def _from_cif(label: str, text: str, limits: ImportLimits, extra: Mapping[str, Any]) -> Iterator[_Outcome]:

@@ -17,8 +17,7 @@ import pandas as pd
 from pandas import DataFrame
 from pymatgen.core import Composition, Element, Structure
 
-from matgen_core.data.importers import structures_from_cif
-from matgen_core.data.materials import structure_row
+from matgen_core.data.materials import structure_row, structures_from_cif
 from matgen_core.data.registry import DATASETS
 
 HOSTS: dict[str, str] = {

@@ -17,9 +17,12 @@ from pandas import DataFrame
 from platformdirs import user_data_path
 
 from matgen_core.data.dataset import Dataset
+from matgen_core.data.publishers import PUBLISHERS
 from matgen_core.data.registry import DATASETS, Source
 
 _PROVENANCE = b"matgen_source"
+# What a file that is cut off, or of another kind, can raise when it is read.
+_UNREADABLE = (ValueError, KeyError, TypeError, OSError, pa.ArrowException)
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 
 
@@ -70,8 +73,8 @@ def load(name: str) -> Dataset:
         raise ValueError(_missing(name))
     try:
         table = read_table(path)
-        source = DATASETS[name] if name in DATASETS else _provenance(name, path, table)
-    except (ValueError, OSError, pa.ArrowException) as error:
+        source = DATASETS[name] if name in DATASETS else _provenance(name, path)
+    except _UNREADABLE as error:
         raise ValueError(
             f"{path}: this file of data set {name} cannot be read ({_first_line(error)}); get it again"
         ) from error
@@ -90,7 +93,10 @@ def overview() -> DataFrame:
     for name in [*DATASETS, *(name for name in imported if name not in DATASETS)]:
         path = path_of(name)
         installed = path.is_file()
-        source = DATASETS[name] if name in DATASETS else _provenance(name, path, pd.read_parquet(path))
+        try:
+            source = DATASETS[name] if name in DATASETS else _provenance(name, path)
+        except _UNREADABLE as error:
+            source = _unstated(name, path, f"Cannot be read: {_first_line(error)}", None, [])
         known = installed and source.sha256 is not None
         rows.append(
             {
@@ -104,7 +110,7 @@ def overview() -> DataFrame:
                 "source": source.text,
             }
         )
-    return DataFrame(rows)
+    return DataFrame(rows).astype({"rows": "Int64"})
 
 
 def read_table(path: Path) -> DataFrame:
@@ -146,8 +152,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _missing(name: str) -> str:
-    from matgen_core.data.publishers import PUBLISHERS  # which imports this module
-
     bring = f"matgen data import {name} PATH"
     if name not in DATASETS:
         return f"unknown data set {name!r}; known: {', '.join(DATASETS)}; add your own with: {bring}"
@@ -156,21 +160,27 @@ def _missing(name: str) -> str:
     return f"data set {name} is not in {root()}; get it from {DATASETS[name].url} and run: {bring}"
 
 
-def _provenance(name: str, path: Path, table: DataFrame) -> Source:
-    """The source that `write_table` put into an imported file, or what the table itself tells."""
-    facts = (pq.read_schema(path).metadata or {}).get(_PROVENANCE)
+def _provenance(name: str, path: Path) -> Source:
+    """The source that `write_table` put into a file, or what a parquet file of other making tells."""
+    schema = pq.read_schema(path)
+    facts = (schema.metadata or {}).get(_PROVENANCE)
     if facts is not None:
         stored = json.loads(facts)
         return Source(**{**stored, "defects": tuple(stored["defects"])})
-    column = next((key for key in ("formula", "numbers", "phase_field") if key in table), "formula")
+    return _unstated(name, path, "A parquet file of yours", pq.read_metadata(path).num_rows, schema.names)
+
+
+def _unstated(name: str, path: Path, title: str, rows: int | None, columns: list[str]) -> Source:
     return Source(
         name=name,
         file=path.name,
-        title="A parquet file of yours",
-        level="structure" if "frac_coords" in table else "composition",
-        rows=len(table),
-        columns={str(key): "" for key in table.columns},
-        composition_column=column,
+        title=title,
+        level="structure" if "frac_coords" in columns else "composition",
+        rows=rows,
+        columns=dict.fromkeys(columns, "not stated"),
+        composition_column=next(
+            (key for key in ("formula", "numbers", "phase_field") if key in columns), "formula"
+        ),
         text="not stated",
         licence="not stated",
         url="",
