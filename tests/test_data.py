@@ -291,4 +291,9 @@ def test_nothing_half_written_is_left(folder):
     assert list(path.parent.iterdir()) == []
     write_table(pd.DataFrame({"formula": ["Fe"]}), path, source())
     assert path.read_text() == "formula\nFe\n"
+    # Who reads the old file while the new one is put in its place reads on in the old one.
+    with path.open() as reader:
+        write_table(pd.DataFrame({"formula": ["Ni"]}), path, source())
+        assert reader.read() == "formula\nFe\n"
+    assert path.read_text() == "formula\nNi\n"
     assert [entry.name for entry in path.parent.iterdir()] == ["tiny.csv"]

@@ -86,9 +86,7 @@ def publish(monkeypatch, name, bodies, rows, **changes):
 def json_table(**columns):
     names = list(columns)
     rows = [list(row) for row in zip(*columns.values(), strict=True)]
-    return gzip.compress(
-        json.dumps({"index": list(range(len(rows))), "columns": names, "data": rows}).encode()
-    )
+    return gzip.compress(json.dumps({"index": list(range(len(rows))), "columns": names, "data": rows}).encode())
 
 
 def refused(name, publisher, line, **options):
@@ -180,11 +178,7 @@ def test_matbench_and_matminer_tables(folder, publisher, monkeypatch):
     bodies |= publish(
         monkeypatch,
         "mp_dielectric",
-        [
-            json_table(
-                mpid=["mp-1", "mp-2"], structure=crystals, eps_electronic=[4.0, 9.0], eps_total=[6.0, 20.0]
-            )
-        ],
+        [json_table(mpid=["mp-1", "mp-2"], structure=crystals, eps_electronic=[4.0, 9.0], eps_total=[6.0, 20.0])],
         rows=2,
     )
     bodies |= publish(
@@ -230,6 +224,7 @@ def test_perov5_reads_three_files(folder, publisher, monkeypatch):
     assert fetched.table["split"].tolist() == ["train", "val", "test"]
     assert fetched.table["heat_of_formation_per_atom"].tolist() == [2.76] * 3
     assert fetched.table["indirect_gap"].tolist() == [0.5] * 3
+    assert fetched.table["direct_gap"].tolist() == [1.0] * 3
     assert data.structure(fetched.table.iloc[2]).matches(SALT)
 
 
@@ -269,9 +264,7 @@ def test_a_changed_file_without_known_checksum_is_refused_by_its_rows(folder, pu
     assert files_in(folder) == []
 
 
-@pytest.mark.parametrize(
-    ("status", "line"), [(404, "answered 404"), (500, "answered 500"), (403, "MP_API_KEY")]
-)
+@pytest.mark.parametrize(("status", "line"), [(404, "answered 404"), (500, "answered 500"), (403, "MP_API_KEY")])
 def test_a_refusal_is_one_line(folder, publisher, status, line):
     publisher.answer = lambda path, query, headers: (status, b"<html>no</html>", None)
     for name in ("matbench_jdft2d", "mp_vo", "aflow_binaries"):

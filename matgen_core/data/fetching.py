@@ -131,9 +131,7 @@ def _stream(name: str, url: str, path: str, progress: bool) -> None:
 def _session() -> requests.Session:
     """A session that tries a busy server twice more."""
     session = requests.Session()
-    retry = Retry(
-        total=2, backoff_factor=0.2, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False
-    )
+    retry = Retry(total=2, backoff_factor=0.2, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))
     return session

@@ -232,9 +232,7 @@ def _from_table(path: Path, table: DataFrame, limits: ImportLimits) -> Iterator[
         label = str(record.get("material_id", f"row {position + 1}"))
         if has_cell and columns.issuperset(("numbers", "frac_coords")):
             try:
-                crystal = structure(
-                    {key: _list(record[key]) if key in _LISTS else record[key] for key in record}
-                )
+                crystal = structure({key: _list(record[key]) if key in _LISTS else record[key] for key in record})
             except (ValueError, TypeError) as error:
                 yield label, None, _line(error)
                 continue

@@ -23,6 +23,7 @@ from matgen_core.data.registry import DATASETS, Source
 _PROVENANCE = b"matgen_source"
 # What a file that is cut off, or of another kind, can raise when it is read.
 _UNREADABLE = (ValueError, KeyError, TypeError, OSError, pa.ArrowException)
+_COMPOSITION = ("formula", "numbers", "phase_field")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 
 
@@ -178,9 +179,7 @@ def _unstated(name: str, path: Path, title: str, rows: int | None, columns: list
         level="structure" if "frac_coords" in columns else "composition",
         rows=rows,
         columns=dict.fromkeys(columns, "not stated"),
-        composition_column=next(
-            (key for key in ("formula", "numbers", "phase_field") if key in columns), "formula"
-        ),
+        composition_column=next((key for key in ("formula", "numbers", "phase_field") if key in columns), "formula"),
         text="not stated",
         licence="not stated",
         url="",
