@@ -94,7 +94,7 @@ def import_file(
     path, limits = Path(path), limits or ImportLimits()
     target = path_of(name)
     if target.exists() and not replace:
-        raise ValueError(f"{name} is installed already ({target}); choose another name, or replace it")
+        raise ValueError(f"{name} is installed already ({target}); choose another name, or delete that file")
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder")
     _check_size(path, limits)
