@@ -63,6 +63,9 @@ def test_csv_of_formulas_keeps_its_columns_and_sodium_nitride(folder):
     report = data.import_file("mine", path)
     assert report.n_read == 2
     assert report.skipped[0][0] == "row 2"
+    first, second = report.summary().splitlines()
+    assert first == f"mine: 2 read, 1 skipped; in {folder / 'data' / 'mine.parquet'}"
+    assert second.startswith("  skipped row 2: 'Qq2O'")
     table = data.load("mine").table
     assert table["formula"].tolist() == ["NaN", "Fe2O3"]
     assert table["band_gap"].isna().tolist() == [False, True]

@@ -64,6 +64,14 @@ class ImportReport:
     n_read: int
     skipped: tuple[tuple[str, str], ...]
 
+    def summary(self) -> str:
+        """Say how many came and where they are, then a line for each of the first twenty that did not."""
+        lines = [f"{self.name}: {self.n_read} read, {len(self.skipped)} skipped; in {self.path}"]
+        lines += [f"  skipped {label}: {reason}" for label, reason in self.skipped[:20]]
+        if len(self.skipped) > 20:
+            lines.append(f"  and {len(self.skipped) - 20} more")
+        return "\n".join(lines)
+
 
 def import_file(
     name: str, path: Path | str, *, replace: bool = False, limits: ImportLimits | None = None

@@ -86,9 +86,7 @@ def _full_formula(structure: Mapping[str, Any]) -> str:
 def _matbench(target: str, name: str) -> Callable[[Sequence[Path]], DataFrame]:
     def convert(paths: Sequence[Path]) -> DataFrame:
         table = _json_table(paths[0])
-        return DataFrame(
-            {"formula": table["structure"].map(_full_formula), name: table[target].astype(float)}
-        )
+        return DataFrame({"formula": table["structure"].map(_full_formula), name: table[target].astype(float)})
 
     return convert
 
