@@ -177,7 +177,7 @@ def data_fetch(
     name: Annotated[str, typer.Argument(help="Name of a data set; see: matgen data list")],
 ) -> None:
     """Get a public data set from its publisher, check it, and install it."""
-    typer.echo(f"wrote {data.fetch(name)}", err=True)
+    typer.echo(f"{len(data.fetch(name))} rows of {name} are in {data.path_of(name)}", err=True)
 
 
 def _symbols(text: str) -> list[str]:

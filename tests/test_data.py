@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from pymatgen.core import Lattice, Structure
 
 from matgen_core import data
+from matgen_core.data import store
 from matgen_core.data.materials import structure_row
 from matgen_core.data.store import read_table, replacing, write_table
 
@@ -148,6 +149,7 @@ FORMULAS = st.lists(
 )
 
 
+@settings(max_examples=40, deadline=None)  # a deadline would measure the machine
 @given(FORMULAS, st.integers(0, 5))
 def test_split_keeps_chemical_systems_whole(formulas, seed):
     whole = dataset(formulas)
@@ -205,6 +207,16 @@ def test_root_follows_the_environment(folder):
     assert data.path_of("magpie_37") == folder / "phase_fields" / "element_features_magpie_37.csv"
 
 
+def test_root_without_the_environment(tmp_path, monkeypatch):
+    monkeypatch.delenv("MATGEN_DATA", raising=False)
+    project = tmp_path / "project"
+    monkeypatch.setattr(store, "__file__", str(project / "matgen_core" / "data" / "store.py"))
+    assert data.root().name == "matgen-explorer"
+    assert tmp_path not in data.root().parents
+    (tmp_path / "shared" / "data").mkdir(parents=True)
+    assert data.root() == tmp_path / "shared" / "data"
+
+
 @pytest.mark.parametrize("name", ["../etc/passwd", "A", "a-b", "", "a/b", "x" * 65])
 def test_names_are_checked(folder, name):
     with pytest.raises(ValueError, match="no data-set name"):
@@ -215,6 +227,8 @@ def test_missing_data_says_how_to_get_it(folder):
     with pytest.raises(ValueError, match="matgen data fetch perov5") as caught:
         data.load("perov5")
     assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"mgmno is not in .* run: matgen data import mgmno PATH"):
+        data.load("mgmno")
     with pytest.raises(ValueError, match=r"unknown data set 'mine'.*matgen data import mine PATH"):
         data.load("mine")
 
@@ -253,7 +267,15 @@ def test_provenance_travels_with_a_parquet_file(folder):
     loaded = data.load("tiny")
     assert_frame_equal(loaded.table, table)
     assert loaded.source == source(defects=("made up",))
-    assert "tiny" in set(data.overview()["name"])
+    pd.DataFrame({"numbers": [[1]], "frac_coords": [[0.0] * 3]}).to_parquet(folder / "theirs.parquet")
+    (folder / "broken.parquet").write_bytes(b"PAR1 cut off")
+    assert data.load("theirs").source.composition_column == "numbers"
+    overview = data.overview().set_index("name")
+    assert overview.loc["tiny", "title"] == "A few materials"
+    assert overview.loc["theirs", "level"] == "structure"
+    assert overview.loc["theirs", "rows"] == 1
+    assert overview.loc["broken", "title"].startswith("Cannot be read")
+    assert not overview.loc["perov5", "installed"]
 
 
 def test_nothing_half_written_is_left(folder):
@@ -269,4 +291,9 @@ def test_nothing_half_written_is_left(folder):
     assert list(path.parent.iterdir()) == []
     write_table(pd.DataFrame({"formula": ["Fe"]}), path, source())
     assert path.read_text() == "formula\nFe\n"
+    # Who reads the old file while the new one is put in its place reads on in the old one.
+    with path.open() as reader:
+        write_table(pd.DataFrame({"formula": ["Ni"]}), path, source())
+        assert reader.read() == "formula\nFe\n"
+    assert path.read_text() == "formula\nNi\n"
     assert [entry.name for entry in path.parent.iterdir()] == ["tiny.csv"]

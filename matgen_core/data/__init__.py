@@ -1,6 +1,8 @@
 """Data sets: what is known, what is installed, reading, splitting, importing and fetching them."""
 
 from matgen_core.data.dataset import Dataset
+from matgen_core.data.fetching import fetch
+from matgen_core.data.importers import ImportLimits, ImportReport, import_file
 from matgen_core.data.materials import chemical_system, structure
 from matgen_core.data.registry import DATASETS, Source
 from matgen_core.data.store import load, overview, path_of, root
@@ -8,8 +10,12 @@ from matgen_core.data.store import load, overview, path_of, root
 __all__ = [
     "DATASETS",
     "Dataset",
+    "ImportLimits",
+    "ImportReport",
     "Source",
     "chemical_system",
+    "fetch",
+    "import_file",
     "load",
     "overview",
     "path_of",

@@ -1,5 +1,6 @@
 """One row of a table as a material, and back: chemical system, structure, standard structure columns."""
 
+import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -105,3 +106,17 @@ def structure_row(material_id: str, material: Structure) -> dict[str, Any]:
         "numbers": np.asarray(numbers, dtype=np.int64),
         "frac_coords": np.asarray(material.frac_coords, dtype=float).ravel(),
     }
+
+
+def structures_from_cif(text: str) -> list[Structure]:
+    """Read every structure of a CIF, in the cell as written.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    from pymatgen.io.cif import CifParser  # a third of a second, and only imports need it
+
+    with warnings.catch_warnings():
+        # The parser warns of each rounded coordinate; what matters to us comes back as structures or errors.
+        warnings.simplefilter("ignore")
+        return CifParser.from_str(text).parse_structures(primitive=False)

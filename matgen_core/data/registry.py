@@ -1,7 +1,7 @@
 """What is known of each data set: rows, columns with units, source, licence, checksum and defects.
 
 The registry states facts about files; it reads none. Where a data set can be had publicly,
-`matgen_core.data.fetch` knows how.
+`matgen_core.data.fetching` knows how.
 """
 
 from collections.abc import Mapping
@@ -62,6 +62,7 @@ _SITES = {
     "numbers": "atomic numbers, (n_sites,)",
     "frac_coords": "flattened (n_sites, 3) fractional coordinates",
 }
+_STANDARD = {"material_id": "the publisher's id", "formula": "reduced formula"} | _LATTICE | _SITES
 _ENTRY = {
     "material_id": "Materials Project id",
     "formula": "full formula",
@@ -371,6 +372,58 @@ DATASETS: dict[str, Source] = {
         sha256="54f6265ef84d16a919d08c6815f14b0fd7465fa00090bee2511c16c042e57f3c",
         defects=('some conductivities are bounds, "<1E-10"',),
     ),
+    "castelli_perovskites": Source(
+        name="castelli_perovskites",
+        file="castelli_perovskites.parquet",
+        title="The ABX3 perovskites behind Perov-5, all with their energies and gaps",
+        level="structure",
+        rows=18_928,
+        columns=_STANDARD
+        | {
+            "formation_energy": "eV; oxygen is referred to water vapor",
+            "band_gap": "eV (GLLB-SC)",
+            "gap_is_direct": "true or false",
+            "magnetization": "Bohr magnetons",
+        },
+        composition_column="formula",
+        text="Castelli et al., Energy Environ. Sci. 5, 9034 (2012), CMR, as packed by matminer",
+        licence="CMR terms",
+        url="https://doi.org/10.1039/C2EE22341D",
+        sha256=None,
+    ),
+    "jarvis_2d": Source(
+        name="jarvis_2d",
+        file="jarvis_2d.parquet",
+        title="JARVIS-DFT two-dimensional materials with coordinates and exfoliation energy",
+        level="structure",
+        rows=636,
+        columns=_STANDARD
+        | {
+            "exfoliation_energy_mev_per_atom": "meV/atom",
+            "formation_energy_per_atom": "eV/atom",
+            "band_gap": "eV (OptB88vdW)",
+            "band_gap_tbmbj": "eV (TBmBJ)",
+        },
+        composition_column="formula",
+        text="JARVIS-DFT (NIST; Choudhary et al., Sci. Rep. 7, 5179, 2017), as packed by matminer",
+        licence="JARVIS-DFT terms (NIST)",
+        url="https://doi.org/10.1038/s41598-017-05402-0",
+        sha256=None,
+    ),
+    "aflow_binaries": Source(
+        name="aflow_binaries",
+        file="aflow_binaries.parquet",
+        title="AFLOW binaries with at most 20 atoms",
+        level="structure",
+        rows=None,
+        columns=_STANDARD,
+        composition_column="formula",
+        text="AFLOW (Curtarolo et al., Comput. Mater. Sci. 58, 227, 2012) through OPTIMADE",
+        licence="AFLOW terms",
+        url="https://doi.org/10.1016/j.commatsci.2012.02.002",
+        sha256=None,
+        defects=("grows with time: note the checksum of your copy",),
+    ),
     "icsd2017_quaternary_two_anion": Source(
         name="icsd2017_quaternary_two_anion",
         file="phase_fields/icsd2017_quaternary_two_anion.csv",
@@ -397,8 +450,9 @@ DATASETS: dict[str, Source] = {
                 "Pettifor Number AtomicVolume AtomicWeight BCCbandgap BCCefflatcnt BCCenergydiff "
                 "BCCenergy_pa BCCfermi BCCmagmom BCCvolume_padiff BCCvolume_pa Column CovalentRadius "
                 "Electronegativity FirstIonizationEnergy GSbandgap GSefflatcnt GSenergy_pa GSestBCClatcnt "
-                "GSestFCClatcnt GSmagmom GSvolume_pa ICSDVolume MendeleevNumber NdUnfilled NdValence NfUnfilled NfValence "
-                "NpUnfilled NpValence NsUnfilled NsValence NUnfilled NValance Polarizability Row"
+                "GSestFCClatcnt GSmagmom GSvolume_pa ICSDVolume MendeleevNumber NdUnfilled NdValence "
+                "NfUnfilled NfValence NpUnfilled NpValence NsUnfilled NsValence NUnfilled NValance "
+                "Polarizability Row"
             ).split(),
             "as in Magpie",
         ),

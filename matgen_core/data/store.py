@@ -17,9 +17,13 @@ from pandas import DataFrame
 from platformdirs import user_data_path
 
 from matgen_core.data.dataset import Dataset
+from matgen_core.data.publishers import PUBLISHERS
 from matgen_core.data.registry import DATASETS, Source
 
 _PROVENANCE = b"matgen_source"
+# What a file that is cut off, or of another kind, can raise when it is read.
+_UNREADABLE = (ValueError, KeyError, TypeError, OSError, pa.ArrowException)
+_COMPOSITION = ("formula", "numbers", "phase_field")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 
 
@@ -43,11 +47,20 @@ def path_of(name: str) -> Path:
     """
     if name in DATASETS:
         return root() / DATASETS[name].file
+    check_name(name)
+    return root() / f"{name}.parquet"
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that could not be a file's.
+
+    Raises:
+        ValueError: If it is not made of lower-case letters, digits and underscores.
+    """
     if not _SLUG.fullmatch(name):
         raise ValueError(
             f"{name!r} is no data-set name: expected lower-case letters, digits and underscores, at most 64"
         )
-    return root() / f"{name}.parquet"
 
 
 def load(name: str) -> Dataset:
@@ -61,12 +74,12 @@ def load(name: str) -> Dataset:
         raise ValueError(_missing(name))
     try:
         table = read_table(path)
-        source = DATASETS[name] if name in DATASETS else _provenance(name, path, table)
-    except (ValueError, OSError, pa.ArrowException) as error:
+        source = DATASETS[name] if name in DATASETS else _provenance(name, path)
+    except _UNREADABLE as error:
         raise ValueError(
             f"{path}: this file of data set {name} cannot be read ({_first_line(error)}); get it again"
         ) from error
-    return Dataset(name=name, table=table, source=source, sha256=_sha256(path))
+    return Dataset(name=name, table=table, source=source, sha256=sha256_of(path))
 
 
 def overview() -> DataFrame:
@@ -81,7 +94,10 @@ def overview() -> DataFrame:
     for name in [*DATASETS, *(name for name in imported if name not in DATASETS)]:
         path = path_of(name)
         installed = path.is_file()
-        source = DATASETS[name] if name in DATASETS else _provenance(name, path, pd.read_parquet(path))
+        try:
+            source = DATASETS[name] if name in DATASETS else _provenance(name, path)
+        except _UNREADABLE as error:
+            source = _unstated(name, path, f"Cannot be read: {_first_line(error)}", None, [])
         known = installed and source.sha256 is not None
         rows.append(
             {
@@ -90,12 +106,12 @@ def overview() -> DataFrame:
                 "level": source.level,
                 "rows": source.rows,
                 "installed": installed,
-                "registered_file": _sha256(path) == source.sha256 if known else None,
+                "registered_file": sha256_of(path) == source.sha256 if known else None,
                 "licence": source.licence,
                 "source": source.text,
             }
         )
-    return DataFrame(rows)
+    return DataFrame(rows).astype({"rows": "Int64"})
 
 
 def read_table(path: Path) -> DataFrame:
@@ -140,24 +156,30 @@ def _missing(name: str) -> str:
     bring = f"matgen data import {name} PATH"
     if name not in DATASETS:
         return f"unknown data set {name!r}; known: {', '.join(DATASETS)}; add your own with: {bring}"
-    return f"data set {name} is not in {root()}; get it with: matgen data fetch {name} (or: {bring})"
+    if name in PUBLISHERS:
+        return f"data set {name} is not in {root()}; get it with: matgen data fetch {name} (or: {bring})"
+    return f"data set {name} is not in {root()}; get it from {DATASETS[name].url} and run: {bring}"
 
 
-def _provenance(name: str, path: Path, table: DataFrame) -> Source:
-    """The source that `write_table` put into an imported file, or what the table itself tells."""
-    facts = (pq.read_schema(path).metadata or {}).get(_PROVENANCE)
+def _provenance(name: str, path: Path) -> Source:
+    """The source that `write_table` put into a file, or what a parquet file of other making tells."""
+    schema = pq.read_schema(path)
+    facts = (schema.metadata or {}).get(_PROVENANCE)
     if facts is not None:
         stored = json.loads(facts)
         return Source(**{**stored, "defects": tuple(stored["defects"])})
-    column = next((key for key in ("formula", "numbers", "phase_field") if key in table), "formula")
+    return _unstated(name, path, "A parquet file of yours", pq.read_metadata(path).num_rows, schema.names)
+
+
+def _unstated(name: str, path: Path, title: str, rows: int | None, columns: list[str]) -> Source:
     return Source(
         name=name,
         file=path.name,
-        title="A parquet file of yours",
-        level="structure" if "frac_coords" in table else "composition",
-        rows=len(table),
-        columns={str(key): "" for key in table.columns},
-        composition_column=column,
+        title=title,
+        level="structure" if "frac_coords" in columns else "composition",
+        rows=rows,
+        columns=dict.fromkeys(columns, "not stated"),
+        composition_column=next((key for key in ("formula", "numbers", "phase_field") if key in columns), "formula"),
         text="not stated",
         licence="not stated",
         url="",
@@ -165,7 +187,8 @@ def _provenance(name: str, path: Path, table: DataFrame) -> Source:
     )
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Checksum of a file, in hexadecimal."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
 

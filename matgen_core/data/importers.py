@@ -1,0 +1,363 @@
+"""Bring a person's own materials into the data folder.
+
+Reads CSV, parquet, a CIF or a folder of them, extended XYZ, and ASE databases (SQLite or JSON). No format
+that can run code is read: pickles, ASE trajectories and numpy object arrays are refused by never being
+opened.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pandas import DataFrame
+from pymatgen.core import Element, Lattice, Structure
+
+from matgen_core.data.materials import (
+    STRUCTURE_COLUMNS,
+    chemical_system,
+    structure,
+    structure_row,
+    structures_from_cif,
+)
+from matgen_core.data.registry import DATASETS, Level, Source
+from matgen_core.data.store import check_name, path_of, read_table, replacing, root, sha256_of, write_table
+
+_CELL = ("a", "b", "c", "alpha", "beta", "gamma")
+_LISTS = ("lattice", "numbers", "frac_coords")
+_CIF = "*.[cC][iI][fF]"
+_SQLITE = b"SQLite format 3\x00"
+
+# A row, or why there is none: (name of the input, values, reason).
+_Outcome = tuple[str, dict[str, Any] | None, str]
+
+
+@dataclass(frozen=True)
+class ImportLimits:
+    """What one import may hold; more is refused before it is read."""
+
+    max_bytes: int = 2 * 1024**3
+    max_cif_bytes: int = 10 * 1024**2
+    max_rows: int = 1_000_000
+    max_sites: int = 1_000
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import read.
+
+    Attributes:
+        name: Name of the data set.
+        path: The file written.
+        n_read: Rows written.
+        skipped: Input and reason of each that was not.
+    """
+
+    name: str
+    path: Path
+    n_read: int
+    skipped: tuple[tuple[str, str], ...]
+
+    def summary(self) -> str:
+        """Say how many came and where they are, then a line for each of the first twenty that did not."""
+        lines = [f"{self.name}: {self.n_read} read, {len(self.skipped)} skipped; in {self.path}"]
+        lines += [f"  skipped {label}: {reason}" for label, reason in self.skipped[:20]]
+        if len(self.skipped) > 20:
+            lines.append(f"  and {len(self.skipped) - 20} more")
+        return "\n".join(lines)
+
+
+def import_file(
+    name: str, path: Path | str, *, replace: bool = False, limits: ImportLimits | None = None
+) -> ImportReport:
+    """Read materials and install them as a data set of the given name.
+
+    Structures get the columns material_id, formula, lattice, numbers, frac_coords; all other columns are
+    kept under their own names. A table without coordinates needs a column formula or phase_field. A material
+    that cannot be read is skipped and reported, never guessed.
+
+    Under the name of a registered data set only that data set is accepted: the registered file, or a table
+    that has its columns.
+
+    Args:
+        name: Lower-case letters, digits and underscores.
+        path: A file .csv, .parquet, .cif, .xyz, .extxyz, .db or .json (both ASE), or a folder of CIFs.
+        replace: Whether an installed data set of that name may be replaced.
+        limits: Sizes above which the input is refused.
+
+    Returns:
+        How many rows were written, and what was skipped and why.
+
+    Raises:
+        ValueError: In one line: a bad name, a missing, unknown, oversized or unreadable file, a name that is
+            taken, or no material at all. Nothing is written then.
+    """
+    check_name(name)
+    path, limits = Path(path), limits or ImportLimits()
+    target = path_of(name)
+    if target.exists() and not replace:
+        raise ValueError(f"{name} is installed already ({target}); choose another name, or delete that file")
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder")
+    _check_size(path, limits)
+    if name in DATASETS:
+        return _import_registered(name, path, target)
+    reader = _reader(path)
+    rows: list[dict[str, Any]] = []
+    skipped: list[tuple[str, str]] = []
+    try:
+        for label, row, reason in reader(path, limits):
+            if row is None:
+                skipped.append((label, reason))
+            else:
+                rows.append(row)
+            if len(rows) > limits.max_rows:
+                raise ValueError(f"{path}: more than {limits.max_rows} materials; import it in parts")
+    except (OSError, UnicodeDecodeError, KeyError, pa.ArrowException) as error:
+        raise ValueError(f"{path}: cannot be read ({type(error).__name__}: {_line(error)})") from error
+    if not rows:
+        why = f"; the first was skipped because: {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
+        raise ValueError(f"{path}: no material could be read, nothing was written{why}")
+    table = DataFrame(rows)
+    write_table(table, target, _source(name, target, path, table))
+    return ImportReport(name, target, len(table), tuple(skipped))
+
+
+def _check_size(path: Path, limits: ImportLimits) -> None:
+    size = path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob(_CIF))
+    if size > limits.max_bytes:
+        raise ValueError(
+            f"{path}: {size / 1e6:.0f} MB, but an import holds at most {limits.max_bytes / 1e6:.0f} MB; "
+            "import it in parts"
+        )
+
+
+def _import_registered(name: str, path: Path, target: Path) -> ImportReport:
+    """Install a copy of a registered data set: the very file, or a table with its columns."""
+    source = DATASETS[name]
+    if path.is_file() and sha256_of(path) == source.sha256:
+        with replacing(target) as temporary:
+            shutil.copyfile(path, temporary)
+        return ImportReport(name, target, source.rows or 0, ())
+    if path.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"{path}: {name} is a registered data set and comes as CSV or parquet")
+    try:
+        table = read_table(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise ValueError(f"{path}: cannot be read ({type(error).__name__}: {_line(error)})") from error
+    missing = [column for column in source.columns if column not in table]
+    if missing or table.empty:
+        raise ValueError(
+            f"{path}: not the registered data set {name}, it lacks {', '.join(missing) or 'rows'}; "
+            "import it under another name"
+        )
+    if target.is_file() and sha256_of(target) == source.sha256:
+        raise ValueError(f"{target} is the registered file of {name}; it is not replaced by another copy")
+    write_table(table, target, source)
+    return ImportReport(name, target, len(table), ())
+
+
+def _reader(path: Path) -> Callable[[Path, ImportLimits], Iterator[_Outcome]]:
+    if path.is_dir():
+        return _read_cifs
+    suffix = path.suffix.lower()
+    if suffix not in _READERS:
+        raise ValueError(
+            f"{path}: cannot import {suffix or 'a file without extension'}; expected a folder of CIFs, or "
+            f"{', '.join(_READERS)}"
+        )
+    return _READERS[suffix]
+
+
+# --- One reader per format -------------------------------------------------------------------------------
+
+
+def _read_cifs(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
+    files = sorted(path.rglob(_CIF)) if path.is_dir() else [path]
+    if not files:
+        raise ValueError(f"{path}: no file *.cif in this folder")
+    for file in files:
+        label = str(file.relative_to(path)) if path.is_dir() else file.name
+        if file.stat().st_size > limits.max_cif_bytes:
+            yield label, None, f"larger than {limits.max_cif_bytes / 1e6:.0f} MB"
+            continue
+        yield from _from_cif(label[: -len(".cif")], file.read_text(errors="replace"), limits, {})
+
+
+def _from_cif(label: str, text: str, limits: ImportLimits, extra: Mapping[str, Any]) -> Iterator[_Outcome]:
+    # A broken CIF can raise nearly anything in the parser; each is the same to the importer: one skipped.
+    try:
+        found = structures_from_cif(text)
+    except Exception as error:
+        yield label, None, f"no readable CIF ({_line(error)})"
+        return
+    for number, crystal in enumerate(found):
+        name = label if len(found) == 1 else f"{label}-{number + 1}"
+        yield _outcome(name, crystal, limits, extra)
+
+
+def _outcome(label: str, crystal: Structure, limits: ImportLimits, extra: Mapping[str, Any]) -> _Outcome:
+    if len(crystal) > limits.max_sites:
+        return label, None, f"{len(crystal)} sites, more than {limits.max_sites}"
+    if not np.isfinite(crystal.lattice.matrix).all() or crystal.volume < 1e-3:
+        return label, None, "no cell of finite volume; a molecule is not imported"
+    if not np.isfinite(crystal.frac_coords).all():
+        return label, None, "coordinates that are no numbers"
+    try:
+        row = structure_row(label, crystal)
+    except ValueError as error:
+        return label, None, str(error)
+    return label, row | {key: value for key, value in extra.items() if key not in row}, ""
+
+
+def _read_csv(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
+    try:
+        table = read_table(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: no readable CSV ({_line(error)})") from error
+    yield from _from_table(path, table, limits)
+
+
+def _read_parquet(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
+    # The footer tells the size before anything is unpacked.
+    n_rows = pq.read_metadata(path).num_rows
+    if n_rows > limits.max_rows:
+        raise ValueError(f"{path}: {n_rows} rows, more than {limits.max_rows}; import it in parts")
+    yield from _from_table(path, pd.read_parquet(path), limits)
+
+
+def _from_table(path: Path, table: DataFrame, limits: ImportLimits) -> Iterator[_Outcome]:
+    """Rows of a table by what it holds: coordinates, a column cif, formulas or phase fields."""
+    columns = set(table.columns)
+    has_cell = "lattice" in columns or columns.issuperset(_CELL)
+    for position, record in enumerate(table.to_dict("records")):
+        label = str(record.get("material_id", f"row {position + 1}"))
+        if has_cell and columns.issuperset(("numbers", "frac_coords")):
+            try:
+                crystal = structure({key: _list(record[key]) if key in _LISTS else record[key] for key in record})
+            except (ValueError, TypeError) as error:
+                yield label, None, _line(error)
+                continue
+            # Lengths and angles repeat the lattice that the row is given.
+            extra = {key: value for key, value in record.items() if key not in (*_CELL, *STRUCTURE_COLUMNS)}
+            yield _outcome(label, crystal, limits, extra)
+        elif "cif" in columns:
+            extra = {key: value for key, value in record.items() if key != "cif"}
+            yield from _from_cif(label, str(record["cif"]), limits, extra)
+        elif "formula" in columns or "phase_field" in columns:
+            text = record["formula" if "formula" in columns else "phase_field"]
+            try:
+                chemical_system(str(text))
+            except ValueError as error:
+                yield label, None, _line(error)
+            else:
+                yield label, {str(key): value for key, value in record.items()}, ""
+        else:
+            raise ValueError(
+                f"{path}: expected a column formula, phase_field or cif, or numbers and frac_coords "
+                f"with a cell; it has {', '.join(map(str, table.columns))}"
+            )
+
+
+def _list(value: Any) -> Any:
+    """A list column as numbers: an array from parquet, JSON text from CSV."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _read_xyz(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
+    from ase.io import iread  # slow to import, and only imports need it
+
+    frames = iread(path, index=":", format="extxyz")
+    position = 0
+    while True:
+        try:
+            atoms = next(frames)
+        except StopIteration:
+            return
+        except Exception as error:  # the reader raises nearly anything on a broken frame, and cannot go on
+            yield f"frame {position + 1} and what follows", None, f"no readable extended XYZ ({_line(error)})"
+            return
+        position += 1
+        results = atoms.calc.results if atoms.calc is not None else {}
+        extra = {key: value for key, value in {**atoms.info, **results}.items() if _is_plain(value)}
+        label = str(extra.get("material_id", f"{path.stem}-{position}"))
+        yield _from_atoms(label, atoms.cell[:], atoms.numbers, atoms.positions, limits, extra)
+
+
+def _read_ase(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
+    from ase.db import connect
+
+    # The kind is given, so that the name of a file can never open a connection to a server.
+    with path.open("rb") as file:
+        kind = "db" if file.read(len(_SQLITE)) == _SQLITE else "json"
+    if (kind == "db") != (path.suffix.lower() == ".db"):
+        raise ValueError(f"{path}: no ASE database (.db is SQLite, .json is JSON)")
+    try:
+        rows = connect(path, type=kind, use_lock_file=False).select()
+        for row in rows:
+            extra = {key: value for key, value in row.key_value_pairs.items() if _is_plain(value)}
+            if "energy" in row:
+                extra["energy"] = float(row.energy)
+            label = str(extra.get("material_id", f"{path.stem}-{row.id}"))
+            yield _from_atoms(label, row.cell, row.numbers, row.positions, limits, extra)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: no readable ASE database ({_line(error)})") from error
+
+
+def _from_atoms(
+    label: str, cell: Any, numbers: Any, positions: Any, limits: ImportLimits, extra: Mapping[str, Any]
+) -> _Outcome:
+    vectors = np.asarray(cell, dtype=float)
+    if abs(np.linalg.det(vectors)) < 1e-3:
+        return label, None, "no cell of finite volume; a molecule is not imported"
+    try:
+        crystal = Structure(
+            Lattice(vectors), [Element.from_Z(int(z)) for z in numbers], positions, coords_are_cartesian=True
+        )
+    except (ValueError, KeyError) as error:
+        return label, None, _line(error)
+    return _outcome(label, crystal, limits, extra)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | bool | int | float | np.number | np.bool_)
+
+
+_READERS: dict[str, Callable[[Path, ImportLimits], Iterator[_Outcome]]] = {
+    ".csv": _read_csv,
+    ".parquet": _read_parquet,
+    ".cif": _read_cifs,
+    ".xyz": _read_xyz,
+    ".extxyz": _read_xyz,
+    ".db": _read_ase,
+    ".json": _read_ase,
+}
+
+
+def _source(name: str, target: Path, path: Path, table: DataFrame) -> Source:
+    level: Level = "structure" if "frac_coords" in table else "composition"
+    if level == "composition" and "formula" not in table:
+        level = "phase field"
+    return Source(
+        name=name,
+        file=str(target.relative_to(root())),
+        title=f"Imported from {path.name}",
+        level=level,
+        rows=len(table),
+        columns={str(column): "as in the imported file" for column in table.columns},
+        composition_column="phase_field" if level == "phase field" else "formula",
+        text=f"your file {path.name}",
+        licence="not stated",
+        url="",
+        sha256=None,
+    )
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
