@@ -48,7 +48,8 @@ train: install
 	$(BIN)/matgen train $(NAME)
 
 benchmark: .venv/.installed-dev
-	$(BIN)/python benchmarks/phase_fields.py
+	$(BIN)/python -m pip install --quiet --requirement benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks.phase_fields
 
 clean:
 	rm -rf .venv node_modules .pytest_cache .mypy_cache .ruff_cache
