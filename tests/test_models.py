@@ -1,5 +1,6 @@
 """The contract: what every network must do, whatever its paper."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +15,29 @@ from matgen_core.models._blocks import Gaussian
 # Tiny settings with no neutral value: no 0, no 1, no square shape.
 TINY: dict[str, Any] = {
     "phase_field_norm": MODELS["phase_field_norm"].Config(n_slots=3, n_features=5),
+    "phase_field_vae": MODELS["phase_field_vae"].Config(
+        n_slots=3,
+        n_features=5,
+        n_elements=11,
+        n_members=2,
+        embedding=6,
+        hidden=(17, 16),
+        latent_dim_member=4,
+        beta=0.3,
+        feature_weight=2.5,
+        hide_share=0.4,
+    ),
 }
-VAES: tuple[str, ...] = ()
+TABLE = torch.randn(11, 5, generator=torch.Generator().manual_seed(8))  # features of 11 elements
+
+
+def fields(n: int = 8) -> Tensor:
+    return torch.randint(11, (n, 3), generator=rng(4))
+
+
+# What each model that learns takes as a batch.
+BATCHES: dict[str, Callable[[], tuple[Tensor, ...]]] = {"phase_field_vae": lambda: (TABLE, fields())}
+VAES = ("phase_field_vae",)
 
 
 def test_every_model_has_a_tiny_config() -> None:
@@ -34,6 +56,84 @@ def rng(seed: int = 0) -> torch.Generator:
 @pytest.mark.parametrize("name", MODELS)
 def test_the_config_is_kept(name: str) -> None:
     assert build(name).config == TINY[name]
+
+
+def test_every_model_that_learns_has_a_batch() -> None:
+    assert set(BATCHES) == {name for name in MODELS if hasattr(MODELS[name], "loss")}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_the_loss_obeys_the_seed_and_reaches_every_parameter(name: str) -> None:
+    model, batch = build(name), BATCHES[name]()
+    losses = [float(model.loss(*batch, rng=rng(seed))["loss"].detach()) for seed in (1, 1, 2)]
+    assert losses[0] == losses[1] != losses[2]
+    model.loss(*batch, rng=rng())["loss"].backward()
+    for key, weight in model.named_parameters():
+        assert weight.grad is not None, f"{key} gets no gradient"
+        assert weight.grad.abs().sum() > 0, f"{key} gets a gradient of 0"
+
+
+@pytest.mark.parametrize("name", VAES)
+def test_the_loss_of_a_vae_is_reconstruction_and_weighted_kl(name: str) -> None:
+    model = build(name)
+    parts = model.loss(*BATCHES[name](), rng=rng())
+    torch.testing.assert_close(parts["loss"], parts["reconstruction"] + model.config.beta * parts["kl"])
+    assert parts["kl"] > 0
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_one_batch_is_learned_by_heart(name: str) -> None:
+    model, batch = build(name), BATCHES[name]()
+    optimizer = torch.optim.Adam(model.parameters(), 0.02)
+    first = float(model.loss(*batch, rng=rng())["loss"].detach())
+    for step in range(200):
+        optimizer.zero_grad()
+        loss = model.loss(*batch, rng=rng(step))["loss"]
+        loss.backward()
+        optimizer.step()
+    assert float(loss.detach()) < 0.6 * first
+
+
+@torch.inference_mode()
+def test_a_phase_field_is_encoded_alone_as_in_a_batch() -> None:
+    model, x = build("phase_field_vae"), TABLE[fields()]
+    z = model.encode(x).mean
+    assert z.shape == (8, model.latent_dim) == (8, 8)
+    assert model.decode(z).shape == (8, 3, 5)
+    torch.testing.assert_close(z, torch.cat([model.encode(row[None]).mean for row in x]))
+    torch.testing.assert_close(model.decode(z), torch.cat([model.decode(row[None]) for row in z]))
+
+
+@torch.inference_mode()
+def test_shared_contexts_give_the_scores_of_single_fields() -> None:
+    model, places = build("phase_field_vae"), fields(60)
+    for weight in model.parameters():
+        weight.add_(torch.randn(weight.shape, generator=rng(9)))
+    together = model.element_errors(TABLE, places)
+    alone = torch.cat([model.element_errors(TABLE, place[None]) for place in places])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(model.score(TABLE, places), together.sum(1))
+    torch.testing.assert_close(model.contributions(TABLE, places).sum(1), model.score(TABLE, places).mean(1))
+    assert (together >= 0).all()
+
+
+@torch.inference_mode()
+def test_the_hidden_element_does_not_reach_its_own_restoration() -> None:
+    """The probabilities of all elements in a slot, given the others, add up to one."""
+    model = build("phase_field_vae")
+    places = torch.tensor([[3, 7, element] for element in range(11)])
+    errors = model.element_errors(TABLE, places)[:, 2]
+    torch.testing.assert_close((-errors).exp().sum(0), torch.ones(2))
+
+
+@torch.inference_mode()
+def test_tabulated_terms_give_the_posterior_of_the_features() -> None:
+    model, places = build("phase_field_vae"), fields()
+    none_hidden = torch.full((2, len(places)), 3)
+    mean, log_var = model._posterior(model._first_layer(model._terms(TABLE), places, none_hidden))
+    posterior = model.encode(TABLE[places])
+    torch.testing.assert_close(posterior.mean, mean.movedim(0, 1).flatten(1))
+    torch.testing.assert_close(posterior.log_var, log_var.movedim(0, 1).flatten(1))
 
 
 def test_gaussian_agrees_with_torch_distributions() -> None:
