@@ -179,8 +179,14 @@ def _group_formula(
 
 
 def _same(one: Structure, other: Structure) -> bool:
+    # the matcher is not symmetric: a pair is always put to it in the same order, wherever it stands in the list
+    first, second = sorted((one, other), key=_order)
     try:
-        # the matcher is not symmetric, and neither order is the right one
-        return bool(matcher().fit(one, other) or matcher().fit(other, one))
+        return bool(matcher().fit(first, second))
     except MATCH_ERRORS:
         return False
+
+
+def _order(structure: Structure) -> tuple[float | list[float], ...]:
+    cell, coordinates = structure.lattice.matrix.ravel().tolist(), structure.frac_coords.ravel().tolist()
+    return len(structure), structure.volume, cell, coordinates
