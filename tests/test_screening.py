@@ -73,6 +73,11 @@ def test_reason_names_states_that_add_up():
     assert "He" in neutral_check()(Composition("HeO")).reason
 
 
+def test_mixed_valence_has_one_sign():
+    # H+1 with gold as -1, -1, +1 would be neutral, and no chemistry
+    assert neutral_check("smact14")(Composition("HAu3")).passed is False
+
+
 def test_same_verdict_for_multiples_and_order():
     for formula in ("Fe3O4", "BaTiO3", "Na2Cl4", "Li33Sn10S33Cl7"):
         composition = Composition(formula)
