@@ -23,6 +23,8 @@ LAYERS = {
     "latent": 3,
     "projection": 4,
     "ranking": 4,
+    "screening": 4,
+    "crystal_metrics": 5,
     "figures": 6,
     "train": 7,
     "cli": 8,
@@ -32,7 +34,17 @@ FORBIDDEN = {
     "models": {"pymatgen", "pandas", "streamlit"},
     "pages": {"numpy", "torch", "pymatgen", "scipy", "sklearn"},
 }
-PAGES_MAY = {"checkpoint", "data", "figures", "latent", "projection", "query", "ranking", "representations"}
+PAGES_MAY = {
+    "checkpoint",
+    "data",
+    "figures",
+    "latent",
+    "projection",
+    "query",
+    "ranking",
+    "representations",
+    "screening",
+}
 SLOW = {"umap", "chgnet", "matminer", "openTSNE", "sklearn", "matplotlib"}  # seconds to import: inside functions
 
 

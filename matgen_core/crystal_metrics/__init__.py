@@ -1,0 +1,35 @@
+"""Figures for models that reconstruct or generate crystals, by the protocol that the field compares with."""
+
+from matgen_core.crystal_metrics.fingerprints import (
+    MP20_CUTOFFS,
+    PEROV5_CUTOFFS,
+    CoverageCutoffs,
+    Fingerprints,
+    coverage,
+    fingerprints,
+)
+from matgen_core.crystal_metrics.generation import (
+    evaluate_generation,
+    property_distances,
+    uniqueness_and_novelty,
+)
+from matgen_core.crystal_metrics.reconstruction import evaluate_reconstruction, matcher, summarize
+from matgen_core.crystal_metrics.validity import composition_validity, structure_validity, validity
+
+__all__ = [
+    "MP20_CUTOFFS",
+    "PEROV5_CUTOFFS",
+    "CoverageCutoffs",
+    "Fingerprints",
+    "composition_validity",
+    "coverage",
+    "evaluate_generation",
+    "evaluate_reconstruction",
+    "fingerprints",
+    "matcher",
+    "property_distances",
+    "structure_validity",
+    "summarize",
+    "uniqueness_and_novelty",
+    "validity",
+]

@@ -1,0 +1,119 @@
+"""The screening table: one row for every sample, failed decodes included.
+
+A sample that could not be decoded keeps its row and fails every check, so that each rate has all samples in
+its denominator.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import pandas as pd
+from pymatgen.core import Composition, Structure
+
+from matgen_core.screening._verdict import Check, Verdict
+from matgen_core.screening.compositions import formula_of
+from matgen_core.screening.structures import closest_sites, lattice_problem, volume_per_atom
+
+
+@runtime_checkable
+class Attempt(Protocol):
+    """A decoded sample: a material, or none and the problem that stood in the way."""
+
+    material: Any
+    problem: Any
+
+
+def as_material(sample: Any) -> tuple[Structure | Composition | None, str]:
+    """Return the material of a sample and what is wrong with it ("" if nothing).
+
+    Args:
+        sample: A structure, a composition, a formula, an object with `material` and `problem` (a decoded
+            sample), an exception, or None for a sample that failed without a word.
+    """
+    if isinstance(sample, Structure | Composition):
+        if len(sample) == 0:
+            return None, "no atoms"
+        return sample, ""
+    if isinstance(sample, str):
+        try:
+            return as_material(Composition(sample))
+        except (ValueError, KeyError) as error:
+            return None, f"{sample!r} is no formula: {error}"
+    if isinstance(sample, Exception):
+        return None, str(sample) or type(sample).__name__
+    if isinstance(sample, Attempt):
+        return (None, str(sample.problem)) if sample.material is None else as_material(sample.material)
+    if sample is None:
+        return None, "not decoded"
+    raise TypeError(f"{type(sample).__name__}: expected a structure, a composition, a formula or a decoded sample")
+
+
+def screen(
+    materials: Iterable[Any],
+    checks: Sequence[Check],
+    progress: Callable[[int], None] | None = None,
+) -> pd.DataFrame:
+    """Put every check to every sample.
+
+    Args:
+        materials: Samples as `as_material` takes them, failed decodes included.
+        checks: For instance STRUCTURE_CHECKS or COMPOSITION_CHECKS.
+        progress: Called with the number of samples done.
+
+    Returns:
+        One row for every sample, in order: `formula`, `n_sites`, `volume_per_atom` (Å^3), `min_distance` (Å),
+        `problem` ("" if the sample was decoded); for each check its verdict (True, False or missing) and its
+        reason; `valid`, True if all passed, False if any failed, missing if that is undecided.
+    """
+    rows = []
+    for done, sample in enumerate(materials, start=1):
+        material, problem = as_material(sample)
+        row = _describe(material) | {"problem": problem}
+        verdicts = [
+            Verdict(False, f"not decoded: {problem}") if material is None else check(material) for check in checks
+        ]
+        for check, verdict in zip(checks, verdicts, strict=True):
+            row |= {check.name: verdict.passed, f"{check.name}_reason": verdict.reason}
+        row["valid"] = _all_passed(verdicts)
+        rows.append(row)
+        if progress:
+            progress(done)
+    names = [check.name for check in checks]
+    described = ["formula", "n_sites", "volume_per_atom", "min_distance", "problem"]
+    columns = described + [column for name in names for column in (name, f"{name}_reason")] + ["valid"]
+    kinds = {"n_sites": "Int64", "volume_per_atom": float, "min_distance": float}
+    return pd.DataFrame(rows, columns=columns).astype(kinds | dict.fromkeys([*names, "valid"], "boolean"))
+
+
+def pass_rates(table: pd.DataFrame, checks: Sequence[Check]) -> pd.DataFrame:
+    """Return the share of all rows that pass, fail and are undecided, for each check and for all together."""
+    names = [check.name for check in checks] + ["valid"]
+    counts = {
+        name: {
+            "passed": table[name].eq(True).sum(),
+            "failed": table[name].eq(False).sum(),
+            "undecided": table[name].isna().sum(),
+        }
+        for name in names
+    }
+    rates = pd.DataFrame(counts).T.astype(float) / max(len(table), 1)
+    return rates.assign(n_samples=len(table))
+
+
+def _all_passed(verdicts: Sequence[Verdict]) -> bool | None:
+    answers = [verdict.passed for verdict in verdicts]
+    if False in answers:
+        return False
+    return None if None in answers else True
+
+
+def _describe(material: Structure | Composition | None) -> dict[str, Any]:
+    if material is None:
+        return {"formula": ""}
+    if isinstance(material, Composition):
+        return {"formula": formula_of(material)}
+    row = {"formula": formula_of(material.composition), "n_sites": len(material)}
+    if lattice_problem(material):
+        return row
+    distance = closest_sites(material).distance
+    return row | {"volume_per_atom": volume_per_atom(material), "min_distance": distance}
