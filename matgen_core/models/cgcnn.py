@@ -44,6 +44,18 @@ class Prediction(NamedTuple):
     std: Tensor  # calibrated; from the spread of the members and the noise that each of them expects
 
 
+def in_units(config: CGCNNConfig, prediction: Prediction) -> Prediction:
+    """Turn logarithms back into values and cut what cannot be negative at 0.
+
+    A standard deviation of a logarithm becomes one of the value to first order: std * value * ln 10.
+    """
+    logs = torch.tensor([name in config.log10 for name in config.properties], device=prediction.mean.device)
+    cut = torch.tensor([name in config.nonnegative for name in config.properties], device=prediction.mean.device)
+    mean = torch.where(logs, 10**prediction.mean, prediction.mean)
+    std = torch.where(logs, prediction.std * mean * math.log(10), prediction.std)
+    return Prediction(torch.where(cut, mean.clamp(min=0), mean), std)
+
+
 class MemberLinear(nn.Module):
     """One linear layer a member."""
 

@@ -1,0 +1,206 @@
+"""Recipes of the eight property networks: pack the graphs, fit, judge on unseen chemical systems, describe.
+
+`matgen train cgcnn_energy` does all of it. Where the GPU is on a machine without pymatgen, the steps go apart:
+`python -m matgen_core.train.cgcnn pack GRAPHS` here, `python matgen_core/train/cgcnn_fit.py GRAPHS FOLDER TASK...`
+there, `python -m matgen_core.train.cgcnn finish GRAPHS FOLDER` here.
+
+Reference: Xie and Grossman, Phys. Rev. Lett. 120, 145301 (2018), doi:10.1103/PhysRevLett.120.145301
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from pymatgen.core import Element
+
+from matgen_core import data, packed_graphs
+from matgen_core import checkpoint as checkpoints
+from matgen_core.checkpoint import Checkpoint
+from matgen_core.data.crystal_properties import SOURCES, STRICT_SOURCES, UNITS, load_crystal_properties, sides
+from matgen_core.data.dataset import Dataset
+from matgen_core.models.cgcnn import CGCNN
+from matgen_core.packed_graphs import TEST, VALIDATION, PackedGraphs
+from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch
+from matgen_core.train._card import data_section, provenance
+from matgen_core.train._cgcnn_card import cgcnn_card
+from matgen_core.train._property_metrics import property_metrics
+from matgen_core.train.cgcnn_fit import TASKS, fit_task, load_weights, predict_rows, targets_of
+
+SYSTEM = "Court 2020, iCSG3D (its property networks: Xie 2018, CGCNN)"
+PROPERTIES = tuple(UNITS)
+SEED = 0
+COMPARISONS = {"random_split": "energy_random_split", "paper_design": "energy_paper_design"}
+
+
+def pack(path: Path) -> None:
+    """Build the graphs of all crystals with a known property and write them to one file.
+
+    Crystals that are no graph (two sites closer than 0.5 Å, or an isolated one) are left out and counted.
+    """
+    dataset = load_crystal_properties()
+    table = dataset.table
+    of_row = sides(dataset, SEED)
+    elements = tuple(sorted({Element.from_Z(int(z)).symbol for numbers in table["numbers"] for z in set(numbers)}))
+    representation = CrystalGraph(elements)
+    graphs, kept, refused = [], [], []
+    for row, graph in enumerate(_graphs(dataset, representation)):
+        if isinstance(graph, GraphBatch):
+            graphs.append(graph)
+            kept.append(row)
+        else:
+            refused.append(graph)
+    table, of_row = table.iloc[kept], of_row[kept]
+    random_side = [_random_side(identifier) for identifier in table["material_id"]]
+    strict = np.where(table["formation_energy_source"].isin(STRICT_SOURCES), 1, 0)
+    packed_graphs.save(
+        path,
+        graphs,
+        values=table[list(PROPERTIES)].to_numpy(np.float32),
+        sides=np.stack([of_row, random_side, strict], 1).astype(np.uint8),
+        facts={
+            "elements": elements,
+            "properties": PROPERTIES,
+            "splits": ["chemical_system", "random", "strict"],
+            "cutoff": representation.cutoff,
+            "refused": refused,
+            "sha256": {name: data.load(name).sha256 for name in SOURCES},
+        },
+    )
+    sys.stderr.write(f"packed {len(graphs):,} graphs; left out {len(refused)}: {'; '.join(refused[:3])}\n")
+
+
+@dataclass(frozen=True)
+class CGCNNRecipe:
+    """Fit an ensemble to some of the eight properties; the settings are those of the task of the same name."""
+
+    name: str
+
+    @property
+    def seed(self) -> int:
+        """Seed of the split and of the first weights."""
+        return SEED
+
+    def run(self, device: str) -> Checkpoint:
+        """Pack, fit, judge and describe; a trunk to start from is taken from its checkpoint.
+
+        Raises:
+            CheckpointError: If the recipe starts from a checkpoint that is not there.
+        """
+        task = TASKS[self.name]
+        start = checkpoints.load(task.start_from).model if task.start_from else None
+        with TemporaryDirectory() as folder:
+            pack(Path(folder) / "graphs.safetensors")
+            graphs = packed_graphs.load(Path(folder) / "graphs.safetensors")
+            model = fit_task(task, graphs.to(device), start=start, log=Path(folder) / "log.jsonl")
+        return self.finish(model.cpu(), graphs, {})
+
+    def finish(self, model: CGCNN, graphs: PackedGraphs, comparisons: dict[str, Any]) -> Checkpoint:
+        """Judge a fitted ensemble and make it a checkpoint with weights in float16."""
+        for parameter in model.parameters():
+            parameter.data = parameter.data.half().float()  # judged as it is stored
+        sources = [data.load(name) for name in SOURCES]
+        metrics = _judge(model, graphs, TASKS[self.name].split) | comparisons
+        checkpoint = Checkpoint(
+            name=self.name,
+            model_name="cgcnn",
+            model=model,
+            representation=CrystalGraph(tuple(graphs.facts["elements"]), cutoff=graphs.facts["cutoff"]),
+            metrics=metrics,
+            card="",
+            provenance={
+                "title": f"Crystal graph networks: {', '.join(model.config.properties)}",
+                "system": SYSTEM,
+                "level": "structure",
+                **provenance(self.name, self.seed, *sources),
+            },
+        )
+        card = cgcnn_card(self.name, model.config, asdict(TASKS[self.name]), metrics, data_section(*sources))
+        checkpoint = replace(checkpoint, card=card)
+        for parameter in model.parameters():
+            parameter.data = parameter.data.half()
+        return checkpoint
+
+    def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Compute the figures of its card anew."""
+        with TemporaryDirectory() as folder:
+            pack(Path(folder) / "graphs.safetensors")
+            graphs = packed_graphs.load(Path(folder) / "graphs.safetensors")
+        return _judge(checkpoint.model, graphs, TASKS[self.name].split)
+
+
+def _judge(model: Any, graphs: PackedGraphs, split: str) -> dict[str, Any]:
+    """Figures of each property on the test side, and on its part with strict formation energies."""
+    values = targets_of(graphs, model.config)
+    side, known = graphs.side(split), values.isfinite().any(1)
+    figures: dict[str, Any] = {}
+    for part, wanted in (("validation", VALIDATION), ("test", TEST)):
+        rows = torch.nonzero(known & (side == wanted))[:, 0]
+        prediction = predict_rows(model, graphs, rows)
+        strict = graphs.side("strict")[rows].bool().numpy()
+        figures[part] = property_metrics(model.config, values[rows].numpy(), prediction)
+        if part == "test" and "formation_energy_per_atom" in model.config.properties:
+            chosen = [tensor[torch.from_numpy(strict)] for tensor in (values[rows], *prediction)]
+            only = property_metrics(model.config, chosen[0].numpy(), type(prediction)(*chosen[1:]))
+            figures["test_strict_energies"] = {"formation_energy_per_atom": only["formation_energy_per_atom"]}
+    first = model.config.properties[0]
+    return {
+        "headline": {
+            "figure": f"mean absolute error of {first}, unseen chemical systems",
+            "ours": figures["test"][first]["mae"],
+            "paper": figures["test"][first].get("mae_paper", "none"),
+        },
+        "split": f"80/10/10 by {split.replace('_', ' ')}, jointly over all data sets",
+        **figures,
+    }
+
+
+def _graphs(dataset: Dataset, representation: CrystalGraph) -> Iterator[GraphBatch | str]:
+    """Give the graph of each row, or why it has none."""
+    for _, row in dataset.table.iterrows():
+        present = {name: value for name, value in row.items() if isinstance(value, np.ndarray) or value == value}
+        try:
+            yield representation.encode(data.structure(present))
+        except ValueError as error:
+            yield f"{row['material_id']}: {error}"
+
+
+def _random_side(identifier: str) -> int:
+    """80/10/10 by a hash of the id, whatever the chemical system: the split of the paper."""
+    share = int.from_bytes(blake2b(f"{SEED}:{identifier}".encode(), digest_size=8).digest()) / 2**64
+    return int(np.searchsorted([0.8, 0.9], share, side="right"))
+
+
+def main() -> None:
+    """Pack graphs, or finish checkpoints from weights that were fitted elsewhere."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("step", choices=["pack", "finish"])
+    parser.add_argument("graphs", type=Path)
+    parser.add_argument("weights", type=Path, nargs="?", help="folder of the weights, for finish")
+    options = parser.parse_args()
+    if options.step == "pack":
+        pack(options.graphs)
+        return
+    graphs = packed_graphs.load(options.graphs)
+    comparisons = {}
+    for title, task in COMPARISONS.items():
+        path = options.weights / f"{task}.safetensors"
+        if path.is_file():
+            comparisons[title] = _judge(load_weights(path)[0], graphs, TASKS[task].split)
+    for name in (name for name in TASKS if name.startswith("cgcnn_")):
+        path = options.weights / f"{name}.safetensors"
+        if path.is_file():
+            extra = comparisons if name == "cgcnn_energy" else {}
+            made = CGCNNRecipe(name).finish(load_weights(path)[0], graphs, extra)
+            checkpoints.save(made, checkpoints.root() / name)
+            sys.stderr.write(f"wrote {checkpoints.root() / name}\n")
+
+
+if __name__ == "__main__":
+    main()
