@@ -109,6 +109,8 @@ def save(
         "values": values.astype(np.float32),
         "sides": sides,
     }
+    # safetensors writes the memory of an array as it lies, so a transposed one would come back scrambled.
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     save_file(arrays, path, metadata={"facts": json.dumps(facts)})
 
 
