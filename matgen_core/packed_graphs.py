@@ -48,9 +48,7 @@ class PackedGraphs:
 
     def to(self, device: str | torch.device) -> "PackedGraphs":
         """Return the same graphs on another device."""
-        moved = {
-            name: getattr(self, name).to(device) for name in self.__dataclass_fields__ if name != "facts"
-        }
+        moved = {name: getattr(self, name).to(device) for name in self.__dataclass_fields__ if name != "facts"}
         return PackedGraphs(**moved, facts=self.facts)
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -120,9 +118,7 @@ def load(path: Path) -> PackedGraphs:
         facts = json.loads(file.metadata()["facts"])
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: no mapping
     wide = {"distances": np.int32, "n_sites": np.int64, "n_edges": np.int64}
-    tensors = {
-        name: torch.from_numpy(array.astype(wide.get(name, array.dtype))) for name, array in arrays.items()
-    }
+    tensors = {name: torch.from_numpy(array.astype(wide.get(name, array.dtype))) for name, array in arrays.items()}
     return PackedGraphs(**tensors, facts=facts)
 
 

@@ -88,9 +88,7 @@ class CrystalGraph:
                 f"{name}: site {site + 1} ({symbols[site]}) has no neighbor within {self.cutoff:g} Å;"
                 " an isolated atom is no crystal, check the cell"
             )
-        return GraphBatch(
-            species, sources, targets, distances.astype(np.float32), np.zeros(len(species), np.int64)
-        )
+        return GraphBatch(species, sources, targets, distances.astype(np.float32), np.zeros(len(species), np.int64))
 
     def _symbols(self, structure: Structure) -> list[str]:
         symbols = []
@@ -106,9 +104,7 @@ class CrystalGraph:
     def _indices(self, symbols: Sequence[str], name: str) -> NDArray[np.int64]:
         if not 0 < len(symbols) <= self.max_sites:
             hint = "; try the primitive cell" if symbols else ""
-            raise ValueError(
-                f"{name}: {len(symbols)} sites, but this model reads cells of 1 to {self.max_sites}{hint}"
-            )
+            raise ValueError(f"{name}: {len(symbols)} sites, but this model reads cells of 1 to {self.max_sites}{hint}")
         unknown = sorted(set(symbols) - set(self.elements))
         if unknown:
             is_not = "is not one" if len(unknown) == 1 else "are not"

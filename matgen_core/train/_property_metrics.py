@@ -67,16 +67,12 @@ def _errors(wanted: NDArray[np.float64], mean: NDArray[np.float64]) -> dict[str,
     }
 
 
-def _calibration(
-    wanted: NDArray[np.float64], mean: NDArray[np.float64], std: NDArray[np.float64]
-) -> dict[str, Any]:
+def _calibration(wanted: NDArray[np.float64], mean: NDArray[np.float64], std: NDArray[np.float64]) -> dict[str, Any]:
     ratios = np.abs(wanted - mean) / std
     return {
         "inside_1_sigma": float((ratios <= 1).mean()),
         "inside_90_percent": float((ratios <= norm.ppf(0.95)).mean()),
-        "calibration_curve": {
-            f"{level:g}": float((ratios <= norm.ppf(0.5 + level / 2)).mean()) for level in LEVELS
-        },
+        "calibration_curve": {f"{level:g}": float((ratios <= norm.ppf(0.5 + level / 2)).mean()) for level in LEVELS},
         "nll": _nll(wanted, mean, std),
         "rank_correlation_of_std_and_error": float(spearmanr(std, np.abs(wanted - mean)).statistic),
     }
@@ -86,7 +82,9 @@ def _nll(wanted: NDArray[np.float64], mean: NDArray[np.float64], std: NDArray[np
     return float((0.5 * ((wanted - mean) / std) ** 2 + np.log(std) + 0.5 * math.log(2 * math.pi)).mean())
 
 
-def worst_cases(errors: NDArray[np.float64], has_element: NDArray[np.bool_], elements: tuple[str, ...]) -> dict[str, Any]:
+def worst_cases(
+    errors: NDArray[np.float64], has_element: NDArray[np.bool_], elements: tuple[str, ...]
+) -> dict[str, Any]:
     """Say where the errors are large.
 
     Args:

@@ -1,13 +1,10 @@
 """Recipes of the eight property networks: pack the graphs, fit, judge on unseen chemical systems, describe.
 
-`matgen train cgcnn_energy` does all of it. Where the GPU is on a machine without pymatgen, the steps go apart:
-`python -m matgen_core.train.cgcnn pack GRAPHS` here, `python matgen_core/train/cgcnn_fit.py GRAPHS FOLDER TASK...`
-there, `python -m matgen_core.train.cgcnn finish GRAPHS FOLDER` here.
+`matgen train cgcnn_energy` does all of it. Where the GPU is on a machine without pymatgen, `cgcnn_steps` does it apart.
 
 Reference: Xie and Grossman, Phys. Rev. Lett. 120, 145301 (2018), doi:10.1103/PhysRevLett.120.145301
 """
 
-import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -31,13 +28,12 @@ from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch
 from matgen_core.train._card import data_section, provenance
 from matgen_core.train._cgcnn_card import cgcnn_card
 from matgen_core.train._property_metrics import PAPER, property_metrics, worst_cases
-from matgen_core.train.cgcnn_fit import TASKS, fit_task, load_weights, predict_rows, targets_of
+from matgen_core.train.cgcnn_fit import TASKS, fit_task, predict_rows, targets_of
 
 SYSTEM = "Court 2020, iCSG3D (its property networks: Xie 2018, CGCNN)"
 PROPERTIES = tuple(UNITS)
 ENERGY = "formation_energy_per_atom"
 SEED = 0
-COMPARISONS = {"random_split": "energy_random_split", "paper_design": "energy_paper_design"}
 
 
 def pack(path: Path) -> None:
@@ -107,7 +103,7 @@ class CGCNNRecipe:
         for parameter in model.parameters():
             parameter.data = parameter.data.half().float()  # judged as it is stored
         sources = [data.load(name) for name in SOURCES]
-        metrics = _judge(model, graphs, TASKS[self.name].split) | comparisons
+        metrics = judge(model, graphs, TASKS[self.name].split) | comparisons
         checkpoint = Checkpoint(
             name=self.name,
             model_name="cgcnn",
@@ -133,11 +129,21 @@ class CGCNNRecipe:
         with TemporaryDirectory() as folder:
             pack(Path(folder) / "graphs.safetensors")
             graphs = packed_graphs.load(Path(folder) / "graphs.safetensors")
-        return _judge(checkpoint.model, graphs, TASKS[self.name].split)
+        return judge(checkpoint.model, graphs, TASKS[self.name].split)
 
 
-def _judge(model: CGCNN, graphs: PackedGraphs, split: str) -> dict[str, Any]:
-    """Figures of each property on the test side, and on its part with strict formation energies."""
+def judge(model: CGCNN, graphs: PackedGraphs, split: str) -> dict[str, Any]:
+    """Compute the figures of each property on the test side of a split.
+
+    Args:
+        model: A fitted ensemble.
+        graphs: Packed graphs, on the CPU.
+        split: Name of the split that the ensemble was fitted on.
+
+    Returns:
+        What metrics.json holds: headline, split, test (one dict a property), and where formation energies are
+        predicted, the figures of those of one correction scheme as test_strict_energies.
+    """
     config = model.config
     values = targets_of(graphs, config)
     rows = torch.nonzero(values.isfinite().any(1) & (graphs.side(split) == TEST))[:, 0]
@@ -189,32 +195,3 @@ def _random_side(identifier: str) -> int:
     """80/10/10 by a hash of the id, whatever the chemical system: the split of the paper."""
     share = int.from_bytes(blake2b(f"{SEED}:{identifier}".encode(), digest_size=8).digest()) / 2**64
     return int(np.searchsorted([0.8, 0.9], share, side="right"))
-
-
-def main() -> None:
-    """Pack graphs, or finish checkpoints from weights that were fitted elsewhere."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("step", choices=["pack", "finish"])
-    parser.add_argument("graphs", type=Path)
-    parser.add_argument("weights", type=Path, nargs="?", help="folder of the weights, for finish")
-    options = parser.parse_args()
-    if options.step == "pack":
-        pack(options.graphs)
-        return
-    graphs = packed_graphs.load(options.graphs)
-    comparisons = {}
-    for title, task in COMPARISONS.items():
-        path = options.weights / f"{task}.safetensors"
-        if path.is_file():
-            comparisons[title] = _judge(load_weights(path)[0], graphs, TASKS[task].split)
-    for name in (name for name in TASKS if name.startswith("cgcnn_")):
-        path = options.weights / f"{name}.safetensors"
-        if path.is_file():
-            extra = comparisons if name == "cgcnn_energy" else {}
-            made = CGCNNRecipe(name).finish(load_weights(path)[0], graphs, extra)
-            checkpoints.save(made, checkpoints.root() / name)
-            sys.stderr.write(f"wrote {checkpoints.root() / name}\n")
-
-
-if __name__ == "__main__":
-    main()
