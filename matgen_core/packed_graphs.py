@@ -116,7 +116,7 @@ def load(path: Path) -> PackedGraphs:
     """Read a file that `save` wrote."""
     with safe_open(path, framework="numpy") as file:
         facts = json.loads(file.metadata()["facts"])
-        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: no mapping
+        arrays = {name: file.get_tensor(name) for name in file.keys()}
     wide = {"distances": np.int32, "n_sites": np.int64, "n_edges": np.int64}
     tensors = {name: torch.from_numpy(array.astype(wide.get(name, array.dtype))) for name, array in arrays.items()}
     return PackedGraphs(**tensors, facts=facts)

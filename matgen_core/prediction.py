@@ -9,7 +9,7 @@ import torch
 from pymatgen.core import Structure
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.models.cgcnn import CGCNN, Prediction, in_units
+from matgen_core.models.cgcnn import CGCNN, in_units
 from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch, concatenate
 
 SITES_A_CHUNK = 96  # what stays in the cache of a core
@@ -46,10 +46,14 @@ def predict(checkpoint: Checkpoint, structures: Sequence[Structure]) -> pd.DataF
     properties = model.config.properties
     mean, std = np.full((2, len(graphs), len(properties)), np.nan)
     # Crystals of one size together, so that every chunk is as large as it may be.
-    present = sorted((row for row, graph in enumerate(graphs) if graph), key=lambda row: len(graphs[row].species))  # type: ignore[union-attr]
-    for rows in _chunks(present, [len(graphs[row].species) for row in present]):  # type: ignore[union-attr]
-        batch = concatenate([graphs[row] for row in rows])  # type: ignore[misc]
-        prediction = in_units(model.config, _predict(model, batch))
+    present = sorted(((row, graph) for row, graph in enumerate(graphs) if graph), key=lambda pair: len(pair[1].species))
+    for chunk in _chunks(present):
+        rows = [row for row, _ in chunk]
+        batch = concatenate([graph for _, graph in chunk])
+        arrays = (batch.species, batch.sources, batch.targets, batch.distances, batch.graph_index)
+        species, sources, targets, distances, graph_index = map(torch.from_numpy, arrays)
+        predicted = model.predict(species, sources, targets, distances, graph_index, len(rows))
+        prediction = in_units(model.config, predicted)
         mean[rows], std[rows] = prediction.mean.numpy(), prediction.std.numpy()
     columns: dict[str, Any] = {}
     for column, name in enumerate(properties):
@@ -57,19 +61,14 @@ def predict(checkpoint: Checkpoint, structures: Sequence[Structure]) -> pd.DataF
     return pd.DataFrame(columns | {"problem": problems})
 
 
-def _predict(model: CGCNN, batch: GraphBatch) -> Prediction:
-    arrays = (batch.species, batch.sources, batch.targets, batch.distances, batch.graph_index)
-    return model.predict(*(torch.from_numpy(array) for array in arrays), len(batch))
-
-
-def _chunks(rows: list[int], sizes: list[int]) -> list[list[int]]:
-    """Cut a list so that the sizes of a part add up to SITES_A_CHUNK at most, or it is one row."""
-    parts: list[list[int]] = []
+def _chunks(graphs: list[tuple[int, GraphBatch]]) -> list[list[tuple[int, GraphBatch]]]:
+    """Cut a list so that each part has SITES_A_CHUNK sites at most, or is one crystal."""
+    parts: list[list[tuple[int, GraphBatch]]] = []
     room = 0
-    for row, size in zip(rows, sizes, strict=True):
-        if size > room:
+    for row, graph in graphs:
+        if len(graph.species) > room:
             parts.append([])
             room = SITES_A_CHUNK
-        parts[-1].append(row)
-        room -= size
+        parts[-1].append((row, graph))
+        room -= len(graph.species)
     return parts

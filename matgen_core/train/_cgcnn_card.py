@@ -36,20 +36,20 @@ def cgcnn_card(name: str, config: CGCNNConfig, task: dict[str, Any], metrics: di
             " Xie and Grossman 2018 (doi:10.1103/PhysRevLett.120.145301). The prediction is their mean; its standard"
             " deviation adds up their spread and the noise that each of them expects, times one factor a property that"
             f" was fitted on the validation side ({_factors(config, metrics)}).{_about(config)}",
-            "Data": f"{data_text}\n\nJoined by material id. Elastic moduli of 2018 that are outside 1 to 600 GPa, or whose"
-            " Poisson ratio is outside -0.2 to 0.49, are failed fits and were left out. Formation energies of all four"
-            " sources were learned; those of 2024 differ from the older ones by 15 meV/atom (median), so no network can"
+            "Data": f"{data_text}\n\nJoined by material id. Elastic moduli of 2018 that are outside 1 to 600 GPa, or"
+            " whose Poisson ratio is outside -0.2 to 0.49, are failed fits and were left out. Formation energies of"
+            " all four sources were learned; those of 2024 differ from the older ones by 15 meV/atom (median), so no network can"
             " be right on both.",
             "Recipe": f"Every site with its 12 nearest neighbors within {config.cutoff:g} Å, shells kept whole;"
-            f" {config.n_convolutions} gated convolutions of {config.node_dim} features an atom and {config.edge_dim} an"
-            f" edge, edges learn too ({'yes' if config.edge_updates else 'no'}); mean over sites. Absolute error for the"
-            f" mean, Laplace likelihood for the scale. AdamW, one-cycle rate with peak {schedule['learning_rate']:g},"
-            f" batches of {schedule['batch_size']}, dropout {config.dropout:g}{start}. The members see the same batches in"
-            f" the same order and differ by their first weights. `matgen train {name} --device cuda`.",
+            f" {config.n_convolutions} gated convolutions of {config.node_dim} features an atom and {config.edge_dim}"
+            f" an edge, edges learn too ({'yes' if config.edge_updates else 'no'}); mean over sites. Absolute error for"
+            f" the mean, Laplace likelihood for the scale. AdamW, one-cycle rate with peak"
+            f" {schedule['learning_rate']:g}, batches of {schedule['batch_size']}, dropout {config.dropout:g}{start}. The members see the same batches"
+            f" in the same order and differ by their first weights. `matgen train {name} --device cuda`.",
             "Figures beside the paper's": figures,
             "What was tried": _tried(metrics),
-            "Intended use": "Ranking and filtering generated or uploaded crystals before a calculation, with the standard"
-            " deviation as a warning; checking the conditions that a generator was given.",
+            "Intended use": "Ranking and filtering generated or uploaded crystals before a calculation, with the"
+            " standard deviation as a warning; checking the conditions that a generator was given.",
             "Out of scope": f"Elements other than the {config.n_elements} learned; partial occupancy; molecules and"
             " surfaces (an atom without a neighbor within the cutoff is refused); cells far from relaxed: all training"
             " crystals sit at a minimum of their energy, so a strained cell is read as if it were relaxed.",

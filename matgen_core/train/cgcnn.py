@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from pymatgen.core import Element
 
-from matgen_core import data, packed_graphs
 from matgen_core import checkpoint as checkpoints
+from matgen_core import data, packed_graphs
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.crystal_properties import SOURCES, STRICT_SOURCES, UNITS, load_crystal_properties, sides
 from matgen_core.data.dataset import Dataset
@@ -91,7 +91,7 @@ class CGCNNRecipe:
             CheckpointError: If the recipe starts from a checkpoint that is not there.
         """
         task = TASKS[self.name]
-        start = checkpoints.load(task.start_from).model if task.start_from else None
+        start: Any = checkpoints.load(task.start_from).model if task.start_from else None
         with TemporaryDirectory() as folder:
             pack(Path(folder) / "graphs.safetensors")
             graphs = packed_graphs.load(Path(folder) / "graphs.safetensors")
@@ -129,7 +129,8 @@ class CGCNNRecipe:
         with TemporaryDirectory() as folder:
             pack(Path(folder) / "graphs.safetensors")
             graphs = packed_graphs.load(Path(folder) / "graphs.safetensors")
-        return judge(checkpoint.model, graphs, TASKS[self.name].split)
+        model: Any = checkpoint.model
+        return judge(model, graphs, TASKS[self.name].split)
 
 
 def judge(model: CGCNN, graphs: PackedGraphs, split: str) -> dict[str, Any]:

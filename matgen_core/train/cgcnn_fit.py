@@ -93,7 +93,7 @@ def predict_rows(model: CGCNN, graphs: PackedGraphs, rows: Tensor) -> Prediction
     limit = SITES_A_CHUNK[rows.device.type]
     chunks = (graphs.n_sites[rows].cumsum(0) - 1).div(limit, rounding_mode="floor")
     sizes = torch.unique_consecutive(chunks, return_counts=True)[1].tolist()
-    parts = [model.predict(*graphs.batch(chunk), len(chunk)) for chunk in rows.split(sizes)]
+    parts = [model.predict(*graphs.batch(chunk), len(chunk)) for chunk in torch.split(rows, sizes)]
     return Prediction(torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts]))
 
 
@@ -104,6 +104,7 @@ def fit_task(
     start: CGCNN | None = None,
     log: Path | None = None,
     save_to: Path | None = None,
+    fuse: bool = False,
 ) -> CGCNN:
     """Train an ensemble on the training side and calibrate its uncertainty on the validation side.
 
@@ -175,8 +176,9 @@ def load_weights(path: Path) -> tuple[CGCNN, dict[str, Any]]:
     """Read an ensemble that `save_weights` wrote, and the task that it was fitted for."""
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: no mapping
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(metadata["config"]).items()}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    stored = json.loads(metadata["config"]).items()
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in stored}
     model = CGCNN(CGCNNConfig(**values))
     model.load_state_dict(tensors, strict=True)
     return model.eval(), json.loads(metadata["task"])

@@ -1,7 +1,8 @@
 """The recipes of the property networks step by step, for a GPU on a machine without pymatgen.
 
-`python -m matgen_core.train.cgcnn_steps pack GRAPHS` here, `python matgen_core/train/cgcnn_fit.py GRAPHS FOLDER TASK...`
-there, `python -m matgen_core.train.cgcnn_steps finish GRAPHS FOLDER` here.
+`python -m matgen_core.train.cgcnn_steps pack GRAPHS` here, then there
+`PYTHONPATH=. python matgen_core/train/cgcnn_fit.py GRAPHS FOLDER TASK...`, and
+`python -m matgen_core.train.cgcnn_steps finish GRAPHS FOLDER` here again.
 """
 
 import argparse
