@@ -38,14 +38,14 @@ def cgcnn_card(name: str, config: CGCNNConfig, task: dict[str, Any], metrics: di
             f" was fitted on the validation side ({_factors(config, metrics)}).{_about(config)}",
             "Data": f"{data_text}\n\nJoined by material id. Elastic moduli of 2018 that are outside 1 to 600 GPa, or"
             " whose Poisson ratio is outside -0.2 to 0.49, are failed fits and were left out. Formation energies of"
-            " all four sources were learned; those of 2024 differ from the older ones by 15 meV/atom (median), so no network can"
-            " be right on both.",
+            " all four sources were learned; those of 2024 differ from the older ones by 15 meV/atom (median), so no"
+            " network can be right on both.",
             "Recipe": f"Every site with its 12 nearest neighbors within {config.cutoff:g} Å, shells kept whole;"
             f" {config.n_convolutions} gated convolutions of {config.node_dim} features an atom and {config.edge_dim}"
             f" an edge, edges learn too ({'yes' if config.edge_updates else 'no'}); mean over sites. Absolute error for"
             f" the mean, Laplace likelihood for the scale. AdamW, one-cycle rate with peak"
-            f" {schedule['learning_rate']:g}, batches of {schedule['batch_size']}, dropout {config.dropout:g}{start}. The members see the same batches"
-            f" in the same order and differ by their first weights. `matgen train {name} --device cuda`.",
+            f" {schedule['learning_rate']:g}, batches of {schedule['batch_size']}, dropout"
+            f" {config.dropout:g}{start}. The members see the same batches in the same order and differ by their first weights. `matgen train {name} --device cuda`.",
             "Figures beside the paper's": figures,
             "What was tried": _tried(metrics),
             "Intended use": "Ranking and filtering generated or uploaded crystals before a calculation, with the"

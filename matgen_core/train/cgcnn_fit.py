@@ -101,6 +101,7 @@ def fit_task(
     task: Task,
     graphs: PackedGraphs,
     *,
+    config: CGCNNConfig | None = None,
     start: CGCNN | None = None,
     log: Path | None = None,
     save_to: Path | None = None,
@@ -111,6 +112,7 @@ def fit_task(
     Args:
         task: What to learn; its `schedule` says how long.
         graphs: Packed graphs on the device to train on.
+        config: Network in place of the one that the task has by itself.
         start: Ensemble whose trunk is taken over, of the same sizes; the heads start anew.
         log: A file that gets one JSON line an epoch.
         save_to: File that gets the weights every tenth epoch and at the end.
@@ -122,7 +124,7 @@ def fit_task(
     if task.start_from and start is None:
         raise ValueError(f"this task starts from the trunk of {task.start_from}; give its weights, or fit it first")
     device = graphs.species.device
-    config = network_config(task, len(graphs.facts["elements"]), graphs.facts["cutoff"])
+    config = config or network_config(task, len(graphs.facts["elements"]), graphs.facts["cutoff"])
     with torch.random.fork_rng(devices=[]):  # first weights take no generator
         torch.manual_seed(task.schedule.seed)
         model = CGCNN(config).to(device)
