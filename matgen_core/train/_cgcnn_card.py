@@ -9,13 +9,13 @@ from matgen_core.models.cgcnn import CGCNNConfig
 from matgen_core.train._card import markdown_table, write_card
 
 
-def cgcnn_card(name: str, config: CGCNNConfig, task: dict[str, Any], metrics: dict[str, Any], data_text: str) -> str:
+def cgcnn_card(name: str, config: CGCNNConfig, run: dict[str, Any], metrics: dict[str, Any], data_text: str) -> str:
     """Write the card of one ensemble.
 
     Args:
         name: Of the checkpoint.
         config: Of the network.
-        task: Settings of the run.
+        run: Settings of the run and what it took.
         metrics: As they stand in metrics.json.
         data_text: What the data are.
     """
@@ -27,8 +27,8 @@ def cgcnn_card(name: str, config: CGCNNConfig, task: dict[str, Any], metrics: di
         f" under the same conditions.{_like_with_like(metrics)}\n\nThe standard deviations on the same crystals:\n\n"
         f"{_calibration_table(test)}"
     )
-    schedule = task["schedule"]
-    start = f", starting from the trunk of `{task['start_from']}`" if task["start_from"] else ""
+    schedule = run["schedule"]
+    start = f", starting from the trunk of `{run['start_from']}`" if run["start_from"] else ""
     return write_card(
         f"{name}: {', '.join(config.properties)}",
         {
@@ -45,7 +45,9 @@ def cgcnn_card(name: str, config: CGCNNConfig, task: dict[str, Any], metrics: di
             f" an edge, edges learn too ({'yes' if config.edge_updates else 'no'}); mean over sites. Absolute error for"
             f" the mean, Laplace likelihood for the scale. AdamW, one-cycle rate with peak"
             f" {schedule['learning_rate']:g}, batches of {schedule['batch_size']}, dropout"
-            f" {config.dropout:g}{start}. The members see the same batches in the same order and differ by their first weights. `matgen train {name} --device cuda`.",
+            f" {config.dropout:g}{start}. {run['epochs_run']} epochs in {run['minutes_run']:.1f} minutes on"
+            f" {run['device']}. The members see the same batches in the same order and differ by their first weights."
+            f" `matgen train {name} --device cuda` does it again.",
             "Figures beside the paper's": figures,
             "What was tried": _tried(metrics),
             "Intended use": "Ranking and filtering generated or uploaded crystals before a calculation, with the"

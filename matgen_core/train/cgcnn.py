@@ -7,7 +7,7 @@ Reference: Xie and Grossman, Phys. Rev. Lett. 120, 145301 (2018), doi:10.1103/Ph
 
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -95,15 +95,24 @@ class CGCNNRecipe:
         with TemporaryDirectory() as folder:
             pack(Path(folder) / "graphs.safetensors")
             graphs = packed_graphs.load(Path(folder) / "graphs.safetensors")
-            model = fit_task(task, graphs.to(device), start=start, log=Path(folder) / "log.jsonl")
-        return self.finish(model.cpu(), graphs, {})
+            model, run = fit_task(task, graphs.to(device), start=start, log=Path(folder) / "log.jsonl")
+        return self.finish(model.cpu(), graphs, run, {})
 
-    def finish(self, model: CGCNN, graphs: PackedGraphs, comparisons: dict[str, Any]) -> Checkpoint:
-        """Judge a fitted ensemble and make it a checkpoint with weights in float16."""
+    def finish(
+        self, model: CGCNN, graphs: PackedGraphs, run: dict[str, Any], comparisons: dict[str, Any]
+    ) -> Checkpoint:
+        """Judge a fitted ensemble and make it a checkpoint with weights in float16.
+
+        Args:
+            model: The ensemble.
+            graphs: Packed graphs, on the CPU.
+            run: What `fit_task` says of the run.
+            comparisons: Figures of other networks, to stand in metrics.json under their titles.
+        """
         for parameter in model.parameters():
             parameter.data = parameter.data.half().float()  # judged as it is stored
         sources = [data.load(name) for name in SOURCES]
-        metrics = judge(model, graphs, TASKS[self.name].split) | comparisons
+        metrics = judge(model, graphs, TASKS[self.name].split) | {"run": run} | comparisons
         checkpoint = Checkpoint(
             name=self.name,
             model_name="cgcnn",
@@ -118,7 +127,7 @@ class CGCNNRecipe:
                 **provenance(self.name, self.seed, *sources),
             },
         )
-        card = cgcnn_card(self.name, model.config, asdict(TASKS[self.name]), metrics, data_section(*sources))
+        card = cgcnn_card(self.name, model.config, run, metrics, data_section(*sources))
         checkpoint = replace(checkpoint, card=card)
         for parameter in model.parameters():
             parameter.data = parameter.data.half()

@@ -106,7 +106,7 @@ def fit_task(
     log: Path | None = None,
     save_to: Path | None = None,
     fuse: bool = False,
-) -> CGCNN:
+) -> tuple[CGCNN, dict[str, Any]]:
     """Train an ensemble on the training side and calibrate its uncertainty on the validation side.
 
     Args:
@@ -117,6 +117,9 @@ def fit_task(
         log: A file that gets one JSON line an epoch.
         save_to: File that gets the weights every tenth epoch and at the end.
         fuse: Compile the convolutions; worth its minute on a GPU in runs of several.
+
+    Returns:
+        The ensemble, and what the run was: the fields of the task, epochs and minutes that it took, the device.
 
     Raises:
         ValueError: If the task starts from another one and `start` is not given.
@@ -149,15 +152,20 @@ def fit_task(
         if (epoch + 1) % 10:
             return {}
         if save_to:
-            save_weights(model, save_to, task)
+            save_weights(model, save_to, asdict(task))
         errors = (predict_rows(model, graphs, watched).mean - values[watched]).abs().nanmean(0)
         return {f"validation_mae_{name}": float(error) for name, error in zip(config.properties, errors, strict=True)}
 
-    fit(model, (rows,), task.schedule, transform=draw, after_epoch=watch, log=log)
+    history = fit(model, (rows,), task.schedule, transform=draw, after_epoch=watch, log=log)
     calibrate(model, graphs, watched, values[watched])
+    run = asdict(task) | {
+        "epochs_run": len(history),
+        "minutes_run": history[-1]["seconds"] / 60,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+    }
     if save_to:
-        save_weights(model, save_to, task)
-    return model
+        save_weights(model, save_to, run)
+    return model, run
 
 
 def calibrate(model: CGCNN, graphs: PackedGraphs, rows: Tensor, wanted: Tensor) -> None:
@@ -168,14 +176,14 @@ def calibrate(model: CGCNN, graphs: PackedGraphs, rows: Tensor, wanted: Tensor) 
     model.calibration.copy_(torch.nanquantile(ratios, ONE_SIGMA, dim=0))
 
 
-def save_weights(model: CGCNN, path: Path, task: Task) -> None:
-    """Write weights with the configuration that they belong to."""
+def save_weights(model: CGCNN, path: Path, run: dict[str, Any]) -> None:
+    """Write weights with the configuration that they belong to and what made them."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, path, metadata={"config": json.dumps(asdict(model.config)), "task": json.dumps(asdict(task))})
+    save_file(tensors, path, metadata={"config": json.dumps(asdict(model.config)), "run": json.dumps(run)})
 
 
 def load_weights(path: Path) -> tuple[CGCNN, dict[str, Any]]:
-    """Read an ensemble that `save_weights` wrote, and the task that it was fitted for."""
+    """Read an ensemble that `save_weights` wrote, and what made it."""
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}
@@ -183,7 +191,7 @@ def load_weights(path: Path) -> tuple[CGCNN, dict[str, Any]]:
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in stored}
     model = CGCNN(CGCNNConfig(**values))
     model.load_state_dict(tensors, strict=True)
-    return model.eval(), json.loads(metadata["task"])
+    return model.eval(), json.loads(metadata["run"])
 
 
 def _take_trunk(model: CGCNN, start: CGCNN) -> None:

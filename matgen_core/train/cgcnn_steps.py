@@ -28,7 +28,8 @@ def finish(graphs_path: Path, weights: Path) -> None:
     }
     for name in (name for name in found if name not in _COMPARISONS.values()):
         extra = comparisons if name == "cgcnn_energy" else {}
-        made = CGCNNRecipe(name).finish(load_weights(found[name])[0], graphs, extra)
+        model, run = load_weights(found[name])
+        made = CGCNNRecipe(name).finish(model, graphs, run, extra)
         checkpoints.save(made, checkpoints.root() / name)
         sys.stderr.write(f"wrote {checkpoints.root() / name}\n")
 
