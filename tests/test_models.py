@@ -14,6 +14,7 @@ from matgen_core.models._blocks import Gaussian
 
 # Tiny settings with no neutral value: no 0, no 1, no square shape.
 TINY: dict[str, Any] = {
+    "cgcnn": MODELS["cgcnn"].Config(n_elements=3, properties=("a", "b"), members=2, node_dim=6, edge_dim=5, hidden=7),
     "phase_field_norm": MODELS["phase_field_norm"].Config(n_slots=3, n_features=5),
     "phase_field_vae": MODELS["phase_field_vae"].Config(
         n_slots=3,

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from matgen_core.models.cgcnn import CGCNN
 from matgen_core.models.phase_field_norm import PhaseFieldNorm
 from matgen_core.models.phase_field_vae import PhaseFieldVAE
 
 MODELS: dict[str, Any] = {
+    "cgcnn": CGCNN,
     "phase_field_norm": PhaseFieldNorm,
     "phase_field_vae": PhaseFieldVAE,
 }

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matgen_core.representations._errors import DecodeError
+from matgen_core.representations.crystal_graph import CrystalGraph
 from matgen_core.representations.element_features import (
     ElementFeatures,
     PhaseField,
@@ -23,17 +24,21 @@ class Representation(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the array of one material, without the batch axis."""
-        ...
-
-    def encode(self, material: Any) -> NDArray[np.float32]:
-        """Turn one material into its array.
+    def encode(self, material: Any) -> Any:
+        """Turn one material into its array, or a graph into its arrays.
 
         Raises:
             ValueError: If the material does not fit; the message names what does not.
         """
+        ...
+
+
+class Invertible(Representation, Protocol):
+    """A representation whose arrays become materials again; a graph does not."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array of one material, without the batch axis."""
         ...
 
     def decode(self, array: NDArray[np.float32]) -> Any:
@@ -46,13 +51,16 @@ class Representation(Protocol):
 
 
 REPRESENTATIONS: dict[str, type[Representation]] = {
+    "crystal_graph": CrystalGraph,
     "element_features": ElementFeatures,
 }
 
 __all__ = [
     "REPRESENTATIONS",
+    "CrystalGraph",
     "DecodeError",
     "ElementFeatures",
+    "Invertible",
     "PhaseField",
     "Representation",
     "parse_phase_field",

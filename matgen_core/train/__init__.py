@@ -3,6 +3,7 @@
 from typing import Any, Protocol
 
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.train.cgcnn import CGCNNRecipe
 from matgen_core.train.phase_field_norm import PhaseFieldNormRecipe
 from matgen_core.train.phase_field_vae import PhaseFieldVAERecipe
 
@@ -25,6 +26,9 @@ class Recipe(Protocol):
 
 
 RECIPES: dict[str, Recipe] = {
+    "cgcnn_energy": CGCNNRecipe("cgcnn_energy"),
+    "cgcnn_elastic": CGCNNRecipe("cgcnn_elastic"),
+    "cgcnn_dielectric": CGCNNRecipe("cgcnn_dielectric"),
     "phase_field_norm": PhaseFieldNormRecipe(),
     "phase_field_vae": PhaseFieldVAERecipe(),
 }
