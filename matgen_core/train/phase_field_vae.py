@@ -177,7 +177,7 @@ class PhaseFieldVAERecipe:
             "headline": {
                 "figure": "AUC of held-out known fields against random fields with exactly the training counts",
                 "ours": f"{ours['mean']:.3f} ± {ours['std']:.3f} (pair co-occurrence {pairs['mean']:.3f})",
-                "paper": "not given; its published scores give 0.496",
+                "paper": "not given",
             },
             "reconstruction": {
                 "explained_variance": round(float(np.mean([found.explained_variance for found in healths])), 4),
