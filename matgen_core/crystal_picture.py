@@ -59,19 +59,16 @@ def picture(scene: Scene, size: int = 220, label: str | None = None) -> str:
     drawn.sort(key=lambda item: item[0])
     shades = "".join(_shade(symbol, entry["color"]) for symbol, entry in scene["elements"].items())
     title = escape(label if label is not None else scene["formula"])
+    box = f'width="{size}" height="{size}" viewBox="0 0 {size} {size}"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{size}" height="{size}" viewBox="0 0 {size} {size}" role="img">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" {box} role="img">'
         f"<title>{title}</title><defs>{shades}</defs>{''.join(shape for _, shape in drawn)}</svg>"
     )
 
 
 def _view() -> NDArray[np.float64]:
-    turn = np.array(
-        [[-np.sin(_TURN), np.cos(_TURN), 0.0], [0.0, 0.0, 1.0], [np.cos(_TURN), np.sin(_TURN), 0.0]]
-    )
-    tilt = np.array(
-        [[1.0, 0.0, 0.0], [0.0, np.cos(_TILT), -np.sin(_TILT)], [0.0, np.sin(_TILT), np.cos(_TILT)]]
-    )
+    turn = np.array([[-np.sin(_TURN), np.cos(_TURN), 0.0], [0.0, 0.0, 1.0], [np.cos(_TURN), np.sin(_TURN), 0.0]])
+    tilt = np.array([[1.0, 0.0, 0.0], [0.0, np.cos(_TILT), -np.sin(_TILT)], [0.0, np.sin(_TILT), np.cos(_TILT)]])
     return tilt @ turn
 
 

@@ -222,7 +222,9 @@ def _drawn_atoms(structure: Structure, supercell: Image) -> dict[AtomReference, 
         for site, shift in enumerate(home):
             atoms[AtomReference(site, _image(shift + cell))] = IN_CELL
     for site, (shift, frac) in enumerate(zip(home, inside, strict=True)):
-        repeats = [range(n + 1) if abs(x) <= t else range(n) for n, x, t in zip(supercell, frac, tolerance, strict=True)]
+        repeats = [
+            range(n + 1) if abs(x) <= t else range(n) for n, x, t in zip(supercell, frac, tolerance, strict=True)
+        ]
         for cell in itertools.product(*repeats):
             atoms.setdefault(AtomReference(site, _image(shift + cell)), BOUNDARY)
     return atoms
@@ -277,7 +279,9 @@ def _polyhedron_shapes(structure: Structure, found: Bonding) -> dict[int, dict[s
 def _hull(structure: Structure, site: int, shell: Sequence[tuple[int, Image]]) -> dict[str, Any] | None:
     """Triangles and edges of the polyhedron, vertices in Å from its center; None for a flat shell."""
     matrix = structure.lattice.matrix
-    vertices = np.array([(structure.frac_coords[j] + image - structure.frac_coords[site]) @ matrix for j, image in shell])
+    vertices = np.array(
+        [(structure.frac_coords[j] + image - structure.frac_coords[site]) @ matrix for j, image in shell]
+    )
     try:
         hull = ConvexHull(vertices)
     except QhullError:

@@ -51,7 +51,9 @@ def extended_xyz(structure: Structure) -> str:
         f"{site.specie.symbol:<3}" + "".join(f" {x:16.10f}" for x in site.coords)
         for site in structure  # the columns are declared on the second line
     ]
-    return "\n".join([str(len(structure)), f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 pbc="T T T"', *rows, ""])
+    return "\n".join(
+        [str(len(structure)), f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 pbc="T T T"', *rows, ""]
+    )
 
 
 def chemiscope_json(structures: dict[str, Structure], properties: dict[str, list[float]] | None = None) -> str:

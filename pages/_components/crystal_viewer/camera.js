@@ -51,7 +51,7 @@ const startCamera = () => ({ q: looking([0.366, -0.906, 0.213], [0, 0, 1]), zoom
 /** Where a panel's camera stands, for 3Dmol and for our own drawing on top of it. */
 function projection(camera, frame, radius) {
   const narrow = Math.min(1, frame.width / frame.height);
-  const fit = radius / Math.sin(Math.atan(Math.tan(HALF_ANGLE) * narrow));
+  const fit = (0.86 * radius) / Math.sin(Math.atan(Math.tan(HALF_ANGLE) * narrow));
   const distance = Math.max(fit / camera.zoom, 2);
   const shift = camera.shift.map((x) => x * radius);
   return {

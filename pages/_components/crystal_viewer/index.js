@@ -155,7 +155,7 @@ class CrystalViewer {
       text: value("--st-text-color", dark ? "#fafafa" : "#1a1d23"),
       muted: dark ? "#a9b0bb" : "#5c6470",
       border: dark ? "#3a404b" : "#d5d9e0",
-      accent: dark ? "#ffb454" : "#b3260b",
+      accent: dark ? "#ffb454" : "#6a1bd1",
       cell: dark ? "#8f98a6" : "#5a626e",
       axes: dark ? ["#ff7b72", "#7ee787", "#79b8ff"] : ["#c62828", "#2e7d32", "#1559c0"],
       rim: (color) => mixed(color, dark ? "#ffffff" : "#101418", 0.45),
@@ -395,7 +395,8 @@ class CrystalViewer {
     const result = picked.length > 1 ? measured(picked.map((atom) => atom.xyz)) : null;
     if (result) text = `${result.kind} ${text}: ${result.value === null ? "undefined, three atoms lie on a line" : written(result)}`;
     else if (picked.length) text = `${text}: pick another atom to measure`;
-    if (this.hover) {
+    const latest = this.picked.rows.at(-1) === this.hover?.row && this.picked.panel === this.hover?.panel;
+    if (this.hover && !latest) {
       const atom = this.panels[this.hover.panel].atoms[this.hover.row];
       const found = name(atom) + (atom.species === atom.element ? "" : `, ${atom.species}`);
       text = picked.length ? `${text}  (${found})` : found;

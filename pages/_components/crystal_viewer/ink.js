@@ -8,7 +8,7 @@ function drawInk(context, panels, look, picked, hover, colors, font) {
     context.rect(frame.x, frame.y, frame.width, frame.height);
     context.clip();
     if (frame.x > 0 || frame.y > 0) outline(context, frame, colors.border);
-    if (look.labels) drawLabels(context, panel, place, colors, font);
+    if (look.labels) drawLabels(context, panel, picked, place, colors, font);
     if (picked.panel === panel.index && picked.rows.length) drawPicks(context, panel, picked.rows, place, colors, font);
     if (hover?.panel === panel.index) ring(context, panel.atoms[hover.row], panel, place, colors.text, 1.5);
     drawAxes(context, panel, colors, font);
@@ -42,12 +42,12 @@ function haloed(context, text, x, y, color, ground, width = 4) {
   context.fillText(text, x, y);
 }
 
-function drawLabels(context, panel, place, colors, font) {
+function drawLabels(context, panel, picked, place, colors, font) {
   context.font = `600 12px ${font}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
   const spots = panel.atoms
-    .filter((atom) => atom.drawn)
+    .filter((atom) => atom.drawn && !(picked.panel === panel.index && picked.rows.includes(atom.row)))
     .map((atom) => ({ atom, ...place(atom.xyz, panel.center) }))
     .sort((a, b) => a.z - b.z);
   for (const { atom, x, y, z } of spots) {
@@ -80,7 +80,16 @@ function drawPicks(context, panel, rows, place, colors, font) {
   if (!result || result.value === null) return;
   const at = rows.length === 3 ? spots[1] : spots.reduce((s, p) => ({ x: s.x + p.x / spots.length, y: s.y + p.y / spots.length }), { x: 0, y: 0 });
   context.font = `700 16px ${font}`;
-  haloed(context, written(result), at.x, at.y - 22, colors.accent, colors.ground, 5);
+  const width = context.measureText(written(result)).width + 18;
+  context.beginPath();
+  context.roundRect(at.x - width / 2, at.y - 46, width, 26, 6);
+  context.fillStyle = colors.ground;
+  context.fill();
+  context.strokeStyle = colors.accent;
+  context.lineWidth = 1.5;
+  context.stroke();
+  context.fillStyle = colors.accent;
+  context.fillText(written(result), at.x, at.y - 32.5);
 }
 
 const written = ({ value, digits, unit: symbol }) => `${value.toFixed(digits).replace("-", "\u2212")}${symbol}`;

@@ -14,15 +14,14 @@ class Panel {
     const far = corners.reduce((sum, p) => sum.map((x, k) => x + p[k]), [0, 0, 0]);
     this.center = far.map((x) => x / corners.length);
     const reach = (p, r) => Math.hypot(...minus(p, this.center)) + r;
-    const inside = this.atoms.filter((atom) => atom.kind !== COMPLETING);
-    this.radius = Math.max(
-      ...corners.map((p) => reach(p, 0)),
-      ...inside.map((atom) => reach(atom.xyz, scene.elements[atom.element].ball)),
-    );
+    const extent = (atoms) => Math.max(...atoms.map((atom) => reach(atom.xyz, scene.elements[atom.element].ball)));
+    this.cellRadius = Math.max(...corners.map((p) => reach(p, 0)), extent(this.atoms.filter((atom) => atom.kind !== COMPLETING)));
+    this.wholeRadius = Math.max(this.cellRadius, extent(this.atoms));
   }
 
   /** Decide what is drawn, and how large. */
   choose(look) {
+    this.radius = look.style === "polyhedra" ? this.wholeRadius : this.cellRadius;
     const hidden = (atom) => look.hidden.has(atom.element);
     const shown = (atom) => !hidden(atom) && (atom.kind === IN_CELL || (look.images && atom.kind === BOUNDARY));
     this.instances = look.style === "polyhedra" ? this.scene.polyhedra.instances.filter(([row]) => shown(this.atoms[row])) : [];
