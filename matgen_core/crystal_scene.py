@@ -77,7 +77,7 @@ def bonding(structure: Structure) -> Bonding:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # CrystalNN warns where oxidation states are missing: it needs none
-            nearest = CrystalNN().get_all_nn_info(structure)
+            nearest = CrystalNN().get_all_nn_info(structure)  # type: ignore[no-untyped-call]
     except (ValueError, RuntimeError, KeyError, TypeError, IndexError, ArithmeticError) as error:
         return _bonding_by_distances(structure, f"bonds by distances: CrystalNN failed ({error})")
     shells = tuple(

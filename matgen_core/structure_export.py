@@ -77,7 +77,7 @@ def chemiscope_json(structures: dict[str, Structure], properties: dict[str, list
         names = [site.specie.symbol for site in structure]
         cell = np.round(structure.lattice.matrix, 8).ravel().tolist()
         entries.append({"size": len(structure), "names": names, "x": x, "y": y, "z": z, "cell": cell})
-    table = {"name": {"target": "structure", "values": list(structures)}}
+    table: dict[str, dict[str, Any]] = {"name": {"target": "structure", "values": list(structures)}}
     table |= {name: {"target": "structure", "values": values} for name, values in columns.items()}
     meta = {"name": ", ".join(structures), "description": "Written by MatGen Explorer"}
     settings = {"structure": [{"unitCell": True, "bonds": True, "axes": "abc"}]}

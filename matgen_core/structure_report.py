@@ -151,7 +151,7 @@ def compare(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             first, second = original.get_reduced_structure(), other.get_reduced_structure()
-            rms = matcher.get_rms_dist(first, second)
+            rms = matcher.get_rms_dist(first, second)  # type: ignore[no-untyped-call]
         if rms is not None:
             length = ((first.volume + second.volume) / 2 / len(first)) ** (1 / 3)
             return Comparison(
@@ -180,7 +180,7 @@ def _lattice_errors(original: Structure, other: Structure) -> pd.DataFrame:
 
 def _displacements(matcher: StructureMatcher, first: Structure, second: Structure) -> pd.DataFrame:
     """How far each site of the first lies from its partner in the second, in the first's cell (Å)."""
-    mapped = matcher.get_s2_like_s1(first, second)
+    mapped = matcher.get_s2_like_s1(first, second)  # type: ignore[no-untyped-call]
     if mapped is None:
         return _no_displacements()
     shift = mapped.frac_coords - first.frac_coords

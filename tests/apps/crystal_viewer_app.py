@@ -38,7 +38,9 @@ def bench() -> None:
     names = st.multiselect("Structures", list(structures()), ["rutile"], key="names", max_selections=4)
     cells = st.number_input("Cells along a", 1, 4, 1, key="cells")
     st.session_state["runs"] = st.session_state.get("runs", 0) + 1
-    events = crystal_viewer([drawn(name, int(cells)) for name in names], key="bench", captions=names, report_view=True)
+    events = crystal_viewer(
+        [drawn(name, int(cells)) for name in names], key="bench", captions=names, height=440, report_view=True
+    )
     st.text("EVENTS " + json.dumps(asdict(events)))
     st.text(f"RUNS {st.session_state['runs']}")
 
