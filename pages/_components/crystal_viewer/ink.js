@@ -96,7 +96,7 @@ const written = ({ value, digits, unit: symbol }) => `${value.toFixed(digits).re
 
 function drawAxes(context, panel, colors, font) {
   const { frame } = panel;
-  const size = Math.min(34, frame.width / 9);
+  const size = Math.min(34, frame.width / 7);
   const [x0, y0] = [frame.x + size + 18, frame.y + frame.height - size - 18];
   const axes = panel.scene.lattice
     .map((vector, k) => ({ tip: turned(panel.q, unit(vector)), color: colors.axes[k], name: "abc"[k] }))
