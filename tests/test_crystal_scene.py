@@ -206,6 +206,12 @@ def test_files_read_back_as_they_were(structure: Structure) -> None:
         assert np.abs(difference - np.round(difference)).max() < 1e-6
 
 
+def test_poscar_groups_the_sites_of_an_element() -> None:
+    mixed = Structure.from_sites([SKEW[k] for k in (2, 0, 3, 1)])  # O Li O Fe
+    species, counts = structure_export.poscar(mixed).splitlines()[5:7]
+    assert dict(zip(species.split(), map(int, counts.split()), strict=True)) == {"Li": 1, "Fe": 1, "O": 2}
+
+
 def test_extended_xyz_says_cell_and_columns() -> None:
     count, header, *rows = structure_export.extended_xyz(SKEW).splitlines()
     cell = np.array(re.search(r'Lattice="([^"]+)"', header).group(1).split(), float).reshape(3, 3)
