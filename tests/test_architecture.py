@@ -21,13 +21,19 @@ LAYERS = {
     "loops": 1,
     "packed_graphs": 1,
     "checkpoint": 2,
+    "crystal_scene": 3,
+    "diffraction": 3,
     "latent": 3,
     "prediction": 4,
+    "crystal_picture": 4,
+    "structure_export": 4,
+    "structure_report": 4,
     "projection": 4,
     "ranking": 4,
     "screening": 4,
     "crystal_metrics": 5,
     "figures": 6,
+    "figures_diffraction": 6,
     "train": 7,
     "cli": 8,
 }
@@ -38,14 +44,20 @@ FORBIDDEN = {
 }
 PAGES_MAY = {
     "checkpoint",
+    "crystal_picture",
+    "crystal_scene",
     "data",
+    "diffraction",
     "figures",
+    "figures_diffraction",
     "latent",
     "projection",
     "query",
     "ranking",
     "representations",
     "screening",
+    "structure_export",
+    "structure_report",
 }
 SLOW = {"umap", "chgnet", "matminer", "openTSNE", "sklearn", "matplotlib"}  # seconds to import: inside functions
 

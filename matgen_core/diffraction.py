@@ -1,0 +1,183 @@
+"""Powder diffraction: the pattern of a structure, and a measured one to lay over it.
+
+Intensities are kinematic (structure factor, Lorentz and polarization factors, no absorption, no texture): they say
+where reflections fall and which are strong, not what a refinement would.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pymatgen.analysis.diffraction.xrd import WAVELENGTHS, XRDCalculator
+from pymatgen.core import Structure
+
+RADIATIONS = ("CuKa", "CuKa1", "MoKa", "CoKa", "CrKa", "FeKa", "AgKa")
+MAX_BYTES = 5_000_000
+MAX_POINTS = 200_000
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A measured pattern: angles 2 theta in degrees, ascending, and counts or intensities of any unit."""
+
+    two_theta: NDArray[np.float64]
+    intensity: NDArray[np.float64]
+
+
+def reflections(
+    structure: Structure, radiation: str = "CuKa", two_theta: tuple[float, float] = (5.0, 90.0)
+) -> pd.DataFrame:
+    """List the reflections of a structure.
+
+    Args:
+        structure: Any structure.
+        radiation: One of `RADIATIONS`.
+        two_theta: Range in degrees.
+
+    Returns:
+        Rows sorted by angle: "2 theta (degrees)", "Intensity" (strongest 100), "hkl" (families, with a comma between
+        overlapping ones), "d (Å)". Empty if nothing falls into the range.
+
+    Raises:
+        ValueError: If the radiation is not known, an element has no scattering factors, or the range is not
+            within 0 to 180 degrees.
+    """
+    if radiation not in RADIATIONS:
+        raise ValueError(f"radiation {radiation!r}: known are {', '.join(RADIATIONS)}")
+    low, high = two_theta
+    if not 0 <= low < high <= 180:
+        raise ValueError(f"2 theta from {low} to {high}: expected a range within 0 to 180 degrees")
+    try:
+        pattern = XRDCalculator(wavelength=radiation).get_pattern(structure, two_theta_range=two_theta)
+    except ValueError as error:
+        if not str(error).startswith("not enough values"):  # how the calculator says that no reflection falls there
+            raise
+        return pd.DataFrame({"2 theta (degrees)": [0.0], "Intensity": [0.0], "hkl": [""], "d (Å)": [0.0]}).iloc[:0]
+    names = [", ".join("".join(_index(i) for i in family["hkl"]) for family in families) for families in pattern.hkls]
+    return pd.DataFrame(
+        {
+            "2 theta (degrees)": np.asarray(pattern.x, dtype=float),
+            "Intensity": np.asarray(pattern.y, dtype=float),
+            "hkl": pd.Series(names, dtype=str),
+            "d (Å)": np.asarray(pattern.d_hkls, dtype=float),
+        }
+    )
+
+
+def _index(value: int) -> str:
+    return f"{abs(value)}\N{COMBINING OVERLINE}" if value < 0 else str(value)
+
+
+def wavelength(radiation: str) -> float:
+    """Return the wavelength in Å."""
+    return float(WAVELENGTHS[radiation])
+
+
+def profile(
+    table: pd.DataFrame,
+    fwhm: float = 0.15,
+    two_theta: tuple[float, float] = (5.0, 90.0),
+    shape: Literal["gaussian", "pseudo_voigt"] = "pseudo_voigt",
+    step: float = 0.02,
+) -> pd.DataFrame:
+    """Broaden reflections into a pattern as an instrument would show it.
+
+    Args:
+        table: What `reflections` returns.
+        fwhm: Full width at half maximum of every peak, in degrees.
+        two_theta: Range in degrees.
+        shape: A Gaussian, or half Gaussian and half Lorentzian of the same width.
+        step: Degrees between points.
+
+    Returns:
+        Columns "2 theta (degrees)" and "Intensity", the highest point 100.
+
+    Raises:
+        ValueError: If the width or the step is not positive.
+    """
+    if fwhm <= 0 or step <= 0:
+        raise ValueError(f"peak width {fwhm} and step {step}: both must be positive (degrees)")
+    grid = np.arange(two_theta[0], two_theta[1] + step / 2, step)
+    total = np.zeros_like(grid)
+    for center, height in zip(table["2 theta (degrees)"], table["Intensity"], strict=True):
+        x = (grid - center) / fwhm
+        gauss = np.exp(-4 * np.log(2) * x**2)
+        total += height * (gauss if shape == "gaussian" else 0.5 * gauss + 0.5 / (1 + 4 * x**2))
+    if total.max() > 0:
+        total *= 100 / total.max()
+    return pd.DataFrame({"2 theta (degrees)": grid, "Intensity": total})
+
+
+def read_pattern(content: bytes, name: str) -> Measured:
+    """Read a measured pattern: two columns of numbers (angle, intensity), with any header, as .xy, .csv, .dat or .txt.
+
+    Columns may be apart by spaces, tabs, commas or semicolons; further columns (errors) and lines that hold no two
+    numbers are skipped.
+
+    Raises:
+        ValueError: If the file is too large, is no text, or holds no usable pattern; the message names the file.
+    """
+    if len(content) > MAX_BYTES:
+        raise ValueError(
+            f"{name}: {len(content) / 1e6:.1f} MB; a pattern of two columns may have up to {MAX_BYTES / 1e6:g} MB"
+        )
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{name} is no text; export the pattern as two columns, angle and intensity (.xy, .csv)"
+        ) from None
+    rows = [pair for pair in map(_two_numbers, text.splitlines()) if pair is not None]
+    if len(rows) < 10:
+        raise ValueError(f"{name}: {len(rows)} lines with two numbers; expected at least 10, angle and intensity")
+    if len(rows) > MAX_POINTS:
+        raise ValueError(f"{name}: {len(rows)} points; at most {MAX_POINTS} are read, so bin the pattern first")
+    angle, intensity = np.array(sorted(rows)).T
+    if angle[0] < 0 or angle[-1] > 180:
+        raise ValueError(
+            f"{name}: angles run from {angle[0]:g} to {angle[-1]:g}; expected 2 theta within 0 to 180 degrees"
+        )
+    if intensity.max() <= intensity.min():
+        raise ValueError(f"{name}: every intensity is {intensity[0]:g}; is the second column the intensity?")
+    return Measured(angle, intensity)
+
+
+def _two_numbers(line: str) -> tuple[float, float] | None:
+    decimal_comma = "," in line and ";" in line  # 12,34; 567,8 as spreadsheets of much of Europe write it
+    fields = (line.replace(",", ".") if decimal_comma else line.replace(",", " ")).replace(";", " ").split()
+    try:
+        angle, intensity = float(fields[0]), float(fields[1])
+    except (IndexError, ValueError):
+        return None
+    return (angle, intensity) if np.isfinite(angle) and np.isfinite(intensity) else None
+
+
+def scaled(measured: Measured, calculated: pd.DataFrame) -> tuple[pd.DataFrame, float]:
+    """Bring a measured pattern to the scale of a calculated one, over the angles that both have.
+
+    A flat background (5th percentile) is taken off and the rest is scaled by least squares; shapes stay as measured.
+
+    Returns:
+        Columns "2 theta (degrees)" and "Intensity", and the correlation with the calculated pattern (-1 to 1; nan where
+        one of them is flat there).
+
+    Raises:
+        ValueError: If the two ranges have fewer than ten measured points in common.
+    """
+    angles = calculated["2 theta (degrees)"].to_numpy()
+    inside = (measured.two_theta >= angles[0]) & (measured.two_theta <= angles[-1])
+    if inside.sum() < 10:
+        raise ValueError(
+            f"measured from {measured.two_theta[0]:g} to {measured.two_theta[-1]:g} degrees,"
+            f" calculated from {angles[0]:g} to {angles[-1]:g}: nothing to compare; choose a range that both have"
+        )
+    two_theta, counts = measured.two_theta[inside], measured.intensity[inside]
+    counts = counts - np.percentile(counts, 5)
+    there = np.interp(two_theta, angles, calculated["Intensity"].to_numpy())
+    overlap = float(counts @ there)
+    factor = overlap / float(counts @ counts) if overlap > 0 else 100 / max(float(counts.max()), 1e-12)
+    flat = counts.std() == 0 or there.std() == 0
+    correlation = float("nan") if flat else float(np.corrcoef(counts, there)[0, 1])
+    return pd.DataFrame({"2 theta (degrees)": two_theta, "Intensity": factor * counts}), correlation
