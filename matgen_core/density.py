@@ -39,8 +39,7 @@ def profiles(frac_coords: Tensor, grid: Grid, widths: Tensor) -> tuple[Tensor, T
 
 def splat(frac_coords: Tensor, values: Tensor, grid: Grid, widths: Tensor) -> Tensor:
     """Add `values` (B, n, C) of all sites, smeared, into (B, C, X, Y, Z); padding has values 0."""
-    x, y, z = profiles(frac_coords, grid, widths)
-    return torch.einsum("bnc,bnx,bny,bnz->bcxyz", values, x, y, z)
+    return _draw(values, *profiles(frac_coords, grid, widths))
 
 
 def voxels(frac_coords: Tensor, lattice: Tensor, values: Tensor, grid: Grid, widths: Tensor) -> Tensor:
@@ -93,7 +92,7 @@ def lattice_of(coordinates: Tensor) -> Tensor:
         others = [dim for dim in (2, 3, 4) if dim != axis + 2]
         fraction = torch.arange(n, dtype=coordinates.dtype, device=coordinates.device) / n
         fraction = fraction - fraction.mean()
-        rows.append(coordinates.mean(others) @ fraction / fraction.square().sum())
+        rows.append((coordinates.mean(others) * fraction).sum(-1) / fraction.square().sum())
     return torch.stack(rows, 1)
 
 
@@ -133,6 +132,30 @@ def find_sites(
     return sites
 
 
+def read(voxels: Tensor, site_values: Tensor, widths: Tensor, max_sites: int) -> tuple[Sites, Tensor]:
+    """Read sites and species from what `voxels` drew.
+
+    Args:
+        voxels: (B, 4 + K, X, Y, Z).
+        site_values: (n_elements, 1 + K), what a site of each element draws.
+        widths: (B, 1, 3) or (3,).
+        max_sites: At most this many sites are looked for.
+
+    Returns:
+        The sites, and for each the row of `site_values` that is nearest to what was fitted, (B, n).
+    """
+    heights = site_values[:, 0]
+    threshold = 0.5 * float(heights.min())
+    sites = find_sites(voxels[:, 0], widths, threshold, max_sites)
+    codes = deconvolve(voxels[:, 4:], sites, widths)
+    if bool((heights == heights[0]).all()):
+        # A peak that came out too low has too small a code as well; its height tells nothing else.
+        scale = sites.heights.clamp(min=threshold) / heights[0]
+        return sites, torch.cdist(codes / scale.unsqueeze(-1), site_values[:, 1:].expand(len(codes), -1, -1)).argmin(-1)
+    fitted = torch.cat([sites.heights.unsqueeze(-1), codes], -1)
+    return sites, torch.cdist(fitted, site_values.expand(len(fitted), -1, -1)).argmin(-1)
+
+
 def _grid_of(voxels: Tensor) -> Grid:
     x, y, z = voxels.shape[-3:]
     return x, y, z
@@ -153,11 +176,18 @@ def _axis_profiles(frac_coords: Tensor, grid: Grid, widths: Tensor) -> tuple[tup
     return (values[0], values[1], values[2]), (slopes[0], slopes[1], slopes[2])
 
 
+def _draw(values: Tensor, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+    """Sum of all sites' Gaussians times their values, (B, C, X, Y, Z)."""
+    rows = (values.unsqueeze(-1) * x.unsqueeze(-2)).flatten(2)  # (B, n, C X)
+    planes = (y.unsqueeze(-1) * z.unsqueeze(-2)).flatten(2)  # (B, n, Y Z)
+    return (rows.mT @ planes).view(len(x), values.shape[-1], x.shape[-1], y.shape[-1], z.shape[-1])
+
+
 def _project(voxels: Tensor, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """Inner product of every channel with every site's Gaussian, (B, n, C)."""
-    rows = torch.einsum("bnx,bcxyz->bncyz", x, voxels)
-    lines = torch.einsum("bny,bncyz->bncz", y, rows)
-    return torch.einsum("bnz,bncz->bnc", z, lines)
+    planes = (y.unsqueeze(-1) * z.unsqueeze(-2)).flatten(2)
+    rows = voxels.flatten(3).flatten(1, 2) @ planes.mT  # (B, C X, n)
+    return torch.einsum("bcxn,bnx->bnc", rows.view(*voxels.shape[:3], -1), x)
 
 
 def _maxima(density: Tensor, threshold: float, max_sites: int) -> Sites:
@@ -197,15 +227,12 @@ def _fit(density: Tensor, sites: Sites, widths: Tensor, n_steps: int = 8) -> Sit
         value, slope = _axis_profiles(frac_coords, grid, widths)
         x, y, z = (profile * keep.unsqueeze(-1) for profile in value)
         dx, dy, dz = (profile * (keep * heights).unsqueeze(-1) for profile in slope)
-        remainder = density - torch.einsum("bn,bnx,bny,bnz->bxyz", heights, x, y, z)
+        remainder = density - _draw(heights.unsqueeze(-1), x, y, z)[:, 0]
         # One column a parameter: height, then the position along each axis in units of the width.
         columns = [(x, y, z), (dx, y, z), (x, dy, z), (x, y, dz)]
         gradient = torch.cat([_project(remainder.unsqueeze(1), *column)[..., 0] for column in columns], 1)
         normal = torch.cat(
-            [
-                torch.cat([(p @ a.mT) * (q @ b.mT) * (r @ c.mT) for a, b, c in columns], 2)
-                for p, q, r in columns
-            ],
+            [torch.cat([(p @ a.mT) * (q @ b.mT) * (r @ c.mT) for a, b, c in columns], 2) for p, q, r in columns],
             1,
         )
         diagonal = normal.diagonal(dim1=1, dim2=2)

@@ -75,7 +75,9 @@ class VoxelGrid:
             raise ValueError(f"{name}: site {mixed.species_string} is partly occupied; order the structure first")
         unknown = sorted({site.specie.symbol for site in structure} - set(self.elements))
         if unknown:
-            raise ValueError(f"{name}: {', '.join(unknown)} is not one of the {len(self.elements)} elements of this model")
+            raise ValueError(
+                f"{name}: {', '.join(unknown)} is not one of the {len(self.elements)} elements of this model"
+            )
         self._check_number(structure)
         if self.setting != "as_given":
             structure = cubic_setting(structure, conventional=self.setting == "cubic")
@@ -134,19 +136,12 @@ class VoxelGrid:
         return np.concatenate([self.heights[:, None], self.codes], 1).astype(np.float32)
 
     def _decode_usable(self, voxels: torch.Tensor, lattice: torch.Tensor) -> list[Structure | DecodeError]:
-        widths = self._widths(lattice)
-        threshold = 0.5 * float(self.heights.min())
-        sites = density.find_sites(voxels[:, 0], widths, threshold, self.max_sites + 1)
-        fitted = density.deconvolve(voxels[:, 4:], sites, widths)
-        even = bool((self.heights == self.heights[0]).all())
-        # Where every element has the same height, a peak that came out too low has too small a code as well.
-        scale = sites.heights.clamp(min=threshold) / float(self.heights[0]) if even else torch.ones_like(sites.heights)
-        fitted = torch.cat([sites.heights.unsqueeze(-1), fitted / scale.unsqueeze(-1)], -1)
-        kept = slice(1, None) if even else slice(None)
-        distance = torch.cdist(fitted[..., kept], torch.from_numpy(self.site_values())[:, kept].expand(len(fitted), -1, -1))
-        species = distance.argmin(-1)
+        values = torch.from_numpy(self.site_values())
+        sites, species = density.read(voxels, values, self._widths(lattice), self.max_sites + 1)
         return [
-            self._structure(*(part[i][sites.found[i]].numpy() for part in (sites.frac_coords, species)), lattice[i].numpy())
+            self._structure(
+                *(part[i][sites.found[i]].numpy() for part in (sites.frac_coords, species)), lattice[i].numpy()
+            )
             for i in range(len(voxels))
         ]
 
@@ -159,7 +154,9 @@ class VoxelGrid:
             return DecodeError(f"the decoded density has more than {self.max_sites} peaks")
         volume = abs(float(np.linalg.det(lattice.astype(float)))) / len(species)
         if volume < _LEAST_VOLUME:
-            return DecodeError(f"{len(species)} sites were decoded with {volume:.1f} Å^3 each; {_LEAST_VOLUME} is the least")
+            return DecodeError(
+                f"{len(species)} sites were decoded with {volume:.1f} Å^3 each; {_LEAST_VOLUME} is the least"
+            )
         order = np.lexsort((*frac_coords.round(3).T[::-1], species))
         symbols = [self.elements[i] for i in species[order]]
         return Structure(Lattice(lattice.astype(float)), symbols, frac_coords[order].astype(float))
@@ -199,7 +196,9 @@ def element_codes(elements: Sequence[str], n_binary: int = 12) -> NDArray[np.flo
             words.append(word)
     digits = (np.array(words)[:, None] >> np.arange(n_binary) & 1) - 0.5
     if len(digits) < len(everything):
-        raise ValueError(f"{n_binary} digits give {len(digits)} words, too few for {len(everything)} elements; use 12 or more")
+        raise ValueError(
+            f"{n_binary} digits give {len(digits)} words, too few for {len(everything)} elements; use 12 or more"
+        )
     table = np.concatenate([0.5 * chemistry, digits[: len(everything)]], 1)
     return table[[Element(symbol).Z - 1 for symbol in elements]].astype(np.float32)
 
@@ -276,5 +275,7 @@ def _lattice_problem(lattice: NDArray[np.float32]) -> str | None:
         return f"the decoded cell has edges of {edges} Å; expected {_LENGTHS[0]} to {_LENGTHS[1]:.0f}"
     volume = float(np.linalg.det(lattice.astype(float)))
     if volume < 0.1 * float(lengths.prod()):
-        return f"the decoded cell is flat or left-handed: {volume:.1f} Å^3 between edges of product {lengths.prod():.1f}"
+        return (
+            f"the decoded cell is flat or left-handed: {volume:.1f} Å^3 between edges of product {lengths.prod():.1f}"
+        )
     return None
