@@ -48,8 +48,8 @@ class ICSG3DConfig:
 
     @property
     def n_conditions(self) -> int:
-        """Classes of the condition."""
-        return len(self.condition_edges) + 1
+        """Classes of the condition; 0 for a model without one."""
+        return len(self.condition_edges) + 1 if self.condition_edges else 0
 
 
 class ICSG3D(nn.Module):
@@ -90,6 +90,8 @@ class ICSG3D(nn.Module):
 
     def condition_of(self, formation_energy_per_atom: Tensor) -> Tensor:
         """One-hot classes (B, n_conditions) of energies in eV/atom, (B,); rows of 0 where the energy is NaN."""
+        if not self.config.n_conditions:
+            return formation_energy_per_atom.new_zeros(len(formation_energy_per_atom), 0)
         edges = torch.tensor(self.config.condition_edges, device=formation_energy_per_atom.device)
         classes = torch.bucketize(formation_energy_per_atom, edges)
         known = ~formation_energy_per_atom.isnan()

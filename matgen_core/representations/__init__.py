@@ -65,6 +65,7 @@ __all__ = [
     "Invertible",
     "PhaseField",
     "Representation",
+    "VoxelGrid",
     "parse_phase_field",
     "write_phase_field",
 ]

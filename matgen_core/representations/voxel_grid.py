@@ -169,16 +169,16 @@ class VoxelGrid:
     def _check_number(self, structure: Structure) -> None:
         if len(structure) > self.max_sites:
             raise ValueError(
-                f"{structure.composition.reduced_formula}: {len(structure)} sites in the cell, but this model holds at most"
-                f" {self.max_sites}; use a smaller cell of the crystal if there is one"
+                f"{structure.composition.reduced_formula}: {len(structure)} sites in the cell, but this model holds"
+                f" at most {self.max_sites}; use a smaller cell of the crystal if there is one"
             )
 
 
 def element_codes(elements: Sequence[str], n_binary: int = 12) -> NDArray[np.float32]:
     """Write each element as a few numbers: four that follow its chemistry, then a binary word.
 
-    The chemical numbers (period, group, electronegativity, Mendeleev number) let alike elements lie close; the words differ
-    in at least a third of their digits, so that no two elements can be mistaken for one another in small noise.
+    The chemical numbers (period, group, electronegativity, Mendeleev number) let alike elements lie close; the
+    words differ in at least a third of their digits, so that small noise does not turn one element into another.
 
     Args:
         elements: Symbols; their order does not change the code of an element.
