@@ -82,6 +82,10 @@ class ICSG3D(nn.Module):
         )
         self.decoder = nn.Sequential(*up, nn.SiLU(), nn.Conv3d(channels[0], n_drawn, 1))
         self.refiner = UNet(UNetConfig(n_drawn, n_drawn, config.refiner))
+        # Most voxels are empty: a random drawing would start with an error many times that of an empty cell.
+        for last in (self.decoder[-1], self.refiner.last[-1]):
+            nn.init.normal_(last.weight, std=0.01)  # type: ignore[arg-type]
+            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
     @property
     def latent_dim(self) -> int:
