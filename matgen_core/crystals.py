@@ -68,7 +68,7 @@ class CrystalArrays:
         """Read what `save` wrote."""
         with safe_open(path, "pt") as file:
             names = {name: tuple(json.loads(text)) for name, text in file.metadata().items()}
-            return cls(**names, **{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            return cls(**names, **{name: file.get_tensor(name) for name in file.keys()})
 
     def select(self, rows: Tensor) -> "CrystalArrays":
         """Return the crystals of some rows (numbers or a mask), in their order."""
