@@ -61,6 +61,7 @@ class CrystalArrays:
         """Write one safetensors file."""
         tensors = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         names = {name: tensors.pop(name) for name in ("elements", "families", "ids")}
+        tensors |= {name: tensors[name].to(torch.int8) for name in ("species", "family", "part")}
         save_file(tensors, path, {name: json.dumps(value) for name, value in names.items()})
 
     @classmethod
@@ -68,7 +69,9 @@ class CrystalArrays:
         """Read what `save` wrote."""
         with safe_open(path, "pt") as file:
             names = {name: tuple(json.loads(text)) for name, text in file.metadata().items()}
-            return cls(**names, **{name: file.get_tensor(name) for name in file.keys()})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        wide = {name: value.long() for name, value in tensors.items() if value.dtype == torch.int8}
+        return cls(**names, **tensors | wide)
 
     def select(self, rows: Tensor) -> "CrystalArrays":
         """Return the crystals of some rows (numbers or a mask), in their order."""

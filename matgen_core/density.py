@@ -187,7 +187,7 @@ def _project(voxels: Tensor, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """Inner product of every channel with every site's Gaussian, (B, n, C)."""
     planes = (y.unsqueeze(-1) * z.unsqueeze(-2)).flatten(2)
     rows = voxels.flatten(3).flatten(1, 2) @ planes.mT  # (B, C X, n)
-    return torch.einsum("bcxn,bnx->bnc", rows.view(*voxels.shape[:3], -1), x)
+    return torch.einsum("bcxn,bnx->bnc", rows.view(*voxels.shape[:3], x.shape[1]), x)
 
 
 def _maxima(density: Tensor, threshold: float, max_sites: int) -> Sites:
@@ -238,7 +238,7 @@ def _fit(density: Tensor, sites: Sites, widths: Tensor, n_steps: int = 8) -> Sit
         diagonal = normal.diagonal(dim1=1, dim2=2)
         damping = 1e-3 * diagonal + (diagonal < 1e-6).to(normal.dtype)
         step = torch.linalg.solve(normal + torch.diag_embed(damping), gradient).view(-1, 4, n_sites)
-        heights = (heights + step[:, 0]).clamp(0.0, 10.0)
+        heights = (heights + step[:, 0]).clamp(min=0.0)
         moved = step[:, 1:].mT.clamp(-0.5, 0.5) * widths_of_sites
         frac_coords = frac_coords + moved * keep.unsqueeze(-1)
         if (step * keep.unsqueeze(1)).abs().max() < 1e-4:
