@@ -68,20 +68,20 @@ class CrystalArrays:
     def load(cls, path: Path) -> "CrystalArrays":
         """Read what `save` wrote."""
         with safe_open(path, "pt") as file:
-            names = {name: tuple(json.loads(text)) for name, text in file.metadata().items()}
+            names: dict[str, Any] = {name: tuple(json.loads(text)) for name, text in file.metadata().items()}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
         wide = {name: value.long() for name, value in tensors.items() if value.dtype == torch.int8}
-        return cls(**names, **tensors | wide)
+        return cls(**names | tensors | wide)
 
     def select(self, rows: Tensor) -> "CrystalArrays":
         """Return the crystals of some rows (numbers or a mask), in their order."""
         numbers = rows.nonzero()[:, 0] if rows.dtype == torch.bool else rows
-        chosen = {
+        chosen: dict[str, Any] = {
             item.name: getattr(self, item.name)[rows]
             for item in dataclasses.fields(self)
             if item.name not in ("elements", "families", "ids", "codes")
         }
-        return dataclasses.replace(self, ids=tuple(self.ids[i] for i in numbers.tolist()), **chosen)
+        return dataclasses.replace(self, **chosen | {"ids": tuple(self.ids[i] for i in numbers.tolist())})
 
     def of_part(self, part: str) -> "CrystalArrays":
         """Return the crystals of "train", "val" or "test"."""
@@ -120,16 +120,9 @@ def draw(frac_coords: Tensor, species: Tensor, edge: Tensor, codes: Tensor, grid
         return density.voxels(frac_coords, lattice, values, (grid, grid, grid), widths)
 
 
-def augment(
-    frac_coords: Tensor,
-    species: Tensor,
-    edge: Tensor,
-    energy: Tensor,
-    n_elements: int,
-    how: Augmentation,
-    rng: Generator,
-) -> Batch:
+def augment(rows: Batch, n_elements: int, how: Augmentation, rng: Generator) -> Batch:
     """Change crystals at random; a crystal with new elements has no known formation energy."""
+    frac_coords, species, edge, energy = rows
     n, device = len(edge), edge.device
     chosen = torch.rand(n, generator=rng, device=device) < how.substituted
     places = torch.arange(n_elements, device=device, dtype=edge.dtype)
@@ -149,7 +142,7 @@ def batches(
     """Return what makes of drawn rows (frac_coords, species, edge, energy) the arguments of `ICSG3D.loss`."""
 
     def transform(rows: Batch, rng: Generator) -> Batch:
-        frac_coords, species, edge, energy = augment(*rows, n_elements=len(arrays.elements), how=how, rng=rng)  # type: ignore[misc]
+        frac_coords, species, edge, energy = augment(rows, len(arrays.elements), how, rng)
         x = draw(frac_coords, species, edge, arrays.codes, model.config.grid, model.config.width)
         return x, model.condition_of(energy), frac_coords, species, arrays.codes, class_weights
 
@@ -246,7 +239,7 @@ def train(
     (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
     torch.manual_seed(schedule.seed)
     model = ICSG3D(config).to(device)
-    model = model.to(memory_format=torch.channels_last_3d)
+    model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     checked = validation.select(torch.arange(min(len(validation), 1000), device=device))
 
     def after_epoch(epoch: int) -> Losses:

@@ -192,7 +192,7 @@ def test_substitution_keeps_the_pattern_and_forgets_the_energy(seed) -> None:
     data = arrays()
     rows = (data.frac_coords, data.species, data.edge, data.formation_energy_per_atom)
     how = Augmentation(substituted=0.5, reach=3.0, edge_jitter=0.0)
-    _, species, edge, energy = crystals.augment(*rows, n_elements=len(ELEMENTS), how=how, rng=rng(seed))
+    _, species, edge, energy = crystals.augment(rows, len(ELEMENTS), how, rng(seed))
     assert torch.equal(edge, data.edge)
     assert torch.equal(species < 0, data.species < 0)
     for old, new, value in zip(data.species, species, energy, strict=True):

@@ -17,6 +17,9 @@ from matgen_core.representations.voxel_grid import cubic_setting, element_codes
 ELEMENTS = ("H", "O", "Na", "Cl", "Ti", "Sr", "Nd", "Pr")
 
 
+FLAT = torch.tensor([[[4.0, 0.0, 0.0], [0.0, 4.0, 0.0], [4.0, 4.0, 0.1]]])
+
+
 def grid(**options) -> VoxelGrid:
     return VoxelGrid(ELEMENTS, element_codes(ELEMENTS), np.ones(len(ELEMENTS), np.float32), **options)
 
@@ -110,7 +113,8 @@ def test_batch_is_one_by_one_and_a_failure_keeps_its_place() -> None:
     for together, array in zip((first, second), arrays, strict=True):
         alone = representation.decode(array)
         assert together.species == alone.species
-        np.testing.assert_allclose(together.frac_coords, alone.frac_coords, atol=1e-5)
+        offset = together.frac_coords - alone.frac_coords
+        np.testing.assert_allclose(offset - offset.round(), 0, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +123,7 @@ def test_batch_is_one_by_one_and_a_failure_keeps_its_place() -> None:
         (lambda a: a.__setitem__(0, 0.0), "no peak"),
         (lambda a: a.__setitem__((0, 3, 3, 3), np.nan), "not finite"),
         (lambda a: a.__setitem__(slice(1, 4), 0.0), "edges of 0.00"),
-        (lambda a: a.__setitem__(3, a[2]), "flat"),
+        (lambda a: a.__setitem__(slice(1, 4), density.coordinates(FLAT, (16, 16, 16))[0]), "flat"),
     ],
 )
 def test_what_is_no_crystal_is_refused(change, reason) -> None:
@@ -141,7 +145,7 @@ def test_too_many_peaks_are_refused() -> None:
         (
             Structure(Lattice.cubic(4), [{"Na": 0.5, "Sr": 0.5}], [[0, 0, 0]]),
             {},
-            "Na:0.500, Sr:0.500 is partly occupied",
+            "Na:0.5, Sr:0.5 is partly occupied",
         ),
         (Structure(Lattice.cubic(4), ["Na", "Kr"], [[0, 0, 0], [0.5] * 3]), {}, "Kr is not one of the 8 elements"),
         (rock_salt() * (4, 4, 4), {}, "512 sites in the cell, but this model holds at most 80"),

@@ -51,7 +51,7 @@ def round_trip(
         except DecodeError as error:
             rows.append(row | {"match": False, "problem": str(error)})
             continue
-        fit = matcher.get_rms_dist(structure, decoded)
+        fit = matcher.get_rms_dist(structure, decoded)  # type: ignore[no-untyped-call]
         rows.append(
             row | {"match": fit is not None, "rmsd": fit[0] if fit else None, "site_error": site_error(drawn, decoded)}
         )

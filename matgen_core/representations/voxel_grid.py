@@ -10,6 +10,7 @@ References: Court et al., J. Chem. Inf. Model. 60, 4518 (2020), doi:10.1021/acs.
 Hoffmann et al., arXiv:1909.00949; Noh et al., Matter 1, 1370 (2019), doi:10.1016/j.matt.2019.08.017
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
@@ -138,11 +139,12 @@ class VoxelGrid:
     def _decode_usable(self, voxels: torch.Tensor, lattice: torch.Tensor) -> list[Structure | DecodeError]:
         values = torch.from_numpy(self.site_values())
         sites, species = density.read(voxels, values, self._widths(lattice), self.max_sites + 1)
+        found = sites.found.numpy()
         return [
-            self._structure(
-                *(part[i][sites.found[i]].numpy() for part in (sites.frac_coords, species)), lattice[i].numpy()
+            self._structure(frac_coords[there], kinds[there], matrix)
+            for frac_coords, kinds, there, matrix in zip(
+                sites.frac_coords.numpy(), species.numpy(), found, lattice.numpy(), strict=True
             )
-            for i in range(len(voxels))
         ]
 
     def _structure(
@@ -157,7 +159,7 @@ class VoxelGrid:
             return DecodeError(
                 f"{len(species)} sites were decoded with {volume:.1f} Å^3 each; {_LEAST_VOLUME} is the least"
             )
-        order = np.lexsort((*frac_coords.round(3).T[::-1], species))
+        order = np.lexsort((*(frac_coords.round(3) % 1.0).T[::-1], species))
         symbols = [self.elements[i] for i in species[order]]
         return Structure(Lattice(lattice.astype(float)), symbols, frac_coords[order].astype(float))
 
@@ -219,9 +221,11 @@ def cubic_setting(structure: Structure, conventional: bool = True) -> Structure:
     """
     name = structure.composition.reduced_formula
     if conventional:
-        analyzer = SpacegroupAnalyzer(structure, symprec=_SYMPREC)
-        symmetry = f"space group {analyzer.get_space_group_symbol()}"
-        structure = analyzer.get_conventional_standard_structure()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of spglib, for how pymatgen calls it
+            analyzer = SpacegroupAnalyzer(structure, symprec=_SYMPREC)
+            symmetry = f"space group {analyzer.get_space_group_symbol()}"
+            structure = analyzer.get_conventional_standard_structure()
     else:
         symmetry = "cell as given"
     lengths, angles = np.array(structure.lattice.abc), np.array(structure.lattice.angles)
@@ -273,9 +277,7 @@ def _lattice_problem(lattice: NDArray[np.float32]) -> str | None:
     if lengths.min() < _LENGTHS[0] or lengths.max() > _LENGTHS[1]:
         edges = ", ".join(f"{length:.2f}" for length in lengths)
         return f"the decoded cell has edges of {edges} Å; expected {_LENGTHS[0]} to {_LENGTHS[1]:.0f}"
-    volume = float(np.linalg.det(lattice.astype(float)))
+    volume = abs(float(np.linalg.det(lattice.astype(float))))
     if volume < 0.1 * float(lengths.prod()):
-        return (
-            f"the decoded cell is flat or left-handed: {volume:.1f} Å^3 between edges of product {lengths.prod():.1f}"
-        )
+        return f"the decoded cell is flat: {volume:.1f} Å^3 between edges of product {lengths.prod():.1f}"
     return None

@@ -48,7 +48,7 @@ def reconstructions(
             "problem": result.problem,
         }
         if result.material is not None:
-            fit = matcher.get_rms_dist(original, result.material)
+            fit = matcher.get_rms_dist(original, result.material)  # type: ignore[no-untyped-call]
             row |= {
                 "match": fit is not None,
                 "rmsd": fit[0] if fit else None,

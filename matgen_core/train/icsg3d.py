@@ -74,7 +74,7 @@ class ICSG3DRecipe:
         return self.describe(folder)
 
     def describe(self, folder: Path) -> Checkpoint:
-        """Make the checkpoint of what a training run left in `folder`: config.json, weights.safetensors, losses.jsonl."""
+        """Make the checkpoint of the config.json, weights.safetensors and losses.jsonl that a run left in a folder."""
         arrays = self._arrays()
         config = {
             key: tuple(v) if isinstance(v, list) else v
