@@ -76,10 +76,8 @@ class ICSG3DRecipe:
     def describe(self, folder: Path) -> Checkpoint:
         """Make the checkpoint of the config.json, weights.safetensors and losses.jsonl that a run left in a folder."""
         arrays = self._arrays()
-        config = {
-            key: tuple(v) if isinstance(v, list) else v
-            for key, v in json.loads((folder / "config.json").read_text()).items()
-        }
+        stored: dict[str, Any] = json.loads((folder / "config.json").read_text())
+        config = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
         model = ICSG3D(ICSG3DConfig(**config)).eval()
         model.load_state_dict(
             {name: value.float() for name, value in load_file(folder / "weights.safetensors").items()}
@@ -109,7 +107,8 @@ class ICSG3DRecipe:
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Round trip without a network, reconstruction of the held-out part, walks, generation."""
-        model, layout = checkpoint.model.float(), checkpoint.representation
+        model: Any = checkpoint.model.float()
+        layout: Any = checkpoint.representation
         arrays = self._arrays()
         test, training = arrays.of_part("test"), arrays.of_part("train")
         everything = structures(arrays)
