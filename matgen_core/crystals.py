@@ -81,7 +81,8 @@ class CrystalArrays:
             for item in dataclasses.fields(self)
             if item.name not in ("elements", "families", "ids", "codes")
         }
-        return dataclasses.replace(self, **chosen | {"ids": tuple(self.ids[i] for i in numbers.tolist())})
+        chosen["ids"] = tuple(self.ids[i] for i in numbers.tolist())
+        return dataclasses.replace(self, **chosen)
 
     def of_part(self, part: str) -> "CrystalArrays":
         """Return the crystals of "train", "val" or "test"."""
@@ -89,10 +90,9 @@ class CrystalArrays:
 
     def to(self, device: str) -> "CrystalArrays":
         """Return the same on another device."""
-        moved = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        return dataclasses.replace(
-            self, **{name: value.to(device) for name, value in moved.items() if isinstance(value, Tensor)}
-        )
+        values: dict[str, Any] = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in values.items()}
+        return CrystalArrays(**moved)
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def walk(
     t = np.linspace(0, 1, n_steps + 2, dtype=np.float32)[1:-1, None]
     figures = {}
     for name, same in (("same_family", True), ("different_families", False)):
-        lines = []
+        lines: list[Z] = []
         while len(lines) < n_pairs:
             start, end = rng.integers(len(z), size=2)
             if start != end and (families[start] == families[end]) == same:

@@ -77,7 +77,9 @@ class ICSG3DRecipe:
         """Make the checkpoint of the config.json, weights.safetensors and losses.jsonl that a run left in a folder."""
         arrays = self._arrays()
         stored: dict[str, Any] = json.loads((folder / "config.json").read_text())
-        config = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
+        config: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()
+        }
         model = ICSG3D(ICSG3DConfig(**config)).eval()
         model.load_state_dict(
             {name: value.float() for name, value in load_file(folder / "weights.safetensors").items()}
