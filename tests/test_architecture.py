@@ -15,11 +15,13 @@ CORE = ROOT / "matgen_core"
 
 # A layer may import those of lower numbers, and its own package.
 LAYERS = {
+    "density": -1,
     "representations": 0,
     "models": 0,
     "data": 1,
     "loops": 1,
     "packed_graphs": 1,
+    "crystals": 2,
     "checkpoint": 2,
     "crystal_scene": 3,
     "diffraction": 3,
@@ -38,7 +40,7 @@ LAYERS = {
     "cli": 8,
 }
 FORBIDDEN = {
-    "representations": {"torch", "streamlit"},
+    "representations": {"streamlit"},
     "models": {"pymatgen", "pandas", "streamlit"},
     "pages": {"numpy", "torch", "pymatgen", "scipy", "sklearn"},
 }

@@ -3,11 +3,13 @@
 from typing import Any
 
 from matgen_core.models.cgcnn import CGCNN
+from matgen_core.models.icsg3d import ICSG3D
 from matgen_core.models.phase_field_norm import PhaseFieldNorm
 from matgen_core.models.phase_field_vae import PhaseFieldVAE
 
 MODELS: dict[str, Any] = {
     "cgcnn": CGCNN,
+    "icsg3d": ICSG3D,
     "phase_field_norm": PhaseFieldNorm,
     "phase_field_vae": PhaseFieldVAE,
 }

@@ -29,3 +29,27 @@ def mlp(*sizes: int) -> nn.Sequential:
     for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), nn.SiLU()]
     return nn.Sequential(*layers[:-1])
+
+
+def conv3d(n_in: int, n_out: int, stride: int = 1) -> nn.Conv3d:
+    """3 x 3 x 3 convolution over a periodic cell: the neighbor of the last grid point is the first."""
+    return nn.Conv3d(n_in, n_out, 3, stride, padding=1, padding_mode="circular")
+
+
+class Residual3d(nn.Module):
+    """Two periodic convolutions beside the identity."""
+
+    def __init__(self, n_channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.GroupNorm(8, n_channels),
+            nn.SiLU(),
+            conv3d(n_channels, n_channels),
+            nn.GroupNorm(8, n_channels),
+            nn.SiLU(),
+            conv3d(n_channels, n_channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, n_channels, X, Y, Z) to the same shape."""
+        return x + self.layers(x)

@@ -13,6 +13,7 @@ from matgen_core.representations.element_features import (
     parse_phase_field,
     write_phase_field,
 )
+from matgen_core.representations.voxel_grid import VoxelGrid
 
 
 class Representation(Protocol):
@@ -53,6 +54,7 @@ class Invertible(Representation, Protocol):
 REPRESENTATIONS: dict[str, type[Representation]] = {
     "crystal_graph": CrystalGraph,
     "element_features": ElementFeatures,
+    "voxel_grid": VoxelGrid,
 }
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "Invertible",
     "PhaseField",
     "Representation",
+    "VoxelGrid",
     "parse_phase_field",
     "write_phase_field",
 ]

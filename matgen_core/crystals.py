@@ -1,0 +1,313 @@
+"""Cubic crystals as padded arrays, and the training of the voxel networks on them.
+
+The voxels of a training crystal are drawn where the network is, batch by batch, from a few numbers a site. The
+arrays travel as one safetensors file, and this module needs torch alone, so that a bare GPU machine can train:
+
+    python -m matgen_core.crystals arrays.safetensors --out run --minutes 5
+"""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Generator, Tensor
+
+from matgen_core import density
+from matgen_core.loops import Batch, Losses, Schedule, fit
+from matgen_core.models.icsg3d import ICSG3D, ICSG3DConfig
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class CrystalArrays:
+    """Cubic crystals in their standard cell, padded to the largest number of sites.
+
+    Attributes:
+        elements: Symbols, alike elements side by side (sorted by Mendeleev number).
+        families: Names of the families.
+        ids: One a crystal.
+        codes: (n_elements, n_codes).
+        frac_coords: (N, n, 3).
+        species: (N, n), place in `elements`; -1 for padding.
+        edge: (N,) in Å.
+        formation_energy_per_atom: (N,) in eV/atom, NaN where it is not known.
+        family: (N,), place in `families`.
+        part: (N,), place in `PARTS`.
+    """
+
+    elements: tuple[str, ...]
+    families: tuple[str, ...]
+    ids: tuple[str, ...]
+    codes: Tensor
+    frac_coords: Tensor
+    species: Tensor
+    edge: Tensor
+    formation_energy_per_atom: Tensor
+    family: Tensor
+    part: Tensor
+
+    def __len__(self) -> int:
+        return len(self.edge)
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file."""
+        tensors = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        names = {name: tensors.pop(name) for name in ("elements", "families", "ids")}
+        tensors |= {name: tensors[name].to(torch.int8) for name in ("species", "family", "part")}
+        save_file(tensors, path, {name: json.dumps(value) for name, value in names.items()})
+
+    @classmethod
+    def load(cls, path: Path) -> "CrystalArrays":
+        """Read what `save` wrote."""
+        with safe_open(path, "pt") as file:
+            names: dict[str, Any] = {name: tuple(json.loads(text)) for name, text in file.metadata().items()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        wide = {name: value.long() for name, value in tensors.items() if value.dtype == torch.int8}
+        return cls(**names | tensors | wide)
+
+    def select(self, rows: Tensor) -> "CrystalArrays":
+        """Return the crystals of some rows (numbers or a mask), in their order."""
+        numbers = rows.nonzero()[:, 0] if rows.dtype == torch.bool else rows
+        chosen: dict[str, Any] = {
+            item.name: getattr(self, item.name)[rows]
+            for item in dataclasses.fields(self)
+            if item.name not in ("elements", "families", "ids", "codes")
+        }
+        chosen["ids"] = tuple(self.ids[i] for i in numbers.tolist())
+        return dataclasses.replace(self, **chosen)
+
+    def of_part(self, part: str) -> "CrystalArrays":
+        """Return the crystals of "train", "val" or "test"."""
+        return self.select(self.part == PARTS.index(part))
+
+    def to(self, device: str) -> "CrystalArrays":
+        """Return the same on another device."""
+        values: dict[str, Any] = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in values.items()}
+        return CrystalArrays(**moved)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is changed at random in a training crystal, so that unseen compositions are no surprise."""
+
+    substituted: float = 0.5  # share of the crystals whose elements are replaced by others
+    reach: float = 8.0  # how far, in places of the sorted element list, a replacement may lie (standard deviation)
+    edge_jitter: float = 0.02  # relative standard deviation of the edge
+    site_jitter: float = 0.0  # standard deviation of each fractional coordinate
+
+
+def site_values(codes: Tensor) -> Tensor:
+    """Height 1 and code of each element, (n_elements, 1 + n_codes)."""
+    return torch.cat([torch.ones_like(codes[:, :1]), codes], 1)
+
+
+def draw(frac_coords: Tensor, species: Tensor, edge: Tensor, codes: Tensor, grid: int, width: float) -> Tensor:
+    """Voxels (B, 4 + n_codes, grid, grid, grid) of cubic crystals; species is -1 for padding."""
+    lattice = edge.view(-1, 1, 1) * torch.eye(3, device=edge.device)
+    values = site_values(codes)[species.clamp(min=0)] * (species >= 0).unsqueeze(-1)
+    widths = torch.full((1, 1, 3), width, device=edge.device)
+    # Half precision would blur the coordinates; the caller may run under autocast.
+    with torch.autocast(edge.device.type, enabled=False):
+        return density.voxels(frac_coords, lattice, values, (grid, grid, grid), widths)
+
+
+def augment(rows: Batch, n_elements: int, how: Augmentation, rng: Generator) -> Batch:
+    """Change crystals at random; a crystal with new elements has no known formation energy."""
+    frac_coords, species, edge, energy = rows
+    n, device = len(edge), edge.device
+    chosen = torch.rand(n, generator=rng, device=device) < how.substituted
+    places = torch.arange(n_elements, device=device, dtype=edge.dtype)
+    noise = how.reach * torch.randn(n, n_elements, generator=rng, device=device)
+    # A shuffle in which nobody moves far: an injective map, so different elements stay different.
+    shuffled = (places + noise).argsort(1)
+    replaced = shuffled.gather(1, species.clamp(min=0))
+    species = torch.where(chosen.unsqueeze(1) & (species >= 0), replaced, species)
+    edge = edge * (how.edge_jitter * torch.randn(n, generator=rng, device=device)).exp()
+    frac_coords = frac_coords + how.site_jitter * torch.randn(frac_coords.shape, generator=rng, device=device)
+    return frac_coords, species, edge, torch.where(chosen, torch.nan, energy)
+
+
+def batches(
+    model: ICSG3D, arrays: CrystalArrays, how: Augmentation, class_weights: Tensor
+) -> Callable[[Batch, Generator], Batch]:
+    """Return what makes of drawn rows (frac_coords, species, edge, energy) the arguments of `ICSG3D.loss`."""
+
+    def transform(rows: Batch, rng: Generator) -> Batch:
+        frac_coords, species, edge, energy = augment(rows, len(arrays.elements), how, rng)
+        x = draw(frac_coords, species, edge, arrays.codes, model.config.grid, model.config.width)
+        return x, model.condition_of(energy), frac_coords, species, arrays.codes, class_weights
+
+    return transform
+
+
+def class_weights(arrays: CrystalArrays, smallest: float = 0.5, largest: float = 4.0) -> Tensor:
+    """Weight of each element: the inverse root of how many crystals have it, of mean 1 over the sites.
+
+    Elements that no training crystal has keep the largest weight; with substitution they are drawn too.
+    """
+    n_elements = len(arrays.elements)
+    species = arrays.species
+    has = torch.zeros(len(species), n_elements + 1, device=species.device)
+    has.scatter_(1, torch.where(species < 0, n_elements, species), 1.0)
+    count = has[:, :n_elements].sum(0)
+    weight = (count.clamp(min=1) / count.max()).rsqrt()
+    mean = (weight * count).sum() / count.sum()
+    return (weight / mean).clamp(smallest, largest)
+
+
+@torch.no_grad()
+def reconstruct(model: ICSG3D, arrays: CrystalArrays, batch_size: int = 256) -> tuple[Tensor, Tensor]:
+    """Posterior means (N, latent_dim), and whether each crystal comes back, (N,) bool.
+
+    A crystal comes back if as many sites are found, each within a tenth of the edge of a site of the same
+    element, and the edge is right within 5 %. This is a quick check without a structure matcher; the figures of
+    a card come from the matcher.
+    """
+    points, returned = [], []
+    for rows in torch.arange(len(arrays), device=arrays.edge.device).split(batch_size):
+        part = arrays.select(rows)
+        x = draw(part.frac_coords, part.species, part.edge, part.codes, model.config.grid, model.config.width)
+        condition = model.condition_of(part.formation_energy_per_atom)
+        z = model.encode(x, condition).mean
+        points.append(z)
+        returned.append(_returned(model, model.decode(z, condition), part))
+    return torch.cat(points), torch.cat(returned)
+
+
+def _returned(model: ICSG3D, decoded: Tensor, arrays: CrystalArrays) -> Tensor:
+    widths = torch.full((1, 1, 3), model.config.width, device=decoded.device)
+    max_sites = arrays.species.shape[1] + 1
+    sites, species = density.read(decoded, site_values(arrays.codes), widths, max_sites)
+    expected = arrays.species >= 0
+    offset = arrays.frac_coords.unsqueeze(2) - sites.frac_coords.unsqueeze(1)
+    near = (offset - offset.round()).norm(dim=-1) < 0.1
+    alike = arrays.species.unsqueeze(2) == species.unsqueeze(1)
+    hit = (near & alike & sites.found.unsqueeze(1)).any(2) | ~expected
+    edge = density.lattice_of(decoded[:, 1:4])[:, 0, 0]
+    same_number = sites.found.sum(1) == expected.sum(1)
+    return hit.all(1) & same_number & ((edge / arrays.edge - 1).abs() < 0.05)
+
+
+def energy_edges(energies: Tensor, n_classes: int = 10) -> tuple[float, ...]:
+    """Inner edges of `n_classes` classes with equally many of the known energies; none if none is known."""
+    known = energies[~energies.isnan()]
+    if not len(known):
+        return ()
+    return tuple(torch.quantile(known, torch.linspace(0, 1, n_classes + 1)[1:-1]).tolist())
+
+
+def train(
+    arrays: CrystalArrays,
+    config: ICSG3DConfig,
+    schedule: Schedule,
+    how: Augmentation,
+    device: str,
+    folder: Path,
+    check_every: int = 10,
+) -> tuple[ICSG3D, list[Losses]]:
+    """Train on the training part; weights go to `folder` every `check_every` epochs and at the end.
+
+    Args:
+        arrays: All parts.
+        config: Sizes; `edge_mean`, `edge_spread` and `condition_edges` are replaced by those of the training part.
+        schedule: Epochs, rates and limits.
+        how: Random changes of the training crystals.
+        device: "cpu" or "cuda".
+        folder: Gets losses.jsonl, config.json and weights.safetensors.
+        check_every: Epochs between two checks against the validation part.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = arrays.to(device)
+    training, validation = arrays.of_part("train"), arrays.of_part("val")
+    log_edge = training.edge.log()
+    config = dataclasses.replace(
+        config,
+        n_codes=arrays.codes.shape[1],
+        edge_mean=float(log_edge.mean()),
+        edge_spread=float(log_edge.std()),
+        condition_edges=energy_edges(training.formation_energy_per_atom.cpu()),
+    )
+    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+    torch.manual_seed(schedule.seed)
+    model = ICSG3D(config).to(device)
+    model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    checked = validation.select(torch.arange(min(len(validation), 1000), device=device))
+
+    def after_epoch(epoch: int) -> Losses:
+        if (epoch + 1) % check_every:
+            return {}
+        save_weights(model, folder)
+        return {"validation_returned": float(reconstruct(model, checked)[1].float().mean())}
+
+    history = fit(
+        model,
+        (training.frac_coords, training.species, training.edge, training.formation_energy_per_atom),
+        schedule,
+        transform=batches(model, arrays, how, class_weights(training)),
+        after_epoch=after_epoch,
+        log=folder / "losses.jsonl",
+    )
+    save_weights(model, folder)
+    return model, history
+
+
+def save_weights(model: torch.nn.Module, folder: Path) -> None:
+    """Write the weights in float16."""
+    tensors = {name: tensor.detach().half().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(tensors, folder / "weights.safetensors")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train from the command line, on arrays that were prepared elsewhere."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("arrays", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="folder for weights, configuration and losses")
+    parser.add_argument("--minutes", type=float, default=5.0, help="wall-clock limit")
+    parser.add_argument("--epochs", type=int, default=300)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--config", type=json.loads, default={}, help='fields of ICSG3DConfig as JSON: {"beta": 0.02}')
+    parser.add_argument("--augmentation", type=json.loads, default={}, help="fields of Augmentation as JSON")
+    given = parser.parse_args(arguments)
+    schedule = Schedule(
+        epochs=given.epochs,
+        batch_size=given.batch_size,
+        learning_rate=given.learning_rate,
+        weight_decay=1e-3,
+        seed=given.seed,
+        minutes=given.minutes,
+        bfloat16=given.device == "cuda",
+    )
+    config: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in given.config.items()}
+    model, history = train(
+        CrystalArrays.load(given.arrays),
+        ICSG3DConfig(**config),
+        schedule,
+        Augmentation(**given.augmentation),
+        given.device,
+        given.out,
+    )
+    arrays = CrystalArrays.load(given.arrays).to(given.device)
+    returned = {}
+    for part in PARTS:
+        of_part = arrays.of_part(part)
+        back = reconstruct(model, of_part)[1]
+        returned[part] = {"all": float(back.float().mean())} | {
+            name: float(back[of_part.family == i].float().mean()) for i, name in enumerate(arrays.families)
+        }
+    print(json.dumps({"last": history[-1], "returned": returned}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+"""The crystal VAE and the U-Net at tiny size, and the arrays that they learn from."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from matgen_core import crystals
+from matgen_core.crystals import Augmentation, CrystalArrays
+from matgen_core.loops import Schedule
+from matgen_core.models.icsg3d import ICSG3D, ICSG3DConfig
+from matgen_core.models.unet import UNet, UNetConfig
+from matgen_core.representations import VoxelGrid
+from matgen_core.representations.round_trip import site_error
+from matgen_core.representations.voxel_grid import element_codes
+from matgen_core.train.cubic import family, representation, structures
+
+ELEMENTS = ("Li", "Na", "Ti", "O", "S", "F")
+CONFIG = ICSG3DConfig(
+    n_codes=16,
+    grid=8,
+    width=0.1,
+    latent_dim=6,
+    condition_edges=(-1.0, -0.3),
+    channels=(8, 16),
+    n_narrow=4,
+    refiner=(8, 16),
+    edge_mean=1.4,
+    edge_spread=0.2,
+    beta=0.3,
+    species_weight=0.7,
+    edge_weight=3.0,
+    condition_dropout=0.4,
+)
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def arrays(n: int = 6) -> CrystalArrays:
+    """CsCl-like and perovskite-like crystals in turn."""
+    places = torch.tensor([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
+    species = torch.full((n, 5), -1)
+    for i in range(n):
+        species[i, :2] = torch.tensor([i % 3, 3 + i % 2])
+        if i % 2:
+            species[i, 2:] = 5
+    return CrystalArrays(
+        elements=ELEMENTS,
+        families=("pair", "perovskite"),
+        ids=tuple(f"crystal-{i}" for i in range(n)),
+        codes=torch.from_numpy(element_codes(ELEMENTS)),
+        frac_coords=places.expand(n, 5, 3) * (species >= 0).unsqueeze(-1),
+        species=species,
+        edge=torch.linspace(3.4, 4.6, n),
+        formation_energy_per_atom=torch.tensor([-2.0, -0.5, float("nan")]).repeat(n)[:n],
+        family=torch.arange(n) % 2,
+        part=torch.tensor([0, 0, 0, 0, 1, 2]).repeat(n)[:n],
+    )
+
+
+def model(config: ICSG3DConfig = CONFIG) -> ICSG3D:
+    torch.manual_seed(3)
+    return ICSG3D(config)
+
+
+def batch(net: ICSG3D, data: CrystalArrays) -> tuple[torch.Tensor, ...]:
+    x = crystals.draw(data.frac_coords, data.species, data.edge, data.codes, net.config.grid, net.config.width)
+    condition = net.condition_of(data.formation_energy_per_atom)
+    return x, condition, data.frac_coords, data.species, data.codes, torch.linspace(0.5, 2, len(ELEMENTS))
+
+
+def test_shapes_and_the_cell_edge() -> None:
+    net = model().eval()
+    x, condition, *_ = batch(net, arrays())
+    posterior = net.encode(x, condition)
+    assert posterior.mean.shape == posterior.log_var.shape == (6, 6)
+    decoded = net.decode(posterior.mean, condition)
+    assert decoded.shape == x.shape == (6, 20, 8, 8, 8)
+    assert not torch.equal(decoded, net.decode(posterior.mean))
+
+
+def test_loss_is_the_sum_of_its_parts_and_obeys_the_seed() -> None:
+    net = model()
+    given = batch(net, arrays())
+    parts = net.loss(*given, rng=rng(5))
+    again, other = net.loss(*given, rng=rng(5)), net.loss(*given, rng=rng(6))
+    assert parts["loss"] == again["loss"] != other["loss"]
+    assert parts["kl"] > 0
+    reconstruction = parts["density"] + parts["codes"] + 0.7 * parts["species"] + 3.0 * parts["edge"]
+    torch.testing.assert_close(parts["reconstruction"], reconstruction)
+    torch.testing.assert_close(parts["loss"], parts["reconstruction"] + 0.3 * parts["kl"])
+
+
+def test_class_weights_reach_the_loss() -> None:
+    net = model()
+    *given, weights = batch(net, arrays())
+    heavier = net.loss(*given, 2 * weights, rng=rng())
+    torch.testing.assert_close(heavier["species"], 2 * net.loss(*given, weights, rng=rng())["species"])
+
+
+def test_every_parameter_gets_a_gradient() -> None:
+    net = model()
+    net.loss(*batch(net, arrays()), rng=rng())["loss"].backward()
+    assert [name for name, weight in net.named_parameters() if weight.grad is None or not weight.grad.any()] == []
+
+
+def test_batch_is_one_by_one() -> None:
+    net = model().eval()
+    x, condition, *_ = batch(net, arrays())
+    z = net.encode(x, condition).mean
+    torch.testing.assert_close(net.encode(x[2:3], condition[2:3]).mean, z[2:3], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(net.decode(z[2:3]), net.decode(z)[2:3], atol=1e-4, rtol=1e-4)
+
+
+def test_condition_classes_and_unknown_energies() -> None:
+    energies = torch.tensor([-2.0, -0.5, 0.4, float("nan")])
+    assert model().condition_of(energies).tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]]
+    free = model(replace(CONFIG, condition_edges=()))
+    assert free.condition_of(energies).shape == (4, 0)
+
+
+@pytest.mark.slow
+def test_an_overfitted_batch_comes_back_as_crystals(tmp_path) -> None:
+    data = replace(arrays(), part=torch.tensor([0, 0, 0, 0, 0, 1]))
+    config = replace(
+        CONFIG, latent_dim=16, channels=(16, 24), n_narrow=8, beta=1e-3, species_weight=1.0, edge_weight=20.0
+    )
+    schedule = Schedule(epochs=300, batch_size=5, learning_rate=5e-3, minutes=3)
+    net, history = crystals.train(data, config, schedule, Augmentation(0.0, edge_jitter=0.0), "cpu", tmp_path, 100)
+    assert history[-1]["loss"] < 0.2 * history[0]["loss"]
+    training = data.of_part("train")
+    assert crystals.reconstruct(net, training)[1].all()
+    layout = representation(data, conventional=False, grid=8, width=0.1)
+    z = crystals.reconstruct(net, training)[0]
+    for original, array in zip(structures(training), net.decode(z, None).detach().numpy(), strict=True):
+        assert site_error(original, layout.decode(array)) < 0.05
+
+
+def test_training_leaves_weights_settings_and_losses(tmp_path) -> None:
+    arrays().save(tmp_path / "arrays.safetensors")
+    settings_of_run = {"grid": 8, "width": 0.1, "latent_dim": 6, "channels": [8, 8], "n_narrow": 4, "refiner": [8, 8]}
+    command = [str(tmp_path / "arrays.safetensors"), "--out", str(tmp_path / "run"), "--epochs", "2", "--device", "cpu"]
+    crystals.main([*command, "--config", json.dumps(settings_of_run), "--batch-size", "4"])
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["channels"] == [8, 8]
+    assert config["edge_mean"] == pytest.approx(float(arrays().of_part("train").edge.log().mean()))
+    assert len((tmp_path / "run" / "losses.jsonl").read_text().splitlines()) == 2
+    assert (tmp_path / "run" / "weights.safetensors").stat().st_size > 10_000
+
+
+def test_the_check_of_a_run_sees_wrong_elements_sites_and_edges() -> None:
+    net, data = model(), arrays()
+    x = batch(net, data)[0]
+    assert crystals._returned(net, x, data).all()
+    swapped = replace(data, species=torch.where(data.species == 5, 4, data.species))
+    assert crystals._returned(net, x, swapped).tolist() == [True, False] * 3
+    assert not crystals._returned(net, x, replace(data, edge=1.1 * data.edge)).any()
+    moved = data.frac_coords.clone()
+    moved[0, 0] = torch.tensor([0.2, 0.0, 0.0])
+    assert crystals._returned(net, x, replace(data, frac_coords=moved)).tolist() == [False] + [True] * 5
+
+
+def test_arrays_come_back_from_their_file(tmp_path) -> None:
+    data = arrays()
+    data.save(tmp_path / "arrays.safetensors")
+    read = CrystalArrays.load(tmp_path / "arrays.safetensors")
+    assert (read.elements, read.families, read.ids) == (data.elements, data.families, data.ids)
+    torch.testing.assert_close(read.frac_coords, data.frac_coords)
+    torch.testing.assert_close(read.formation_energy_per_atom, data.formation_energy_per_atom, equal_nan=True)
+    assert read.of_part("test").ids == ("crystal-5",)
+
+
+def test_arrays_and_representation_draw_the_same_voxels() -> None:
+    data = arrays()
+    layout: VoxelGrid = representation(data, conventional=False, grid=8, width=0.1)
+    drawn = crystals.draw(data.frac_coords, data.species, data.edge, data.codes, 8, 0.1)
+    # The standard setting of the layout may put another site at the origin, so it is asked to leave the cell alone.
+    as_given = replace(layout, setting="as_given")
+    for structure, voxels in zip(structures(data), drawn.numpy(), strict=True):
+        np.testing.assert_allclose(as_given.encode(structure), voxels, atol=1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000))
+def test_substitution_keeps_the_pattern_and_forgets_the_energy(seed) -> None:
+    data = arrays()
+    rows = (data.frac_coords, data.species, data.edge, data.formation_energy_per_atom)
+    how = Augmentation(substituted=0.5, reach=3.0, edge_jitter=0.0)
+    _, species, edge, energy = crystals.augment(rows, len(ELEMENTS), how, rng(seed))
+    assert torch.equal(edge, data.edge)
+    assert torch.equal(species < 0, data.species < 0)
+    for old, new, value in zip(data.species, species, energy, strict=True):
+        pairs = set(zip(old[old >= 0].tolist(), new[old >= 0].tolist(), strict=True))
+        assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
+        assert torch.equal(old, new) or value.isnan()
+
+
+def test_rare_elements_weigh_more() -> None:
+    weights = crystals.class_weights(arrays())
+    assert weights[5] > weights[3] * 0.99
+    assert weights.min() >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("numbers", "name"),
+    [
+        ([11, 17], "binary"),
+        ([22, 38, 8, 8, 8], "abx3"),
+        ([29, 29, 25, 13], "heusler"),
+        ([3, 12, 7], "heusler"),
+        ([22] * 2 + [38] * 2 + [8] * 6, None),
+        ([29], None),
+        ([3, 12, 7, 9], None),
+    ],
+)
+def test_families(numbers, name) -> None:
+    assert family(numbers) == name
+
+
+def test_unet_learns_labels_and_weights_count() -> None:
+    torch.manual_seed(0)
+    net = UNet(UNetConfig(n_in=2, n_out=3, channels=(8, 16)))
+    x = torch.randn(2, 2, 8, 8, 8, generator=rng())
+    labels = (x[:, 0] > 0.5).long() + (x[:, 1] > 1.0).long()
+    assert net(x).shape == (2, 3, 8, 8, 8)
+    assert [tuple(seen.shape[1:]) for seen in net.features(x)] == [(8, 8, 8, 8), (16, 4, 4, 4)]
+    even, uneven = torch.ones(3), torch.tensor([0.1, 1.0, 3.0])
+    assert net.loss(x, labels, even)["loss"] != net.loss(x, labels, uneven)["loss"]
+    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+    for _ in range(60):
+        optimizer.zero_grad()
+        net.loss(x, labels, uneven)["loss"].backward()
+        optimizer.step()
+    assert net.loss(x, labels, uneven)["filled_voxels_right"] > 0.9
+
+
+def test_unet_is_periodic() -> None:
+    torch.manual_seed(0)
+    net = UNet(UNetConfig(n_in=1, n_out=2, channels=(8, 16))).eval()
+    x = torch.randn(1, 1, 8, 8, 8, generator=rng())
+    shifted = net(x.roll((2, 4, 6), (2, 3, 4)))
+    torch.testing.assert_close(shifted, net(x).roll((2, 4, 6), (2, 3, 4)), atol=1e-4, rtol=1e-4)
