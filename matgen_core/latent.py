@@ -172,6 +172,12 @@ class LatentMap(LatentSpace):
         return np.einsum("nk,nkd->nd", weights, self.positions(projection)[rows])
 
 
+def fitting(encoded: Sequence[Encoded]) -> tuple[list[Any], Z]:
+    """Return the materials that have a latent point and those points, (n_fitting, latent_dim)."""
+    good = [(each.material, each.z) for each in encoded if each.z is not None]
+    return [material for material, _ in good], np.array([z for _, z in good], np.float32)
+
+
 def index_columns(table: pd.DataFrame, z: Z) -> pd.DataFrame:
     """Add latent points to a table of materials as the column `z` of an index, in float16."""
     return table.assign(z=list(z.astype(np.float16)))

@@ -1,6 +1,8 @@
 """Phase fields: which there are, how familiar each is to a model, and how far that can be trusted."""
 
+from matgen_core.ranking.choice import ELEMENT_SETS, EXCLUSIONS, STUDY, Choice, ElementSet, every_element, funnel
 from matgen_core.ranking.enumeration import ANIONS, check_elements, enumerate_fields
+from matgen_core.ranking.evidence import CONTROLS
 from matgen_core.ranking.scores import (
     contributions,
     every_field,
@@ -10,16 +12,31 @@ from matgen_core.ranking.scores import (
     score_places,
     scorer,
 )
+from matgen_core.ranking.summary import HARDEST, anion_group, by_element, chemists_order, evidence_frame, verdict
 
 __all__ = [
     "ANIONS",
+    "CONTROLS",
+    "ELEMENT_SETS",
+    "EXCLUSIONS",
+    "HARDEST",
+    "STUDY",
+    "Choice",
+    "ElementSet",
+    "anion_group",
+    "by_element",
     "check_elements",
+    "chemists_order",
     "contributions",
     "enumerate_fields",
+    "every_element",
     "every_field",
+    "evidence_frame",
+    "funnel",
     "known_fields",
     "rank",
     "score",
     "score_places",
     "scorer",
+    "verdict",
 ]

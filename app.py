@@ -1,0 +1,14 @@
+"""The app: page configuration and navigation. `streamlit run app.py` or `matgen app` opens it."""
+
+import streamlit as st
+
+st.set_page_config(page_title="MatGen Explorer", page_icon="static/icon.svg", layout="wide")
+st.navigation(
+    [
+        st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
+        st.Page("pages/latent_map.py", title="Latent map", icon=":material/scatter_plot:"),
+        st.Page("pages/phase_fields.py", title="Phase fields", icon=":material/format_list_numbered:"),
+        st.Page("pages/trust.py", title="Trust", icon=":material/verified:"),
+    ],
+    position="top",
+).run()

@@ -1,0 +1,295 @@
+"""Tables to plotly figures; no side effects.
+
+Figures leave fonts, backgrounds and the first categorical colors to the template in force, so the app draws them
+in its light or dark theme and a notebook in its own. Colors that carry a meaning are readable on both.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from matgen_core.ranking import chemists_order
+
+ACCENT = "#D55E00"  # what is selected; vermilion of Okabe and Ito
+CANDIDATE = "#CC79A7"
+KNOWN = "#0E86C0"
+MUTED = "#8A949E"  # context: neither selected nor asked for
+MAX_GROUPS = 7  # categories with a color of their own; more cannot be told apart
+
+_ROW_HEIGHT = 22  # px of one row of a chart with a row a field
+
+
+def latent_map(
+    table: pd.DataFrame,
+    projection: str,
+    color: str | None = None,
+    *,
+    label: str = "",
+    marked: Collection[str] = (),
+    pinned: str | None = None,
+    candidates: pd.DataFrame | None = None,
+) -> go.Figure:
+    """Draw known materials where a projection puts them.
+
+    Args:
+        table: One row a material: name, `<projection>_x`, `<projection>_y` and the column `color`. `customdata` of
+            every point is its name.
+        projection: Such as "umap".
+        color: Numbers give a scale, texts groups (the commonest MAX_GROUPS in color), booleans two groups.
+        label: What the color means, with its unit.
+        marked: Names to ring, such as those that a search has found.
+        pinned: Name of the one material to point at, among the known or the candidates.
+        candidates: Further points, not known: name, x, y.
+    """
+    figure = go.Figure()
+    x, y = table[f"{projection}_x"], table[f"{projection}_y"]
+    if color is None:
+        _points(figure, table["name"], x, y, {"color": KNOWN}, "known")
+    elif table[color].dtype == bool:
+        for value, name, shade in ((False, "others", MUTED), (True, label, KNOWN)):
+            rows = table[color] == value
+            _points(figure, table["name"][rows], x[rows], y[rows], {"color": shade}, name)
+    elif pd.api.types.is_numeric_dtype(table[color]):
+        marker = {"color": table[color], "colorbar": {"title": {"text": label, "side": "right"}, "thickness": 12}}
+        _points(figure, table["name"], x, y, marker, label, table[color])
+    else:
+        common = list(table[color].value_counts().index[:MAX_GROUPS])
+        rest = ~table[color].isin(common)
+        _points(figure, table["name"][rest], x[rest], y[rest], {"color": MUTED}, "others", table[color][rest])
+        for group in common:
+            rows = table[color] == group
+            _points(figure, table["name"][rows], x[rows], y[rows], {}, str(group), table[color][rows])
+    rings = table[table["name"].isin(list(marked))]
+    if len(rings):
+        _rings(figure, rings[f"{projection}_x"], rings[f"{projection}_y"], f"found ({len(rings):,})", 11, 1.5)
+    if candidates is not None and len(candidates):
+        marker = {"color": CANDIDATE, "symbol": "diamond-open", "size": 8, "line": {"width": 1.5}}
+        title = f"candidates ({len(candidates):,})"
+        _points(figure, candidates["name"], candidates["x"], candidates["y"], marker, title)
+    places = pd.DataFrame({"name": table["name"], "x": x, "y": y})
+    everything = pd.concat([places, candidates]) if candidates is not None else places
+    target = everything[everything["name"] == pinned]
+    if len(target):
+        _rings(figure, target["x"], target["y"], str(pinned), 18, 3)
+    axis = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": ""}
+    figure.update_layout(
+        xaxis={**axis, "title": f"{_title(projection)} 1"},
+        yaxis={**axis, "title": f"{_title(projection)} 2", "scaleanchor": "x"},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "itemsizing": "constant"},
+        margin={"l": 10, "r": 10, "t": 40, "b": 10},
+        height=620,
+        hovermode="closest",
+    )
+    return figure
+
+
+def _points(
+    figure: go.Figure,
+    names: pd.Series,
+    x: pd.Series,
+    y: pd.Series,
+    marker: dict[str, Any],
+    title: str,
+    values: pd.Series | None = None,
+) -> None:
+    shown = "<b>%{customdata[1]}</b>" + ("" if values is None else "<br>%{customdata[2]}") + "<extra></extra>"
+    if values is not None and pd.api.types.is_numeric_dtype(values):
+        shown = shown.replace("[2]}", "[2]:.3g}")
+    columns = [names, names.map(chemists_order)] + ([] if values is None else [values])
+    figure.add_scattergl(
+        x=x,
+        y=y,
+        mode="markers",
+        name=title,
+        marker={"size": 6, "opacity": 0.8, **marker},
+        customdata=pd.concat(columns, axis=1).to_numpy(),
+        hovertemplate=shown,
+        unselected={"marker": {"opacity": 0.15}},
+    )
+
+
+def _rings(figure: go.Figure, x: pd.Series, y: pd.Series, title: str, size: int, width: float) -> None:
+    figure.add_scattergl(
+        x=x,
+        y=y,
+        mode="markers",
+        name=title,
+        marker={"size": size, "symbol": "circle-open", "color": ACCENT, "line": {"width": width}},
+        hoverinfo="skip",
+    )
+
+
+def _title(projection: str) -> str:
+    return {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}.get(projection, projection)
+
+
+def ranking(table: pd.DataFrame, selected: str | None = None) -> go.Figure:
+    """Draw the score of each field as a dot with the spread of the ensemble, most familiar on top.
+
+    Args:
+        table: As `ranking.rank` gives it; as many rows as are to be drawn.
+        selected: The field to stress.
+    """
+    shades = [ACCENT if field == selected else KNOWN for field in table["phase_field"]]
+    labels = [chemists_order(field) for field in table["phase_field"]]
+    has_members = "score_std" in table
+    ranks = [f"{row.rank_low} to {row.rank_high}" for row in table.itertuples()] if has_members else table["rank"]
+    figure = go.Figure(
+        go.Scatter(
+            x=table["score"],
+            y=labels,
+            mode="markers",
+            marker={"color": shades, "size": 8},
+            error_x={"array": table["score_std"], "color": MUTED, "thickness": 1.5, "width": 3} if has_members else None,
+            customdata=pd.DataFrame({"field": table["phase_field"], "ranks": ranks}).to_numpy(),
+            hovertemplate="<b>%{y}</b><br>score %{x:.3f}<br>rank %{customdata[1]}<extra></extra>",
+        )
+    )
+    if has_members:
+        right = float((table["score"] + table["score_std"]).max())
+        figure.add_scatter(
+            x=[right] * len(table),
+            y=labels,
+            mode="text",
+            text=ranks,
+            textposition="middle right",
+            hoverinfo="skip",
+            textfont={"color": MUTED, "size": 11},
+            cliponaxis=False,
+        )
+    figure.update_layout(
+        xaxis={"title": "score: reconstruction error (no unit); low is familiar", "side": "top"},
+        yaxis={"autorange": "reversed", "type": "category", "tickfont": {"size": 12}, "automargin": True},
+        margin={"l": 10, "r": 80 if has_members else 20, "t": 60, "b": 10},
+        height=90 + _ROW_HEIGHT * len(table),
+        showlegend=False,
+    )
+    return figure
+
+
+def contributions(table: pd.DataFrame) -> go.Figure:
+    """Draw what each element adds to the squared score of a field.
+
+    Args:
+        table: Columns element and contribution.
+    """
+    total = table["contribution"].sum()
+    ordered = table.sort_values("contribution")
+    figure = go.Figure(
+        go.Bar(
+            x=ordered["contribution"],
+            y=ordered["element"],
+            orientation="h",
+            marker={"color": KNOWN},
+            text=[f"{value:.1f} ({value / total:.0%})" for value in ordered["contribution"]],
+            textposition="auto",
+            hovertemplate="%{y}: %{x:.2f}<extra></extra>",
+        )
+    )
+    figure.update_layout(
+        xaxis={"title": "part of the squared score (no unit)"},
+        yaxis={"type": "category", "tickfont": {"size": 14}},
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        height=80 + 40 * len(table),
+        showlegend=False,
+    )
+    return figure
+
+
+def scores(known: Sequence[float], candidates: Sequence[float], selected: float | None = None) -> go.Figure:
+    """Draw how the scores of candidates compare with those of the known fields, each as a share of its own number.
+
+    Args:
+        known: Scores of the fields that the model was trained on.
+        candidates: Scores of the fields that are ranked.
+        selected: Score to mark.
+    """
+    figure = go.Figure()
+    for values, name, shade in ((known, "known (training)", MUTED), (candidates, "candidates", CANDIDATE)):
+        figure.add_histogram(
+            x=list(values),
+            name=f"{name}, {len(values):,}",
+            histnorm="percent",
+            marker={"color": shade},
+            opacity=0.65,
+            nbinsx=60,
+            bingroup="scores",
+            hovertemplate="%{y:.1f} % at %{x}<extra></extra>",
+        )
+    if selected is not None:
+        figure.add_vline(x=selected, line={"color": ACCENT, "width": 2})
+    figure.update_layout(
+        barmode="overlay",
+        xaxis={"title": "score: reconstruction error (no unit)"},
+        yaxis={"title": "share of the fields (%)"},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        height=300,
+    )
+    return figure
+
+
+def evidence(frame: pd.DataFrame) -> go.Figure:
+    """Draw the held-out AUC of rankers and baselines, one panel a control, whiskers one standard deviation.
+
+    Args:
+        frame: As `ranking.evidence_frame` gives it; several rankers may be joined.
+    """
+    controls, rankers = list(frame["control"].unique()), list(frame["ranker"].unique())
+    titles = [control.replace("random fields", "against random fields<br>") for control in controls]
+    figure = make_subplots(cols=max(1, len(controls)), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03)
+    for column, control in enumerate(controls, start=1):
+        rows = frame[frame["control"] == control]
+        figure.add_scatter(
+            x=rows["auc"],
+            y=rows["ranker"],
+            mode="markers+text",
+            text=[f"{value:.2f}" for value in rows["auc"]],
+            textposition="top center",
+            marker={
+                "size": 10,
+                "color": [MUTED if baseline else KNOWN for baseline in rows["is_baseline"]],
+                "symbol": ["diamond" if baseline else "circle" for baseline in rows["is_baseline"]],
+            },
+            error_x={"array": rows["auc_std"], "thickness": 1.5, "width": 4, "color": MUTED},
+            hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+            showlegend=False,
+            row=1,
+            col=column,
+        )
+        figure.add_vline(x=0.5, line={"dash": "dot", "color": MUTED, "width": 1}, row=1, col=column)
+        figure.update_xaxes(range=[0.4, 1.0], title="AUC, held out", row=1, col=column)
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=rankers[::-1], range=[-0.5, len(rankers) - 0.3], automargin=True
+    )
+    figure.update_annotations(font_size=12)
+    figure.update_layout(margin={"l": 10, "r": 10, "t": 60, "b": 10}, height=130 + 46 * len(rankers))
+    return figure
+
+
+def faithfulness(index: pd.DataFrame, projections: Sequence[str]) -> go.Figure:
+    """Draw how faithful each projection is: the share of a point's true neighbors that are its neighbors there.
+
+    Args:
+        index: With a column `<projection>_faithfulness` a projection, from 0 to 1.
+        projections: Which to draw.
+    """
+    figure = go.Figure()
+    for projection in projections:
+        figure.add_box(
+            x=index[f"{projection}_faithfulness"],
+            name=_title(projection),
+            boxpoints=False,
+            boxmean=True,
+            hoverinfo="x",
+        )
+    figure.update_layout(
+        xaxis={"title": "share of the 15 true neighbors kept on the map", "range": [0, 1], "tickformat": ".0%"},
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        height=90 + 60 * len(projections),
+        showlegend=False,
+    )
+    return figure

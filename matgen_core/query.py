@@ -1,0 +1,112 @@
+"""A search line over materials: `Li-*-S-*`, `has:Li not:Pb n<=4`, `Fe2O3`.
+
+Every term must hold. A material is a formula ("LiFePO4") or a phase field ("Li-Sn-S-Cl"); a formula in the
+search finds the same formula, and the phase fields that it lies in.
+"""
+
+import operator
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pymatgen.core import Composition, Element
+
+from matgen_core.data import chemical_system
+
+_COMPARISON = re.compile(r"n(<=|>=|=|<|>)(\d+)")
+_COMPARE = {"<=": operator.le, ">=": operator.ge, "=": operator.eq, "<": operator.lt, ">": operator.gt}
+_SETS: dict[str, Callable[[frozenset[str], frozenset[str]], bool]] = {
+    "has": lambda found, asked: asked <= found,
+    "any": lambda found, asked: bool(asked & found),
+    "not": lambda found, asked: not asked & found,
+    "only": lambda found, asked: found <= asked,
+}
+HELP = "Li-*-S-* · has:Li,S · any:S,Se · not:Pb · only:Li,P,S · n<=4 · Fe2O3; every term must hold"
+
+
+@dataclass(frozen=True)
+class Query:
+    """A search line that has been understood."""
+
+    text: str
+    _terms: tuple[Callable[[str], bool], ...]
+
+    def matches(self, material: str) -> bool:
+        """Tell whether a formula or a phase field keeps to every term.
+
+        Raises:
+            ValueError: If the material is neither.
+        """
+        return all(term(material) for term in self._terms)
+
+
+def parse(text: str) -> Query:
+    """Read a search line; an empty one matches everything.
+
+    Args:
+        text: Terms parted by spaces. `Li-*-S`: exactly these elements, each `*` any further one. `has:Li,S`: all
+            of these. `any:S,Se`: at least one. `not:Pb`: none. `only:Li,P,S`: no others. `n<=4`: number of
+            elements (=, <, >, <=, >=). A symbol alone is `has:`. A formula: the same reduced formula.
+
+    Raises:
+        ValueError: If a term is none of these or names no element.
+    """
+    return Query(text.strip(), tuple(_term(word) for word in text.split()))
+
+
+def find(text: str, materials: Iterable[str]) -> list[bool]:
+    """Tell for each formula or phase field whether it keeps to a search line.
+
+    Raises:
+        ValueError: If the line cannot be understood or a material is neither formula nor phase field.
+    """
+    query = parse(text)
+    return [query.matches(material) for material in materials]
+
+
+def _term(word: str) -> Callable[[str], bool]:
+    if comparison := _COMPARISON.fullmatch(word):
+        compare, n = _COMPARE[comparison[1]], int(comparison[2])
+        return lambda material: compare(len(_elements(material)), n)
+    name, colon, symbols = word.partition(":")
+    if colon:
+        if name not in _SETS:
+            raise ValueError(f"{word!r}: {name!r} is no search term; use {', '.join(f'{key}:' for key in _SETS)} or n<=4")
+        holds, asked = _SETS[name], _symbols(word, symbols.split(","))
+        return lambda material: holds(_elements(material), asked)
+    if "-" in word or word == "*":
+        parts = word.split("-")
+        asked = _symbols(word, [part for part in parts if part != "*"])
+        if len(asked) + parts.count("*") != len(parts):
+            raise ValueError(f"{word!r} names an element twice; name each once, as in Li-*-S")
+        return lambda material: len(_elements(material)) == len(parts) and asked <= _elements(material)
+    if Element.is_valid_symbol(word):
+        return lambda material: word in _elements(material)
+    return _formula_term(word)
+
+
+def _formula_term(word: str) -> Callable[[str], bool]:
+    try:
+        field = _elements(word)
+    except ValueError as error:
+        raise ValueError(f"{word!r} is no element, formula or search term; try {HELP}") from error
+    reduced = _reduced(word)
+    return lambda material: _elements(material) == field if "-" in material else _reduced(material) == reduced
+
+
+def _symbols(word: str, symbols: Iterable[str]) -> frozenset[str]:
+    symbols = [symbol.strip() for symbol in symbols]
+    for symbol in symbols:
+        if not Element.is_valid_symbol(symbol):
+            raise ValueError(f"{word!r}: {symbol!r} is no element; write symbols as in Li-*-S or has:Li,S")
+    return frozenset(symbols)
+
+
+def _elements(material: str) -> frozenset[str]:
+    return frozenset(chemical_system(material).split("-"))
+
+
+@lru_cache(maxsize=500_000)
+def _reduced(formula: str) -> str:
+    return Composition(formula).reduced_formula

@@ -1,0 +1,89 @@
+"""Rankings and their evidence as tables that a page or a notebook can show."""
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+from pymatgen.core import Element
+
+from matgen_core.ranking.enumeration import ANIONS
+from matgen_core.ranking.evidence import CONTROLS
+
+BASELINES = {"element_frequency": "element frequency", "pair_co_occurrence": "pair co-occurrence"}
+HARDEST = "same_counts"  # the control that no ranking by single elements can beat
+
+
+def by_element(table: pd.DataFrame) -> pd.DataFrame:
+    """Tell how the fields that hold an element score: columns element, n_fields, mean_score, best_rank."""
+    exploded = table.assign(element=table["phase_field"].str.split("-")).explode("element")
+    grouped = exploded.groupby("element")
+    return pd.DataFrame(
+        {"n_fields": grouped.size(), "mean_score": grouped["score"].mean(), "best_rank": grouped["rank"].min()}
+    ).reset_index()
+
+
+def anion_group(phase_field: str) -> str:
+    """Name the anions of a field, "Cl-S"; P and As count only beside fewer than two others."""
+    symbols = set(phase_field.split("-"))
+    anions = symbols & set(ANIONS) - {"P", "As"}
+    return "-".join(sorted(anions if len(anions) > 1 else symbols & set(ANIONS)))
+
+
+def evidence_frame(name: str, metrics: Mapping[str, Any]) -> pd.DataFrame:
+    """Lay out a ranker's evidence beside the baselines.
+
+    Args:
+        name: What to call the ranker.
+        metrics: Of its checkpoint.
+
+    Returns:
+        One row a ranker and control: ranker, control, auc, auc_std (over folds), enrichment_1, enrichment_5,
+        is_baseline. Empty if the checkpoint holds no evidence.
+    """
+    parts = {name: metrics.get("evidence", {})}
+    parts |= {title: metrics.get("baselines", {}).get(key, {}) for key, title in BASELINES.items()}
+    rows = [
+        {
+            "ranker": ranker,
+            "control": title,
+            "auc": evidence[control]["auc"]["mean"],
+            "auc_std": evidence[control]["auc"]["std"],
+            "enrichment_1": evidence[control]["enrichment_1"]["mean"],
+            "enrichment_5": evidence[control]["enrichment_5"]["mean"],
+            "is_baseline": ranker != name,
+        }
+        for ranker, evidence in parts.items()
+        for control, title in CONTROLS.items()
+        if control in evidence
+    ]
+    columns = ["ranker", "control", "auc", "auc_std", "enrichment_1", "enrichment_5", "is_baseline"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def verdict(metrics: Mapping[str, Any]) -> str:
+    """Say in one sentence whether a ranker beats pair co-occurrence on held-out fields, control by control."""
+    evidence, baselines = metrics.get("evidence", {}), metrics.get("baselines", {})
+    pairs = baselines.get("pair_co_occurrence", {})
+    tested = [control for control in CONTROLS if control in evidence and control in pairs]
+    if not tested:
+        return "There is no held-out evidence for this ranker."
+    lost = [control for control in tested if evidence[control]["auc"]["mean"] <= pairs[control]["auc"]["mean"]]
+    if not lost:
+        return "It beats counting pairs of elements (pair co-occurrence) against every control."
+    if len(lost) == len(tested):
+        return "It does not beat counting pairs of elements (pair co-occurrence) against any control."
+    against = " or ".join(CONTROLS[control] for control in lost)
+    return f"It beats counting pairs of elements (pair co-occurrence), but not against {against}."
+
+
+@lru_cache(maxsize=500_000)
+def chemists_order(phase_field: str) -> str:
+    """Write a field as chemists do, the most electronegative element last: "Li-Sn-S-Cl"."""
+    return "-".join(sorted(phase_field.split("-"), key=lambda symbol: (_electronegativity(symbol), symbol)))
+
+
+def _electronegativity(symbol: str) -> float:
+    value = Element(symbol).data.get("X")  # Pauling's; none for noble gases
+    return float(value) if isinstance(value, int | float) else math.inf

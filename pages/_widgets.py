@@ -1,0 +1,505 @@
+"""Inputs that several pages share, state that outlives a page, and the only Streamlit caches."""
+
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from matgen_core import checkpoint as checkpoints
+from matgen_core import data, figures, query, ranking
+from matgen_core.checkpoint import Checkpoint, CheckpointError
+from matgen_core.latent import LatentMap, fitting
+from matgen_core.representations import parse_phase_field
+
+PROJECTIONS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
+MOST_CANDIDATES = 20_000  # more than this a map of candidates cannot show
+
+
+# Models and tables
+
+
+@st.cache_resource(max_entries=6, show_spinner="Reading the model …")
+def _load(name: str) -> Checkpoint:
+    return checkpoints.load(name)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the map …")
+def _load_map(name: str) -> LatentMap:
+    return LatentMap(checkpoints.load(name))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def map_table(name: str) -> pd.DataFrame:
+    """Return the known materials of a map with their names and groups; not to be changed."""
+    index = _load_map(name).index
+    names = index["phase_field"]
+    return index.assign(name=names, anions=names.map(ranking.anion_group))
+
+
+@st.cache_data(max_entries=16, show_spinner="Ranking …")
+def ranked(name: str, choice: ranking.Choice) -> pd.DataFrame:
+    """Rank the fields of a choice that are not known to the model."""
+    model = _load(name)
+    return ranking.rank(model, choice.fields(ranking.known_fields(model)))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def placed(name: str, projection: str, fields: tuple[str, ...]) -> pd.DataFrame:
+    """Place fields on a map by their true neighbors: columns name, x, y; one that does not fit is left out."""
+    space = _load_map(name)
+    found, z = fitting(space.encode([tuple(field.split("-")) for field in fields]))
+    names = ["-".join(field) for field in found]
+    return pd.DataFrame(space.place(z, projection) if names else None, columns=["x", "y"]).assign(name=names)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def neighbors(name: str, field: str, k: int = 8) -> pd.DataFrame:
+    """Return the known fields nearest to a field in the latent space itself: columns name, distance, anions.
+
+    Raises:
+        ValueError: If the field does not fit the model.
+    """
+    space, table = _load_map(name), map_table(name)
+    encoded = space.encode([tuple(field.split("-"))])
+    if encoded[0].problem:
+        raise ValueError(encoded[0].problem)
+    distances, rows = space.neighbors(fitting(encoded)[1], k + 1)
+    near = table.iloc[rows[0]][["name", "anions", "reconstruction_error"]].assign(distance=distances[0])
+    return near[near["name"] != field].head(k).reset_index(drop=True)
+
+
+def summaries() -> tuple[list[dict[str, Any]], list[str]]:
+    """Return what can be said of each checkpoint, and one line for each that cannot be used."""
+    good, broken = [], []
+    for name in checkpoints.names():
+        try:
+            good.append(checkpoints.summary(name))
+        except CheckpointError as error:
+            broken.append(str(error))
+    return good, broken
+
+
+def names_with(capability: str) -> list[str]:
+    """Return the checkpoints that can do something, those that can do most first."""
+    able = [summary for summary in summaries()[0] if capability in summary["capabilities"]]
+    return [summary["name"] for summary in sorted(able, key=lambda each: -len(each["capabilities"]))]
+
+
+def load(name: str) -> Checkpoint:
+    """Return a checkpoint, or show why it cannot be used and end the page."""
+    try:
+        return _load(name)
+    except CheckpointError as error:
+        st.error(str(error))
+        st.stop()
+
+
+def load_map(name: str) -> LatentMap:
+    """Return a latent map, or show why there is none and end the page."""
+    try:
+        return _load_map(name)
+    except (CheckpointError, ValueError) as error:
+        st.error(str(error))
+        st.stop()
+
+
+def choose_checkpoint(label: str, names: Sequence[str], key: str) -> str:
+    """Let the visitor choose one of some checkpoints, or say that there is none and end the page."""
+    if not names:
+        st.info("No checkpoint here can do this. Make one with: `matgen train phase_field_vae`")
+        for line in summaries()[1]:
+            st.error(line)
+        st.stop()
+    return st.selectbox(label, names, key=key, bind="query-params")
+
+
+# State
+
+
+def remembered(name: str, default: str = "") -> str:
+    """Return a value that outlives the page and stands in the address, so that a reload or a link reopens the view.
+
+    Set it with `st.session_state[name] = ...` in a callback. A link to the page with another value wins.
+    """
+    ours = f"{name}@address"
+    in_address = st.query_params.get(name)
+    if in_address is not None and in_address != st.session_state.get(ours):
+        st.session_state[name] = in_address
+    value: str = st.session_state.setdefault(name, default)
+    if value == default:
+        st.query_params.pop(name, None)
+        st.session_state[ours] = None
+    elif in_address != value:
+        st.query_params[name] = value
+    if value != default:
+        st.session_state[ours] = value
+    return value
+
+
+def element_choice(anions: Sequence[str], n_elements: int, n_anions: int) -> ranking.Choice:
+    """Return what the visitor asks for; the elements are those of the published study if no others were asked for.
+
+    Args:
+        anions: Elements that stand in anion places.
+        n_elements: Elements in a field.
+        n_anions: How many of them are anions.
+
+    Raises:
+        ValueError: If the address names something that is no element.
+    """
+    study = ranking.STUDY
+    must, may = (
+        tuple(ranking.check_elements(filter(None, remembered(name, ",".join(default)).split(","))))
+        for name, default in (("must", study.must), ("may", study.may))
+    )
+    return ranking.Choice(must, may, tuple(anions), n_elements, n_anions)
+
+
+def set_elements(must: Sequence[str], may: Sequence[str]) -> None:
+    """Remember which elements must and may be there."""
+    st.session_state["must"], st.session_state["may"] = ",".join(must), ",".join(may)
+
+
+# Inputs
+
+
+def search(
+    label: str, key: str, names: Sequence[str], on_change: Callable[[tuple[str, ...]], None] | None = None
+) -> list[bool]:
+    """Show a search line and tell which names it finds; all of them if it is empty or cannot be understood."""
+    text = st.text_input(
+        label,
+        key=key,
+        bind="query-params",
+        placeholder="Li-*-S-*   has:Li not:Pb   only:Li,P,S,Cl",
+        help=query.HELP,
+        on_change=on_change or "rerun",
+        args=(tuple(names),) if on_change else None,
+    )
+    try:
+        return query.find(text or "", names)
+    except ValueError as error:
+        st.error(str(error))
+        return [True] * len(names)
+
+
+def field_table(
+    table: pd.DataFrame, key: str, on_choose: Callable[[str], None] | None = None, height: int | str = "auto"
+) -> None:
+    """Show a table with a column `name` or `phase_field`; a click on a row chooses its field."""
+    column = "phase_field" if "phase_field" in table else "name"
+    names = tuple(table[column])
+
+    def choose() -> None:
+        rows = st.session_state[key]["selection"]["rows"]
+        if rows and on_choose:
+            on_choose(names[rows[0]])
+
+    st.dataframe(
+        table.assign(**{column: [ranking.chemists_order(name) for name in names]}),
+        key=key,
+        hide_index=True,
+        height=height,
+        on_select=choose if on_choose else "ignore",
+        selection_mode="single-row",
+        column_config={
+            column: st.column_config.TextColumn("Phase field"),
+            "score": st.column_config.NumberColumn("Score", format="%.3f", help="reconstruction error; low is familiar"),
+            "score_std": st.column_config.NumberColumn("± members", format="%.3f", help="standard deviation over the ensemble"),
+            "rank": st.column_config.NumberColumn("Rank", format="%d", help="1 is most like known chemistry"),
+            "ranks": st.column_config.TextColumn("Rank, 90 %", help="5 to 95 % range of the ranks that the members give"),
+            "known": st.column_config.CheckboxColumn("Known"),
+            "unseen_elements": st.column_config.TextColumn("Never seen", help="elements that are in no training field"),
+            "distance": st.column_config.NumberColumn("Latent distance", format="%.2f", help="no unit"),
+            "anions": st.column_config.TextColumn("Anions"),
+            "reconstruction_error": st.column_config.NumberColumn("Score", format="%.2f"),
+            "split": st.column_config.TextColumn("Split"),
+        },
+        alt=f"Table of {len(table)} phase fields",
+    )
+
+
+def with_ranks(table: pd.DataFrame) -> pd.DataFrame:
+    """Write the 90 % interval of the rank as a text, where there are members to give one."""
+    if "rank_low" not in table:
+        return table
+    ranks = [f"{low} to {high}" for low, high in zip(table["rank_low"], table["rank_high"], strict=True)]
+    at = table.columns.get_loc("rank_low")
+    return pd.concat([table.iloc[:, :at], pd.Series(ranks, table.index, name="ranks"), table.iloc[:, at:]], axis=1)
+
+
+def ranking_chart(table: pd.DataFrame, field: str, *, key: str, on_click: Callable[[str], None]) -> None:
+    """Show the top of a ranking as dots with whiskers; a click chooses a field."""
+
+    def select() -> None:
+        points = st.session_state[key]["selection"]["points"]
+        if points:
+            on_click(points[0]["customdata"][0])
+
+    st.plotly_chart(
+        figures.ranking(table, field),
+        key=key,
+        on_select=select,
+        selection_mode="points",
+        config={"displayModeBar": False},
+        alt=f"Scores of {len(table)} phase fields with their spread",
+    )
+
+
+def map_chart(
+    table: pd.DataFrame,
+    projection: str,
+    *,
+    key: str,
+    on_click: Callable[[str], None],
+    on_lasso: Callable[[list[str]], None],
+    **drawn: Any,
+) -> None:
+    """Show a map of known materials; a click chooses one, a lasso or a box a set of them.
+
+    Args:
+        table: As `figures.latent_map` takes it.
+        projection: Which projection of it.
+        key: Names the map on its page.
+        on_click: Called with a name.
+        on_lasso: Called with the names inside.
+        drawn: What else `figures.latent_map` draws.
+    """
+
+    def select() -> None:
+        selection = st.session_state[key]["selection"]
+        names = [point["customdata"][0] for point in selection["points"] if point.get("customdata")]
+        if selection.get("lasso") or selection.get("box"):
+            on_lasso(names)
+        elif names:
+            on_click(names[0])
+
+    st.plotly_chart(
+        figures.latent_map(table, projection, **drawn),
+        key=key,
+        on_select=select,
+        config={"scrollZoom": True, "displaylogo": False},
+        alt=f"{PROJECTIONS.get(projection, projection)} map of {len(table)} known materials",
+    )
+
+
+# Output
+
+
+def download(table: pd.DataFrame, file_name: str, label: str = "Save as CSV") -> None:
+    """Offer a table as a CSV file, in full precision and with the columns' own names."""
+    st.download_button(
+        label, partial(table.to_csv, index=False), file_name, "text/csv", on_click="ignore", icon=":material/download:"
+    )
+
+
+def same_in_python(code: str) -> None:
+    """Show the Python that does what the page shows."""
+    with st.expander("The same in Python", icon=":material/code:"):
+        st.code(code.strip(), language="python")
+
+
+def known_or_parsed(text: str, names: Collection[str]) -> str:
+    """Return a field's own name, in alphabetical order, whether it is known or not.
+
+    Raises:
+        ValueError: If the text is no phase field.
+    """
+    return text if text in names else "-".join(parse_phase_field(text))
+
+
+# Parts of the phase-field pages
+
+
+def elements_without_features(known: Collection[str]) -> dict[str, str]:
+    """Return the elements that a model cannot take, each with the reason."""
+    return {symbol: "this model has no features for it" for symbol in ranking.every_element() if symbol not in known}
+
+
+def what_the_score_means(name: str, metrics: dict[str, Any]) -> None:
+    """Say what a ranking means and how far it can be trusted, in figures; this stands beside every ranking."""
+    reconstruction = metrics.get("reconstruction", {})
+    frame = ranking.evidence_frame(name, metrics)
+    with st.container(border=True):
+        meaning, evidence, network = st.columns([5, 5, 3], gap="medium")
+        meaning.markdown(
+            "**Score = reconstruction error: low is like known chemistry, not stable.** The model saw only fields that"
+            " hold a compound, never one that does not. “Not in the training data” is not “unexplored”."
+        )
+        evidence.markdown(f"**Held-out evidence.** {ranking.verdict(metrics)} {_aucs(frame)}")
+        network.markdown(
+            f"**Has the network learnt?** Explained variance {reconstruction.get('explained_variance', 0):.0%},"
+            f" decoder spread {reconstruction.get('decoder_spread', 0):.2f},"
+            f" active latent dimensions {reconstruction.get('active_dimensions', 0)}."
+        )
+
+
+def _aucs(frame: pd.DataFrame) -> str:
+    rows = frame[frame["control"] == ranking.CONTROLS[ranking.HARDEST]]
+    parts = [f"{row.ranker} **{row.auc:.2f}** ± {row.auc_std:.2f}" for row in rows.itertuples()]
+    return f"AUC against {ranking.CONTROLS[ranking.HARDEST]}: {', '.join(parts)}." if parts else ""
+
+
+def field_detail(model_name: str, field: str, table: pd.DataFrame) -> None:
+    """Show why a field scores as it does, and the known fields nearest to it."""
+    if not field:
+        st.info("Choose a field above to see why it ranks as it does.")
+        return
+    try:
+        field = "-".join(parse_phase_field(field, mixed_valence=True))
+        model = load(model_name)
+        parts = ranking.contributions(model, tuple(field.split("-")))
+        score = float(ranking.score(model, [tuple(field.split("-"))]).mean())
+    except ValueError as error:
+        st.error(str(error))
+        return
+    row = table[table["phase_field"] == field]
+    head = st.container(horizontal=True, vertical_alignment="center")
+    rank = f"rank {row['rank'].iloc[0]} of {len(table):,}" if len(row) else "not among the fields above"
+    head.subheader(f"{ranking.chemists_order(field)}: {rank}, score {score:.3f}", width="stretch")
+    maps = names_with("encode")
+    if maps and head.button("Show on latent map", icon=":material/scatter_plot:", type="primary"):
+        st.session_state |= {"at": field}
+        st.switch_page("pages/latent_map.py")
+    why, near, all_scores = st.columns(3, gap="medium")
+    with why:
+        st.markdown("**What each element adds** to the squared score")
+        st.plotly_chart(
+            figures.contributions(parts),
+            key="contributions",
+            config={"displayModeBar": False},
+            alt=f"What each element adds to the squared score of {field}",
+        )
+    with near:
+        st.markdown("**Nearest known fields** by distance in the latent space")
+        nearest_known(maps, field)
+    with all_scores:
+        st.markdown("**Where it stands** among known fields and candidates")
+        known_scores = model.index["reconstruction_error"] if model.index is not None else []
+        st.plotly_chart(
+            figures.scores(known_scores, table["score"], score),
+            key="scores",
+            config={"displayModeBar": False},
+            alt="Histogram of the scores of known fields and candidates",
+        )
+
+
+def nearest_known(maps: Sequence[str], field: str) -> None:
+    """List the known fields nearest to a field, in the first of some latent maps that can be read."""
+    if not maps:
+        st.info("No checkpoint with an encoder is present, so there is no latent space to measure in.")
+        return
+    try:
+        st.caption(f"in the latent space of `{maps[0]}`, true distances")
+        field_table(neighbors(maps[0], field), f"nearest_{maps[0]}", height="content")
+    except (ValueError, CheckpointError) as error:
+        st.error(str(error))
+
+
+# Parts of the map page
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def candidates(name: str, choice: ranking.Choice) -> tuple[str, ...]:
+    """Return the fields of a choice that are not known to a model, at most as many as a map can show."""
+    return tuple("-".join(field) for field in choice.fields(ranking.known_fields(_load(name))))[:MOST_CANDIDATES]
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def elements_in(name: str) -> list[str]:
+    """Return the elements of the known materials of a map, the commonest first."""
+    return list(map_table(name)["name"].str.split("-").explode().value_counts().index)
+
+
+def having(name: str, element: str) -> list[bool]:
+    """Tell which known materials of a map hold an element."""
+    return query.find(f"has:{element}", map_table(name)["name"])
+
+
+def map_card(name: str, field: str, projection: str) -> None:
+    """Show one material of a map: what is known of it and what lies near."""
+    with st.container(border=True):
+        if not field:
+            st.markdown("**Click a point**")
+            st.caption("Its score and its nearest known fields appear here.")
+            return
+        table = map_table(name)
+        row = table[table["name"] == field]
+        st.subheader(ranking.chemists_order(field))
+        try:
+            near = neighbors(name, field)
+            if len(row):
+                score, kept = row["reconstruction_error"].iloc[0], row[f"{projection}_faithfulness"].iloc[0]
+                st.badge("known: in the training data", color="gray")
+                st.markdown(f"Score **{score:.2f}**; the map keeps {kept:.0%} of its 15 true neighbors.")
+            else:
+                score = float(ranking.score(load(name), [tuple(field.split("-"))]).mean())
+                st.badge("not in the training data", color="orange")
+                st.markdown(f"Score **{score:.2f}**; placed on the map by its true neighbors.")
+        except ValueError as error:
+            st.error(str(error))
+            return
+        st.markdown("**Nearest known fields**, distance in the latent space")
+        field_table(near, "near", height="content")
+
+
+# Parts of Home and Trust
+
+
+def all_evidence() -> pd.DataFrame:
+    """Lay out the evidence of every ranker beside the baselines, each baseline once."""
+    frames = [ranking.evidence_frame(name, load(name).metrics) for name in names_with("score")]
+    if not frames:
+        return ranking.evidence_frame("", {})
+    joined = pd.concat(frames, ignore_index=True)
+    return joined.drop_duplicates(["ranker", "control"]).sort_values("is_baseline", kind="stable", ignore_index=True)
+
+
+def verdicts() -> dict[str, str]:
+    """Return for every ranker one sentence on whether it beats pair co-occurrence."""
+    return {name: ranking.verdict(load(name).metrics) for name in names_with("score")}
+
+
+def reconstruction_metrics(metrics: dict[str, Any]) -> None:
+    """Show how well a model reconstructs what it was trained on, and whether it collapsed."""
+    reconstruction = metrics.get("reconstruction")
+    if not reconstruction:
+        return
+    with st.container(horizontal=True):
+        st.metric("explained variance", f"{reconstruction['explained_variance']:.0%}")
+        st.metric("decoder spread", f"{reconstruction['decoder_spread']:.2f}", help="1 is the spread of the data; 0 is a collapse")
+        st.metric("active dimensions", reconstruction["active_dimensions"])
+
+
+def provenance(name: str) -> pd.DataFrame:
+    """Return what made a checkpoint: one row a fact."""
+    facts = dict(load(name).provenance)
+    datasets = facts.pop("datasets", {})
+    rows = [*facts.items(), *((f"data: {key}", f"SHA-256 {value}") for key, value in datasets.items())]
+    return pd.DataFrame([(key, str(value)) for key, value in rows], columns=["what", "value"])
+
+
+@st.cache_data(max_entries=1, ttl=300, show_spinner="Looking at the data folder …")
+def data_sets() -> pd.DataFrame:
+    """Return what is known of each data set and whether it is installed."""
+    return data.overview()
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def versions() -> pd.DataFrame:
+    """Return the versions of what the figures depend on."""
+    packages = ("matgen-explorer", "torch", "pymatgen", "numpy", "pandas", "plotly", "streamlit")
+    return pd.DataFrame([(package, version(package)) for package in packages], columns=["package", "version"])
+
+
+def health_line(n_good: int, n_broken: int) -> None:
+    """Say in one line which checkpoints and data are there."""
+    installed = sum(data.path_of(name).is_file() for name in data.DATASETS)
+    broken = f", {n_broken} cannot be used" if n_broken else ""
+    st.caption(
+        f"{n_good} checkpoints ready{broken} · {installed} of {len(data.DATASETS)} data sets installed"
+        " (needed for training only) · works without network: nothing here is fetched from outside this machine"
+    )

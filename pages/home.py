@@ -1,0 +1,69 @@
+"""Home: what this is, which models are here, and whether all is well."""
+
+import streamlit as st
+
+from pages import _widgets
+
+st.title("MatGen Explorer")
+st.markdown(
+    "Look inside generative models of inorganic materials: see where a model puts what is known, rank what is not,"
+    " and how far either can be trusted. Every figure is computed on this machine."
+)
+
+st.subheader("Start here")
+tours = st.columns(3, gap="medium")
+for column, page, title, text, parameters in (
+    (
+        tours[0],
+        "pages/phase_fields.py",
+        "Rank phase fields",
+        "The 303 unexplored lithium fields of the published study, ranked, with what each element adds.",
+        {},
+    ),
+    (
+        tours[1],
+        "pages/latent_map.py",
+        "See Li-Sn-S-Cl on the map",
+        "Where the field that the study went on to make lies among 2,021 known fields, and its true neighbors.",
+        {"at": "Cl-Li-S-Sn", "candidates": "true"},
+    ),
+    (
+        tours[2],
+        "pages/trust.py",
+        "Judge the models",
+        "Held-out evidence beside plain baselines and the figures of the papers.",
+        {},
+    ),
+):
+    with column.container(border=True, height="stretch"):
+        st.page_link(page, label=f"**{title}**", icon=":material/arrow_forward:", query_params=parameters)
+        st.markdown(text)
+
+good, broken = _widgets.summaries()
+st.subheader("Models")
+for line in broken:
+    st.error(line)
+if not good:
+    st.info("No checkpoint is present. Make one with: `matgen train phase_field_norm`")
+with st.grid(3, gap="medium"):
+    for summary in good:
+        with st.container(border=True, height="stretch"):
+            st.markdown(f"**{summary['title']}**  \n`{summary['name']}`, {summary['system']}")
+            with st.container(horizontal=True, gap="xsmall"):
+                st.badge(summary["level"], color="gray")
+                for capability in summary["capabilities"]:
+                    st.badge(capability, color="blue")
+            headline = summary["headline"]
+            st.metric(headline["figure"], headline["ours"])
+            st.caption(f"paper: {headline['paper']}")
+
+_widgets.health_line(len(good), len(broken))
+_widgets.same_in_python(
+    """
+from matgen_core import checkpoint
+
+for name in checkpoint.names():
+    summary = checkpoint.summary(name)
+    print(name, summary["title"], summary["headline"]["ours"], sep=" | ")
+"""
+)

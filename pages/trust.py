@@ -1,0 +1,83 @@
+"""Trust: what each model was measured on, beside baselines and the papers, and where the data are from."""
+
+import streamlit as st
+
+from matgen_core import figures
+from pages import _widgets
+
+st.title("Trust")
+st.markdown("What was measured, on what, and beside what. Every figure here was written by the run that made the model.")
+good, broken = _widgets.summaries()
+for line in broken:
+    st.error(line)
+
+st.subheader("Rankings of phase fields: held-out evidence")
+evidence = _widgets.all_evidence()
+if evidence.empty:
+    st.info("No checkpoint here carries held-out evidence.")
+else:
+    st.markdown(
+        "Five-fold cross-validation: known fields that were held out, against random fields drawn in three ways. AUC is"
+        " the chance that a held-out known field ranks before a random one; 0.5 is a coin toss. Whiskers are one"
+        " standard deviation over the folds; diamonds are baselines that count elements or pairs of elements. No field"
+        " that holds no compound is known, so none of this is a probability of success."
+    )
+    st.plotly_chart(figures.evidence(evidence), key="evidence", config={"displayModeBar": False}, alt="Held-out AUC")
+    for name, sentence in _widgets.verdicts().items():
+        st.markdown(f"`{name}`: {sentence}")
+    st.dataframe(
+        evidence.drop(columns="is_baseline"),
+        hide_index=True,
+        column_config={
+            "ranker": "Ranker",
+            "control": "Against",
+            "auc": st.column_config.NumberColumn("AUC", format="%.3f"),
+            "auc_std": st.column_config.NumberColumn("± over folds", format="%.3f"),
+            "enrichment_1": st.column_config.NumberColumn("Enrichment, top 1 %", format="%.1f", help="1 is chance"),
+            "enrichment_5": st.column_config.NumberColumn("top 5 %", format="%.1f", help="1 is chance"),
+        },
+        alt="Held-out evidence",
+    )
+
+st.subheader("Models")
+if good:
+    name = st.selectbox("Checkpoint", [each["name"] for each in good], key="checkpoint", bind="query-params")
+    model = _widgets.load(name)
+    left, right = st.columns(2, gap="large")
+    with left:
+        headline = model.metrics["headline"]
+        st.metric(headline["figure"], headline["ours"], delta=f"paper: {headline['paper']}", delta_color="off", delta_arrow="off")
+        _widgets.reconstruction_metrics(model.metrics)
+        if name in _widgets.names_with("encode"):
+            space = _widgets.load_map(name)
+            st.markdown("**Projections**: how much of each neighborhood survives the flattening")
+            st.plotly_chart(
+                figures.faithfulness(space.index, space.projections),
+                key="faithfulness",
+                config={"displayModeBar": False},
+                alt="Faithfulness of the projections",
+            )
+        st.markdown("**Made by**")
+        st.dataframe(_widgets.provenance(name), hide_index=True, alt="Provenance")
+    with right:
+        with st.container(border=True, height=720):
+            st.markdown(model.card)
+else:
+    st.info("No checkpoint is present. Make one with: `matgen train phase_field_norm`")
+
+st.subheader("Data")
+st.markdown("None of these data are part of this project; the models carry only weights and computed values.")
+st.dataframe(_widgets.data_sets(), hide_index=True, alt="Data sets with licence and source")
+
+st.subheader("Versions")
+st.dataframe(_widgets.versions(), hide_index=True, alt="Versions")
+if good:
+    _widgets.same_in_python(
+        f"""
+from matgen_core import checkpoint, data, ranking
+
+model = checkpoint.load({name!r})
+print(ranking.evidence_frame({name!r}, model.metrics).to_string())
+print(data.overview().to_string())
+"""
+    )

@@ -1,0 +1,112 @@
+"""What the tests share: a running app on a free port of this machine, and a browser that can reach nothing else."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+CHROMIUM = Path("/usr/bin/chromium")
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-angle=swiftshader",  # WebGL by software, the same everywhere
+    "--enable-unsafe-swiftshader",
+]
+_HARMLESS = ("GPU stall due to ReadPixels",)  # Chromium's own, of software WebGL
+
+
+@pytest.fixture(scope="session")
+def streamlit_app() -> Iterator[Callable[[str], str]]:
+    """Start a script of this project under Streamlit, once a session, and return its address."""
+    servers: dict[str, tuple[str, subprocess.Popen[bytes]]] = {}
+
+    def start(script: str = "app.py") -> str:
+        if script not in servers:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+            command = [sys.executable, "-m", "streamlit", "run", str(ROOT / script), f"--server.port={port}"]
+            server = subprocess.Popen(
+                [*command, "--server.address=127.0.0.1", "--server.headless=true"],
+                cwd=ROOT,
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            servers[script] = f"http://127.0.0.1:{port}", server
+            _wait_until_healthy(*servers[script])
+        return servers[script][0]
+
+    yield start
+    for _, server in servers.values():
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def _wait_until_healthy(url: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        if server.poll() is not None:
+            pytest.fail(f"streamlit ended with {server.returncode} before it served {url}")
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"{url} did not become healthy within a minute")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium; without one the browser tests are skipped, in CI they fail."""
+    if not CHROMIUM.exists():
+        line = f"{CHROMIUM} is missing, so no browser test runs; on Debian: apt-get install chromium"
+        pytest.fail(line) if os.environ.get("CI") else pytest.skip(line)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def browser_page(browser: Any) -> Iterator[Any]:
+    """A page that may talk to this machine only and may not fail: any other request or error fails the test."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    refused: list[str] = []
+    problems: list[str] = []
+
+    def guard(route: Any) -> None:
+        if route.request.url.startswith(("http://127.0.0.1:", "http://localhost:", "data:", "blob:")):
+            route.continue_()
+        else:
+            refused.append(route.request.url)
+            route.abort()
+
+    def on_console(message: Any) -> None:
+        if message.type == "error" and not any(text in message.text for text in _HARMLESS):
+            problems.append(f"{message.text} ({message.location.get('url', '')})")
+
+    context.route("**/*", guard)
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", on_console)
+    yield page
+    context.close()
+    assert not refused, f"the app asked for {refused}"
+    assert not problems, "\n".join(problems)
