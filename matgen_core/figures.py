@@ -57,11 +57,11 @@ def latent_map(
         _points(figure, table["name"], x, y, marker, label, table[color])
     else:
         common = list(table[color].value_counts().index[:MAX_GROUPS])
-        rest = ~table[color].isin(common)
-        _points(figure, table["name"][rest], x[rest], y[rest], {"color": MUTED}, "others", table[color][rest])
         for group in common:
             rows = table[color] == group
             _points(figure, table["name"][rows], x[rows], y[rows], {}, str(group), table[color][rows])
+        rest = ~table[color].isin(common)
+        _points(figure, table["name"][rest], x[rest], y[rest], {"color": MUTED}, "others", table[color][rest])
     rings = table[table["name"].isin(list(marked))]
     if len(rings):
         _rings(figure, rings[f"{projection}_x"], rings[f"{projection}_y"], f"found ({len(rings):,})", 11, 1.5)
@@ -73,7 +73,7 @@ def latent_map(
     everything = pd.concat([places, candidates]) if candidates is not None else places
     target = everything[everything["name"] == pinned]
     if len(target):
-        _rings(figure, target["x"], target["y"], str(pinned), 18, 3)
+        _rings(figure, target["x"], target["y"], chemists_order(str(pinned)), 18, 3)
     axis = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": ""}
     figure.update_layout(
         xaxis={**axis, "title": f"{_title(projection)} 1"},

@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from streamlit.elements import plotly_chart as _template  # noqa: F401 in force before the first figure is made
+
 from matgen_core import checkpoint as checkpoints
 from matgen_core import data, figures, query, ranking
 from matgen_core.checkpoint import Checkpoint, CheckpointError
@@ -57,7 +59,8 @@ def placed(name: str, projection: str, fields: tuple[str, ...]) -> pd.DataFrame:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def neighbors(name: str, field: str, k: int = 8) -> pd.DataFrame:
-    """Return the known fields nearest to a field in the latent space itself: columns name, distance, anions.
+    """Return the known fields nearest to a field in the latent space itself: columns name, distance,
+    reconstruction_error.
 
     Raises:
         ValueError: If the field does not fit the model.
@@ -67,7 +70,8 @@ def neighbors(name: str, field: str, k: int = 8) -> pd.DataFrame:
     if encoded[0].problem:
         raise ValueError(encoded[0].problem)
     distances, rows = space.neighbors(fitting(encoded)[1], k + 1)
-    near = table.iloc[rows[0]][["name", "anions", "reconstruction_error"]].assign(distance=distances[0])
+    near = table.iloc[rows[0]][["name", "reconstruction_error"]]
+    near.insert(1, "distance", distances[0])
     return near[near["name"] != field].head(k).reset_index(drop=True)
 
 
