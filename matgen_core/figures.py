@@ -80,7 +80,7 @@ def latent_map(
         yaxis={**axis, "title": f"{_title(projection)} 2", "scaleanchor": "x"},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "itemsizing": "constant"},
         margin={"l": 10, "r": 10, "t": 40, "b": 10},
-        height=620,
+        height=580,
         hovermode="closest",
     )
     return figure
@@ -143,7 +143,9 @@ def ranking(table: pd.DataFrame, selected: str | None = None) -> go.Figure:
             y=labels,
             mode="markers",
             marker={"color": shades, "size": 8},
-            error_x={"array": table["score_std"], "color": MUTED, "thickness": 1.5, "width": 3} if has_members else None,
+            error_x={"array": table["score_std"], "color": MUTED, "thickness": 1.5, "width": 3}
+            if has_members
+            else None,
             customdata=pd.DataFrame({"field": table["phase_field"], "ranks": ranks}).to_numpy(),
             hovertemplate="<b>%{y}</b><br>score %{x:.3f}<br>rank %{customdata[1]}<extra></extra>",
         )
@@ -162,7 +164,7 @@ def ranking(table: pd.DataFrame, selected: str | None = None) -> go.Figure:
         )
     figure.update_layout(
         xaxis={"title": "score: reconstruction error (no unit); low is familiar", "side": "top"},
-        yaxis={"autorange": "reversed", "type": "category", "tickfont": {"size": 12}, "automargin": True},
+        yaxis={"range": [len(table) - 0.4, -0.6], "type": "category", "tickfont": {"size": 12}, "automargin": True},
         margin={"l": 10, "r": 80 if has_members else 20, "t": 60, "b": 10},
         height=90 + _ROW_HEIGHT * len(table),
         showlegend=False,
@@ -193,7 +195,7 @@ def contributions(table: pd.DataFrame) -> go.Figure:
         xaxis={"title": "part of the squared score (no unit)"},
         yaxis={"type": "category", "tickfont": {"size": 14}},
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        height=80 + 40 * len(table),
+        height=70 + 30 * len(table),
         showlegend=False,
     )
     return figure
@@ -227,7 +229,7 @@ def scores(known: Sequence[float], candidates: Sequence[float], selected: float 
         yaxis={"title": "share of the fields (%)"},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         margin={"l": 10, "r": 10, "t": 30, "b": 10},
-        height=300,
+        height=240,
     )
     return figure
 
@@ -240,7 +242,9 @@ def evidence(frame: pd.DataFrame) -> go.Figure:
     """
     controls, rankers = list(frame["control"].unique()), list(frame["ranker"].unique())
     titles = [control.replace("random fields", "against random fields<br>") for control in controls]
-    figure = make_subplots(cols=max(1, len(controls)), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03)
+    figure = make_subplots(
+        cols=max(1, len(controls)), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03
+    )
     for column, control in enumerate(controls, start=1):
         rows = frame[frame["control"] == control]
         figure.add_scatter(

@@ -72,7 +72,9 @@ def _term(word: str) -> Callable[[str], bool]:
     name, colon, symbols = word.partition(":")
     if colon:
         if name not in _SETS:
-            raise ValueError(f"{word!r}: {name!r} is no search term; use {', '.join(f'{key}:' for key in _SETS)} or n<=4")
+            raise ValueError(
+                f"{word!r}: {name!r} is no search term; use {', '.join(f'{key}:' for key in _SETS)} or n<=4"
+            )
         holds, asked = _SETS[name], _symbols(word, symbols.split(","))
         return lambda material: holds(_elements(material), asked)
     if "-" in word or word == "*":

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
-
-from streamlit.elements import plotly_chart as _template  # noqa: F401 in force before the first figure is made
+from streamlit.elements import plotly_chart as _  # noqa: F401 puts Streamlit's template in force before any figure
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import data, figures, query, ranking
@@ -58,9 +57,11 @@ def placed(name: str, projection: str, fields: tuple[str, ...]) -> pd.DataFrame:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def neighbors(name: str, field: str, k: int = 8) -> pd.DataFrame:
-    """Return the known fields nearest to a field in the latent space itself: columns name, distance,
-    reconstruction_error.
+def neighbors(name: str, field: str, k: int = 6) -> pd.DataFrame:
+    """Return the known fields nearest to a field in the latent space itself, nearest first.
+
+    Returns:
+        Columns name, distance, reconstruction_error.
 
     Raises:
         ValueError: If the field does not fit the model.
@@ -171,14 +172,19 @@ def set_elements(must: Sequence[str], may: Sequence[str]) -> None:
 
 
 def search(
-    label: str, key: str, names: Sequence[str], on_change: Callable[[tuple[str, ...]], None] | None = None
+    label: str,
+    key: str,
+    names: Sequence[str],
+    on_change: Callable[[tuple[str, ...]], None] | None = None,
+    label_visibility: Literal["visible", "collapsed"] = "visible",
 ) -> list[bool]:
     """Show a search line and tell which names it finds; all of them if it is empty or cannot be understood."""
     text = st.text_input(
         label,
         key=key,
         bind="query-params",
-        placeholder="Li-*-S-*   has:Li not:Pb   only:Li,P,S,Cl",
+        placeholder=f"{label}: Li-*-S-*   has:Li not:Pb",
+        label_visibility=label_visibility,
         help=query.HELP,
         on_change=on_change or "rerun",
         args=(tuple(names),) if on_change else None,
@@ -191,7 +197,7 @@ def search(
 
 
 def field_table(
-    table: pd.DataFrame, key: str, on_choose: Callable[[str], None] | None = None, height: int | str = "auto"
+    table: pd.DataFrame, key: str, on_choose: Callable[[str], None] | None = None, height: int | Literal["auto", "content"] = "auto"
 ) -> None:
     """Show a table with a column `name` or `phase_field`; a click on a row chooses its field."""
     column = "phase_field" if "phase_field" in table else "name"
@@ -207,14 +213,20 @@ def field_table(
         key=key,
         hide_index=True,
         height=height,
-        on_select=choose if on_choose else "ignore",
+        on_select=choose,
         selection_mode="single-row",
         column_config={
             column: st.column_config.TextColumn("Phase field"),
-            "score": st.column_config.NumberColumn("Score", format="%.3f", help="reconstruction error; low is familiar"),
-            "score_std": st.column_config.NumberColumn("± members", format="%.3f", help="standard deviation over the ensemble"),
+            "score": st.column_config.NumberColumn(
+                "Score", format="%.3f", help="reconstruction error; low is familiar"
+            ),
+            "score_std": st.column_config.NumberColumn(
+                "± members", format="%.3f", help="standard deviation over the ensemble"
+            ),
             "rank": st.column_config.NumberColumn("Rank", format="%d", help="1 is most like known chemistry"),
-            "ranks": st.column_config.TextColumn("Rank, 90 %", help="5 to 95 % range of the ranks that the members give"),
+            "ranks": st.column_config.TextColumn(
+                "Rank, 90 %", help="5 to 95 % range of the ranks that the members give"
+            ),
             "known": st.column_config.CheckboxColumn("Known"),
             "unseen_elements": st.column_config.TextColumn("Never seen", help="elements that are in no training field"),
             "distance": st.column_config.NumberColumn("Latent distance", format="%.2f", help="no unit"),
@@ -231,8 +243,7 @@ def with_ranks(table: pd.DataFrame) -> pd.DataFrame:
     if "rank_low" not in table:
         return table
     ranks = [f"{low} to {high}" for low, high in zip(table["rank_low"], table["rank_high"], strict=True)]
-    at = table.columns.get_loc("rank_low")
-    return pd.concat([table.iloc[:, :at], pd.Series(ranks, table.index, name="ranks"), table.iloc[:, at:]], axis=1)
+    return table.assign(ranks=ranks)
 
 
 def ranking_chart(table: pd.DataFrame, field: str, *, key: str, on_click: Callable[[str], None]) -> None:
@@ -293,6 +304,11 @@ def map_chart(
 # Output
 
 
+def chart(figure: Any, key: str, alt: str) -> None:
+    """Show a figure that is looked at only."""
+    st.plotly_chart(figure, key=key, config={"displayModeBar": False}, alt=alt)
+
+
 def download(table: pd.DataFrame, file_name: str, label: str = "Save as CSV") -> None:
     """Offer a table as a CSV file, in full precision and with the columns' own names."""
     st.download_button(
@@ -326,79 +342,38 @@ def elements_without_features(known: Collection[str]) -> dict[str, str]:
 def what_the_score_means(name: str, metrics: dict[str, Any]) -> None:
     """Say what a ranking means and how far it can be trusted, in figures; this stands beside every ranking."""
     reconstruction = metrics.get("reconstruction", {})
-    frame = ranking.evidence_frame(name, metrics)
     with st.container(border=True):
-        meaning, evidence, network = st.columns([5, 5, 3], gap="medium")
+        meaning, evidence, network = st.columns([6, 6, 4], gap="medium")
         meaning.markdown(
-            "**Score = reconstruction error: low is like known chemistry, not stable.** The model saw only fields that"
-            " hold a compound, never one that does not. “Not in the training data” is not “unexplored”."
+            ":small[**Score = reconstruction error. Low means alike to known chemistry; it does not mean stable.** The"
+            " model saw fields that hold a compound and never one that holds none. “Not in our database” is not"
+            " “unexplored”.]"
         )
-        evidence.markdown(f"**Held-out evidence.** {ranking.verdict(metrics)} {_aucs(frame)}")
+        evidence.markdown(
+            f":small[**Held-out evidence.** {ranking.verdict(metrics)} {_aucs(ranking.evidence_frame(name, metrics))}]"
+        )
         network.markdown(
-            f"**Has the network learnt?** Explained variance {reconstruction.get('explained_variance', 0):.0%},"
-            f" decoder spread {reconstruction.get('decoder_spread', 0):.2f},"
-            f" active latent dimensions {reconstruction.get('active_dimensions', 0)}."
+            f":small[**Has the network learnt?** Explained variance"
+            f" **{reconstruction.get('explained_variance', 0):.0%}**, decoder spread"
+            f" **{reconstruction.get('decoder_spread', 0):.2f}**, active latent dimensions"
+            f" **{reconstruction.get('active_dimensions', 0)}**; all 0 is a collapse.]"
         )
 
 
 def _aucs(frame: pd.DataFrame) -> str:
     rows = frame[frame["control"] == ranking.CONTROLS[ranking.HARDEST]]
     parts = [f"{row.ranker} **{row.auc:.2f}** ± {row.auc_std:.2f}" for row in rows.itertuples()]
-    return f"AUC against {ranking.CONTROLS[ranking.HARDEST]}: {', '.join(parts)}." if parts else ""
+    return f"AUC against {ranking.CONTROLS[ranking.HARDEST]}: {', '.join(parts)}; 0.5 is a coin toss." if parts else ""
 
 
-def field_detail(model_name: str, field: str, table: pd.DataFrame) -> None:
-    """Show why a field scores as it does, and the known fields nearest to it."""
-    if not field:
-        st.info("Choose a field above to see why it ranks as it does.")
-        return
-    try:
-        field = "-".join(parse_phase_field(field, mixed_valence=True))
-        model = load(model_name)
-        parts = ranking.contributions(model, tuple(field.split("-")))
-        score = float(ranking.score(model, [tuple(field.split("-"))]).mean())
-    except ValueError as error:
-        st.error(str(error))
-        return
-    row = table[table["phase_field"] == field]
-    head = st.container(horizontal=True, vertical_alignment="center")
-    rank = f"rank {row['rank'].iloc[0]} of {len(table):,}" if len(row) else "not among the fields above"
-    head.subheader(f"{ranking.chemists_order(field)}: {rank}, score {score:.3f}", width="stretch")
-    maps = names_with("encode")
-    if maps and head.button("Show on latent map", icon=":material/scatter_plot:", type="primary"):
-        st.session_state |= {"at": field}
-        st.switch_page("pages/latent_map.py")
-    why, near, all_scores = st.columns(3, gap="medium")
-    with why:
-        st.markdown("**What each element adds** to the squared score")
-        st.plotly_chart(
-            figures.contributions(parts),
-            key="contributions",
-            config={"displayModeBar": False},
-            alt=f"What each element adds to the squared score of {field}",
-        )
-    with near:
-        st.markdown("**Nearest known fields** by distance in the latent space")
-        nearest_known(maps, field)
-    with all_scores:
-        st.markdown("**Where it stands** among known fields and candidates")
-        known_scores = model.index["reconstruction_error"] if model.index is not None else []
-        st.plotly_chart(
-            figures.scores(known_scores, table["score"], score),
-            key="scores",
-            config={"displayModeBar": False},
-            alt="Histogram of the scores of known fields and candidates",
-        )
-
-
-def nearest_known(maps: Sequence[str], field: str) -> None:
-    """List the known fields nearest to a field, in the first of some latent maps that can be read."""
+def nearest_known(maps: Sequence[str], field: str, key: str) -> None:
+    """List the known fields nearest to a field, by distance in the latent space of the first of some maps."""
     if not maps:
         st.info("No checkpoint with an encoder is present, so there is no latent space to measure in.")
         return
+    st.markdown(f"**Nearest known fields** :small[by distance in the latent space of `{maps[0]}`]")
     try:
-        st.caption(f"in the latent space of `{maps[0]}`, true distances")
-        field_table(neighbors(maps[0], field), f"nearest_{maps[0]}", height="content")
+        field_table(neighbors(maps[0], field), key, height="content")
     except (ValueError, CheckpointError) as error:
         st.error(str(error))
 
@@ -421,33 +396,6 @@ def elements_in(name: str) -> list[str]:
 def having(name: str, element: str) -> list[bool]:
     """Tell which known materials of a map hold an element."""
     return query.find(f"has:{element}", map_table(name)["name"])
-
-
-def map_card(name: str, field: str, projection: str) -> None:
-    """Show one material of a map: what is known of it and what lies near."""
-    with st.container(border=True):
-        if not field:
-            st.markdown("**Click a point**")
-            st.caption("Its score and its nearest known fields appear here.")
-            return
-        table = map_table(name)
-        row = table[table["name"] == field]
-        st.subheader(ranking.chemists_order(field))
-        try:
-            near = neighbors(name, field)
-            if len(row):
-                score, kept = row["reconstruction_error"].iloc[0], row[f"{projection}_faithfulness"].iloc[0]
-                st.badge("known: in the training data", color="gray")
-                st.markdown(f"Score **{score:.2f}**; the map keeps {kept:.0%} of its 15 true neighbors.")
-            else:
-                score = float(ranking.score(load(name), [tuple(field.split("-"))]).mean())
-                st.badge("not in the training data", color="orange")
-                st.markdown(f"Score **{score:.2f}**; placed on the map by its true neighbors.")
-        except ValueError as error:
-            st.error(str(error))
-            return
-        st.markdown("**Nearest known fields**, distance in the latent space")
-        field_table(near, "near", height="content")
 
 
 # Parts of Home and Trust
@@ -474,7 +422,11 @@ def reconstruction_metrics(metrics: dict[str, Any]) -> None:
         return
     with st.container(horizontal=True):
         st.metric("explained variance", f"{reconstruction['explained_variance']:.0%}")
-        st.metric("decoder spread", f"{reconstruction['decoder_spread']:.2f}", help="1 is the spread of the data; 0 is a collapse")
+        st.metric(
+            "decoder spread",
+            f"{reconstruction['decoder_spread']:.2f}",
+            help="1 is the spread of the data; 0 is a collapse",
+        )
         st.metric("active dimensions", reconstruction["active_dimensions"])
 
 

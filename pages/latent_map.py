@@ -36,6 +36,30 @@ def find_field(names: tuple[str, ...]) -> None:
         look_at(st.session_state["at"])
 
 
+def show_card(name: str, field: str, projection: str) -> None:
+    """Show one material: what is known of it and what lies near."""
+    if not field:
+        st.markdown("**Click a point**")
+        st.caption("Its score and its nearest known fields appear here.")
+        return
+    table = _widgets.map_table(name)
+    row = table[table["name"] == field]
+    st.subheader(ranking.chemists_order(field))
+    if len(row):
+        score, kept = row["reconstruction_error"].iloc[0], row[f"{projection}_faithfulness"].iloc[0]
+        st.badge("known: in the training data", color="gray")
+        st.markdown(f"Score **{score:.2f}**. The map keeps {kept:.0%} of its 15 true neighbors.")
+    else:
+        try:
+            score = float(ranking.score(_widgets.load(name), [tuple(field.split("-"))]).mean())
+        except ValueError as error:
+            st.error(str(error))
+            return
+        st.badge("not in the training data", color="orange")
+        st.markdown(f"Score **{score:.2f}**. Placed on the map by its true neighbors.")
+    _widgets.nearest_known([name], field, "near")
+
+
 st.title("Latent map")
 controls = st.container(horizontal=True, vertical_alignment="bottom")
 with controls:
@@ -45,15 +69,14 @@ space = _widgets.load_map(name)
 table = _widgets.map_table(name)
 names = tuple(table["name"])
 with controls:
-    projection = st.segmented_control(
-        "Projection",
-        list(space.projections),
-        default=space.projections[0],
-        format_func=lambda key: _widgets.PROJECTIONS.get(key, key),
-        required=True,
-        key="projection",
-        bind="query-params",
-    )
+    with st.container(width=130):
+        projection = st.selectbox(
+            "Projection",
+            space.projections,
+            format_func=lambda key: _widgets.PROJECTIONS.get(key, key),
+            key="projection",
+            bind="query-params",
+        )
     offered = [key for key in COLORS if key in ("element", "faithfulness") or key in table]
     with st.container(width=230):
         color = st.selectbox("Color", offered, format_func=COLORS.__getitem__, key="color", bind="query-params")
@@ -105,8 +128,8 @@ with left:
         " on this map: distances and empty space on it mean little, the lists beside it are exact."
         " Click a point for its card; the lasso and box are at the top right of the map."
     )
-with right:
-    _widgets.map_card(name, card, projection)
+with right, st.container(border=True):
+    show_card(name, card, projection)
 
 selected = [each for each in st.session_state.get("selected", []) if each in known]
 rows, title = (selected, "Selected by lasso") if selected else (marked if is_search else [], "Found")

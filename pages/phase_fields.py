@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
 import streamlit as st
 
-from matgen_core import ranking
+from matgen_core import figures, ranking
+from matgen_core.representations import parse_phase_field, write_phase_field
 from pages import _widgets
 from pages._components.periodic_table import periodic_table
 
 MOST = 100_000  # fields that are ranked while one waits
-DRAWN = 40  # rows of the chart
+DRAWN = 20  # rows of the chart: what fits on a page
 
 
 def choose_field(name: str) -> None:
@@ -51,7 +53,7 @@ def element_sets(choice: ranking.Choice, known: Sequence[str]) -> None:
             label,
             list(sets),
             selection_mode="multi",
-            format_func=lambda name, sets=sets: sets[name].title,
+            format_func=lambda each: {**ranking.ELEMENT_SETS, **ranking.EXCLUSIONS}[each].title,
             key=key,
             on_change=toggle_sets,
             args=(key, exclude, on, choice, known),
@@ -59,18 +61,59 @@ def element_sets(choice: ranking.Choice, known: Sequence[str]) -> None:
         )
 
 
-head = st.container(horizontal=True, vertical_alignment="bottom")
-head.title("Phase fields", width="stretch")
-with head:
+def funnel_line(steps: pd.DataFrame) -> str:
+    """Write what each exclusion takes away in one line."""
+    first, *others = steps.itertuples()
+    taken = [f"−{row.removed:,} {row.step[0].lower()}{row.step[1:]}" for row in others]  # noqa: RUF001 a minus
+    return f":small[**{first.left:,}** of {first.step}, {', '.join(taken)}: **{others[-1].left:,}** left]"
+
+
+def field_detail(ranker: str, field: str, table: pd.DataFrame) -> None:
+    """Show why a field scores as it does, and the known fields nearest to it."""
+    try:
+        field = write_phase_field(parse_phase_field(field, mixed_valence=True))
+        model = _widgets.load(ranker)
+        parts = ranking.contributions(model, tuple(field.split("-")))
+        score = float(ranking.score(model, [tuple(field.split("-"))]).mean())
+    except ValueError as error:
+        st.error(str(error))
+        return
+    row = table[table["phase_field"] == field]
+    rank = f"rank {row['rank'].iloc[0]:,} of {len(table):,}" if len(row) else "not among the fields ranked here"
+    maps = _widgets.names_with("encode")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(ranking.chemists_order(field), width="stretch")
+        if maps and st.button("Show on latent map", icon=":material/scatter_plot:"):
+            st.session_state["at"] = st.session_state["card"] = field
+            st.switch_page("pages/latent_map.py")
+    st.markdown(f"Score **{score:.3f}**, {rank}")
+    if len(row) and row["unseen_elements"].iloc[0]:
+        st.warning(f"No training field holds {row['unseen_elements'].iloc[0]}: the score rests on its features alone.")
+    st.markdown("**What each element adds** :small[to the squared score]")
+    _widgets.chart(figures.contributions(parts), "contributions", f"What each element adds to the score of {field}")
+    _widgets.nearest_known(maps, field, "nearest")
+    st.markdown("**Where it stands**")
+    known_scores = [] if model.index is None else model.index["reconstruction_error"]
+    _widgets.chart(
+        figures.scores(known_scores, table["score"], score), "scores", "Scores of known fields and candidates"
+    )
+
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    st.title("Phase fields", width="stretch")
     with st.container(width=250):
         name = _widgets.choose_checkpoint("Ranker", _widgets.names_with("score"), key="ranker")
-    n_elements = st.number_input("Elements", 2, 8, ranking.STUDY.n_elements, key="n_elements", bind="query-params", width=130)
-    n_anions = st.number_input("of them anions", 0, 8, ranking.STUDY.n_anions, key="n_anions", bind="query-params", width=130)
+    n_elements = st.number_input(
+        "Elements", 2, 8, ranking.STUDY.n_elements, key="n_elements", bind="query-params", width=130
+    )
+    n_anions = st.number_input(
+        "of them anions", 0, 8, ranking.STUDY.n_anions, key="n_anions", bind="query-params", width=130
+    )
 
 model = _widgets.load(name)
 _widgets.what_the_score_means(name, model.metrics)
 
-left, right = st.columns([5, 6], gap="medium")
+left, middle, right = st.columns([11, 10, 9], gap="medium")
 with left:
     top = st.container(gap="xsmall")
     anions = st.multiselect(
@@ -80,11 +123,11 @@ with left:
         key="anions",
         bind="query-params",
     )
-    below = st.container()
 
-elements = model.representation.elements
+elements = ranking.scorer(model)[1].elements
 known = ranking.known_fields(model)
-table = problem = None
+table = None
+problem = ""
 try:
     choice = _widgets.element_choice(anions, n_elements, n_anions)
 except ValueError as error:
@@ -103,7 +146,7 @@ except ValueError as error:
 st.session_state["choice"] = choice
 
 with top:
-    by_element = ranking.by_element(table) if table is not None else None
+    by_element = None if table is None else ranking.by_element(table)
     periodic_table(
         choice.must,
         choice.may,
@@ -119,51 +162,48 @@ with top:
         st.button("Every element", on_click=start_from, args=(choice.must, elements))
         st.button("Nothing", on_click=start_from, args=((), ()))
     element_sets(choice, elements)
+    if not problem:
+        st.markdown(funnel_line(ranking.funnel(choice, elements, known)))
 
-with below:
-    if problem is None:
-        steps = ranking.funnel(choice, elements, known)
-        st.dataframe(
-            steps,
-            hide_index=True,
-            column_config={
-                "step": st.column_config.TextColumn("Excluded, one after the other", width="medium"),
-                "elements": st.column_config.TextColumn("Elements", width="small"),
-                "removed": st.column_config.NumberColumn("Fields removed", format="localized"),
-                "left": st.column_config.NumberColumn("left", format="localized"),
-            },
-            alt="How many fields each exclusion removes",
+if table is None:
+    middle.error(problem)
+    st.stop()
+
+field = _widgets.remembered("field", str(table["phase_field"].iloc[0]))
+with middle:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(width="stretch"):
+            found = _widgets.search("Filter", "filter", table["phase_field"], label_visibility="collapsed")
+        view = st.segmented_control(
+            "View",
+            ["Chart", "Table"],
+            default="Chart",
+            required=True,
+            key="view",
+            bind="query-params",
+            label_visibility="collapsed",
         )
-
-with right:
-    if problem or table is None:
-        st.error(problem or "")
-        st.stop()
-    bar = st.container(horizontal=True, vertical_alignment="bottom")
-    with bar:
-        kept = table[_widgets.search("Filter", "filter", table["phase_field"])]
-        view = st.segmented_control("View", ["Chart", "Table"], default="Chart", key="view", required=True, bind="query-params")
-    st.markdown(
-        f"**{len(table):,} fields**, none of them in the training data"
-        + (f"; {len(kept):,} pass the filter" if len(kept) < len(table) else "")
-        + ". Rank 1 is most like known chemistry."
-    )
-    field = _widgets.remembered("field", str(table["phase_field"].iloc[0]) if len(table) else "")
-    shown = _widgets.with_ranks(kept)
+    kept = table[found]
+    passing = f", {len(kept):,} of them pass the filter" if len(kept) < len(table) else ""
+    st.markdown(f"**{len(table):,} fields**, none in the training data{passing}. Rank 1 is most like known chemistry.")
     if kept.empty:
         st.info("No field passes the filter; empty it to see all.")
     elif view == "Table":
-        _widgets.field_table(
-            shown.drop(columns=["known", "rank_low", "rank_high"], errors="ignore"), "ranking", choose_field, height=640
-        )
+        shown = _widgets.with_ranks(kept)
+        columns = ["rank", "ranks", "phase_field", "score", "score_std", "unseen_elements"]
+        if not shown["unseen_elements"].any():
+            columns.remove("unseen_elements")
+        _widgets.field_table(shown[[each for each in columns if each in shown]], "ranking", choose_field, height=500)
     else:
         _widgets.ranking_chart(kept.head(DRAWN), field, key="ranking_chart", on_click=choose_field)
-        if len(kept) > DRAWN:
-            st.caption(f"The {DRAWN} most familiar of {len(kept):,}; the table has them all.")
-    _widgets.download(kept, "phase_fields_ranked.csv")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _widgets.download(kept, "phase_fields_ranked.csv")
+        if view == "Chart" and len(kept) > DRAWN:
+            st.caption(f"The {DRAWN} most familiar of {len(kept):,}; the table has all.")
 
-st.divider()
-_widgets.field_detail(name, field, table)
+with right, st.container(border=True):
+    field_detail(name, field, table)
+
 _widgets.same_in_python(
     f"""
 from matgen_core import checkpoint, ranking
@@ -178,5 +218,6 @@ choice = ranking.Choice(
 )
 table = ranking.rank(model, choice.fields(known=ranking.known_fields(model)))
 print(table.head(10).to_string())
+print(ranking.contributions(model, {tuple(field.split("-"))!r}).to_string())
 """
 )

@@ -6,7 +6,9 @@ from matgen_core import figures
 from pages import _widgets
 
 st.title("Trust")
-st.markdown("What was measured, on what, and beside what. Every figure here was written by the run that made the model.")
+st.markdown(
+    "What was measured, on what, and beside what. Every figure here was written by the run that made the model."
+)
 good, broken = _widgets.summaries()
 for line in broken:
     st.error(line)
@@ -22,7 +24,7 @@ else:
         " standard deviation over the folds; diamonds are baselines that count elements or pairs of elements. No field"
         " that holds no compound is known, so none of this is a probability of success."
     )
-    st.plotly_chart(figures.evidence(evidence), key="evidence", config={"displayModeBar": False}, alt="Held-out AUC")
+    _widgets.chart(figures.evidence(evidence), "evidence", "Held-out AUC of rankers and baselines")
     for name, sentence in _widgets.verdicts().items():
         st.markdown(f"`{name}`: {sentence}")
     st.dataframe(
@@ -46,16 +48,19 @@ if good:
     left, right = st.columns(2, gap="large")
     with left:
         headline = model.metrics["headline"]
-        st.metric(headline["figure"], headline["ours"], delta=f"paper: {headline['paper']}", delta_color="off", delta_arrow="off")
+        st.metric(
+            headline["figure"],
+            headline["ours"],
+            delta=f"paper: {headline['paper']}",
+            delta_color="off",
+            delta_arrow="off",
+        )
         _widgets.reconstruction_metrics(model.metrics)
         if name in _widgets.names_with("encode"):
             space = _widgets.load_map(name)
             st.markdown("**Projections**: how much of each neighborhood survives the flattening")
-            st.plotly_chart(
-                figures.faithfulness(space.index, space.projections),
-                key="faithfulness",
-                config={"displayModeBar": False},
-                alt="Faithfulness of the projections",
+            _widgets.chart(
+                figures.faithfulness(space.index, space.projections), "faithfulness", "Faithfulness of the projections"
             )
         st.markdown("**Made by**")
         st.dataframe(_widgets.provenance(name), hide_index=True, alt="Provenance")

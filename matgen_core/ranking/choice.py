@@ -46,7 +46,9 @@ EXCLUSIONS: dict[str, ElementSet] = {
         "no stable isotope; Bi, with a half-life of 2e19 years, counts as stable",
     ),
     "toxic": ElementSet(
-        "Toxic", ("Be", "As", "Cd", "Hg", "Tl", "Pb"), "toxic in nearly all of their compounds; a list to edit, not a law"
+        "Toxic",
+        ("Be", "As", "Cd", "Hg", "Tl", "Pb"),
+        "toxic in nearly all of their compounds; a list to edit, not a law",
     ),
     "scarce": ElementSet(
         "Scarce",
@@ -99,8 +101,6 @@ class Choice:
         if places_anions < 0 or places_cations < 0:
             return 0
         return comb(n_free_cations, places_cations) * comb(n_free_anions, places_anions)
-
-
 
 
 def every_element() -> tuple[str, ...]:
