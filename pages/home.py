@@ -24,7 +24,7 @@ for column, page, title, text, parameters in (
         tours[1],
         "pages/latent_map.py",
         "See Li-Sn-S-Cl on the map",
-        "Where the field that the study went on to make lies among 2,021 known fields, and its true neighbors.",
+        "Where the field that the study went on to make lies among the known fields, and its true neighbors.",
         {"at": "Cl-Li-S-Sn", "candidates": "true"},
     ),
     (
@@ -36,8 +36,9 @@ for column, page, title, text, parameters in (
     ),
 ):
     with column.container(border=True, height="stretch"):
-        st.page_link(page, label=f"**{title}**", icon=":material/arrow_forward:", query_params=parameters)
         st.markdown(text)
+        if st.button(title, icon=":material/arrow_forward:", type="primary"):
+            st.switch_page(page, query_params=parameters)
 
 good, broken = _widgets.summaries()
 st.subheader("Models")
