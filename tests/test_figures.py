@@ -1,0 +1,120 @@
+"""Figures show what the tables hold: every row, in its place, under its name."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from matgen_core import checkpoint, figures, ranking
+
+NAMES = ["Cl-Li-S-Sn", "Li-O-P-S", "Cl-Cs-O-Re", "C-I-Mo-O", "As-As-Cd-Cl"]
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "name": NAMES,
+            "umap_x": [0.0, 1, 2, 3, 4],
+            "umap_y": [5.0, 6, 7, 8, 9],
+            "score": [1.5, 2.5, 3.5, 4.5, 5.5],
+            "anions": ["Cl-S", "O-S", "Cl-O", "I-O", "As-Cl"],
+            "has": [True, True, False, False, False],
+        }
+    )
+
+
+def _shown(figure: go.Figure) -> dict[str, tuple[float, float]]:
+    """Where each name stands."""
+    return {
+        point[0]: (x, y)
+        for trace in figure.data
+        if trace.customdata is not None
+        for point, x, y in zip(trace.customdata, trace.x, trace.y, strict=True)
+    }
+
+
+@pytest.mark.parametrize("color", [None, "score", "anions", "has"])
+def test_every_material_stands_where_the_projection_puts_it(table: pd.DataFrame, color: str | None) -> None:
+    figure = figures.latent_map(table, "umap", color, label="what")
+    places = zip(NAMES, zip(table["umap_x"], table["umap_y"], strict=True), strict=True)
+    assert _shown(figure) == dict(places)
+
+
+def test_a_number_colors_and_a_group_is_named(table: pd.DataFrame) -> None:
+    (trace,) = figures.latent_map(table, "umap", "score", label="score (no unit)").data
+    np.testing.assert_array_equal(trace.marker.color, table["score"])
+    assert trace.marker.colorbar.title.text == "score (no unit)"
+    groups = {trace.name: list(trace.customdata[:, 0]) for trace in figures.latent_map(table, "umap", "has", label="Li").data}
+    assert groups == {"others": NAMES[2:], "Li": NAMES[:2]}
+
+
+def test_only_the_commonest_groups_have_a_color() -> None:
+    n = figures.MAX_GROUPS + 2
+    groups = [group for i in range(n) for group in [f"g{i}"] * (n - i)]
+    table = pd.DataFrame({"name": "Li-S", "umap_x": 0.0, "umap_y": 0.0, "group": groups})
+    traces = figures.latent_map(table, "umap", "group").data
+    assert [trace.name for trace in traces] == [f"g{i}" for i in range(figures.MAX_GROUPS)] + ["others"]
+    assert len(traces[-1].x) == 2 + 1
+
+
+def test_candidates_found_and_pinned_are_added(table: pd.DataFrame) -> None:
+    candidates = pd.DataFrame({"x": [7.0], "y": [8.0], "name": ["Al-Cl-Li-S"]})
+    figure = figures.latent_map(table, "umap", None, marked=NAMES[:2], pinned="Al-Cl-Li-S", candidates=candidates)
+    assert _shown(figure)["Al-Cl-Li-S"] == (7.0, 8.0)
+    rings = {trace.name: list(trace.x) for trace in figure.data if trace.customdata is None}
+    assert rings == {"found (2)": [0.0, 1.0], "Li-Al-S-Cl": [7.0]}
+
+
+def test_the_ranking_shows_score_spread_and_ranks() -> None:
+    rows = pd.DataFrame(
+        {"phase_field": NAMES[:2], "score": [1.0, 2.0], "score_std": [0.1, 0.3], "rank": [1, 2]}
+        | {"rank_low": [1, 2], "rank_high": [4, 9]}
+    )
+    dots, texts = figures.ranking(rows, selected=NAMES[1]).data
+    assert list(dots.y) == ["Li-Sn-S-Cl", "Li-P-S-O"]
+    assert list(dots.x) == [1.0, 2.0]
+    assert list(dots.error_x.array) == [0.1, 0.3]
+    assert list(dots.marker.color) == [figures.KNOWN, figures.ACCENT]
+    assert [list(point) for point in dots.customdata] == [[NAMES[0], "1 to 4"], [NAMES[1], "2 to 9"]]
+    assert list(texts.text) == ["1 to 4", "2 to 9"]
+
+
+def test_a_ranker_without_members_has_no_whiskers() -> None:
+    norm = checkpoint.load("phase_field_norm")
+    rows = ranking.rank(norm, [("Cl", "Li", "S", "Sn"), ("Li", "O", "P", "S")])
+    (dots,) = figures.ranking(rows).data
+    assert dots.error_x.array is None
+    assert list(dots.x) == list(rows["score"])
+
+
+def test_contributions_are_shares_of_their_sum() -> None:
+    (bars,) = figures.contributions(pd.DataFrame({"element": ["Li", "S"], "contribution": [1.0, 3.0]})).data
+    assert dict(zip(bars.y, bars.text, strict=True)) == {"Li": "1.0 (25%)", "S": "3.0 (75%)"}
+
+
+def test_scores_of_known_and_candidates_are_told_apart() -> None:
+    figure = figures.scores([1.0, 2.0], [3.0], selected=3.0)
+    assert [(trace.name, list(trace.x)) for trace in figure.data] == [
+        ("known (training), 2", [1.0, 2.0]),
+        ("candidates, 1", [3.0]),
+    ]
+    assert figure.layout.shapes[0].x0 == 3.0
+
+
+def test_evidence_has_a_panel_a_control_with_the_stored_auc() -> None:
+    metrics = checkpoint.load("phase_field_norm").metrics
+    frame = ranking.evidence_frame("norm", metrics)
+    figure = figures.evidence(frame)
+    assert len(figure.data) == len(ranking.CONTROLS)
+    for trace, control in zip(figure.data, ranking.CONTROLS, strict=True):
+        shown = dict(zip(trace.y, trace.x, strict=True))
+        assert shown["norm"] == metrics["evidence"][control]["auc"]["mean"]
+        assert shown["pair co-occurrence"] == metrics["baselines"]["pair_co_occurrence"][control]["auc"]["mean"]
+        assert list(trace.error_x.array)[0] == metrics["evidence"][control]["auc"]["std"]
+
+
+def test_faithfulness_has_a_box_a_projection() -> None:
+    index = pd.DataFrame({"umap_faithfulness": [0.1, 0.9], "pca_faithfulness": [0.2, 0.4]})
+    boxes = {box.name: list(box.x) for box in figures.faithfulness(index, ("umap", "pca")).data}
+    assert boxes == {"UMAP": [0.1, 0.9], "PCA": [0.2, 0.4]}
