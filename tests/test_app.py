@@ -1,0 +1,247 @@
+"""Every page alone and in the app: what it shows, and that what cannot be used costs one line and nothing else."""
+
+import contextlib
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from matgen_core import checkpoint, ranking
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("home", "latent_map", "phase_fields", "trust")
+TITLES = {"home": "MatGen Explorer", "latent_map": "Latent map", "phase_fields": "Phase fields", "trust": "Trust"}
+
+
+@pytest.fixture(autouse=True)
+def fresh_caches() -> Iterator[None]:
+    """No test sees the checkpoints of another."""
+    yield
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.fixture
+def checkpoints_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the checkpoints that a test may break."""
+    shutil.copytree(checkpoint.root(), tmp_path / "checkpoints")
+    monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    return tmp_path / "checkpoints"
+
+
+def page(name: str, **address: str) -> AppTest:
+    """A page alone, not yet run, at an address."""
+    test = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=120)
+    for key, value in address.items():
+        test.query_params[key] = value
+    return test
+
+
+def texts(test: AppTest) -> str:
+    """Every text on a page."""
+    return "\n".join(str(each.value) for each in [*test.title, *test.subheader, *test.markdown, *test.caption])
+
+
+def assert_whole(test: AppTest, errors: int = 0) -> None:
+    """A page ran to its end, with this many errors shown."""
+    assert not test.exception, [each.message for each in test.exception]
+    assert len(test.error) == errors, [each.value for each in test.error]
+    assert all("\n" not in each.value for each in test.error)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_runs_alone(name: str) -> None:
+    test = page(name).run()
+    assert_whole(test)
+    assert test.title[0].value == TITLES[name]
+
+
+def test_the_app_opens_every_page() -> None:
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+    assert test.title[0].value == TITLES["home"]
+    for name in PAGES[1:]:
+        test.switch_page(f"pages/{name}.py").run()
+        assert_whole(test)
+        assert test.title[0].value == TITLES[name]
+
+
+def test_home_names_every_checkpoint() -> None:
+    shown = texts(page("home").run())
+    for name in checkpoint.names():
+        assert f"`{name}`" in shown
+    assert f"{len(checkpoint.names())} checkpoints ready" in shown
+
+
+# Phase fields
+
+
+def test_the_first_view_is_the_published_study() -> None:
+    test = page("phase_fields", ranker="phase_field_norm").run()
+    assert "**303 fields**" in texts(test)
+    assert "Li-Si-S-Cl" in test.subheader[0].value
+    assert "rank 1 of 303" in texts(test)
+
+
+def test_what_the_score_means_stands_beside_the_ranking() -> None:
+    for name in ("phase_field_norm", "phase_field_vae"):
+        shown = texts(page("phase_fields", ranker=name).run())
+        metrics = checkpoint.load(name).metrics
+        assert "does not mean stable" in shown
+        assert ranking.verdict(metrics) in shown
+        assert f"**{metrics['reconstruction']['explained_variance']:.0%}**" in shown
+
+
+def test_an_address_reopens_a_view() -> None:
+    address = {"ranker": "phase_field_norm", "must": "Na", "may": "Al,Si,O,S,Cl", "field": "Al-Na-O-S", "view": "Table"}
+    test = page("phase_fields", **address).run()
+    assert_whole(test)
+    asked = ranking.Choice(("Na",), ("Al", "Si", "O", "S", "Cl"), ranking.STUDY.anions)
+    model = checkpoint.load("phase_field_norm")
+    table = ranking.rank(model, asked.fields(ranking.known_fields(model)))
+    assert f"**{len(table)} fields**" in texts(test)
+    assert "Na-Al-S-O" in test.subheader[0].value
+    shown = next(each.value for each in test.dataframe if "score" in each.value)
+    assert list(shown["score"]) == pytest.approx(list(table["score"]))
+    assert {key: test.query_params[key] for key in address} == address
+
+
+def test_a_set_is_excluded_and_allowed_by_one_click() -> None:
+    test = page("phase_fields", ranker="phase_field_norm").run()
+    test.session_state["may"] = "Mg,Cd,Hg,Pb,O,S"
+    test.run()
+    assert "toxic" not in test.session_state["sets_never"]
+    never = next(each for each in test.button_group if each.key == "sets_never")
+    never.set_value([*never.value, "toxic"]).run()
+    assert test.session_state["may"] == "Mg,O,S"
+    assert "toxic" in test.session_state["sets_never"]
+    never = next(each for each in test.button_group if each.key == "sets_never")
+    never.set_value([each for each in never.value if each != "toxic"]).run()
+    assert test.session_state["may"] == "Mg,O,S,Be,As,Cd,Hg,Tl,Pb"
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ({"must": "Li,Na,K"}, "has no place for them"),
+        ({"n_elements": "3"}, "this model ranks fields of 4"),
+        ({"must": "Li", "may": ",".join(ranking.every_element()), "n_elements": "7"}, "ranks up to 100,000 at once"),
+        ({"must": "Li", "may": "Mg,Bk,O,S"}, "Bk: this model has no features"),
+        ({"must": "Li", "may": "O,S"}, "no phase fields to rank"),
+        ({"must": "Lx"}, "'Lx' is no element"),
+        ({"filter": "has:Xx"}, "'Xx' is no element"),
+        ({"field": "Li-Xx"}, "'Xx' is no element"),
+        ({"field": "Li-O-S"}, "this model ranks fields of 4"),
+    ],
+)
+def test_what_cannot_be_used_costs_one_line(address: dict[str, str], said: str) -> None:
+    test = page("phase_fields", ranker="phase_field_norm", **address).run()
+    assert_whole(test, errors=1)
+    assert said in test.error[0].value
+
+
+def test_a_filter_keeps_what_it_finds() -> None:
+    test = page("phase_fields", ranker="phase_field_norm", filter="Li-Sn-*-*", view="Table").run()
+    shown = next(each.value for each in test.dataframe if "score" in each.value)
+    assert len(shown) == 21
+    assert all("Sn" in field for field in shown["phase_field"])
+    test = page("phase_fields", ranker="phase_field_norm", filter="has:Pb").run()
+    assert "No field passes the filter" in test.info[0].value
+
+
+# Latent map
+
+
+def test_a_known_field_has_its_card_with_its_true_neighbors() -> None:
+    name = checkpoint.load("phase_field_vae").index["phase_field"].iloc[7]  # type: ignore[index]
+    test = page("latent_map", at=name).run()
+    assert_whole(test)
+    assert test.subheader[0].value == ranking.chemists_order(name)
+    assert "known: in the training data" in texts(test)
+    near = next(each.value for each in test.dataframe if "distance" in each.value)
+    assert near["distance"].is_monotonic_increasing
+    assert ranking.chemists_order(name) not in list(near["name"])
+
+
+def test_a_field_that_is_not_known_is_placed() -> None:
+    test = page("latent_map", at="Cl-Li-S-Sn", candidates="true").run()
+    assert_whole(test)
+    assert "not in the training data" in texts(test)
+    assert "303 candidates placed by their true neighbors" in texts(test)
+
+
+def test_a_search_lists_what_it_finds() -> None:
+    index = checkpoint.load("phase_field_vae").index
+    assert index is not None
+    with_lithium = [field for field in index["phase_field"] if "Li" in field.split("-")]
+    test = page("latent_map", find="has:Li").run()
+    assert f"Found: {len(with_lithium)} fields" in texts(test)
+    test = page("latent_map", find="has:Lithium").run()
+    assert_whole(test, errors=1)
+
+
+def test_a_lasso_becomes_a_table() -> None:
+    names = list(checkpoint.load("phase_field_vae").index["phase_field"][:3])  # type: ignore[index]
+    test = page("latent_map")
+    test.session_state["selected"] = names
+    test.run()
+    assert "Selected by lasso: 3 fields" in texts(test)
+    assert len(next(each.value for each in test.dataframe if "split" in each.value)) == 3
+
+
+@pytest.mark.parametrize("color", ["element", "reconstruction_error", "faithfulness", "split"])
+@pytest.mark.parametrize("projection", ["umap", "tsne", "pca"])
+def test_every_color_on_every_projection(color: str, projection: str) -> None:
+    assert_whole(page("latent_map", color=color, projection=projection).run())
+
+
+# What is missing or broken
+
+
+@pytest.mark.parametrize("file", ["config.json", "metrics.json"])
+def test_a_broken_checkpoint_costs_one_line_and_the_others_work(checkpoints_copy: Path, file: str) -> None:
+    (checkpoints_copy / "phase_field_vae" / file).write_text('{"format": ')
+    for name in ("home", "trust"):
+        test = page(name).run()
+        assert_whole(test, errors=1)
+        assert "phase_field_vae" in test.error[0].value
+        assert "matgen train phase_field_vae" in test.error[0].value
+    test = page("phase_fields").run()
+    assert_whole(test)
+    assert "**303 fields**" in texts(test)
+
+
+def test_cut_off_weights_cost_one_line_where_they_are_used(checkpoints_copy: Path) -> None:
+    weights = checkpoints_copy / "phase_field_vae" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    for name in ("latent_map", "phase_fields"):
+        test = page(name).run()
+        assert_whole(test, errors=1)
+        assert "weights.safetensors cannot be used" in test.error[0].value
+    assert_whole(page("phase_fields", ranker="phase_field_norm").run(), errors=1)  # its nearest known fields
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_without_checkpoints_a_page_says_how_to_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path))
+    test = page(name).run()
+    assert_whole(test)
+    assert any("matgen train" in each.value for each in test.info)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_same_in_python_runs(name: str) -> None:
+    test = page(name).run()
+    (code,) = [each.value for each in test.code]
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(compile(code, name, "exec"), {})
+    assert output.getvalue().strip()
+    if name == "phase_fields":
+        first = test.subheader[0].value
+        assert first in {ranking.chemists_order(word) for word in output.getvalue().split() if word.count("-") == 3}
