@@ -126,12 +126,13 @@ def _title(projection: str) -> str:
     return {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}.get(projection, projection)
 
 
-def ranking(table: pd.DataFrame, selected: str | None = None) -> go.Figure:
+def ranking(table: pd.DataFrame, selected: str | None = None, unit: str = "no unit") -> go.Figure:
     """Draw the score of each field as a dot with the spread of the ensemble, most familiar on top.
 
     Args:
         table: As `ranking.rank` gives it; as many rows as are to be drawn.
         selected: The field to stress.
+        unit: Unit of the score.
     """
     shades = [ACCENT if field == selected else KNOWN for field in table["phase_field"]]
     labels = [chemists_order(field) for field in table["phase_field"]]
@@ -163,7 +164,7 @@ def ranking(table: pd.DataFrame, selected: str | None = None) -> go.Figure:
             cliponaxis=False,
         )
     figure.update_layout(
-        xaxis={"title": "score: reconstruction error (no unit); low is familiar", "side": "top"},
+        xaxis={"title": f"score ({unit}); low is familiar", "side": "top"},
         yaxis={"range": [len(table) - 0.4, -0.6], "type": "category", "tickfont": {"size": 12}, "automargin": True},
         margin={"l": 10, "r": 80 if has_members else 20, "t": 60, "b": 10},
         height=90 + _ROW_HEIGHT * len(table),
@@ -172,11 +173,12 @@ def ranking(table: pd.DataFrame, selected: str | None = None) -> go.Figure:
     return figure
 
 
-def contributions(table: pd.DataFrame) -> go.Figure:
-    """Draw what each element adds to the squared score of a field.
+def contributions(table: pd.DataFrame, unit: str = "no unit") -> go.Figure:
+    """Draw what each element adds to the score of a field, or to its square.
 
     Args:
         table: Columns element and contribution.
+        unit: Unit of the contributions.
     """
     total = table["contribution"].sum()
     ordered = table.sort_values("contribution")
@@ -192,7 +194,7 @@ def contributions(table: pd.DataFrame) -> go.Figure:
         )
     )
     figure.update_layout(
-        xaxis={"title": "part of the squared score (no unit)"},
+        xaxis={"title": unit},
         yaxis={"type": "category", "tickfont": {"size": 14}},
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
         height=70 + 30 * len(table),
@@ -201,13 +203,16 @@ def contributions(table: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def scores(known: Sequence[float], candidates: Sequence[float], selected: float | None = None) -> go.Figure:
+def scores(
+    known: Sequence[float], candidates: Sequence[float], selected: float | None = None, unit: str = "no unit"
+) -> go.Figure:
     """Draw how the scores of candidates compare with those of the known fields, each as a share of its own number.
 
     Args:
         known: Scores of the fields that the model was trained on.
         candidates: Scores of the fields that are ranked.
         selected: Score to mark.
+        unit: Unit of the score.
     """
     figure = go.Figure()
     for values, name, shade in ((known, "known (training)", MUTED), (candidates, "candidates", CANDIDATE)):
@@ -225,7 +230,7 @@ def scores(known: Sequence[float], candidates: Sequence[float], selected: float 
         figure.add_vline(x=selected, line={"color": ACCENT, "width": 2})
     figure.update_layout(
         barmode="overlay",
-        xaxis={"title": "score: reconstruction error (no unit)"},
+        xaxis={"title": f"score ({unit})"},
         yaxis={"title": "share of the fields (%)"},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         margin={"l": 10, "r": 10, "t": 30, "b": 10},

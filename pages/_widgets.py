@@ -197,7 +197,10 @@ def search(
 
 
 def field_table(
-    table: pd.DataFrame, key: str, on_choose: Callable[[str], None] | None = None, height: int | Literal["auto", "content"] = "auto"
+    table: pd.DataFrame,
+    key: str,
+    on_choose: Callable[[str], None] | None = None,
+    height: int | Literal["auto", "content"] = "auto",
 ) -> None:
     """Show a table with a column `name` or `phase_field`; a click on a row chooses its field."""
     column = "phase_field" if "phase_field" in table else "name"
@@ -217,9 +220,7 @@ def field_table(
         selection_mode="single-row",
         column_config={
             column: st.column_config.TextColumn("Phase field"),
-            "score": st.column_config.NumberColumn(
-                "Score", format="%.3f", help="reconstruction error; low is familiar"
-            ),
+            "score": st.column_config.NumberColumn("Score", format="%.3f", help="low is familiar"),
             "score_std": st.column_config.NumberColumn(
                 "± members", format="%.3f", help="standard deviation over the ensemble"
             ),
@@ -246,7 +247,7 @@ def with_ranks(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(ranks=ranks)
 
 
-def ranking_chart(table: pd.DataFrame, field: str, *, key: str, on_click: Callable[[str], None]) -> None:
+def ranking_chart(table: pd.DataFrame, field: str, unit: str, *, key: str, on_click: Callable[[str], None]) -> None:
     """Show the top of a ranking as dots with whiskers; a click chooses a field."""
 
     def select() -> None:
@@ -255,7 +256,7 @@ def ranking_chart(table: pd.DataFrame, field: str, *, key: str, on_click: Callab
             on_click(points[0]["customdata"][0])
 
     st.plotly_chart(
-        figures.ranking(table, field),
+        figures.ranking(table, field, unit),
         key=key,
         on_select=select,
         selection_mode="points",
@@ -339,31 +340,34 @@ def elements_without_features(known: Collection[str]) -> dict[str, str]:
     return {symbol: "this model has no features for it" for symbol in ranking.every_element() if symbol not in known}
 
 
-def what_the_score_means(name: str, metrics: dict[str, Any]) -> None:
+def what_the_score_means(model: Checkpoint) -> None:
     """Say what a ranking means and how far it can be trusted, in figures; this stands beside every ranking."""
-    reconstruction = metrics.get("reconstruction", {})
+    meaning, reconstruction = ranking.score_meaning(model), model.metrics["reconstruction"]
+    active = reconstruction["active_dimensions"]
+    of_all = f" of {reconstruction['latent_dim']}" if "latent_dim" in reconstruction else ""
     with st.container(border=True):
-        meaning, evidence, network = st.columns([6, 6, 4], gap="medium")
-        meaning.markdown(
-            ":small[**Score = reconstruction error. Low means alike to known chemistry; it does not mean stable.** The"
-            " model saw fields that hold a compound and never one that holds none. “Not in our database” is not"
-            " “unexplored”.]"
+        what, evidence, network = st.columns([6, 7, 4], gap="medium")
+        what.markdown(
+            f":small[**Score: {meaning.text} ({meaning.unit}). Low means alike to known chemistry; it does not mean"
+            " stable.** The model saw fields that hold a compound and never one that holds none. “Not in our database”"
+            " is not “unexplored”.]"
         )
         evidence.markdown(
-            f":small[**Held-out evidence.** {ranking.verdict(metrics)} {_aucs(ranking.evidence_frame(name, metrics))}]"
+            f":small[**Held-out evidence.** {ranking.verdict(model.metrics)}"
+            f" {_aucs(ranking.evidence_frame(model.name, model.metrics))}]"
         )
         network.markdown(
-            f":small[**Has the network learnt?** Explained variance"
-            f" **{reconstruction.get('explained_variance', 0):.0%}**, decoder spread"
-            f" **{reconstruction.get('decoder_spread', 0):.2f}**, active latent dimensions"
-            f" **{reconstruction.get('active_dimensions', 0)}**; all 0 is a collapse.]"
+            f":small[**Has the network learnt?** Explained variance **{reconstruction['explained_variance']:.0%}**,"
+            f" decoder spread **{reconstruction['decoder_spread']:.2f}**, active latent dimensions"
+            f" **{active}{of_all}**; all 0 is a collapse.]"
         )
 
 
 def _aucs(frame: pd.DataFrame) -> str:
     rows = frame[frame["control"] == ranking.CONTROLS[ranking.HARDEST]]
     parts = [f"{row.ranker} **{row.auc:.2f}** ± {row.auc_std:.2f}" for row in rows.itertuples()]
-    return f"AUC against {ranking.CONTROLS[ranking.HARDEST]}: {', '.join(parts)}; 0.5 is a coin toss." if parts else ""
+    against = ranking.CONTROLS[ranking.HARDEST]
+    return f"AUC against {against}: {', '.join(parts)}; 0.5 is a coin toss." if parts else ""
 
 
 def nearest_known(maps: Sequence[str], field: str, key: str) -> None:

@@ -8,7 +8,7 @@ from pages import _widgets
 COLORS = {
     "anions": "Anions",
     "element": "One element",
-    "reconstruction_error": "Score (reconstruction error)",
+    "reconstruction_error": "Score",
     "faithfulness": "Faithfulness of the map",
     "split": "Split",
 }
@@ -101,6 +101,8 @@ column, label = color, COLORS[color]
 if color == "element":
     column, label = "has_element", f"with {element}"
     table = table.assign(has_element=_widgets.having(name, element))
+elif color == "reconstruction_error":
+    label = f"score ({ranking.score_meaning(_widgets.load(name)).unit})"
 elif color == "faithfulness":
     column, label = f"{projection}_faithfulness", "share of true neighbors kept"
 marked = [each for each, is_found in zip(names, found, strict=True) if is_found]

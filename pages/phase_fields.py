@@ -86,16 +86,21 @@ def field_detail(ranker: str, field: str, table: pd.DataFrame) -> None:
         if maps and st.button("Show on latent map", icon=":material/scatter_plot:"):
             st.session_state["at"] = st.session_state["card"] = field
             st.switch_page("pages/latent_map.py")
-    st.markdown(f"Score **{score:.3f}**, {rank}")
+    meaning = ranking.score_meaning(model)
+    st.markdown(f"Score **{score:.3f}** ({meaning.unit}), {rank}")
     if len(row) and row["unseen_elements"].iloc[0]:
         st.warning(f"No training field holds {row['unseen_elements'].iloc[0]}: the score rests on its features alone.")
-    st.markdown("**What each element adds** :small[to the squared score]")
-    _widgets.chart(figures.contributions(parts), "contributions", f"What each element adds to the score of {field}")
+    st.markdown(f"**What each element adds** :small[to the {meaning.parts}]")
+    _widgets.chart(
+        figures.contributions(parts, meaning.unit), "contributions", f"What each element adds to the score of {field}"
+    )
     _widgets.nearest_known(maps, field, "nearest")
     st.markdown("**Where it stands**")
     known_scores = [] if model.index is None else model.index["reconstruction_error"]
     _widgets.chart(
-        figures.scores(known_scores, table["score"], score), "scores", "Scores of known fields and candidates"
+        figures.scores(known_scores, table["score"], score, meaning.unit),
+        "scores",
+        "Scores of known fields and candidates",
     )
 
 
@@ -111,7 +116,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )
 
 model = _widgets.load(name)
-_widgets.what_the_score_means(name, model.metrics)
+_widgets.what_the_score_means(model)
+unit = ranking.score_meaning(model).unit
 
 left, middle, right = st.columns([11, 10, 9], gap="medium")
 with left:
@@ -195,7 +201,7 @@ with middle:
             columns.remove("unseen_elements")
         _widgets.field_table(shown[[each for each in columns if each in shown]], "ranking", choose_field, height=500)
     else:
-        _widgets.ranking_chart(kept.head(DRAWN), field, key="ranking_chart", on_click=choose_field)
+        _widgets.ranking_chart(kept.head(DRAWN), field, unit, key="ranking_chart", on_click=choose_field)
     with st.container(horizontal=True, vertical_alignment="center"):
         _widgets.download(kept, "phase_fields_ranked.csv")
         if view == "Chart" and len(kept) > DRAWN:

@@ -25,7 +25,10 @@ _FLAGS = [
     "--use-angle=swiftshader",  # WebGL by software, the same everywhere
     "--enable-unsafe-swiftshader",
 ]
-_HARMLESS = ("GPU stall due to ReadPixels",)  # Chromium's own, of software WebGL
+_HARMLESS = (
+    "GPU stall due to ReadPixels",  # Chromium's own, of software WebGL
+    "/_stcore/",  # Streamlit's own, as it looks for its server below the path of a page
+)
 
 
 @pytest.fixture(scope="session")
@@ -98,8 +101,9 @@ def browser_page(browser: Any) -> Iterator[Any]:
             route.abort()
 
     def on_console(message: Any) -> None:
-        if message.type == "error" and not any(text in message.text for text in _HARMLESS):
-            problems.append(f"{message.text} ({message.location.get('url', '')})")
+        text = f"{message.text} ({message.location.get('url', '')})"
+        if message.type == "error" and not any(harmless in text for harmless in _HARMLESS):
+            problems.append(text)
 
     context.route("**/*", guard)
     page = context.new_page()
@@ -110,3 +114,17 @@ def browser_page(browser: Any) -> Iterator[Any]:
     context.close()
     assert not refused, f"the app asked for {refused}"
     assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def shoot() -> Callable[[Any, str], None]:
+    """Keep a picture of a page in both themes, to be looked at: tests/screenshots/NAME_light.png and NAME_dark.png."""
+
+    def keep(page: Any, name: str) -> None:
+        SCREENSHOTS.mkdir(exist_ok=True)
+        for scheme in ("dark", "light"):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_timeout(500)  # charts are drawn anew
+            page.screenshot(path=SCREENSHOTS / f"{name}_{scheme}.png")
+
+    return keep

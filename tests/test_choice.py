@@ -72,11 +72,11 @@ def _evidence(auc: float) -> dict[str, dict[str, dict[str, float]]]:
 
 def test_the_verdict_names_what_was_not_beaten() -> None:
     metrics = {"evidence": _evidence(0.8), "baselines": {"pair_co_occurrence": _evidence(0.7)}}
-    assert "beats" in ranking.verdict(metrics)
-    assert "not" not in ranking.verdict(metrics)
+    assert ranking.verdict(metrics) == "It beats pair co-occurrence against every kind of random field."
     metrics["evidence"]["same_counts"]["auc"] = {"mean": 0.7, "std": 0.0}
-    assert f"but not against {ranking.CONTROLS['same_counts']}" in ranking.verdict(metrics)
-    assert "does not beat" in ranking.verdict({**metrics, "evidence": _evidence(0.6)})
+    assert f"does not beat pair co-occurrence against {ranking.CONTROLS['same_counts']}." in ranking.verdict(metrics)
+    metrics["baselines"]["element_frequency"] = _evidence(0.9)
+    assert "does not beat element frequency against any kind" in ranking.verdict(metrics)
     assert "no held-out evidence" in ranking.verdict({})
 
 
@@ -87,3 +87,13 @@ def test_a_mean_over_the_fields_of_an_element(norm: checkpoint.Checkpoint) -> No
     assert rows.loc["Sn", "mean_score"] == table.set_index("phase_field").loc["Cl-Li-S-Sn", "score"]
     assert rows.loc["S", "n_fields"] == 2
     assert rows.loc["S", "best_rank"] == 1
+
+
+def test_every_scorer_says_what_its_score_means() -> None:
+    for name in checkpoint.names():
+        if "score" in checkpoint.summary(name)["capabilities"]:
+            model = checkpoint.load(name)
+            meaning, parts = ranking.score_meaning(model), ranking.contributions(model, ("Cl", "Li", "S", "Sn"))
+            score = ranking.score(model, [("Cl", "Li", "S", "Sn")]).mean()
+            expected = {"score": score, "squared score": score**2}[meaning.parts]
+            assert parts["contribution"].sum() == pytest.approx(expected, rel=1e-4)

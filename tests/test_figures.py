@@ -45,7 +45,8 @@ def test_a_number_colors_and_a_group_is_named(table: pd.DataFrame) -> None:
     (trace,) = figures.latent_map(table, "umap", "score", label="score (no unit)").data
     np.testing.assert_array_equal(trace.marker.color, table["score"])
     assert trace.marker.colorbar.title.text == "score (no unit)"
-    groups = {trace.name: list(trace.customdata[:, 0]) for trace in figures.latent_map(table, "umap", "has", label="Li").data}
+    figure = figures.latent_map(table, "umap", "has", label="Li")
+    groups = {trace.name: list(trace.customdata[:, 0]) for trace in figure.data}
     assert groups == {"others": NAMES[2:], "Li": NAMES[:2]}
 
 
@@ -111,7 +112,7 @@ def test_evidence_has_a_panel_a_control_with_the_stored_auc() -> None:
         shown = dict(zip(trace.y, trace.x, strict=True))
         assert shown["norm"] == metrics["evidence"][control]["auc"]["mean"]
         assert shown["pair co-occurrence"] == metrics["baselines"]["pair_co_occurrence"][control]["auc"]["mean"]
-        assert list(trace.error_x.array)[0] == metrics["evidence"][control]["auc"]["std"]
+        assert next(iter(trace.error_x.array)) == metrics["evidence"][control]["auc"]["std"]
 
 
 def test_faithfulness_has_a_box_a_projection() -> None:

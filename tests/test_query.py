@@ -50,9 +50,15 @@ def test_a_field_finds_itself_in_any_order_and_with_any_element_left_open(field:
 
 @pytest.mark.parametrize(
     ("text", "named"),
-    [("has:Xx", "'Xx' is no element"), ("li-*", "'li' is no element"), ("foo:Li", "'foo' is no search term")]
-    + [("Li-*-Li", "names an element twice"), ("hello", "'hello' is no element, formula"), ("n<=x", "'n<=x'")]
-    + [("has:", "'' is no element")],
+    [
+        ("has:Xx", "'Xx' is no element"),
+        ("has:", "'' is no element"),
+        ("li-*", "'li' is no element"),
+        ("foo:Li", "'foo' is no search term"),
+        ("Li-*-Li", "names an element twice"),
+        ("hello", "'hello' is no element, formula"),
+        ("n<=x", "'n<=x' is no element, formula"),
+    ],
 )
 def test_a_line_that_cannot_be_understood_is_named(text: str, named: str) -> None:
     with pytest.raises(ValueError, match=r".+; .+|.+ or .+|try ") as error:

@@ -12,7 +12,16 @@ from matgen_core.ranking.scores import (
     score_places,
     scorer,
 )
-from matgen_core.ranking.summary import HARDEST, anion_group, by_element, chemists_order, evidence_frame, verdict
+from matgen_core.ranking.summary import (
+    HARDEST,
+    ScoreMeaning,
+    anion_group,
+    by_element,
+    chemists_order,
+    evidence_frame,
+    score_meaning,
+    verdict,
+)
 
 __all__ = [
     "ANIONS",
@@ -23,6 +32,7 @@ __all__ = [
     "STUDY",
     "Choice",
     "ElementSet",
+    "ScoreMeaning",
     "anion_group",
     "by_element",
     "check_elements",
@@ -36,6 +46,7 @@ __all__ = [
     "known_fields",
     "rank",
     "score",
+    "score_meaning",
     "score_places",
     "scorer",
     "verdict",

@@ -2,17 +2,45 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 from pymatgen.core import Element
 
+from matgen_core.checkpoint import Checkpoint
 from matgen_core.ranking.enumeration import ANIONS
 from matgen_core.ranking.evidence import CONTROLS
 
 BASELINES = {"element_frequency": "element frequency", "pair_co_occurrence": "pair co-occurrence"}
 HARDEST = "same_counts"  # the control that no ranking by single elements can beat
+
+
+@dataclass(frozen=True)
+class ScoreMeaning:
+    """What the score of a model is, in the words and the unit that stand beside it."""
+
+    text: str
+    unit: str
+    parts: str  # what the contributions of the elements add up to
+
+
+_MEANINGS = {
+    "phase_field_norm": ScoreMeaning("distance from the average element", "no unit", "squared score"),
+    "phase_field_vae": ScoreMeaning("error of restoring each element from the others", "nats", "score"),
+}
+
+
+def score_meaning(checkpoint: Checkpoint) -> ScoreMeaning:
+    """Return what the score of a checkpoint means.
+
+    Raises:
+        ValueError: If nothing is known of its model's score.
+    """
+    if checkpoint.model_name not in _MEANINGS:
+        raise ValueError(f"nothing is said of the score of {checkpoint.model_name}; say it in {__name__}")
+    return _MEANINGS[checkpoint.model_name]
 
 
 def by_element(table: pd.DataFrame) -> pd.DataFrame:
@@ -63,19 +91,22 @@ def evidence_frame(name: str, metrics: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def verdict(metrics: Mapping[str, Any]) -> str:
-    """Say in one sentence whether a ranker beats pair co-occurrence on held-out fields, control by control."""
+    """Say in one sentence a baseline whether a ranker beats it on held-out fields, control by control."""
     evidence, baselines = metrics.get("evidence", {}), metrics.get("baselines", {})
-    pairs = baselines.get("pair_co_occurrence", {})
-    tested = [control for control in CONTROLS if control in evidence and control in pairs]
-    if not tested:
-        return "There is no held-out evidence for this ranker."
-    lost = [control for control in tested if evidence[control]["auc"]["mean"] <= pairs[control]["auc"]["mean"]]
-    if not lost:
-        return "It beats counting pairs of elements (pair co-occurrence) against every control."
-    if len(lost) == len(tested):
-        return "It does not beat counting pairs of elements (pair co-occurrence) against any control."
-    against = " or ".join(CONTROLS[control] for control in lost)
-    return f"It beats counting pairs of elements (pair co-occurrence), but not against {against}."
+    sentences = []
+    for key, title in reversed(BASELINES.items()):
+        theirs = baselines.get(key, {})
+        tested = [control for control in CONTROLS if control in evidence and control in theirs]
+        lost = [control for control in tested if evidence[control]["auc"]["mean"] <= theirs[control]["auc"]["mean"]]
+        if not tested:
+            continue
+        if not lost:
+            sentences.append(f"It beats {title} against every kind of random field.")
+        elif len(lost) == len(tested):
+            sentences.append(f"It does not beat {title} against any kind of random field.")
+        else:
+            sentences.append(f"It does not beat {title} against {' or '.join(CONTROLS[control] for control in lost)}.")
+    return " ".join(sentences) or "There is no held-out evidence for this ranker."
 
 
 @lru_cache(maxsize=500_000)

@@ -1,0 +1,125 @@
+"""The story of a chemist, in a real browser without network: rank, look closer, find it on the map, judge it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from matgen_core import checkpoint, ranking
+
+pytestmark = pytest.mark.browser
+
+Shoot = Callable[[Any, str], None]
+TITLES = {"": "MatGen Explorer", "phase_fields": "Phase fields", "latent_map": "Latent map", "trust": "Trust"}
+
+
+def settle(page: Any, title: str) -> None:
+    """Wait until a page has been drawn to its end."""
+    page.get_by_role("heading", name=title, level=1).wait_for()
+    page.get_by_text("The same in Python").wait_for()
+    page.wait_for_function(
+        "!document.querySelector('[data-testid=stSkeleton], [data-testid=stStatusWidgetRunningIcon]')"
+    )
+
+
+def ranked(name: str = "phase_field_vae") -> list[str]:
+    """The published study's candidates as a checkpoint ranks them, written as the page writes them."""
+    model = checkpoint.load(name)
+    table = ranking.rank(model, ranking.STUDY.fields(ranking.known_fields(model)))
+    return [ranking.chemists_order(field) for field in table["phase_field"]]
+
+
+def test_a_link_to_a_page_opens_it_in_the_app_even_first(
+    browser_page: Any, streamlit_app: Callable[[str], str]
+) -> None:
+    browser_page.goto(f"{streamlit_app('app.py')}/phase_fields?ranker=phase_field_norm&field=Cl-Li-S-Sn")
+    settle(browser_page, "Phase fields")
+    assert browser_page.get_by_role("heading", name="Li-Sn-S-Cl").is_visible()
+    assert browser_page.get_by_role("link", name="Trust").is_visible()
+    assert browser_page.get_by_role("link", name="widgets").count() == 0
+    assert "ranker=phase_field_norm" in browser_page.url
+
+
+def test_the_story(browser_page: Any, streamlit_app: Callable[[str], str], shoot: Shoot) -> None:
+    page, fields = browser_page, ranked()
+    page.goto(streamlit_app("app.py"))
+    settle(page, "MatGen Explorer")
+    shoot(page, "home")
+
+    page.get_by_role("button", name="Rank phase fields").click()
+    settle(page, "Phase fields")
+    page.get_by_text("303 fields").wait_for()
+    page.get_by_role("heading", name=fields[0], exact=True).wait_for()
+    page.locator(".js-plotly-plot .point").first.wait_for()
+    shoot(page, "phase_fields")
+
+    dots = page.locator("[class*=st-key-ranking_chart] .trace").first.locator(".point")
+    box = dots.nth(4).bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.get_by_role("heading", name=fields[4], exact=True).wait_for()
+    page.get_by_text("Nearest known fields").wait_for()
+    page.get_by_text("rank 5 of 303").wait_for()
+
+    tin = page.get_by_role("gridcell", name="Tin, may")
+    tin.focus()
+    page.keyboard.press("n")
+    page.get_by_role("gridcell", name="Tin, never").wait_for()
+    page.get_by_text("282 fields").wait_for()
+    tin = page.get_by_role("gridcell", name="Tin, never")
+    tin.click()
+    page.get_by_text("303 fields").wait_for()
+    assert "may=" in page.url or page.get_by_role("gridcell", name="Tin, may").is_visible()
+
+    page.get_by_role("button", name="Show on latent map").click()
+    settle(page, "Latent map")
+    page.get_by_role("heading", name=fields[4], exact=True).wait_for()
+    page.get_by_text("not in the training data").wait_for()
+    page.locator(".js-plotly-plot canvas").first.wait_for()
+    shoot(page, "latent_map")
+    address = page.url
+    assert "at=" in address
+
+    page.locator("[data-title='Lasso Select']").click()
+    plot = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    corners = [(0.05, 0.05), (0.95, 0.05), (0.95, 0.95), (0.05, 0.95), (0.05, 0.06)]
+    points = [(plot["x"] + x * plot["width"], plot["y"] + y * plot["height"]) for x, y in corners]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=6)
+    page.mouse.up()
+    page.get_by_role("heading", name="Selected by lasso").wait_for()
+    page.get_by_role("button", name="Clear selection").click()
+
+    search = page.get_by_role("textbox", name="Find a field or search")
+    search.fill("Li-*-S-*")
+    search.press("Enter")
+    page.get_by_role("heading", name="Found").wait_for()
+
+    page.get_by_role("link", name="Trust").click()
+    settle(page, "Trust")
+    page.get_by_text("Held-out evidence", exact=False).first.wait_for()
+    page.locator(".js-plotly-plot .point").first.wait_for()
+    shoot(page, "trust")
+
+    page.get_by_role("link", name="Latent map").click()
+    settle(page, "Latent map")
+    page.get_by_role("heading", name=fields[4], exact=True).wait_for()  # state outlives the page
+    assert page.get_by_role("textbox", name="Find a field or search").input_value() == "Li-*-S-*"
+
+    page.goto(address)  # a new session at the same address
+    settle(page, "Latent map")
+    page.get_by_role("heading", name=fields[4], exact=True).wait_for()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])
+def test_nothing_is_wider_than_the_window(
+    browser_page: Any, streamlit_app: Callable[[str], str], shoot: Shoot, width: int, height: int
+) -> None:
+    browser_page.set_viewport_size({"width": width, "height": height})
+    for path, title in TITLES.items():
+        browser_page.goto(f"{streamlit_app('app.py')}/{path}")
+        settle(browser_page, title)
+        shoot(browser_page, f"{path or 'home'}_{width}")
+        main = browser_page.locator("[data-testid=stMain]")
+        assert main.evaluate("element => element.scrollWidth <= element.clientWidth"), title
