@@ -67,7 +67,7 @@ def latent_map(
         _rings(figure, rings[f"{projection}_x"], rings[f"{projection}_y"], f"found ({len(rings):,})", 11, 1.5)
     if candidates is not None and len(candidates):
         marker = {"color": CANDIDATE, "symbol": "diamond-open", "size": 8, "line": {"width": 1.5}}
-        title = f"candidates ({len(candidates):,})"
+        title = f"not known ({len(candidates):,})"
         _points(figure, candidates["name"], candidates["x"], candidates["y"], marker, title)
     places = pd.DataFrame({"name": table["name"], "x": x, "y": y})
     everything = pd.concat([places, candidates]) if candidates is not None else places
@@ -152,17 +152,10 @@ def ranking(table: pd.DataFrame, selected: str | None = None, unit: str = "no un
         )
     )
     if has_members:
-        right = float((table["score"] + table["score_std"]).max())
-        figure.add_scatter(
-            x=[right] * len(table),
-            y=labels,
-            mode="text",
-            text=ranks,
-            textposition="middle right",
-            hoverinfo="skip",
-            textfont={"color": MUTED, "size": 11},
-            cliponaxis=False,
-        )
+        beside = {"xref": "paper", "x": 1.01, "xanchor": "left", "showarrow": False, "font": {"size": 11}}
+        figure.add_annotation(yref="paper", y=1, yanchor="bottom", text="rank, 90 %", **beside)
+        for label, text in zip(labels, ranks, strict=True):
+            figure.add_annotation(y=label, text=text, **beside)
     figure.update_layout(
         xaxis={"title": f"score ({unit}); low is familiar", "side": "top"},
         yaxis={"range": [len(table) - 0.4, -0.6], "type": "category", "tickfont": {"size": 12}, "automargin": True},

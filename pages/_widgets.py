@@ -197,19 +197,16 @@ def search(
 
 
 def field_table(
-    table: pd.DataFrame,
-    key: str,
-    on_choose: Callable[[str], None] | None = None,
-    height: int | Literal["auto", "content"] = "auto",
+    table: pd.DataFrame, key: str, on_choose: Callable[[str], None], height: int | Literal["content"]
 ) -> None:
     """Show a table with a column `name` or `phase_field`; a click on a row chooses its field."""
     column = "phase_field" if "phase_field" in table else "name"
     names = tuple(table[column])
 
     def choose() -> None:
-        rows = st.session_state[key]["selection"]["rows"]
-        if rows and on_choose:
-            on_choose(names[rows[0]])
+        cells = st.session_state[key]["selection"]["cells"]
+        if cells:
+            on_choose(names[cells[0][0]])
 
     st.dataframe(
         table.assign(**{column: [ranking.chemists_order(name) for name in names]}),
@@ -217,7 +214,7 @@ def field_table(
         hide_index=True,
         height=height,
         on_select=choose,
-        selection_mode="single-row",
+        selection_mode="single-cell",
         column_config={
             column: st.column_config.TextColumn("Phase field"),
             "score": st.column_config.NumberColumn("Score", format="%.3f", help="low is familiar"),
@@ -356,10 +353,12 @@ def what_the_score_means(model: Checkpoint) -> None:
             f":small[**Held-out evidence.** {ranking.verdict(model.metrics)}"
             f" {_aucs(ranking.evidence_frame(model.name, model.metrics))}]"
         )
+        measured_on = f" of {reconstruction['measured_on']}" if "measured_on" in reconstruction else ""
         network.markdown(
-            f":small[**Has the network learnt?** Explained variance **{reconstruction['explained_variance']:.0%}**,"
-            f" decoder spread **{reconstruction['decoder_spread']:.2f}**, active latent dimensions"
-            f" **{active}{of_all}**; all 0 is a collapse.]"
+            f":small[**Has the network learnt?** Explained variance{measured_on}"
+            f" **{reconstruction['explained_variance']:.0%}**, decoder spread"
+            f" **{reconstruction['decoder_spread']:.2f}**, active latent dimensions **{active}{of_all}**;"
+            " all 0 is a collapse.]"
         )
 
 
@@ -370,14 +369,14 @@ def _aucs(frame: pd.DataFrame) -> str:
     return f"AUC against {against}: {', '.join(parts)}; 0.5 is a coin toss." if parts else ""
 
 
-def nearest_known(maps: Sequence[str], field: str, key: str) -> None:
+def nearest_known(maps: Sequence[str], field: str, key: str, on_choose: Callable[[str], None]) -> None:
     """List the known fields nearest to a field, by distance in the latent space of the first of some maps."""
     if not maps:
         st.info("No checkpoint with an encoder is present, so there is no latent space to measure in.")
         return
     st.markdown(f"**Nearest known fields** :small[by distance in the latent space of `{maps[0]}`]")
     try:
-        field_table(neighbors(maps[0], field), key, height="content")
+        field_table(neighbors(maps[0], field), key, on_choose, "content")
     except (ValueError, CheckpointError) as error:
         st.error(str(error))
 

@@ -55,8 +55,8 @@ with st.grid(3, gap="medium"):
                 for capability in summary["capabilities"]:
                     st.badge(capability, color="blue")
             headline = summary["headline"]
-            st.metric(headline["figure"], headline["ours"])
-            st.caption(f"paper: {headline['paper']}")
+            st.caption(headline["figure"])
+            st.markdown(f"**{headline['ours']}**  \n:small[paper: {headline['paper']}]")
 
 _widgets.health_line(len(good), len(broken))
 _widgets.same_in_python(

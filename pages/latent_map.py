@@ -57,7 +57,7 @@ def show_card(name: str, field: str, projection: str) -> None:
             return
         st.badge("not in the training data", color="orange")
         st.markdown(f"Score **{score:.2f}**. Placed on the map by its true neighbors.")
-    _widgets.nearest_known([name], field, "near")
+    _widgets.nearest_known([name], field, "near", look_at)
 
 
 st.title("Latent map")
@@ -125,7 +125,7 @@ with left:
     st.caption(
         f"{len(names):,} known fields"
         + (f", {len(marked):,} found" if is_search else "")
-        + (f", {len(candidates):,} candidates placed by their true neighbors" if candidates else "")
+        + (f", {len(candidates):,} not known and placed by their true neighbors" if candidates else "")
         + f". A point keeps on average {table[f'{projection}_faithfulness'].mean():.0%} of its 15 true neighbors"
         " on this map: distances and empty space on it mean little, the lists beside it are exact."
         " Click a point for its card; the lasso and box are at the top right of the map."
@@ -143,7 +143,7 @@ if rows:
     chosen = table[table["name"].isin(rows)]
     faithful = f"{projection}_faithfulness"
     columns = ["name", *[key for key in ("anions", "reconstruction_error", "split", faithful) if key in table]]
-    _widgets.field_table(chosen[columns].head(MOST), "selection", look_at, height=320)
+    _widgets.field_table(chosen[columns].head(MOST), "selection", look_at, 320)
     if len(chosen) > MOST:
         st.caption(f"The first {MOST:,} of {len(chosen):,}; the file has them all.")
     with head:

@@ -94,7 +94,7 @@ def field_detail(ranker: str, field: str, table: pd.DataFrame) -> None:
     _widgets.chart(
         figures.contributions(parts, meaning.unit), "contributions", f"What each element adds to the score of {field}"
     )
-    _widgets.nearest_known(maps, field, "nearest")
+    _widgets.nearest_known(maps, field, "nearest", choose_field)
     st.markdown("**Where it stands**")
     known_scores = [] if model.index is None else model.index["reconstruction_error"]
     _widgets.chart(
@@ -164,7 +164,7 @@ with top:
     )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption("Start from", width="content")
-        st.button("The published study", on_click=start_from, args=(ranking.STUDY.must, ranking.STUDY.may))
+        st.button("Published study", on_click=start_from, args=(ranking.STUDY.must, ranking.STUDY.may))
         st.button("Every element", on_click=start_from, args=(choice.must, elements))
         st.button("Nothing", on_click=start_from, args=((), ()))
     element_sets(choice, elements)
@@ -199,7 +199,7 @@ with middle:
         columns = ["rank", "ranks", "phase_field", "score", "score_std", "unseen_elements"]
         if not shown["unseen_elements"].any():
             columns.remove("unseen_elements")
-        _widgets.field_table(shown[[each for each in columns if each in shown]], "ranking", choose_field, height=500)
+        _widgets.field_table(shown[[each for each in columns if each in shown]], "ranking", choose_field, 500)
     else:
         _widgets.ranking_chart(kept.head(DRAWN), field, unit, key="ranking_chart", on_click=choose_field)
     with st.container(horizontal=True, vertical_alignment="center"):

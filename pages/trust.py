@@ -48,13 +48,7 @@ if good:
     left, right = st.columns(2, gap="large")
     with left:
         headline = model.metrics["headline"]
-        st.metric(
-            headline["figure"],
-            headline["ours"],
-            delta=f"paper: {headline['paper']}",
-            delta_color="off",
-            delta_arrow="off",
-        )
+        st.markdown(f"{headline['figure']}: **{headline['ours']}**  \nPaper: {headline['paper']}")
         _widgets.reconstruction_metrics(model.metrics)
         if name in _widgets.names_with("encode"):
             space = _widgets.load_map(name)

@@ -170,7 +170,7 @@ def test_a_field_that_is_not_known_is_placed() -> None:
     test = page("latent_map", at="Cl-Li-S-Sn", candidates="true").run()
     assert_whole(test)
     assert "not in the training data" in texts(test)
-    assert "303 candidates placed by their true neighbors" in texts(test)
+    assert "303 not known and placed by their true neighbors" in texts(test)
 
 
 def test_a_search_lists_what_it_finds() -> None:

@@ -72,13 +72,15 @@ def test_the_ranking_shows_score_spread_and_ranks() -> None:
         {"phase_field": NAMES[:2], "score": [1.0, 2.0], "score_std": [0.1, 0.3], "rank": [1, 2]}
         | {"rank_low": [1, 2], "rank_high": [4, 9]}
     )
-    dots, texts = figures.ranking(rows, selected=NAMES[1]).data
+    figure = figures.ranking(rows, selected=NAMES[1])
+    (dots,) = figure.data
     assert list(dots.y) == ["Li-Sn-S-Cl", "Li-P-S-O"]
     assert list(dots.x) == [1.0, 2.0]
     assert list(dots.error_x.array) == [0.1, 0.3]
     assert list(dots.marker.color) == [figures.KNOWN, figures.ACCENT]
     assert [list(point) for point in dots.customdata] == [[NAMES[0], "1 to 4"], [NAMES[1], "2 to 9"]]
-    assert list(texts.text) == ["1 to 4", "2 to 9"]
+    beside = {note.y: note.text for note in figure.layout.annotations}
+    assert beside == {1: "rank, 90 %", "Li-Sn-S-Cl": "1 to 4", "Li-P-S-O": "2 to 9"}
 
 
 def test_a_ranker_without_members_has_no_whiskers() -> None:
