@@ -153,7 +153,7 @@ def ranking(table: pd.DataFrame, selected: str | None = None, unit: str = "no un
     )
     if has_members:
         beside = {"xref": "paper", "x": 1.01, "xanchor": "left", "showarrow": False, "font": {"size": 11}}
-        figure.add_annotation(yref="paper", y=1, yanchor="bottom", text="rank, 90 %", **beside)
+        figure.add_annotation(yref="paper", y=1, yanchor="bottom", yshift=20, text="rank, 90 %", **beside)
         for label, text in zip(labels, ranks, strict=True):
             figure.add_annotation(y=label, text=text, **beside)
     figure.update_layout(

@@ -17,7 +17,7 @@ for column, page, title, text, parameters in (
         tours[0],
         "pages/phase_fields.py",
         "Rank phase fields",
-        "The 303 unexplored lithium fields of the published study, ranked, with what each element adds.",
+        "The 303 lithium fields that the published study chose from, ranked, with what each element adds.",
         {},
     ),
     (
