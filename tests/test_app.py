@@ -109,6 +109,18 @@ def test_an_address_reopens_a_view() -> None:
     assert {key: test.query_params[key] for key in address} == address
 
 
+def test_what_stands_in_the_state_stands_in_the_address() -> None:
+    test = page("phase_fields", ranker="phase_field_norm").run()
+    assert "field" not in test.query_params
+    test.session_state["field"] = "Li-Mg-O-S"
+    test.run()
+    assert test.query_params["field"] == "Li-Mg-O-S"
+    test.query_params["field"] = "Al-Li-O-S"  # a link to another view wins over what was there
+    test.run()
+    assert test.session_state["field"] == "Al-Li-O-S"
+    assert "Li-Al-S-O" in test.subheader[0].value
+
+
 def test_a_set_is_excluded_and_allowed_by_one_click() -> None:
     test = page("phase_fields", ranker="phase_field_norm").run()
     test.session_state["may"] = "Mg,Cd,Hg,Pb,O,S"

@@ -23,6 +23,7 @@ def test_the_study_asks_for_its_303_candidates(norm: checkpoint.Checkpoint) -> N
     [
         STUDY,
         Choice(("Li", "S"), ("Mg", "Al", "O", "Cl"), ("O", "S", "Cl"), 4, 2),
+        Choice(("Li", "S"), ("Li", "S", "Mg", "Al", "O", "Cl"), ("O", "S", "Cl"), 4, 2),
         Choice((), ("Mg", "Al", "Si", "O", "Cl"), ("O", "Cl"), 3, 1),
         Choice(("O", "S", "Cl"), ("Mg", "Al"), ("O", "S", "Cl"), 4, 2),
     ],

@@ -22,6 +22,8 @@ fields = st.sets(st.sampled_from(SYMBOLS), min_size=2, max_size=5).map(lambda sy
         ("only:Li,S,P,O", ["Li-O-P-S", "Li-S", "Li2S"]),
         ("n<=2", ["Li-S", "Li2S"]),
         ("n>2 n<5 not:O", ["Cl-Li-S-Sn"]),
+        ("n<4", ["Li-S", "Li2S"]),
+        ("n>3 n>=4 not:O", ["Cl-Li-S-Sn"]),
         ("n=4 Fe", ["LiFePO4"]),
         ("Li2S", ["Li-S", "Li2S"]),
         ("Li4Fe2P2O8", []),
