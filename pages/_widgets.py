@@ -87,9 +87,9 @@ def summaries() -> tuple[list[dict[str, Any]], list[str]]:
     return good, broken
 
 
-def names_with(capability: str) -> list[str]:
-    """Return the checkpoints that can do something, those that can do most first."""
-    able = [summary for summary in summaries()[0] if capability in summary["capabilities"]]
+def names_with(capability: str, level: str = "phase field") -> list[str]:
+    """Return the checkpoints of a level that can do something, those that can do most first."""
+    able = [each for each in summaries()[0] if each["level"] == level and capability in each["capabilities"]]
     return [summary["name"] for summary in sorted(able, key=lambda each: -len(each["capabilities"]))]
 
 
@@ -420,8 +420,8 @@ def verdicts() -> dict[str, str]:
 
 def reconstruction_metrics(metrics: dict[str, Any]) -> None:
     """Show how well a model reconstructs what it was trained on, and whether it collapsed."""
-    reconstruction = metrics.get("reconstruction")
-    if not reconstruction:
+    reconstruction = metrics.get("reconstruction", {})
+    if "explained_variance" not in reconstruction:
         return
     with st.container(horizontal=True):
         st.metric("explained variance", f"{reconstruction['explained_variance']:.0%}")

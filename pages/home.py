@@ -2,8 +2,6 @@
 
 import streamlit as st
 
-from pages import _widgets
-
 st.title("MatGen Explorer")
 st.markdown(
     "Look inside generative models of inorganic materials: see where a model puts what is known, rank what is not,"
@@ -39,6 +37,9 @@ for column, page, title, text, parameters in (
         st.markdown(text)
         if st.button(title, icon=":material/arrow_forward:", type="primary"):
             st.switch_page(page, query_params=parameters)
+
+# The first import takes seconds on a cold server; the page above stands while it goes on.
+from pages import _widgets  # noqa: E402
 
 good, broken = _widgets.summaries()
 st.subheader("Models")

@@ -20,6 +20,7 @@ LAYERS = {
     "models": 0,
     "data": 1,
     "loops": 1,
+    "query": 2,
     "packed_graphs": 1,
     "crystals": 2,
     "checkpoint": 2,
