@@ -231,6 +231,12 @@ def field_table(
             "anions": st.column_config.TextColumn("Anions"),
             "reconstruction_error": st.column_config.NumberColumn("Score", format="%.2f"),
             "split": st.column_config.TextColumn("Split"),
+            **{
+                f"{projection}_faithfulness": st.column_config.NumberColumn(
+                    f"True neighbors kept, {title}", format="percent"
+                )
+                for projection, title in PROJECTIONS.items()
+            },
         },
         alt=f"Table of {len(table)} phase fields",
     )

@@ -30,6 +30,7 @@ else:
     st.dataframe(
         evidence.drop(columns="is_baseline"),
         hide_index=True,
+        height="content",
         column_config={
             "ranker": "Ranker",
             "control": "Against",
@@ -43,7 +44,8 @@ else:
 
 st.subheader("Models")
 if good:
-    name = st.selectbox("Checkpoint", [each["name"] for each in good], key="checkpoint", bind="query-params")
+    by_ability = sorted(good, key=lambda each: -len(each["capabilities"]))
+    name = st.selectbox("Checkpoint", [each["name"] for each in by_ability], key="checkpoint", bind="query-params")
     model = _widgets.load(name)
     left, right = st.columns(2, gap="large")
     with left:

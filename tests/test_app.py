@@ -204,10 +204,15 @@ def test_a_lasso_becomes_a_table() -> None:
     assert len(next(each.value for each in test.dataframe if "split" in each.value)) == 3
 
 
-@pytest.mark.parametrize("color", ["element", "reconstruction_error", "faithfulness", "split"])
-@pytest.mark.parametrize("projection", ["umap", "tsne", "pca"])
+@pytest.mark.parametrize("color", ["One element", "Score", "Faithfulness of the map", "Split"])
+@pytest.mark.parametrize("projection", ["UMAP", "t-SNE", "PCA"])
 def test_every_color_on_every_projection(color: str, projection: str) -> None:
-    assert_whole(page("latent_map", color=color, projection=projection).run())
+    test = page("latent_map", color=color, projection=projection).run()
+    assert_whole(test)
+    assert {key: test.query_params.get(key, "UMAP") for key in ("color", "projection")} == {
+        "color": color,
+        "projection": projection,
+    }
 
 
 # What is missing or broken
