@@ -75,7 +75,7 @@ def deconvolve(voxels: Tensor, sites: Sites, widths: Tensor) -> Tensor:
     x, y, z = (p * sites.found.unsqueeze(-1) for p in profiles(sites.frac_coords, _grid_of(voxels), widths))
     overlap = (x @ x.mT) * (y @ y.mT) * (z @ z.mT)
     ridge = 1e-4 * overlap.diagonal(dim1=1, dim2=2) + (~sites.found).to(overlap.dtype)
-    return torch.linalg.solve(overlap + torch.diag_embed(ridge), _project(voxels, x, y, z))
+    return _solve(overlap + torch.diag_embed(ridge), _project(voxels, x, y, z))
 
 
 def coordinates(lattice: Tensor, grid: Grid) -> Tensor:
@@ -237,13 +237,30 @@ def _fit(density: Tensor, sites: Sites, widths: Tensor, n_steps: int = 8) -> Sit
         )
         diagonal = normal.diagonal(dim1=1, dim2=2)
         damping = 1e-3 * diagonal + (diagonal < 1e-6).to(normal.dtype)
-        step = torch.linalg.solve(normal + torch.diag_embed(damping), gradient).view(-1, 4, n_sites)
+        step = _solve(normal + torch.diag_embed(damping), gradient.unsqueeze(-1)).view(-1, 4, n_sites)
         heights = (heights + step[:, 0]).clamp(min=0.0)
         moved = step[:, 1:].mT.clamp(-0.5, 0.5) * widths_of_sites
         frac_coords = frac_coords + moved * keep.unsqueeze(-1)
         if (step * keep.unsqueeze(1)).abs().max() < 1e-4:
             break
     return Sites(frac_coords % 1.0, heights, found)
+
+
+def _solve(matrix: Tensor, right: Tensor) -> Tensor:
+    """Solve for positive definite matrices (B, m, m) and right sides (B, m, k).
+
+    By Cholesky factors: the batched LU solver of MKL fails, and can hang, with more than one thread.
+    """
+    if not matrix.shape[-1]:
+        return right
+    diagonal = matrix.diagonal(dim1=1, dim2=2)
+    factor, info = torch.linalg.cholesky_ex(matrix)
+    jitter = 1e-3
+    while bool(info.any()) and jitter < 10:  # rounding has made a matrix indefinite: damp it
+        extra = jitter * diagonal * (info > 0).unsqueeze(-1)
+        factor, info = torch.linalg.cholesky_ex(matrix + torch.diag_embed(extra))
+        jitter *= 10
+    return torch.cholesky_solve(right, factor)
 
 
 def _drop(sites: Sites, widths: Tensor, threshold: float) -> Sites:
