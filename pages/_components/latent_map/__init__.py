@@ -1,0 +1,135 @@
+"""The map: up to a million points in WebGL, with lasso, hover and pick.
+
+`MapScene` says what is shown; this file hands it to the browser and reads back what the visitor did there.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit import runtime
+
+from matgen_core.map_scene import Buffer, Camera, MapScene
+from matgen_core.selection import Lasso
+
+_HERE = Path(__file__).parent
+# Each file may use those before it. Streamlit takes a component's script as one text, so the modules are joined
+# and their imports of each other dropped.
+_MODULES = (
+    "geometry.js",
+    "camera.js",
+    "grid.js",
+    "buffers.js",
+    "theme.js",
+    "gl_renderer.js",
+    "canvas_renderer.js",
+    "overlay.js",
+    "legend.js",
+    "toolbar.js",
+    "tooltip.js",
+    "gestures.js",
+    "picture.js",
+    "map.js",
+    "index.js",
+)
+_IMPORT = re.compile(r'^import .* from "\./\w+\.js";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class MapEvents:
+    """What the visitor did; each is None unless it happened just before this run, `camera` excepted."""
+
+    clicked: int | None = None  # a point
+    marker: int | None = None  # one of the scene's markers
+    step: tuple[int, int] | None = None  # path and step on it
+    lasso: Lasso | None = None
+    camera: Camera | None = None  # the view as last reported, a moment after it came to rest
+
+
+def latent_map(
+    scene: MapScene,
+    *,
+    key: str,
+    height: int = 620,
+    on_event: Callable[[MapEvents], None] | None = None,
+) -> MapEvents:
+    """Show a map and return what the visitor did on it.
+
+    Args:
+        scene: What to show. Keep its parts between runs (they are immutable): unchanged parts are not sent again.
+        key: Names the map on its page. Zoom, tool and legend choices stay with the key, also when the colors
+            or the selection change and when the visitor leaves the page and comes back.
+        height: Height in CSS pixels.
+        on_event: Called with the events before the page runs again, so that the page can draw the new
+            selection in that same run. Events are returned too; act on one of the two.
+
+    Returns:
+        The events of this run.
+    """
+    if on_event is None:
+        handler = _ignore
+    else:
+
+        def handler() -> None:
+            on_event(_events(st.session_state[key]))
+
+    result = _component()(
+        key=key,
+        data={"height": height, **scene.payload(_publisher(key))},
+        on_clicked_change=handler,
+        on_marker_change=handler,
+        on_step_change=handler,
+        on_lasso_change=handler,
+        on_camera_change=handler,
+    )
+    return _events(result)
+
+
+def _ignore() -> None:
+    """Do nothing; Streamlit reports a value only where there is a callback for it."""
+
+
+def _component() -> Callable[..., Mapping[str, Any]]:
+    # Registered at each call: a registration belongs to the running server, and tests start many.
+    return st.components.v2.component("matgen_latent_map", html='<div class="lm"></div>', css=_css(), js=_script())
+
+
+@st.cache_resource(show_spinner=False)
+def _script() -> str:
+    source = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in _MODULES)
+    return _EXPORT.sub("", _IMPORT.sub("", source))
+
+
+@st.cache_resource(show_spinner=False)
+def _css() -> str:
+    return (_HERE / "index.css").read_text(encoding="utf-8")
+
+
+def _publisher(key: str) -> Callable[[Buffer], str]:
+    """Give buffers an address for as long as a session shows them, as `st.image` does for pictures."""
+
+    def url(buffer: Buffer) -> str:
+        # Streamlit's own file id samples large files only at three places: our hash, as the name, covers all.
+        return runtime.get_instance().media_file_mgr.add(
+            buffer.data,
+            "application/octet-stream",
+            coordinates=f"{key}-{buffer.digest}",
+            file_name=buffer.digest,
+        )
+
+    return url
+
+
+def _events(result: Mapping[str, Any]) -> MapEvents:
+    step, lasso, camera = result.get("step"), result.get("lasso"), result.get("camera")
+    return MapEvents(
+        clicked=result.get("clicked"),
+        marker=result.get("marker"),
+        step=None if step is None else (step["path"], step["step"]),
+        lasso=None if lasso is None else Lasso.from_event(lasso),
+        camera=None if camera is None else Camera(**camera),
+    )
