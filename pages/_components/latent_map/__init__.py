@@ -6,6 +6,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def latent_map(
 
     result = _component()(
         key=key,
-        data={"height": height, **scene.payload(_publisher(key))},
+        data={"id": key, "height": height, **scene.payload(_publisher(key))},
         on_clicked_change=handler,
         on_marker_change=handler,
         on_step_change=handler,
@@ -95,7 +96,9 @@ def _ignore() -> None:
 
 def _component() -> Callable[..., Mapping[str, Any]]:
     # Registered at each call: a registration belongs to the running server, and tests start many.
-    return st.components.v2.component("matgen_latent_map", html='<div class="lm"></div>', css=_css(), js=_script())
+    return st.components.v2.component(
+        "matgen_latent_map", html='<div class="lm"></div>', css=_css(), js=_script()
+    )
 
 
 @st.cache_resource(show_spinner=False)
