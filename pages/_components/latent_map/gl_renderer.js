@@ -5,16 +5,16 @@ layout(location = 0) in vec2 position;
 layout(location = 1) in uvec4 style;  // code, selected
 uniform vec2 center, toClip;
 uniform float size;
-uniform bool wantActive, anySelected;
+uniform bool wantLit, anySelected;
 uniform vec3 mutedColor;
 uniform sampler2D palette;
 flat out vec3 color;
 void main() {
   vec4 entry = texelFetch(palette, ivec2(style.x, 0), 0);
-  bool active = entry.a > 0.5 && (!anySelected || style.y > 0u);
-  color = active ? entry.rgb : mutedColor;
+  bool lit = entry.a > 0.5 && (!anySelected || style.y > 0u);
+  color = lit ? entry.rgb : mutedColor;
   gl_PointSize = size;
-  gl_Position = active == wantActive ? vec4((position - center) * toClip, 0.0, 1.0) : vec4(2.0, 2.0, 2.0, 1.0);
+  gl_Position = lit == wantLit ? vec4((position - center) * toClip, 0.0, 1.0) : vec4(2.0, 2.0, 2.0, 1.0);
 }`;
 
 const DISC_FRAGMENT = `#version 300 es
@@ -25,11 +25,11 @@ uniform vec3 rim;
 out vec4 result;
 void main() {
   float radius = 0.5 * size - 0.75;
-  float distance = length(gl_PointCoord - 0.5) * size;
-  float cover = clamp(radius + 0.5 - distance, 0.0, 1.0) * opacity;
+  float away = length(gl_PointCoord - 0.5) * size;
+  float cover = clamp(radius + 0.5 - away, 0.0, 1.0) * opacity;
   if (cover <= 0.0) discard;
   // A thin rim in the page's color keeps neighbors apart once points are large enough to carry one.
-  float edge = smoothstep(4.5, 8.0, size) * smoothstep(radius - 1.3, radius - 0.3, distance);
+  float edge = smoothstep(4.5, 8.0, size) * smoothstep(radius - 1.3, radius - 0.3, away);
   result = vec4(mix(color, rim, 0.65 * edge) * cover, cover);
 }`;
 
@@ -112,13 +112,13 @@ export class GLRenderer {
       const shader = gl.createShader(kind);
       gl.shaderSource(shader, source);
       gl.compileShader(shader);
+      if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost()) {
+        throw new Error(gl.getShaderInfoLog(shader));
+      }
       gl.attachShader(program, shader);
       gl.deleteShader(shader);
     }
     gl.linkProgram(program);
-    if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) {
-      throw new Error(gl.getProgramInfoLog(program));
-    }
     const at = new Map();
     return { program, at: (name) => (at.has(name) ? at : at.set(name, gl.getUniformLocation(program, name))).get(name) };
   }
@@ -178,7 +178,7 @@ export class GLRenderer {
     gl.uniform2f(at("center"), camera.x, camera.y);
     gl.uniform2f(at("toClip"), (2 * camera.scale) / camera.width, (2 * camera.scale) / camera.height);
     gl.uniform1f(at("size"), size);
-    gl.uniform1i(at("wantActive"), active);
+    gl.uniform1i(at("wantLit"), active);
     gl.uniform1i(at("anySelected"), view.anySelected);
     gl.uniform3fv(at("mutedColor"), view.theme.muted.map((c) => c / 255));
   }
