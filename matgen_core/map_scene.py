@@ -1,7 +1,7 @@
 """What the map component is given: points, their colors, hover texts and what is drawn over them.
 
-Everything as long as the points is packed into a byte buffer with a hash, so that the browser fetches each once
-and a change of color moves one byte a point; the rest is a small dictionary.
+Everything as long as the points is packed into a byte buffer with a hash, so that the browser fetches each
+once and a change of color moves one byte a point; the rest is a small dictionary.
 """
 
 import hashlib
@@ -74,8 +74,8 @@ class Coloring:
 class HoverText:
     """Texts of every point in blocks of rows, so that one hover fetches a few kB.
 
-    The buffer is `n_blocks + 1` little-endian uint32 offsets, then the blocks: UTF-8, rows apart by a newline,
-    fields by a tab.
+    The buffer is `n_blocks + 1` little-endian uint32 offsets, then the blocks: UTF-8, rows apart by a
+    newline, fields by a tab.
     """
 
     buffer: Buffer
@@ -201,8 +201,8 @@ def point_cloud(xy: ArrayLike) -> PointCloud:
     """Pack positions for the browser.
 
     Args:
-        xy: Positions, shape (n, 2), in map coordinates. They are shifted and scaled before they become float32,
-            so a small map far from the origin keeps its detail.
+        xy: Positions, shape (n, 2), in map coordinates. They are shifted and scaled before they become
+            float32, so a small map far from the origin keeps its detail.
 
     Raises:
         ValueError: If the shape is wrong, there is no point, or a position is not finite.
@@ -361,18 +361,21 @@ def _limits(kept: NDArray[np.float64], limits: tuple[float, float] | None, axis:
 
 
 def _ticks(low: float, high: float, axis: Axis) -> list[tuple[float, float]]:
-    """Three to six round values between two ends, each with its place from 0 to 1."""
+    """Both ends and round values between them, each with its place from 0 to 1."""
     if axis == "log":
         start, end = np.log10(low), np.log10(high)
-        powers = np.arange(np.ceil(start - 1e-9), np.floor(end + 1e-9) + 1)
-        powers = powers[:: max(1, -(-len(powers) // 6))]
-        marks = [float(10.0**power) for power in powers] if len(powers) > 1 else [low, high]
-        return [(float(np.clip((np.log10(mark) - start) / (end - start), 0, 1)), mark) for mark in marks]
-    raw = (high - low) / 4
-    decade = 10.0 ** np.floor(np.log10(raw))
-    step = float(decade * next(m for m in (1, 2, 2.5, 5, 10) if m * decade >= raw * 0.999))
-    whole = np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1)
-    return [(float(np.clip((mark * step - low) / (high - low), 0, 1)), float(mark * step)) for mark in whole]
+        powers = np.arange(np.ceil(start), np.floor(end) + 1)
+        marks = 10.0 ** powers[:: max(1, -(-len(powers) // 5))]
+        places = (np.log10(marks) - start) / (end - start)
+    else:
+        raw = (high - low) / 5
+        decade = 10.0 ** np.floor(np.log10(raw))
+        step = decade * next(m for m in (1, 2, 2.5, 5, 10) if m * decade >= raw * 0.999)
+        marks = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
+        places = (marks - low) / (high - low)
+    clear = (places > 0.08) & (places < 0.92)  # of the texts at the ends
+    inner = zip(places[clear].tolist(), marks[clear].tolist(), strict=True)
+    return [(0.0, low), *inner, (1.0, high)]
 
 
 def _number(value: float) -> str:

@@ -1,7 +1,7 @@
 """Colors that stay apart for color-blind readers, on a light and on a dark page.
 
 Categories use the set of Okabe and Ito (jfly.uni-koeln.de/color) up to seven and the schemes of Paul Tol
-(personal.sron.nl/~pault) at eight; scales are Plotly's tables of cividis, viridis and the red-blue of ColorBrewer.
+(personal.sron.nl/~pault) at eight; scales are Plotly's tables of viridis, cividis and ColorBrewer's red-blue.
 """
 
 from typing import Literal

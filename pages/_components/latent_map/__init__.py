@@ -17,8 +17,8 @@ from matgen_core.map_scene import Buffer, Camera, MapScene
 from matgen_core.selection import Lasso
 
 _HERE = Path(__file__).parent
-# Each file may use those before it. Streamlit takes a component's script as one text, so the modules are joined
-# and their imports of each other dropped.
+# Each file uses only those before it. Streamlit takes a component's script as one text, so the modules are
+# joined and their imports of each other dropped.
 _MODULES = (
     "geometry.js",
     "camera.js",
@@ -61,7 +61,8 @@ def latent_map(
     """Show a map and return what the visitor did on it.
 
     Args:
-        scene: What to show. Keep its parts between runs (they are immutable): unchanged parts are not sent again.
+        scene: What to show. Make its parts once and keep them (they do not change): the browser fetches only
+            those it has not seen.
         key: Names the map on its page. Zoom, tool and legend choices stay with the key, also when the colors
             or the selection change and when the visitor leaves the page and comes back.
         height: Height in CSS pixels.
@@ -94,22 +95,16 @@ def _ignore() -> None:
     """Do nothing; Streamlit reports a value only where there is a callback for it."""
 
 
+@cache
 def _component() -> Callable[..., Mapping[str, Any]]:
-    # Registered at each call: a registration belongs to the running server, and tests start many.
+    # At first use, not at import: outside a running app there is nothing to register with.
+    modules = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in _MODULES)
     return st.components.v2.component(
-        "matgen_latent_map", html='<div class="lm"></div>', css=_css(), js=_script()
+        "matgen_latent_map",
+        html='<div class="lm"></div>',
+        css=(_HERE / "index.css").read_text(encoding="utf-8"),
+        js=_EXPORT.sub("", _IMPORT.sub("", modules)),
     )
-
-
-@st.cache_resource(show_spinner=False)
-def _script() -> str:
-    source = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in _MODULES)
-    return _EXPORT.sub("", _IMPORT.sub("", source))
-
-
-@st.cache_resource(show_spinner=False)
-def _css() -> str:
-    return (_HERE / "index.css").read_text(encoding="utf-8")
 
 
 def _publisher(key: str) -> Callable[[Buffer], str]:

@@ -60,7 +60,7 @@ void main() {
   float count = sum.a / 16.0;
   if (count <= 0.0) discard;
   float tone = clamp(log(1.0 + 4.0 * count) / log(1.0 + 4.0 * reference), 0.0, 1.0);
-  float cover = mix(0.10, ceiling, tone) * min(1.0, 6.0 * count);
+  float cover = mix(0.16, ceiling, tone) * min(1.0, 6.0 * count);
   result = vec4(sum.rgb / sum.a * cover, cover);
 }`;
 
@@ -219,7 +219,7 @@ export class GLRenderer {
     gl.uniform1i(this.tone.at("counts"), 0);
     gl.uniform1f(this.tone.at("ratio"), view.ratio);
     gl.uniform1f(this.tone.at("reference"), view.peak);
-    gl.uniform1f(this.tone.at("ceiling"), active ? 1 : 0.75);
+    gl.uniform1f(this.tone.at("ceiling"), active ? 1 : 0.9);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }

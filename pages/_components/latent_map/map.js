@@ -43,7 +43,7 @@ export class LatentMap {
     this.hovered = -1;
     this.focus = null;
     this.off = new Set();
-    this.budget = 400000; // points drawn while the map moves; follows the machine's speed
+    this.budget = 200000; // points drawn while the map moves; follows the machine's speed
     this.build();
     this.abort = new AbortController();
     listen(this, this.abort.signal);
@@ -273,10 +273,10 @@ export class LatentMap {
     if (this.moving) this.frame = requestAnimationFrame((later) => this.onFrame(later));
   }
 
-  // Slow frames halve the sample that is drawn during movement, quick ones let it grow again.
+  // Slow frames shrink the sample that is drawn during movement, quick ones let it grow again.
   adapt(elapsed) {
-    if (elapsed > 45) this.budget = Math.max(20000, this.budget * 0.6);
-    else if (elapsed < 22) this.budget = Math.min(this.total, this.budget * 1.15);
+    if (elapsed > 45) this.budget = Math.max(20000, this.budget * Math.max(0.25, 40 / elapsed));
+    else if (elapsed < 22) this.budget = Math.min(this.total, this.budget * 1.25);
   }
 
   /** Distance in CSS pixels between neighbors where the map is middling full. */

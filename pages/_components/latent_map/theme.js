@@ -27,7 +27,7 @@ export function readTheme(element) {
     background,
     text,
     primary: rgbOf(variable("primary-color", "#0072b2"), background),
-    muted: mix(background, text, luminance < 0.5 ? 0.27 : 0.17),
+    muted: mix(background, text, luminance < 0.5 ? 0.3 : 0.22),
     missing: mix(background, text, 0.42),
     font: variable("font", "sans-serif"),
   };
