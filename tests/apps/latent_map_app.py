@@ -27,7 +27,8 @@ def made_points(n: int) -> dict[str, object]:
     kind = kinds[np.where(apart, 0, cluster % 7)]
     gap = np.abs(xy[:, 0]) + rng.exponential(0.4, n)
     gap[::50] = np.nan
-    formulas = np.array([f"Li{i % 9 + 1}Sn{i % 4 + 1}O{i % 12 + 1}" for i in range(n)])
+    some = np.array([f"Li{i % 9 + 1}Sn{i % 4 + 1}O{i % 12 + 1}" for i in range(36)])
+    formulas = some[np.arange(n) % 36]
     return {
         "xy": xy,
         "apart": apart,
@@ -92,6 +93,7 @@ def map_page() -> None:
     if chosen is not None:
         st.text(f"right={int((chosen & made['apart']).sum())} truth={int(made['apart'].sum())}")
     st.text(f"clicked={state.get('clicked')} step={state.get('step')}")
+    st.text(f"look={state.get('look')}")
     st.text(f"camera={state.get('camera')}")
     st.text(f"runs={state.runs} vertices={state.get('vertices')}")
 

@@ -91,6 +91,8 @@ export class LatentMap {
 
   async load() {
     const { points, coloring, selected } = this.data, turn = (this.turn = (this.turn ?? 0) + 1);
+    this.settled = false;
+    this.root.dataset.state = "loading";
     if (!this.total) this.say(`Loading ${formatCount(points.n)} ${this.data.noun} …`);
     let buffers;
     try {
@@ -108,8 +110,8 @@ export class LatentMap {
     this.refresh();
     this.aim();
     this.say("");
+    this.settled = true;
     this.draw();
-    this.root.dataset.state = "ready";
   }
 
   setPoints(points, xy) {
@@ -217,6 +219,7 @@ export class LatentMap {
   moved() {
     if (!this.points) return;
     this.moving = true;
+    this.root.dataset.state = "moving";
     this.tooltip.hide();
     clearTimeout(this.settling);
     clearTimeout(this.reporting);
@@ -269,6 +272,7 @@ export class LatentMap {
       this.renderer.draw(this.view());
       this.drawOver();
       this.showTools();
+      if (this.settled && !this.moving) this.root.dataset.state = "ready";
     }
     if (this.moving) this.frame = requestAnimationFrame((later) => this.onFrame(later));
   }
