@@ -89,7 +89,7 @@ class HoverText:
 class MapPath:
     """A line with a mark at each step, as an interpolation between materials."""
 
-    xy: ArrayLike  # (n_steps, 2)
+    xy: NDArray[np.float64] | Sequence[tuple[float, float]]  # (n_steps, 2)
     label: str = ""
     off_data: Sequence[int] = ()  # steps that lie away from the data; drawn hollow
     current: int | None = None  # the step shown elsewhere on the page

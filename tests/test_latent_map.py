@@ -33,7 +33,7 @@ window.contexts = [];
 const getContext = HTMLCanvasElement.prototype.getContext;
 HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
   const context = getContext.call(this, kind, ...rest);
-  if (context && kind.startsWith("webgl") && !window.contexts.includes(context)) window.contexts.push(context);
+  if (context && /webgl/.test(kind) && !window.contexts.includes(context)) window.contexts.push(context);
   return context;
 };
 """

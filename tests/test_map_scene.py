@@ -8,12 +8,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from matgen_core import palettes
+from matgen_core.map_events import MapEvents
 from matgen_core.map_scene import (
     MISSING,
     N_LEVELS,
     OTHER,
     ROWS_PER_BLOCK,
     Camera,
+    MapMarker,
     MapPath,
     MapScene,
     color_by_category,
@@ -350,3 +352,46 @@ def test_more_categories_than_colors_are_refused():
 def test_scales_are_smooth(name):
     steps = np.abs(np.diff(palettes.scale(name, N_LEVELS, "light").astype(int), axis=0))
     assert steps.max() <= 6
+
+
+def small_scene() -> MapScene:
+    path = MapPath([(0, 0), (1, 1), (2, 2)])
+    return MapScene(point_cloud([(0, 0), (1, 1)]), paths=[path], markers=[MapMarker(0, 0)])
+
+
+def test_events_are_read():
+    result = {
+        "clicked": 0,
+        "marker": None,
+        "step": {"path": 0, "step": 2},
+        "lasso": {"op": "clear"},
+        "camera": {"x": 1, "y": 2.5, "span": 3},
+    }
+    events = MapEvents.from_component(result, small_scene())
+    assert events.clicked == 0
+    assert events.marker is None
+    assert events.step == (0, 2)
+    assert events.lasso is not None
+    assert events.camera == Camera(1, 2.5, 3)
+    assert MapEvents.from_component({}, small_scene()) == MapEvents()
+
+
+@pytest.mark.parametrize(
+    ("result", "line"),
+    [
+        ({"clicked": 2}, "point 2 is not on this map, which has 2"),
+        ({"clicked": -1}, "point -1"),
+        ({"clicked": "0"}, "point '0'"),
+        ({"clicked": 1.0}, r"point 1\.0"),
+        ({"marker": 1}, "marker 1"),
+        ({"step": {"path": 0, "step": 3}}, "step 3"),
+        ({"step": {"path": 1, "step": 0}}, "path 1"),
+        ({"step": 4}, "path None"),
+        ({"camera": {"x": 0, "y": 0, "span": 0}}, "camera"),
+        ({"camera": {"x": 0, "y": math.nan, "span": 1}}, "camera"),
+        ({"camera": [1]}, "camera"),
+    ],
+)
+def test_events_that_no_visitor_can_make_are_refused(result, line):
+    with pytest.raises(ValueError, match=line):
+        MapEvents.from_component(result, small_scene())

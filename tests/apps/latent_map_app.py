@@ -4,7 +4,8 @@ import numpy as np
 import streamlit as st
 
 from matgen_core import map_scene, selection
-from pages._components.latent_map import MapEvents, latent_map
+from matgen_core.map_events import MapEvents
+from pages._components.latent_map import latent_map
 
 st.set_page_config(layout="wide")
 n = int(st.query_params.get("n", "100000"))

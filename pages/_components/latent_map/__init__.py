@@ -5,7 +5,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from typing import Any
 import streamlit as st
 from streamlit import runtime
 
-from matgen_core.map_scene import Buffer, Camera, MapScene
-from matgen_core.selection import Lasso
+from matgen_core.map_events import MapEvents
+from matgen_core.map_scene import Buffer, MapScene
 
 _HERE = Path(__file__).parent
 # Each file uses only those before it. Streamlit takes a component's script as one text, so the modules are
@@ -40,17 +39,6 @@ _IMPORT = re.compile(r'^import .* from "\./\w+\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class MapEvents:
-    """What the visitor did; each is None unless it happened just before this run, `camera` excepted."""
-
-    clicked: int | None = None  # a point
-    marker: int | None = None  # one of the scene's markers
-    step: tuple[int, int] | None = None  # path and step on it
-    lasso: Lasso | None = None
-    camera: Camera | None = None  # the view as last reported, a moment after it came to rest
-
-
 def latent_map(
     scene: MapScene,
     *,
@@ -70,14 +58,18 @@ def latent_map(
             selection in that same run. Events are returned too; act on one of the two.
 
     Returns:
-        The events of this run.
+        The events of this run. Each costs a rerun, and so does a view that came to rest: keep the map and
+        what depends on it in a fragment.
+
+    Raises:
+        ValueError: If the browser sent what no visitor can do.
     """
     if on_event is None:
         handler = _ignore
     else:
 
         def handler() -> None:
-            on_event(_events(st.session_state[key]))
+            on_event(MapEvents.from_component(st.session_state[key], scene))
 
     result = _component()(
         key=key,
@@ -88,7 +80,7 @@ def latent_map(
         on_lasso_change=handler,
         on_camera_change=handler,
     )
-    return _events(result)
+    return MapEvents.from_component(result, scene)
 
 
 def _ignore() -> None:
@@ -120,14 +112,3 @@ def _publisher(key: str) -> Callable[[Buffer], str]:
         )
 
     return url
-
-
-def _events(result: Mapping[str, Any]) -> MapEvents:
-    step, lasso, camera = result.get("step"), result.get("lasso"), result.get("camera")
-    return MapEvents(
-        clicked=result.get("clicked"),
-        marker=result.get("marker"),
-        step=None if step is None else (step["path"], step["step"]),
-        lasso=None if lasso is None else Lasso.from_event(lasso),
-        camera=None if camera is None else Camera(**camera),
-    )
