@@ -35,7 +35,9 @@ class MapEvents:
         """
         clicked, marker, step = result.get("clicked"), result.get("marker"), result.get("step")
         lasso, camera = result.get("lasso"), result.get("camera")
-        path = None if step is None else _index(_entry(step, "path"), len(scene.paths), "path")
+        if step is not None:
+            path = _index(_entry(step, "path"), len(scene.paths), "path")
+            step = path, _index(_entry(step, "step"), len(scene.paths[path].xy), "step")
         return cls(
             clicked=None if clicked is None else _index(clicked, scene.points.n_points, "point"),
             marker=None if marker is None else _index(marker, len(scene.markers), "marker"),

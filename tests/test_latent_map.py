@@ -215,7 +215,7 @@ def test_points_are_drawn_in_the_legend_s_colors(visit: Visit):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("n", [100_000, 1_000_000])
+@pytest.mark.parametrize("n", [100_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_a_lasso_counts_exactly_and_sends_little(visit: Visit, n: int):
     visit.open(f"n={n}")
     outline = round_square(visit.picture())
@@ -295,7 +295,7 @@ def test_recoloring_keeps_view_and_selection(visit: Visit):
     fetched: list[int] = []
     visit.page.on("response", lambda r: fetched.append(len(r.body())) if "/media/" in r.url else None)
     visit.page.get_by_role("combobox").click()
-    visit.page.get_by_text("Band gap").last.click()
+    visit.page.get_by_role("option", name="Band gap").click()
     visit.page.get_by_text("Band gap (eV)").wait_for()
     visit.settle()
     after = visit.picture()
@@ -425,6 +425,7 @@ def test_a_step_of_a_path_can_be_picked(visit: Visit):
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 def test_a_crowded_map_shows_density_until_it_is_zoomed(visit: Visit):
     visit.open("n=1000000")
     stage = visit.page.locator(".lm")

@@ -8,8 +8,7 @@ from matgen_core.map_events import MapEvents
 from pages._components.latent_map import latent_map
 
 st.set_page_config(layout="wide")
-n = int(st.query_params.get("n", "100000"))
-height = int(st.query_params.get("height", "620"))
+n = st.session_state.setdefault("n", int(st.query_params.get("n", "100000")))  # a page switch drops the query
 
 
 @st.cache_resource
@@ -88,7 +87,7 @@ def map_page() -> None:
         noun="materials",
         **extras,
     )
-    latent_map(scene, key="map", height=height, on_event=on_event)
+    latent_map(scene, key="map", on_event=on_event)
     chosen = state.get("selected")
     st.text(f"selected={0 if chosen is None else int(chosen.sum())}")
     if chosen is not None:

@@ -3,6 +3,8 @@ import { boundsOf } from "./geometry.js";
 
 const CLICK_REACH = 4; // CSS pixels that a hand may slip during a click
 
+const CROSS_REACH = 80; // and how far the cross of the keyboard reaches for a point
+
 const KEY_TOOLS = {
   "+": "zoomIn", "=": "zoomIn", "-": "zoomOut", _: "zoomOut", 0: "fit", l: "lasso", b: "box", v: "pan",
   d: "density", p: "picture", f: "full", "?": "help",
@@ -106,7 +108,7 @@ export function listen(map, signal) {
       map.moved();
     } else if (event.key === "Enter") {
       map.setCrosshair(true);
-      map.click([camera.width / 2, camera.height / 2]);
+      map.click([camera.width / 2, camera.height / 2], CROSS_REACH);
     } else if (event.key === "Escape") {
       if (drag) drag = null, map.setDraft(null);
       else map.escape();

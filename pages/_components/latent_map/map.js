@@ -14,6 +14,7 @@ import { Toolbar } from "./toolbar.js";
 import { Tooltip } from "./tooltip.js";
 
 const MAX_VERTICES = 80; // of an outline: some 600 bytes on the way up
+const POINTER_REACH = 8; // CSS pixels from a pointer to a point that counts as on it
 const REPORT_DELAY = 500; // ms of rest before the view is reported
 const SETTLE_DELAY = 160; // ms of rest before all points are drawn again
 
@@ -340,10 +341,9 @@ export class LatentMap {
     return shownClass && (!this.data.selected || ((this.bits[i >> 3] >> (i & 7)) & 1) === 1);
   }
 
-  /** The point at a place on the screen, one in color before a gray one; -1 where there is none. */
-  pick([sx, sy]) {
-    if (!this.grid) return -1;
-    const [x, y] = this.camera.toWorld(sx, sy), radius = Math.max(8, this.view().size / 2 + 3) / this.camera.scale;
+  /** The point within `reach` of a place on the screen, one in color before a gray one; -1 where there is none. */
+  pick([sx, sy], reach) {
+    const [x, y] = this.camera.toWorld(sx, sy), radius = Math.max(reach, this.view().size / 2 + 3) / this.camera.scale;
     const active = this.grid.nearest(x, y, radius, (i) => this.isActive(i));
     return active >= 0 ? active : this.grid.nearest(x, y, radius, () => true);
   }
@@ -368,7 +368,7 @@ export class LatentMap {
 
   hover(at) {
     if (!this.points) return;
-    const over = at && this.pickOver(at), hovered = !at || over ? -1 : this.pick(at);
+    const over = at && this.pickOver(at), hovered = !at || over ? -1 : this.pick(at, POINTER_REACH);
     this.stage.classList.toggle("lm-over", hovered >= 0 || !!over);
     if (over?.text) this.tooltip.show([{}], [over.text], ...at, this.camera.width, this.camera.height);
     else if (hovered < 0) this.tooltip.hide();
@@ -388,14 +388,14 @@ export class LatentMap {
     }
   }
 
-  click(at) {
+  click(at, reach = POINTER_REACH) {
     if (!this.points) return;
     const over = this.pickOver(at);
     if (over) {
       this.send.trigger(over.event, over.value);
       return;
     }
-    const i = this.pick(at);
+    const i = this.pick(at, reach);
     if (i < 0) return;
     this.focus = this.memory.focus = i;
     this.drawOver();
@@ -459,6 +459,7 @@ export class LatentMap {
     else if (name === "full") this.toggleFullscreen();
     else if (name === "help") this.toolbar.help.hidden = !this.toolbar.help.hidden;
     if (["zoomIn", "zoomOut", "fit"].includes(name)) this.moved();
+    this.showTools();
     this.draw();
   }
 
