@@ -41,9 +41,7 @@ class MapEvents:
         return cls(
             clicked=None if clicked is None else _index(clicked, scene.points.n_points, "point"),
             marker=None if marker is None else _index(marker, len(scene.markers), "marker"),
-            step=None
-            if path is None
-            else (path, _index(_entry(step, "step"), len(scene.paths[path].xy), "step")),
+            step=step,
             lasso=None if lasso is None else Lasso.from_event(lasso),
             camera=None if camera is None else _camera(camera),
         )
@@ -61,9 +59,6 @@ def _index(value: Any, n: int, what: str) -> int:
 
 def _camera(value: Any) -> Camera:
     numbers = [_entry(value, name) for name in ("x", "y", "span")]
-    if (
-        not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)
-        or numbers[2] <= 0
-    ):
+    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers) or numbers[2] <= 0:
         raise ValueError(f"camera {value!r}: expected finite x, y and span, span above 0; reload the page")
     return Camera(*numbers)

@@ -151,9 +151,7 @@ class MapScene:
         }
         for name, size in {**sizes, "selected": selected}.items():
             if size is not None and size != n:
-                raise ValueError(
-                    f"{name} is for {size} points, but the map has {n}; make both from the same table"
-                )
+                raise ValueError(f"{name} is for {size} points, but the map has {n}; make both from the same table")
         for index in (
             *(i for pair in self.links for i in pair),
             *([] if self.focus is None else [self.focus]),
@@ -212,16 +210,12 @@ def point_cloud(xy: ArrayLike) -> PointCloud:
         raise ValueError(f"positions of shape {positions.shape}: expected (n, 2) with n of at least 1")
     bad = int((~np.isfinite(positions)).any(axis=1).sum())
     if bad:
-        raise ValueError(
-            f"{bad} of {len(positions)} positions are not finite; leave those rows out of the map"
-        )
+        raise ValueError(f"{bad} of {len(positions)} positions are not finite; leave those rows out of the map")
     low, high = positions.min(axis=0), positions.max(axis=0)
     center = (low + high) / 2
     half_span = float((high - low).max() / 2) or 1.0  # one point, or all in one place: any scale will do
     packed = ((positions - center) / half_span).astype("<f4")
-    return PointCloud(
-        Buffer(packed.tobytes()), len(positions), (float(center[0]), float(center[1])), half_span
-    )
+    return PointCloud(Buffer(packed.tobytes()), len(positions), (float(center[0]), float(center[1])), half_span)
 
 
 def color_by_value(
@@ -284,9 +278,7 @@ def color_by_value(
     )
 
 
-def color_by_category(
-    values: Sequence[object] | NDArray[Any], *, label: str, order: Sequence[str] = ()
-) -> Coloring:
+def color_by_category(values: Sequence[object] | NDArray[Any], *, label: str, order: Sequence[str] = ()) -> Coloring:
     """Color points by a class.
 
     Args:
@@ -343,9 +335,7 @@ def hover_text(
     offsets = np.cumsum([4 * (len(blocks) + 1), *map(len, blocks)], dtype="<u4")
     buffer = Buffer(offsets.tobytes() + b"".join(blocks))
     known = units or {}
-    return HoverText(
-        buffer, n_points, len(blocks), tuple(fields), tuple(known.get(name, "") for name in fields)
-    )
+    return HoverText(buffer, n_points, len(blocks), tuple(fields), tuple(known.get(name, "") for name in fields))
 
 
 def _limits(kept: NDArray[np.float64], limits: tuple[float, float] | None, axis: Axis) -> tuple[float, float]:
@@ -414,9 +404,7 @@ def _hover_payload(hover: HoverText, url: Callable[[Buffer], str]) -> dict[str, 
         "url": url(hover.buffer),
         "blocks": hover.n_blocks,
         "rowsPerBlock": ROWS_PER_BLOCK,
-        "fields": [
-            {"label": label, "unit": unit} for label, unit in zip(hover.labels, hover.units, strict=True)
-        ],
+        "fields": [{"label": label, "unit": unit} for label, unit in zip(hover.labels, hover.units, strict=True)],
     }
 
 

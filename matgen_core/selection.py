@@ -71,10 +71,7 @@ def points_in_polygon(xy: ArrayLike, polygon: ArrayLike) -> NDArray[np.bool_]:
         return inside
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     candidates = np.flatnonzero(
-        (points[:, 0] >= low[0])
-        & (points[:, 0] <= high[0])
-        & (points[:, 1] >= low[1])
-        & (points[:, 1] <= high[1])
+        (points[:, 0] >= low[0]) & (points[:, 0] <= high[0]) & (points[:, 1] >= low[1]) & (points[:, 1] <= high[1])
     )
     # In order of y each edge meets one run of points, so the work is that of two or three edges, not of all.
     candidates = candidates[np.argsort(points[candidates, 1])]
@@ -145,8 +142,6 @@ def _decode_path(polygon: Any) -> NDArray[np.float64]:
     if not (all(map(math.isfinite, (x, y, step))) and step > 0):
         raise ValueError("lasso polygon: origin or step is not finite; draw it again")
     if len(counts) % 2 or not 2 <= len(counts) // 2 < MAX_VERTICES:
-        raise ValueError(
-            f"lasso polygon of {len(counts)} counts: expected dx, dy for 3 to {MAX_VERTICES} vertices"
-        )
+        raise ValueError(f"lasso polygon of {len(counts)} counts: expected dx, dy for 3 to {MAX_VERTICES} vertices")
     steps = np.cumsum(np.array([[0, 0], *zip(counts[::2], counts[1::2], strict=True)], dtype=float), axis=0)
     return np.array([x, y]) + step * steps

@@ -190,9 +190,7 @@ def square_box(picture: np.ndarray) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of the cluster that lies apart, by its pixels."""
     blue = is_color(picture, COLORS[0], 60)
     height, width = blue.shape
-    blue[: height * 7 // 10] = blue[:, : width * 6 // 10] = (
-        False  # the legend's dot, other blobs of that class
-    )
+    blue[: height * 7 // 10] = blue[:, : width * 6 // 10] = False  # the legend's dot, other blobs of that class
     ys, xs = np.nonzero(blue)
     return xs.min(), ys.min(), xs.max(), ys.max()
 
@@ -267,8 +265,7 @@ def test_a_long_scribble_stays_under_a_kilobyte(visit: Visit):
     visit.tool("lasso")
     turns = np.linspace(0, 2 * np.pi, 150)
     ring = [
-        (420 + (200 + 25 * np.sin(23 * t)) * np.cos(t), 330 + (200 + 25 * np.sin(23 * t)) * np.sin(t))
-        for t in turns
+        (420 + (200 + 25 * np.sin(23 * t)) * np.cos(t), 330 + (200 + 25 * np.sin(23 * t)) * np.sin(t)) for t in turns
     ]
     x, y = visit.corner()
     visit.page.mouse.move(x + ring[0][0], y + ring[0][1])
@@ -443,9 +440,7 @@ def test_a_crowded_map_shows_density_until_it_is_zoomed(visit: Visit):
 def test_a_lost_context_is_drawn_anew(visit: Visit):
     visit.open("n=20000")
     before = visit.picture()
-    visit.page.evaluate(
-        "window.lost = window.contexts[0].getExtension('WEBGL_lose_context'); lost.loseContext()"
-    )
+    visit.page.evaluate("window.lost = window.contexts[0].getExtension('WEBGL_lose_context'); lost.loseContext()")
     visit.page.wait_for_timeout(500)
     visit.page.evaluate("window.lost.restoreContext()")
     visit.page.wait_for_timeout(1500)

@@ -86,9 +86,7 @@ def test_points_in_polygon_names_what_is_wrong(points, polygon, line):
 
 def test_combine_is_set_arithmetic():
     current, inside = np.array([1, 1, 0, 0], bool), np.array([1, 0, 1, 0], bool)
-    results = {
-        op: combine(current, inside, op).tolist() for op in ("new", "add", "subtract", "intersect", "clear")
-    }
+    results = {op: combine(current, inside, op).tolist() for op in ("new", "add", "subtract", "intersect", "clear")}
     assert results == {
         "new": [True, False, True, False],
         "add": [True, True, True, False],
@@ -138,9 +136,7 @@ def test_positions_survive_packing(points, shift):
     cloud = point_cloud(xy)
     packed = np.frombuffer(cloud.buffer.data, "<f4").reshape(-1, 2)
     assert np.abs(packed).max() <= 1
-    np.testing.assert_allclose(
-        packed * cloud.half_span + cloud.center, xy, atol=1e-6 * cloud.half_span + 1e-9
-    )
+    np.testing.assert_allclose(packed * cloud.half_span + cloud.center, xy, atol=1e-6 * cloud.half_span + 1e-9)
 
 
 def test_a_small_map_far_away_keeps_its_detail():
@@ -295,9 +291,7 @@ def test_payload_holds_no_list_as_long_as_the_points():
     assert payload["paths"] == [{"xy": [[0.0, 0.0], [1.0, 1.0]], "label": "", "offData": [], "current": 1}]
     assert payload["camera"] == {"x": 0, "y": 1, "span": 2}
     bits = np.frombuffer(published[payload["selected"]["url"][1:]], np.uint8)
-    assert (
-        np.unpackbits(bits, bitorder="little")[:n].astype(bool).tolist() == (np.arange(n) % 3 == 0).tolist()
-    )
+    assert np.unpackbits(bits, bitorder="little")[:n].astype(bool).tolist() == (np.arange(n) % 3 == 0).tolist()
     assert payload["selected"]["count"] == 334
 
 

@@ -21,9 +21,7 @@ def made_points(n: int) -> dict[str, object]:
     xy = centers[cluster] + rng.normal(size=(n, 2)) * spread[cluster, None]
     apart = np.arange(n) % 10 == 0
     xy[apart] = rng.uniform((9, -9), (11, -7), (apart.sum(), 2))
-    kinds = np.array(
-        ["cubic", "tetragonal", "orthorhombic", "hexagonal", "trigonal", "monoclinic", "triclinic"]
-    )
+    kinds = np.array(["cubic", "tetragonal", "orthorhombic", "hexagonal", "trigonal", "monoclinic", "triclinic"])
     kind = kinds[np.where(apart, 0, cluster % 7)]
     gap = np.abs(xy[:, 0]) + rng.exponential(0.4, n)
     gap[::50] = np.nan
