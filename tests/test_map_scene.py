@@ -389,3 +389,9 @@ def test_events_are_read():
 def test_events_that_no_visitor_can_make_are_refused(result, line):
     with pytest.raises(ValueError, match=line):
         MapEvents.from_component(result, small_scene())
+
+
+def test_equal_values_take_the_middle_color_of_their_share():
+    coloring = color_by_value([0.0] * 500 + list(range(1, 501)), label="E", axis="quantile")
+    code = np.frombuffer(coloring.buffer.data, np.uint8)[0]
+    assert code == pytest.approx(N_LEVELS / 4, abs=2)
