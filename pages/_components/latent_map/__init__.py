@@ -1,0 +1,114 @@
+"""The map: up to a million points in WebGL, with lasso, hover and pick.
+
+`MapScene` says what is shown; this file hands it to the browser and reads back what the visitor did there.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit import runtime
+
+from matgen_core.map_events import MapEvents
+from matgen_core.map_scene import Buffer, MapScene
+
+_HERE = Path(__file__).parent
+# Each file uses only those before it. Streamlit takes a component's script as one text, so the modules are
+# joined and their imports of each other dropped.
+_MODULES = (
+    "geometry.js",
+    "camera.js",
+    "grid.js",
+    "buffers.js",
+    "theme.js",
+    "gl_renderer.js",
+    "canvas_renderer.js",
+    "overlay.js",
+    "legend.js",
+    "toolbar.js",
+    "tooltip.js",
+    "gestures.js",
+    "picture.js",
+    "map.js",
+    "index.js",
+)
+_IMPORT = re.compile(r'^import .* from "\./\w+\.js";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+
+
+def latent_map(
+    scene: MapScene,
+    *,
+    key: str,
+    height: int = 620,
+    on_event: Callable[[MapEvents], None] | None = None,
+) -> MapEvents:
+    """Show a map and return what the visitor did on it.
+
+    Args:
+        scene: What to show. Make its parts once and keep them (they do not change): the browser fetches only
+            those it has not seen.
+        key: Names the map on its page. Zoom, tool and legend choices stay with the key, also when the colors
+            or the selection change and when the visitor leaves the page and comes back.
+        height: Height in CSS pixels.
+        on_event: Called with the events before the page runs again, so that the page can draw the new
+            selection in that same run. Events are returned too; act on one of the two.
+
+    Returns:
+        The events of this run. Each costs a rerun, and so does a view that came to rest: keep the map and
+        what depends on it in a fragment.
+
+    Raises:
+        ValueError: If the browser sent what no visitor can do.
+    """
+    if on_event is None:
+        handler = _ignore
+    else:
+
+        def handler() -> None:
+            on_event(MapEvents.from_component(st.session_state[key], scene))
+
+    result = _component()(
+        key=key,
+        data={"id": key, "height": height, **scene.payload(_publisher(key))},
+        on_clicked_change=handler,
+        on_marker_change=handler,
+        on_step_change=handler,
+        on_lasso_change=handler,
+        on_camera_change=handler,
+    )
+    return MapEvents.from_component(result, scene)
+
+
+def _ignore() -> None:
+    """Do nothing; Streamlit reports a value only where there is a callback for it."""
+
+
+@cache
+def _component() -> Callable[..., Mapping[str, Any]]:
+    # At first use, not at import: outside a running app there is nothing to register with.
+    modules = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in _MODULES)
+    return st.components.v2.component(
+        "matgen_latent_map",
+        html='<div class="lm"></div>',
+        css=(_HERE / "index.css").read_text(encoding="utf-8"),
+        js=_EXPORT.sub("", _IMPORT.sub("", modules)),
+    )
+
+
+def _publisher(key: str) -> Callable[[Buffer], str]:
+    """Give buffers an address for as long as a session shows them, as `st.image` does for pictures."""
+
+    def url(buffer: Buffer) -> str:
+        # Streamlit's own file id samples large files only at three places: our hash, as the name, covers all.
+        return runtime.get_instance().media_file_mgr.add(
+            buffer.data,
+            "application/octet-stream",
+            coordinates=f"{key}-{buffer.digest}",
+            file_name=buffer.digest,
+        )
+
+    return url

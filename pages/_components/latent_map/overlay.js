@@ -1,0 +1,140 @@
+// What lies over the points: neighbor lines, paths with steps, pins, names, outlines, the ring of the open point.
+import { cssColor } from "./theme.js";
+
+/** Draw in CSS pixels; `map` is the LatentMap, whose data it reads. */
+export function drawOverlay(context, map) {
+  const { theme, data, camera } = map, screen = (point) => map.mapToScreen(point);
+  context.lineJoin = context.lineCap = "round";
+  for (const polygon of data.outlines) strokeOutline(context, polygon.map(screen), theme, true);
+  if (map.pendingOutline) strokeOutline(context, map.pendingOutline.map(screen), theme, true);
+  if (map.draft) strokeOutline(context, map.draft.map(([x, y]) => camera.toScreen(x, y)), theme, false);
+  for (const [i, j] of data.links) drawLink(context, map.pointToScreen(i), map.pointToScreen(j), theme);
+  for (const path of data.paths) drawPath(context, path, screen, theme);
+  for (const marker of data.markers) drawMarker(context, marker, screen([marker.x, marker.y]), theme);
+  const taken = [];
+  for (const label of data.labels) drawText(context, label.text, screen([label.x, label.y]), theme, map, taken);
+  if (map.hovered >= 0 && map.hovered !== map.focus) ring(context, map.pointToScreen(map.hovered), map.ringRadius(), theme, 1.5);
+  if (map.focus !== null && map.points) focusRing(context, map.pointToScreen(map.focus), map.ringRadius() + 2, theme);
+  if (map.crosshair) drawCrosshair(context, camera.width / 2, camera.height / 2, theme);
+}
+
+function strokeOutline(context, points, theme, closed) {
+  if (points.length < 2) return;
+  context.beginPath();
+  points.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
+  context.closePath();
+  context.fillStyle = cssColor(theme.primary, 0.08);
+  context.fill();
+  context.setLineDash(closed ? [5, 4] : []);
+  context.strokeStyle = cssColor(theme.primary, 0.95);
+  context.lineWidth = 1.5;
+  context.stroke();
+  context.setLineDash([]);
+}
+
+function drawLink(context, from, to, theme) {
+  context.beginPath();
+  context.moveTo(...from);
+  context.lineTo(...to);
+  haloed(context, theme, 1.4, cssColor(theme.text, 0.75));
+  context.beginPath();
+  context.arc(...to, 4.5, 0, 7);
+  haloed(context, theme, 1.4, cssColor(theme.text, 0.9));
+}
+
+// Every line gets a wider one in the page's color beneath it, so that it reads over any points.
+function haloed(context, theme, width, color) {
+  context.strokeStyle = cssColor(theme.background, 0.85);
+  context.lineWidth = width + 2.5;
+  context.stroke();
+  context.strokeStyle = color;
+  context.lineWidth = width;
+  context.stroke();
+}
+
+function drawPath(context, path, screen, theme) {
+  const steps = path.xy.map(screen);
+  context.beginPath();
+  steps.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
+  haloed(context, theme, 2.5, cssColor(theme.text));
+  const off = new Set(path.offData);
+  steps.forEach((step, i) => {
+    const end = i === 0 || i === steps.length - 1;
+    context.beginPath();
+    context.arc(...step, i === path.current ? 8 : end ? 6 : 4.5, 0, 7);
+    context.fillStyle = cssColor(off.has(i) ? theme.background : i === path.current ? theme.primary : theme.text);
+    context.fill();
+    context.strokeStyle = cssColor(off.has(i) ? theme.primary : theme.background);
+    context.lineWidth = off.has(i) ? 2.2 : 1.8;
+    context.stroke();
+  });
+  if (path.label && steps.length) write(context, path.label, steps[0][0], steps[0][1] - 14, theme, 600);
+}
+
+function drawMarker(context, marker, [x, y], theme) {
+  context.beginPath();
+  if (marker.kind === "pin") {
+    context.arc(x, y - 13, 7, Math.PI * 0.85, Math.PI * 0.15);
+    context.lineTo(x, y);
+    context.closePath();
+  } else {
+    for (const [dx, dy] of [[0, -7], [7, 0], [0, 7], [-7, 0]]) context.lineTo(x + dx, y + dy);
+    context.closePath();
+  }
+  context.fillStyle = cssColor(theme.primary);
+  context.fill();
+  context.strokeStyle = cssColor(theme.background);
+  context.lineWidth = 1.8;
+  context.stroke();
+  if (marker.kind === "pin") {
+    context.beginPath();
+    context.arc(x, y - 13, 2.4, 0, 7);
+    context.fillStyle = cssColor(theme.background);
+    context.fill();
+  }
+  if (marker.label) write(context, marker.label, x, y + 14, theme, 600);
+}
+
+// Names of clusters: the first named wins where two would overlap.
+function drawText(context, text, [x, y], theme, map, taken) {
+  const { width, height } = map.camera;
+  context.font = `600 13px ${theme.font}`;
+  const half = context.measureText(text).width / 2 + 6;
+  if (x < -half || y < 0 || x > width + half || y > height) return;
+  const box = [x - half, y - 10, x + half, y + 10];
+  if (taken.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3])) return;
+  taken.push(box);
+  write(context, text, x, y, theme, 600);
+}
+
+function write(context, text, x, y, theme, weight) {
+  context.font = `${weight} 13px ${theme.font}`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.strokeStyle = cssColor(theme.background, 0.9);
+  context.lineWidth = 4;
+  context.strokeText(text, x, y);
+  context.fillStyle = cssColor(theme.text);
+  context.fillText(text, x, y);
+}
+
+function ring(context, [x, y], radius, theme, width) {
+  context.beginPath();
+  context.arc(x, y, radius, 0, 7);
+  haloed(context, theme, width, cssColor(theme.text));
+}
+
+function focusRing(context, [x, y], radius, theme) {
+  context.beginPath();
+  context.arc(x, y, radius + 2, 0, 7);
+  haloed(context, theme, 2.5, cssColor(theme.primary));
+}
+
+function drawCrosshair(context, x, y, theme) {
+  context.beginPath();
+  for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+    context.moveTo(x + 5 * dx, y + 5 * dy);
+    context.lineTo(x + 13 * dx, y + 13 * dy);
+  }
+  haloed(context, theme, 1.5, cssColor(theme.text, 0.8));
+}
