@@ -91,7 +91,9 @@ class CrystalArrays:
     def to(self, device: str) -> "CrystalArrays":
         """Return the same on another device."""
         values: dict[str, Any] = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in values.items()}
+        moved: dict[str, Any] = {
+            name: value.to(device) if isinstance(value, Tensor) else value for name, value in values.items()
+        }
         return CrystalArrays(**moved)
 
 

@@ -203,7 +203,7 @@ def test_substitution_keeps_the_pattern_and_forgets_the_energy(seed) -> None:
 
 def test_rare_elements_weigh_more() -> None:
     weights = crystals.class_weights(arrays())
-    assert weights[5] > weights[3] * 0.99
+    assert weights[0] > weights[3]  # 2 crystals of 6 hold Li, 3 hold O
     assert weights.min() >= 0.5
 
 

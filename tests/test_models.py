@@ -15,6 +15,9 @@ from matgen_core.models._blocks import Gaussian
 # Tiny settings with no neutral value: no 0, no 1, no square shape.
 TINY: dict[str, Any] = {
     "cgcnn": MODELS["cgcnn"].Config(n_elements=3, properties=("a", "b"), members=2, node_dim=6, edge_dim=5, hidden=7),
+    "icsg3d": MODELS["icsg3d"].Config(
+        grid=8, latent_dim=6, condition_edges=(-1.0, -0.3), channels=(8, 16), n_narrow=4, refiner=(8, 16), beta=0.3
+    ),
     "phase_field_norm": MODELS["phase_field_norm"].Config(n_slots=3, n_features=5),
     "phase_field_vae": MODELS["phase_field_vae"].Config(
         n_slots=3,

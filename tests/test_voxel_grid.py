@@ -89,7 +89,7 @@ def test_standard_setting_forgets_origin_orientation_and_order(seed, turn) -> No
 
     structure = perovskite()
     structure.translate_sites(1, [0.03, 0, 0])
-    written = (structure.frac_coords + rng.random(3)) @ _ROTATIONS[turn].T
+    written = (structure.frac_coords + rng.random(3)) @ _ROTATIONS[turn].T % 1.0
     order = rng.permutation(5)
     other = Structure(structure.lattice, [structure.species[i] for i in order], written[order])
     representation = grid(setting="cubic_cell")

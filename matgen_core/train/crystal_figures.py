@@ -1,4 +1,4 @@
-"""Figures of a model of crystals: what comes back, what lies between and around known crystals, what is new.
+"""Walks and draws in a latent space of crystals: what lies between known ones and around them.
 
 Everything here takes a function that decodes latent points, so it serves every model that decodes crystals. A
 point that decodes to nothing counts as a failure in every rate.
@@ -10,73 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.core import Structure
 
+from matgen_core.crystal_metrics import structure_validity
 from matgen_core.latent import Decoded
-from matgen_core.representations.round_trip import closest_distance, site_error
 
 Z = NDArray[np.float32]
 Decode = Callable[[Z], Sequence[Decoded]]
-TOO_CLOSE = 0.5  # Å; the structural validity of Xie et al. (2022) asks for no more than this distance
-
-
-def is_valid(structure: Structure) -> bool:
-    """Whether no two sites lie within 0.5 Å and the cell has at least 0.1 Å^3."""
-    return closest_distance(structure) > TOO_CLOSE and structure.volume > 0.1
-
-
-def reconstructions(
-    originals: Sequence[Structure], decoded: Sequence[Decoded], families: Sequence[str]
-) -> pd.DataFrame:
-    """Hold decoded crystals against the originals in the same standard cell, one row each.
-
-    Returns:
-        Columns family, match, rmsd (in units of (volume / site)^(1/3)), site_error (largest, in fractions of an
-        edge; missing where the composition is wrong), edge_error (relative, signed), composition_right, n_sites,
-        closest_distance (Å, of the original), problem.
-    """
-    matcher = StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10)
-    rows: list[dict[str, Any]] = []
-    for original, result, family in zip(originals, decoded, families, strict=True):
-        row: dict[str, Any] = {
-            "family": family,
-            "n_sites": len(original),
-            "closest_distance": closest_distance(original),
-            "match": False,
-            "composition_right": False,
-            "problem": result.problem,
-        }
-        if result.material is not None:
-            fit = matcher.get_rms_dist(original, result.material)  # type: ignore[no-untyped-call]
-            row |= {
-                "match": fit is not None,
-                "rmsd": fit[0] if fit else None,
-                "site_error": site_error(original, result.material),
-                "edge_error": result.material.lattice.a / original.lattice.a - 1,
-                "composition_right": original.composition == result.material.composition,
-            }
-        rows.append(row)
-    columns = "family n_sites closest_distance match rmsd site_error edge_error composition_right problem".split()
-    numbers = {"rmsd": float, "site_error": float, "edge_error": float}
-    return pd.DataFrame(rows, columns=columns).astype(numbers)
-
-
-def summarize_reconstructions(table: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Write reconstructions as figures, over all and by family; rates are over all rows."""
-    groups = {"all": table} | {str(name): rows for name, rows in table.groupby("family")}
-    return {
-        name: {
-            "n": len(rows),
-            "match_rate": float(rows["match"].mean()),
-            "rmsd": float(rows["rmsd"].mean()),
-            "composition_right": float(rows["composition_right"].mean()),
-            "decode_failures": float(rows["problem"].notna().mean()),
-            "median_site_error": float(rows["site_error"].median()),
-            "median_edge_error": float(rows["edge_error"].abs().median()),
-        }
-        for name, rows in groups.items()
-    }
 
 
 def walk(
@@ -110,7 +49,7 @@ def walk(
         if not lines:
             continue
         found = decode(np.concatenate(lines))
-        valid = np.array([item.material is not None and is_valid(item.material) for item in found])
+        valid = np.array([item.material is not None and structure_validity(item.material) for item in found])
         formulas = [item.material.composition.reduced_formula if item.material else None for item in found]
         figures[name] = {
             "n_lines": len(lines),
@@ -123,37 +62,6 @@ def walk(
             ),
         }
     return figures
-
-
-def generated(found: Sequence[Decoded], known: Sequence[Structure]) -> dict[str, float]:
-    """Judge generated crystals: valid, unique among the valid, and new to `known`, each over all points.
-
-    Two crystals are one if the structure matcher says so; only crystals of the same formula are compared.
-    """
-    matcher = StructureMatcher(ltol=0.3, stol=0.5, angle_tol=10)
-    places: dict[str, list[Structure]] = {}
-    for structure in known:
-        places.setdefault(structure.composition.reduced_formula, []).append(structure)
-    first_seen: dict[str, list[Structure]] = {}
-    n_valid = n_unique = n_novel = 0
-    for item in found:
-        if item.material is None or not is_valid(item.material):
-            continue
-        n_valid += 1
-        formula = item.material.composition.reduced_formula
-        seen = first_seen.setdefault(formula, [])
-        if any(matcher.fit(item.material, other) for other in seen):
-            continue
-        seen.append(item.material)
-        n_unique += 1
-        n_novel += not any(matcher.fit(item.material, other) for other in places.get(formula, []))
-    return {
-        "n": len(found),
-        "decoded": sum(item.material is not None for item in found) / len(found),
-        "valid": n_valid / len(found),
-        "valid_unique": n_unique / len(found),
-        "valid_unique_novel": n_novel / len(found),
-    }
 
 
 def around(z: Z, n_samples: int, variance: float, seed: int) -> Z:

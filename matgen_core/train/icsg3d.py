@@ -22,8 +22,15 @@ from pymatgen.core import Composition
 from safetensors.torch import load_file
 from torch import Tensor
 
-from matgen_core import crystals
+from matgen_core import crystal_metrics, crystals
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.crystal_metrics import (
+    PEROV5_CUTOFFS,
+    evaluate_generation,
+    evaluate_reconstruction,
+    uniqueness_and_novelty,
+    validity,
+)
 from matgen_core.crystals import PARTS, Augmentation, CrystalArrays
 from matgen_core.data import Dataset
 from matgen_core.latent import Decoded, Z, index_columns
@@ -31,15 +38,9 @@ from matgen_core.loops import Schedule
 from matgen_core.models.icsg3d import ICSG3D, ICSG3DConfig
 from matgen_core.projection import projections
 from matgen_core.representations import DecodeError, VoxelGrid
-from matgen_core.representations.round_trip import round_trip, summarize
+from matgen_core.representations.round_trip import DISTANCE_BINS, closest_distance, round_trip, summarize
 from matgen_core.train._card import data_section, markdown_table, provenance, write_card
-from matgen_core.train.crystal_figures import (
-    around,
-    generated,
-    reconstructions,
-    summarize_reconstructions,
-    walk,
-)
+from matgen_core.train.crystal_figures import around, walk
 from matgen_core.train.cubic import cubic_families, load_or_prepare, perov5, representation, structures
 
 SYSTEM = "Court 2020, iCSG3D"
@@ -51,6 +52,7 @@ PEERS = (
 )
 N_ROUND_TRIPS = 1000
 N_GENERATED = 1000
+N_WORKERS = 2
 
 
 @dataclass(frozen=True)
@@ -124,30 +126,47 @@ class ICSG3DRecipe:
         z = crystals.reconstruct(model, test)[0].numpy()
         families = [test.families[i] for i in test.family.tolist()]
         decoded = decode(z, model.condition_of(test.formation_energy_per_atom))
-        table = reconstructions(structures(test), decoded, families)
-        figures = summarize_reconstructions(table)
+        originals = structures(test)
+        table = evaluate_reconstruction(originals, decoded, n_workers=N_WORKERS)
+        by_family = table.groupby(families)
+        figures = {"all": table} | {str(name): rows for name, rows in by_family}
+        n_sites = pd.cut([len(structure) for structure in originals], (0, 5, 8, 16, 24, 40, 80))
+        closest = pd.cut([closest_distance(structure) for structure in originals], DISTANCE_BINS)
         known = structures(training)
+
+        def judge(found: list[Decoded]) -> dict[str, float]:
+            if self.arrays == "perov5":
+                return evaluate_generation(found, originals, known, PEROV5_CUTOFFS, n_workers=N_WORKERS)
+            checked, kinds = validity(found), uniqueness_and_novelty(found, known, N_WORKERS)
+            good = checked["valid"]
+            return {
+                "n_samples": len(found),
+                "decode_rate": float(checked["problem"].eq("").mean()),
+                "structure_valid": float(checked["structure_valid"].mean()),
+                "composition_valid": float(checked["composition_valid"].mean()),
+                "valid": float(good.mean()),
+                "unique": float(kinds["unique"].mean()),
+                "novel": float(kinds["novel"].mean()),
+                "valid_unique_novel": float((good & kinds["unique"] & kinds["novel"]).mean()),
+            }
+
         prior = np.random.default_rng(self.seed).standard_normal((N_GENERATED, model.latent_dim)).astype(np.float32)
-        seeds = np.random.default_rng(self.seed).permutation(len(z))[: N_GENERATED // 10]
+        start = np.random.default_rng(self.seed).permutation(len(z))[: N_GENERATED // 10]
         return {
             "headline": {
                 "figure": "held-out crystals that come back (StructureMatcher)",
-                "ours": f"{figures['all']['match_rate']:.1%}",
+                "ours": f"{table['match'].mean():.1%}",
                 "paper": f"{PEERS[0][1]:.1%} on Perov-5",
             },
             "round_trip_without_network": summarize(trips),
-            "reconstruction_test": figures,
-            "reconstruction_by_n_sites": {
-                str(interval): {"n": len(rows), "match_rate": float(rows["match"].mean())}
-                for interval, rows in table.groupby(pd.cut(table["n_sites"], (0, 5, 8, 16, 24, 40, 80)), observed=True)
-            },
+            "reconstruction_test": {name: crystal_metrics.summarize(rows) for name, rows in figures.items()},
+            "reconstruction_by_n_sites": _match_rates(table, n_sites),
+            "reconstruction_by_closest_distance": _match_rates(table, closest),
             "walks": walk(decode, z, np.array(families), n_pairs=100, n_steps=8, seed=self.seed),
             "generation": {
-                "from_the_prior": generated(decode(prior), known),
-                "around_known_crystals": generated(decode(around(z[seeds], 10, variance=0.5, seed=self.seed)), known),
-                "around_known_crystals_close": generated(
-                    decode(around(z[seeds], 10, variance=0.05, seed=self.seed)), known
-                ),
+                "from_the_prior": judge(decode(prior)),
+                "around_known_crystals": judge(decode(around(z[start], 10, variance=0.5, seed=self.seed))),
+                "around_known_crystals_close": judge(decode(around(z[start], 10, variance=0.05, seed=self.seed))),
             },
         }
 
@@ -182,7 +201,7 @@ class ICSG3DRecipe:
     def _card(self, metrics: dict[str, Any], model: ICSG3D, parts: dict[str, Dataset]) -> str:
         reconstruction, trip = metrics["reconstruction_test"], metrics["round_trip_without_network"]
         rows: list[Sequence[str]] = [
-            (f"{name} (n = {figures['n']})", f"{figures['match_rate']:.2%}", f"{figures['rmsd']:.4f}")
+            (f"{name} (n = {figures['n_samples']})", f"{figures['match_rate']:.2%}", f"{figures['rmsd']:.4f}")
             for name, figures in reconstruction.items()
         ]
         rows += [(f"{name}, Perov-5", f"{match:.2%}", f"{rmsd:.4f}") for name, match, rmsd in PEERS]
@@ -232,6 +251,13 @@ def decode_batches(
             for point, item in zip(some, layout.decode_batch(voxels), strict=True)
         ]
     return found
+
+
+def _match_rates(table: pd.DataFrame, bins: Any) -> dict[str, Any]:
+    return {
+        str(interval): {"n": len(rows), "match_rate": float(rows["match"].mean())}
+        for interval, rows in table.groupby(bins, observed=True)
+    }
 
 
 def _cache() -> Path:
