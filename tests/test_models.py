@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from matgen_core import loops
+from matgen_core.crystals import draw
 from matgen_core.models import MODELS
 from matgen_core.models._blocks import Gaussian
 
@@ -16,7 +17,14 @@ from matgen_core.models._blocks import Gaussian
 TINY: dict[str, Any] = {
     "cgcnn": MODELS["cgcnn"].Config(n_elements=3, properties=("a", "b"), members=2, node_dim=6, edge_dim=5, hidden=7),
     "icsg3d": MODELS["icsg3d"].Config(
-        grid=8, latent_dim=6, condition_edges=(-1.0, -0.3), channels=(8, 16), n_narrow=4, refiner=(8, 16), beta=0.3
+        grid=8,
+        width=0.1,
+        latent_dim=6,
+        condition_edges=(-1.0, -0.3),
+        channels=(8, 16),
+        n_narrow=4,
+        refiner=(8, 16),
+        beta=0.3,
     ),
     "phase_field_norm": MODELS["phase_field_norm"].Config(n_slots=3, n_features=5),
     "phase_field_vae": MODELS["phase_field_vae"].Config(
@@ -40,8 +48,20 @@ def fields(n: int = 8) -> Tensor:
 
 
 # What each model that learns takes as a batch.
-BATCHES: dict[str, Callable[[], tuple[Tensor, ...]]] = {"phase_field_vae": lambda: (TABLE, fields())}
-VAES = ("phase_field_vae",)
+def voxels() -> tuple[Tensor, ...]:
+    """Two crystals of two and three sites, with condition, sites, species, codes and class weights."""
+    frac_coords = torch.rand(2, 3, 3, generator=rng(5))
+    species, codes = torch.tensor([[0, 3, -1], [2, 1, 1]]), torch.randn(4, 16, generator=rng(6))
+    x = draw(frac_coords, species, torch.tensor([4.0, 5.5]), codes, grid=8, width=0.1)
+    condition = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    return x, condition, frac_coords, species, codes, torch.tensor([0.5, 2.0, 1.5, 0.7])
+
+
+BATCHES: dict[str, Callable[[], tuple[Tensor, ...]]] = {
+    "icsg3d": voxels,
+    "phase_field_vae": lambda: (TABLE, fields()),
+}
+VAES = ("icsg3d", "phase_field_vae")
 
 
 def test_every_model_has_a_tiny_config() -> None:
