@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.train.cgcnn import CGCNNRecipe
+from matgen_core.train.icsg3d import ICSG3DRecipe
 from matgen_core.train.phase_field_norm import PhaseFieldNormRecipe
 from matgen_core.train.phase_field_vae import PhaseFieldVAERecipe
 
@@ -29,6 +30,8 @@ RECIPES: dict[str, Recipe] = {
     "cgcnn_energy": CGCNNRecipe("cgcnn_energy"),
     "cgcnn_elastic": CGCNNRecipe("cgcnn_elastic"),
     "cgcnn_dielectric": CGCNNRecipe("cgcnn_dielectric"),
+    "icsg3d": ICSG3DRecipe("icsg3d", arrays="cubic"),
+    "icsg3d_perov5": ICSG3DRecipe("icsg3d_perov5", arrays="perov5"),
     "phase_field_norm": PhaseFieldNormRecipe(),
     "phase_field_vae": PhaseFieldVAERecipe(),
 }

@@ -10,9 +10,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pymatgen.core import Structure
 
-from matgen_core.crystal_metrics import structure_validity
+from matgen_core.checkpoint import Checkpoint
+from matgen_core.crystal_metrics import (
+    CoverageCutoffs,
+    coverage,
+    fingerprints,
+    property_distances,
+    structure_validity,
+    uniqueness_and_novelty,
+    validity,
+)
 from matgen_core.latent import Decoded
+from matgen_core.prediction import predict
 
 Z = NDArray[np.float32]
 Decode = Callable[[Z], Sequence[Decoded]]
@@ -91,3 +102,57 @@ def obedience(asked: NDArray[np.float64], found: NDArray[np.float64], edges: Seq
         "in_class_or_beside": float((np.abs(classes - asked) <= 1).mean()),
         "rank_correlation": float(ranks["asked"].corr(ranks["found"])) if known.sum() > 2 else float("nan"),
     }
+
+
+def predicted(found: Sequence[Decoded], judge: Checkpoint, name: str) -> NDArray[np.float64]:
+    """Predict a property of decoded crystals; NaN where a point did not decode or the network refuses its crystal."""
+    values = np.full(len(found), np.nan)
+    there = [i for i, item in enumerate(found) if item.material is not None]
+    values[there] = predict(judge, [found[i].material for i in there])[name]
+    return values
+
+
+def generated(
+    samples: Sequence[Decoded],
+    reference: Sequence[Structure],
+    training: Sequence[Structure],
+    cutoffs: CoverageCutoffs | None = None,
+    n_workers: int = 1,
+) -> dict[str, Any]:
+    """Judge a generated set; all rates are over all samples, failures included.
+
+    Args:
+        samples: Everything that was drawn.
+        reference: What the distances and the coverage compare with.
+        training: What does not count as new.
+        cutoffs: Of the coverage, which takes about 20 ms a site; without them it is not asked for.
+        n_workers: Processes to share the work.
+
+    Returns:
+        Rates, distances of density and number of elements over the valid samples, and under `coverage` the
+        coverage or one line that says why there is none.
+    """
+    checked, kinds = validity(samples), uniqueness_and_novelty(samples, training, n_workers)
+    figures: dict[str, Any] = {
+        "n_samples": len(samples),
+        "decode_rate": float(checked["problem"].eq("").mean()),
+        "structure_valid": float(checked["structure_valid"].mean()),
+        "composition_valid": float(checked["composition_valid"].mean()),
+        "valid": float(checked["valid"].mean()),
+        "unique": float(kinds["unique"].mean()),
+        "novel": float(kinds["novel"].mean()),
+        "valid_unique_novel": float((checked["valid"] & kinds["unique"] & kinds["novel"]).mean()),
+    }
+    valid = np.flatnonzero(checked["valid"])
+    if len(valid):
+        distances = property_distances([samples[i] for i in valid], reference)
+        figures |= distances | {"n_samples": len(samples), "n_property_samples": len(valid)}
+    if cutoffs is None:
+        return figures
+    try:
+        covered, target = fingerprints(samples, n_workers), fingerprints(reference, n_workers)
+    except ModuleNotFoundError as error:
+        return figures | {"coverage": f"not measured: {error.name} is missing; install the extra `descriptors`"}
+    if not covered.known.any():
+        return figures | {"coverage": {"cov_recall": 0.0, "cov_precision": 0.0, "n_generated": len(samples)}}
+    return figures | {"coverage": coverage(covered, target, cutoffs)}
