@@ -151,6 +151,15 @@ def failures(table: pd.DataFrame, ids: tuple[str, ...], families: NDArray[Any], 
     }
 
 
+def without_nan(figures: Any) -> Any:
+    """Put None for every NaN, which JSON does not know."""
+    if isinstance(figures, dict):
+        return {key: without_nan(value) for key, value in figures.items()}
+    if isinstance(figures, list):
+        return [without_nan(value) for value in figures]
+    return None if isinstance(figures, float) and np.isnan(figures) else figures
+
+
 def _match_rates(table: pd.DataFrame, bins: Any) -> dict[str, Any]:
     return {
         str(interval): {"n": len(rows), "match_rate": float(rows["match"].mean())}

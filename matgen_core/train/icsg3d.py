@@ -32,7 +32,7 @@ from matgen_core.projection import projections
 from matgen_core.representations import DecodeError, VoxelGrid
 from matgen_core.train._card import data_section, provenance
 from matgen_core.train._icsg3d_card import PEERS, icsg3d_card
-from matgen_core.train._icsg3d_metrics import BATCH, Samples, measure
+from matgen_core.train._icsg3d_metrics import BATCH, Samples, measure, without_nan
 from matgen_core.train.cubic import cubic_families, load_or_prepare, perov5, representation, structures
 
 SYSTEM = "Court 2020, iCSG3D"
@@ -92,7 +92,7 @@ class ICSG3DRecipe:
         metrics = self.evaluate(made) | {"training": json.loads(last)}
         card = icsg3d_card(self.name, metrics, model, data_section(*parts.values()))
         # The figures above are of these same rounded weights: the run stored them in float16.
-        return replace(made, metrics=metrics, card=card, model=model.half())
+        return replace(made, metrics=without_nan(metrics), card=card, model=model.half())
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Round trip without a network, reconstruction of the held-out part, walks, generation, obedience."""
