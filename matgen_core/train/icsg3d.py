@@ -16,11 +16,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from numpy.typing import NDArray
 from pymatgen.core import Composition
 from safetensors.torch import load_file
-from torch import Tensor
 
 from matgen_core import crystal_metrics, crystals
 from matgen_core.checkpoint import Checkpoint
@@ -33,11 +30,10 @@ from matgen_core.crystal_metrics import (
 )
 from matgen_core.crystals import PARTS, Augmentation, CrystalArrays
 from matgen_core.data import Dataset
-from matgen_core.latent import Decoded, Z, index_columns
+from matgen_core.latent import Decoded, LatentSpace, index_columns
 from matgen_core.loops import Schedule
 from matgen_core.models.icsg3d import ICSG3D, ICSG3DConfig
 from matgen_core.projection import projections
-from matgen_core.representations import DecodeError, VoxelGrid
 from matgen_core.representations.round_trip import DISTANCE_BINS, closest_distance, round_trip, summarize
 from matgen_core.train._card import data_section, markdown_table, provenance, write_card
 from matgen_core.train.crystal_figures import around, walk
@@ -120,12 +116,10 @@ class ICSG3DRecipe:
         as_given = replace(layout, setting="as_given")  # the arrays hold the standard cells already
         trips = round_trip(as_given, [everything[i] for i in sample])
 
-        def decode(z: Z, condition: Tensor | None = None) -> list[Decoded]:
-            return decode_batches(model, layout, z, condition)
-
+        decode = LatentSpace(checkpoint).decode
         z = crystals.reconstruct(model, test)[0].numpy()
         families = [test.families[i] for i in test.family.tolist()]
-        decoded = decode(z, model.condition_of(test.formation_energy_per_atom))
+        decoded = decode(z, model.condition_of(test.formation_energy_per_atom).numpy())
         originals = structures(test)
         table = evaluate_reconstruction(originals, decoded, n_workers=N_WORKERS)
         by_family = table.groupby(families)
@@ -234,23 +228,6 @@ class ICSG3DRecipe:
                 f" {worst[1]['match_rate']:.1%} of {worst[1]['n']}.",
             },
         )
-
-
-def decode_batches(
-    model: ICSG3D, layout: VoxelGrid, z: Z, condition: Tensor | None = None, batch_size: int = 128
-) -> list[Decoded]:
-    """Decode many latent points, batch by batch; a point that is no crystal keeps its place."""
-    found: list[Decoded] = []
-    for start in range(0, len(z), batch_size):
-        some = z[start : start + batch_size]
-        wanted = None if condition is None else condition[start : start + batch_size]
-        with torch.inference_mode():
-            voxels: NDArray[np.float32] = model.decode(torch.from_numpy(some), wanted).numpy()
-        found += [
-            Decoded(point, problem=str(item)) if isinstance(item, DecodeError) else Decoded(point, material=item)
-            for point, item in zip(some, layout.decode_batch(voxels), strict=True)
-        ]
-    return found
 
 
 def _match_rates(table: pd.DataFrame, bins: Any) -> dict[str, Any]:
