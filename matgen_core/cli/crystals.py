@@ -25,9 +25,7 @@ def predict(
     there = {row: file.structure for row, file in enumerate(read) if file.structure is not None}
     predicted = prediction.predict(checkpoint, list(there.values()))
     table = predicted.set_index(pd.Index(list(there))).reindex(range(len(read)))
-    for row, file in enumerate(read):
-        if file.structure is None:
-            table.loc[row, "problem"] = file.problem
+    table["problem"] = table["problem"].astype(object).fillna(pd.Series([file.problem for file in read]))
     table.insert(0, "file", [file.name for file in read])
     report_problems(table["file"], table["problem"])
     write_csv(table, out)
