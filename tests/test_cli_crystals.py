@@ -61,7 +61,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     with (folder / "huge.cif").open("wb") as huge:
         huge.truncate(100_000_000)
     lines = poscar(PEROVSKITE).splitlines()
-    (folder / "nameless.vasp").write_text(
+    sites = [" ".join(row.split()[:3]) for row in lines[8:]]
+    (folder / "nameless.vasp").write_text("\n".join(["x", *lines[1:5], *lines[6:8], *sites]))
         "\n".join(["x", *lines[1:5], *lines[6:8], *[" ".join(row.split()[:3]) for row in lines[8:]]])
     )
     (folder / "notes.txt").write_text("no crystal")
