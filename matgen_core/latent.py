@@ -4,7 +4,8 @@
 materials: where they lie, which are neighbors, and where a new point falls on the stored projections.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.representations import DecodeError
 
 Z = NDArray[np.float32]
+BATCH_SIZE = 128  # materials in the network at once; 128 crystals of 20 channels on 16^3 points take 40 MB
 N_NEIGHBORS = 15  # neighbors that place a new point on a projection and grade a map
 
 
@@ -85,18 +87,60 @@ class LatentSpace:
             return (1 - t) * start + t * end
         return (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
 
-    @torch.inference_mode()
-    def decode(self, z: Z) -> list[Decoded]:
-        """One result a row of z, in order; a row that is no material keeps its place."""
-        arrays = self.model.decode(torch.from_numpy(np.ascontiguousarray(z, np.float32)))
-        arrays = arrays.reshape(len(z), *self.representation.shape).numpy()
-        return [self._decode_one(point, array) for point, array in zip(z, arrays, strict=True)]
+    def condition_of(self, formation_energy_per_atom: float, n_samples: int) -> NDArray[np.float32]:
+        """Return the condition for `decode` that asks for a formation energy in eV/atom, (n_samples, n_conditions).
 
-    def _decode_one(self, z: Z, array: Z) -> Decoded:
+        Raises:
+            ValueError: If the energy is no finite number, or the model takes no condition.
+        """
+        if not math.isfinite(formation_energy_per_atom):
+            raise ValueError(f"a formation energy of {formation_energy_per_atom} eV/atom; give a finite number")
+        conditioned = hasattr(self.model, "condition_of")
+        energies = torch.full((n_samples,), formation_energy_per_atom)
+        condition = self.model.condition_of(energies).numpy() if conditioned else np.zeros((n_samples, 0), np.float32)
+        if not condition.shape[1]:
+            raise ValueError(f"{self.name} takes no formation energy; leave it out, or take another checkpoint")
+        return condition
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        z: Z,
+        condition: NDArray[np.float32] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[Decoded]:
+        """One result a row of z, in order; a row that is no material keeps its place.
+
+        Args:
+            z: Points, (n_points, latent_dim).
+            condition: (n_points, n_conditions), for models that take one; without it they decode under any.
+            progress: Called with the number of points done.
+        """
+        found: list[Decoded] = []
+        for start in range(0, len(z), BATCH_SIZE):
+            part = slice(start, start + BATCH_SIZE)
+            points = torch.from_numpy(np.ascontiguousarray(z[part], np.float32))
+            wanted = () if condition is None else (torch.from_numpy(np.ascontiguousarray(condition[part])),)
+            arrays = self.model.decode(points, *wanted).reshape(len(points), *self.representation.shape).numpy()
+            found += [
+                Decoded(point, problem=str(item)) if isinstance(item, DecodeError) else Decoded(point, material=item)
+                for point, item in zip(z[part], self._materials(arrays), strict=True)
+            ]
+            if progress:
+                progress(len(found))
+        return found
+
+    def _materials(self, arrays: NDArray[np.float32]) -> list[Any]:
+        """The material of each array, or the error that says why it is none."""
+        if hasattr(self.representation, "decode_batch"):
+            return self.representation.decode_batch(arrays)
+        return [self._material(array) for array in arrays]
+
+    def _material(self, array: NDArray[np.float32]) -> Any:
         try:
-            return Decoded(z, material=self.representation.decode(array))
+            return self.representation.decode(array)
         except DecodeError as error:
-            return Decoded(z, problem=str(error))
+            return error
 
 
 class LatentMap(LatentSpace):
@@ -127,15 +171,19 @@ class LatentMap(LatentSpace):
     @torch.inference_mode()
     def encode(self, materials: Sequence[Any]) -> list[Encoded]:
         """One result a material, in order; a material that does not fit keeps its place."""
-        arrays: list[Z | str] = [self._encode_one(material) for material in materials]
-        fitting = [array for array in arrays if not isinstance(array, str)]
-        points = iter(())
-        if fitting:
-            points = iter(self.model.encode(torch.from_numpy(np.stack(fitting))).mean.numpy())
-        return [
-            Encoded(material, problem=array) if isinstance(array, str) else Encoded(material, z=next(points))
-            for material, array in zip(materials, arrays, strict=True)
-        ]
+        found: list[Encoded] = []
+        for start in range(0, len(materials), BATCH_SIZE):
+            part = materials[start : start + BATCH_SIZE]
+            arrays: list[Z | str] = [self._encode_one(material) for material in part]
+            fitting = [array for array in arrays if not isinstance(array, str)]
+            points = iter(())
+            if fitting:
+                points = iter(self.model.encode(torch.from_numpy(np.stack(fitting))).mean.numpy())
+            found += [
+                Encoded(material, problem=array) if isinstance(array, str) else Encoded(material, z=next(points))
+                for material, array in zip(part, arrays, strict=True)
+            ]
+        return found
 
     def _encode_one(self, material: Any) -> Z | str:
         try:

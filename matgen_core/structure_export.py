@@ -1,6 +1,8 @@
 """A structure as a file: CIF, POSCAR, extended XYZ, a stand-alone web page, chemiscope's JSON."""
 
 import json
+import re
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,25 @@ def extended_xyz(structure: Structure) -> str:
     return "\n".join(
         [str(len(structure)), f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 pbc="T T T"', *rows, ""]
     )
+
+
+def distinct_names(stems: Sequence[str]) -> list[str]:
+    """Make names of files, without extension: no folders, nothing hidden, no two alike on any system.
+
+    Args:
+        stems: What the files should be called; where two would be alike, a number is put behind the later one.
+    """
+    taken: set[str] = set()
+    names = []
+    for stem in stems:
+        plain = re.sub(r"[^\w .,+=@()#-]", "_", stem).strip(". ")[:100] or "structure"
+        name, number = plain, 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{plain}-{number}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
 
 
 def chemiscope_json(structures: dict[str, Structure], properties: dict[str, list[float]] | None = None) -> str:

@@ -35,6 +35,7 @@ LAYERS = {
     "ranking": 4,
     "screening": 4,
     "crystal_metrics": 5,
+    "reconstruction": 6,
     "figures": 6,
     "figures_diffraction": 6,
     "train": 7,

@@ -6,6 +6,7 @@ from matgen_core.data.importers import ImportLimits, ImportReport, import_file
 from matgen_core.data.materials import chemical_system, structure
 from matgen_core.data.registry import DATASETS, Source
 from matgen_core.data.store import load, overview, path_of, root
+from matgen_core.data.structure_files import StructureFile, read_structures
 
 __all__ = [
     "DATASETS",
@@ -13,12 +14,14 @@ __all__ = [
     "ImportLimits",
     "ImportReport",
     "Source",
+    "StructureFile",
     "chemical_system",
     "fetch",
     "import_file",
     "load",
     "overview",
     "path_of",
+    "read_structures",
     "root",
     "structure",
 ]

@@ -17,17 +17,25 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pandas import DataFrame
-from pymatgen.core import Element, Lattice, Structure
+from pymatgen.core import Structure
 
 from matgen_core.data.materials import (
     STRUCTURE_COLUMNS,
     chemical_system,
     structure,
     structure_row,
-    structures_from_cif,
 )
 from matgen_core.data.registry import DATASETS, Level, Source
 from matgen_core.data.store import check_name, path_of, read_table, replacing, root, sha256_of, write_table
+from matgen_core.data.structure_files import (
+    MAX_BYTES,
+    MAX_SITES,
+    iterate_xyz,
+    one_line,
+    parse_cif,
+    structure_of_atoms,
+    structure_problem,
+)
 
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 _LISTS = ("lattice", "numbers", "frac_coords")
@@ -43,9 +51,9 @@ class ImportLimits:
     """What one import may hold; more is refused before it is read."""
 
     max_bytes: int = 2 * 1024**3
-    max_cif_bytes: int = 10 * 1024**2
+    max_cif_bytes: int = MAX_BYTES
     max_rows: int = 1_000_000
-    max_sites: int = 1_000
+    max_sites: int = MAX_SITES
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,7 @@ def import_file(
             if len(rows) > limits.max_rows:
                 raise ValueError(f"{path}: more than {limits.max_rows} materials; import it in parts")
     except (OSError, UnicodeDecodeError, KeyError, pa.ArrowException) as error:
-        raise ValueError(f"{path}: cannot be read ({type(error).__name__}: {_line(error)})") from error
+        raise ValueError(f"{path}: cannot be read ({type(error).__name__}: {one_line(error)})") from error
     if not rows:
         why = f"; the first was skipped because: {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
         raise ValueError(f"{path}: no material could be read, nothing was written{why}")
@@ -150,7 +158,7 @@ def _import_registered(name: str, path: Path, target: Path) -> ImportReport:
     try:
         table = read_table(path)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise ValueError(f"{path}: cannot be read ({type(error).__name__}: {_line(error)})") from error
+        raise ValueError(f"{path}: cannot be read ({type(error).__name__}: {one_line(error)})") from error
     missing = [column for column in source.columns if column not in table]
     if missing or table.empty:
         raise ValueError(
@@ -191,11 +199,10 @@ def _read_cifs(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
 
 
 def _from_cif(label: str, text: str, limits: ImportLimits, extra: Mapping[str, Any]) -> Iterator[_Outcome]:
-    # A broken CIF can raise nearly anything in the parser; each is the same to the importer: one skipped.
     try:
-        found = structures_from_cif(text)
-    except Exception as error:
-        yield label, None, f"no readable CIF ({_line(error)})"
+        found = parse_cif(text)
+    except ValueError as error:
+        yield label, None, str(error)
         return
     for number, crystal in enumerate(found):
         name = label if len(found) == 1 else f"{label}-{number + 1}"
@@ -203,12 +210,9 @@ def _from_cif(label: str, text: str, limits: ImportLimits, extra: Mapping[str, A
 
 
 def _outcome(label: str, crystal: Structure, limits: ImportLimits, extra: Mapping[str, Any]) -> _Outcome:
-    if len(crystal) > limits.max_sites:
-        return label, None, f"{len(crystal)} sites, more than {limits.max_sites}"
-    if not np.isfinite(crystal.lattice.matrix).all() or crystal.volume < 1e-3:
-        return label, None, "no cell of finite volume; a molecule is not imported"
-    if not np.isfinite(crystal.frac_coords).all():
-        return label, None, "coordinates that are no numbers"
+    problem = structure_problem(crystal, limits.max_sites)
+    if problem:
+        return label, None, problem
     try:
         row = structure_row(label, crystal)
     except ValueError as error:
@@ -220,7 +224,7 @@ def _read_csv(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
     try:
         table = read_table(path)
     except ValueError as error:
-        raise ValueError(f"{path}: no readable CSV ({_line(error)})") from error
+        raise ValueError(f"{path}: no readable CSV ({one_line(error)})") from error
     yield from _from_table(path, table, limits)
 
 
@@ -242,7 +246,7 @@ def _from_table(path: Path, table: DataFrame, limits: ImportLimits) -> Iterator[
             try:
                 crystal = structure({key: _list(record[key]) if key in _LISTS else record[key] for key in record})
             except (ValueError, TypeError) as error:
-                yield label, None, _line(error)
+                yield label, None, one_line(error)
                 continue
             # Lengths and angles repeat the lattice that the row is given.
             extra = {key: value for key, value in record.items() if key not in (*_CELL, *STRUCTURE_COLUMNS)}
@@ -255,7 +259,7 @@ def _from_table(path: Path, table: DataFrame, limits: ImportLimits) -> Iterator[
             try:
                 chemical_system(str(text))
             except ValueError as error:
-                yield label, None, _line(error)
+                yield label, None, one_line(error)
             else:
                 yield label, {str(key): value for key, value in record.items()}, ""
         else:
@@ -271,17 +275,15 @@ def _list(value: Any) -> Any:
 
 
 def _read_xyz(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
-    from ase.io import iread  # slow to import, and only imports need it
-
-    frames = iread(path, index=":", format="extxyz")
     position = 0
+    frames = iterate_xyz(path)
     while True:
         try:
-            atoms = next(frames)
-        except StopIteration:
+            atoms = next(frames, None)
+        except ValueError as error:
+            yield f"frame {position + 1} and what follows", None, str(error)
             return
-        except Exception as error:  # the reader raises nearly anything on a broken frame, and cannot go on
-            yield f"frame {position + 1} and what follows", None, f"no readable extended XYZ ({_line(error)})"
+        if atoms is None:
             return
         position += 1
         results = atoms.calc.results if atoms.calc is not None else {}
@@ -307,21 +309,16 @@ def _read_ase(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
             label = str(extra.get("material_id", f"{path.stem}-{row.id}"))
             yield _from_atoms(label, row.cell, row.numbers, row.positions, limits, extra)
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: no readable ASE database ({_line(error)})") from error
+        raise ValueError(f"{path}: no readable ASE database ({one_line(error)})") from error
 
 
 def _from_atoms(
     label: str, cell: Any, numbers: Any, positions: Any, limits: ImportLimits, extra: Mapping[str, Any]
 ) -> _Outcome:
-    vectors = np.asarray(cell, dtype=float)
-    if abs(np.linalg.det(vectors)) < 1e-3:
-        return label, None, "no cell of finite volume; a molecule is not imported"
     try:
-        crystal = Structure(
-            Lattice(vectors), [Element.from_Z(int(z)) for z in numbers], positions, coords_are_cartesian=True
-        )
-    except (ValueError, KeyError) as error:
-        return label, None, _line(error)
+        crystal = structure_of_atoms(cell, numbers, positions)
+    except ValueError as error:
+        return label, None, one_line(error)
     return _outcome(label, crystal, limits, extra)
 
 
@@ -357,7 +354,3 @@ def _source(name: str, target: Path, path: Path, table: DataFrame) -> Source:
         url="",
         sha256=None,
     )
-
-
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

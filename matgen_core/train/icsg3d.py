@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from pymatgen.core import Composition
 from safetensors.torch import load_file
 from torch import Tensor
@@ -25,11 +24,10 @@ from matgen_core import crystals
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.crystals import PARTS, Augmentation, CrystalArrays
 from matgen_core.data import Dataset
-from matgen_core.latent import Decoded, Z, index_columns
+from matgen_core.latent import Decoded, LatentSpace, Z, index_columns
 from matgen_core.loops import Schedule
 from matgen_core.models.icsg3d import ICSG3D, ICSG3DConfig
 from matgen_core.projection import projections
-from matgen_core.representations import DecodeError, VoxelGrid
 from matgen_core.train._card import data_section, provenance
 from matgen_core.train._icsg3d_card import PEERS, icsg3d_card
 from matgen_core.train._icsg3d_metrics import BATCH, Samples, measure, without_nan
@@ -99,8 +97,10 @@ class ICSG3DRecipe:
         model: Any = checkpoint.model.float()
         layout: Any = checkpoint.representation
 
+        space = LatentSpace(replace(checkpoint, model=model))
+
         def decode(z: Z, condition: Tensor | None) -> list[Decoded]:
-            return decode_batches(model, layout, z, condition)
+            return space.decode(z, None if condition is None else condition.numpy())
 
         figures = measure(model, layout, self._arrays(), decode, self.samples, self.seed)
         return {
@@ -142,23 +142,6 @@ class ICSG3DRecipe:
             if name in table:
                 rows[name] = table[name].to_numpy(np.float32, na_value=np.nan)
         return index_columns(pd.concat([rows, projections(z, self.seed)], axis=1), z)
-
-
-def decode_batches(
-    model: ICSG3D, layout: VoxelGrid, z: Z, condition: Tensor | None = None, batch_size: int = 16
-) -> list[Decoded]:
-    """Decode many latent points, batch by batch; a point that is no crystal keeps its place."""
-    found: list[Decoded] = []
-    for start in range(0, len(z), batch_size):
-        some = z[start : start + batch_size]
-        wanted = None if condition is None else condition[start : start + batch_size]
-        with torch.inference_mode():
-            voxels: NDArray[np.float32] = model.decode(torch.from_numpy(some), wanted).numpy()
-        found += [
-            Decoded(point, problem=str(item)) if isinstance(item, DecodeError) else Decoded(point, material=item)
-            for point, item in zip(some, layout.decode_batch(voxels), strict=True)
-        ]
-    return found
 
 
 def _cache() -> Path:

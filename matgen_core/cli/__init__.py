@@ -1,0 +1,124 @@
+"""The `matgen` command: every task of the app for scripts and clusters.
+
+Tables go to --out or standard output, progress to standard error. Bad input ends with one line and exit 2.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from matgen_core import checkpoint as checkpoints
+from matgen_core import data
+from matgen_core.checkpoint import CheckpointError
+from matgen_core.cli import crystals, latent, phase_fields
+
+app = typer.Typer(
+    help="Look inside generative models of inorganic materials.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+data_app = typer.Typer(help="Data sets: what is known, what is installed, from where.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+app.command("enumerate")(phase_fields.enumerate_command)
+app.command()(phase_fields.rank)
+app.command()(latent.encode)
+app.command()(latent.decode)
+app.command()(latent.reconstruct)
+app.command()(latent.generate)
+app.command()(crystals.predict)
+app.command()(crystals.check)
+
+
+def main() -> None:
+    """Run the command line; input that cannot be used ends with one line on standard error and exit 2."""
+    try:
+        app()
+    except (ValueError, CheckpointError, OSError) as error:
+        line = str(error)
+        if isinstance(error, OSError) and error.filename:
+            line = f"{error.filename}: {error.strerror}"
+        sys.stderr.write(f"matgen: {line}\n")
+        raise SystemExit(2) from error
+
+
+@app.command()
+def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False) -> None:
+    """List the checkpoints present: name, system, level, what each can do, its headline figure."""
+    rows = [checkpoints.summary(name) for name in checkpoints.names()]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        typer.echo(pd.DataFrame([row | {"capabilities": " ".join(row["capabilities"])} for row in rows]).to_string())
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe; it is the name of the checkpoint too")],
+    data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data sets")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+) -> None:
+    """Train a checkpoint, judge it, and write its folder."""
+    from matgen_core.train import recipe_named
+
+    _use_data(data_dir)
+    made = recipe_named(recipe).run(device)
+    checkpoints.save(made, checkpoints.root() / made.name)
+    typer.echo(f"wrote {checkpoints.root() / made.name}", err=True)
+
+
+@app.command()
+def evaluate(
+    name: Annotated[str, typer.Argument(help="Name of a checkpoint")],
+    data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data sets")] = None,
+) -> None:
+    """Recompute the figures of a checkpoint's card from its weights and the data; print them as JSON."""
+    from matgen_core.train import recipe_named
+
+    _use_data(data_dir)
+    typer.echo(json.dumps(recipe_named(name).evaluate(checkpoints.load(name)), indent=2))
+
+
+@app.command("app")
+def app_command() -> None:
+    """Open the app in a browser; it listens on this machine only."""
+    script = Path(__file__).parent.parent / "app.py"
+    if not script.is_file():
+        raise ValueError(f"{script} is not there; run matgen app from a checkout of the project")
+    raise SystemExit(subprocess.call([sys.executable, "-m", "streamlit", "run", str(script)], cwd=script.parent))
+
+
+@data_app.command("list")
+def data_list(as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False) -> None:
+    """List the data sets: what each is, whether it is installed, licence and source."""
+    table = data.overview()
+    typer.echo(table.to_json(orient="records", indent=2) if as_json else table.to_string(index=False))
+
+
+@data_app.command("import")
+def data_import(
+    name: Annotated[str, typer.Argument(help="Name to give the data set")],
+    path: Annotated[Path, typer.Argument(help="CSV, parquet, extended XYZ or ASE database, or a folder of CIF files")],
+) -> None:
+    """Read your own data and install them under a name."""
+    typer.echo(data.import_file(name, path).summary(), err=True)
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="Name of a data set; see: matgen data list")],
+) -> None:
+    """Get a public data set from its publisher, check it, and install it."""
+    typer.echo(f"{len(data.fetch(name))} rows of {name} are in {data.path_of(name)}", err=True)
+
+
+def _use_data(folder: Path | None) -> None:
+    if folder:
+        os.environ["MATGEN_DATA"] = str(folder)

@@ -1,0 +1,135 @@
+"""Files that several commands read or write."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+from pymatgen.core import Structure
+
+from matgen_core.representations import PhaseField, parse_phase_field
+
+MAX_POINTS = 10_000  # decoded in one run; each is held in memory with its crystal
+Out = Annotated[Path | None, typer.Option("--out", help="File to write; standard output if not given")]
+MixedValence = Annotated[
+    bool, typer.Option(help="Accept a repeated element (a mixed-valence field, as in the published table)")
+]
+
+
+def read_fields(path: Path, mixed_valence: bool) -> pd.DataFrame:
+    """Read a CSV file and parse its column phase_field into a column field; the first bad row ends it."""
+    table = read_csv(path, "phase_field", "Li-Sn-S-Cl")
+    fields: list[PhaseField] = []
+    for line, text in enumerate(table["phase_field"], start=2):
+        try:
+            fields.append(parse_phase_field(text, mixed_valence))
+        except ValueError as error:
+            hint = "; --mixed-valence accepts it" if "repeats" in str(error) else ""
+            raise ValueError(f"{path}, line {line}: {error}{hint}") from error
+    return table.assign(field=fields)
+
+
+def read_csv(path: Path, column: str, example: str) -> pd.DataFrame:
+    """Read a CSV file as text; it needs one column and a row."""
+    try:
+        table = pd.read_csv(path, keep_default_na=False, dtype=str)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no CSV table ({error}); it needs a column {column}") from error
+    if column not in table:
+        columns = ", ".join(map(str, table.columns))
+        raise ValueError(f"{path} has no column {column}; its columns are: {columns}")
+    if table.empty:
+        raise ValueError(f"{path} has a column {column} but no rows; put one such as {example} in each")
+    return table
+
+
+def read_points(path: Path, latent_dim: int) -> Any:
+    """Read latent points, (n, latent_dim) float32, of a .npy file; no pickle is opened.
+
+    Raises:
+        ValueError: If the file is no array, or one of another shape or kind, or of too many points.
+    """
+    expected = f"expected float numbers of shape (n, {latent_dim}), as numpy.save writes them"
+    try:
+        points = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path}: no readable .npy file; {expected}") from error
+    if not isinstance(points, np.ndarray):
+        raise ValueError(f"{path}: an archive of arrays; {expected}")
+    if points.ndim != 2 or points.shape[1] != latent_dim or not len(points) or points.dtype.kind != "f":
+        raise ValueError(f"{path}: {points.dtype} of shape {points.shape}; {expected}")
+    check_number(len(points), "points")
+    points = np.array(points, np.float32)
+    if not np.isfinite(points).all():
+        row = int(np.argmin(np.isfinite(points).all(axis=1)))
+        raise ValueError(f"{path}: point {row + 1} holds a number that is not finite")
+    return points
+
+
+def check_number(n: int, what: str) -> None:
+    """Refuse to decode nothing, or more than one run may."""
+    if not 1 <= n <= MAX_POINTS:
+        raise ValueError(f"{n} {what}; one run takes 1 to {MAX_POINTS:,}")
+
+
+def new_folder(out: Path) -> Path:
+    """Refuse a folder with something in it: old files would pass for new ones, or be lost."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out} exists and is not an empty folder; choose another --out")
+    return out
+
+
+def write_structures(
+    out: Path, stems: Sequence[str], structures: Sequence[Structure | None], table: pd.DataFrame
+) -> None:
+    """Write a CIF for each structure that there is, and table.csv with their names in a column file."""
+    from matgen_core.structure_export import cif, distinct_names  # a second to import
+
+    out.mkdir(parents=True, exist_ok=True)
+    files = []
+    for stem, structure in zip(distinct_names(stems), structures, strict=True):
+        files.append("" if structure is None else f"{stem}.cif")
+        if structure is not None:
+            (out / files[-1]).write_text(cif(structure))
+    table.assign(file=files).to_csv(out / "table.csv", index=False)
+    typer.echo(f"wrote {sum(map(bool, files)):,} CIF files and {len(table):,} rows of table.csv to {out}", err=True)
+
+
+def write_csv(table: pd.DataFrame, out: Path | None) -> None:
+    """Write CSV to a file, or to standard output."""
+    if out is None:
+        table.to_csv(sys.stdout, index=False)
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(out, index=False)
+        typer.echo(f"wrote {len(table):,} rows to {out}", err=True)
+
+
+def write_parquet(table: pd.DataFrame, out: Path) -> None:
+    """Write parquet to a file."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    table.to_parquet(out, index=False)
+    typer.echo(f"wrote {len(table):,} rows to {out}", err=True)
+
+
+def report_problems(names: Iterable[str], problems: Iterable[str | None]) -> None:
+    """Say on standard error what is wrong with which input, a line each."""
+    for name, problem in zip(names, problems, strict=True):
+        if problem:
+            typer.echo(f"{name}: {problem}", err=True)
+
+
+class Counter:
+    """Progress on standard error: a line at every tenth of the work, if it is long."""
+
+    def __init__(self, n: int, what: str) -> None:
+        self._n, self._what, self._said = n, what, 0
+
+    def __call__(self, done: int) -> None:
+        """Say how much is done, now and then."""
+        if self._n > 500 and done * 10 // self._n > self._said:
+            self._said = done * 10 // self._n
+            typer.echo(f"{done:,} of {self._n:,} {self._what}", err=True)

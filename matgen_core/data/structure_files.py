@@ -1,0 +1,211 @@
+"""Crystals from files: CIF, POSCAR and extended XYZ, one reader each.
+
+`read_structures` is for a person's own files: what cannot be read keeps its place with the reason. Importing
+data sets uses the same readers.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pymatgen.core import Element, Lattice, Structure
+
+from matgen_core.data.materials import structures_from_cif
+
+MAX_BYTES = 10 * 1024**2  # of one file; a CIF of 1,000 sites has a hundredth of it
+MAX_SITES = 1_000
+_XYZ = (".xyz", ".extxyz")
+_POSCAR = (".vasp", ".poscar")
+_POSCAR_NAMES = ("POSCAR", "CONTCAR")
+
+
+@dataclass(frozen=True)
+class StructureFile:
+    """One crystal of a file, or the reason why there is none.
+
+    Attributes:
+        name: The file as it was given, without its folder where that is clear; ":2" behind it is its second crystal.
+        stem: The file's name without extension, "-2" behind it for its second crystal.
+        structure: As written in the file, partial occupancy included.
+        problem: "" if there is a structure.
+    """
+
+    name: str
+    stem: str
+    structure: Structure | None = None
+    problem: str = ""
+
+
+def read_structures(paths: Sequence[Path]) -> list[StructureFile]:
+    """Read structure files; what cannot be read keeps its place, and the others are read all the same.
+
+    Args:
+        paths: Files .cif, .vasp, .poscar, .xyz, .extxyz or named POSCAR or CONTCAR (anything may follow), and
+            folders, from which those files are taken, sorted.
+
+    Returns:
+        One for each file, or for each crystal of a file with several.
+
+    Raises:
+        ValueError: If a path does not exist, or a folder holds no structure file.
+    """
+    labelled: list[tuple[str, Path]] = []
+    given = [path.name for path in paths]
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(file for file in path.rglob("*") if file.is_file() and _is_structure_file(file))
+            if not inside:
+                raise ValueError(f"{path}: no structure file in this folder; {_EXPECTED}")
+            labelled += [(str(file.relative_to(path)), file) for file in inside]
+        elif path.exists():
+            labelled.append((path.name if given.count(path.name) == 1 else str(path), path))
+        else:
+            raise ValueError(f"{path}: no such file or folder")
+    return [found for label, path in labelled for found in _read(label, path)]
+
+
+def parse_cif(text: str) -> list[Structure]:
+    """Read every structure of a CIF.
+
+    Raises:
+        ValueError: If it is no CIF, whatever the parser stumbled over.
+    """
+    try:
+        return structures_from_cif(text)
+    except Exception as error:  # a broken CIF can raise nearly anything in the parser
+        raise ValueError(f"no readable CIF ({one_line(error)})") from error
+
+
+def parse_poscar(text: str) -> Structure:
+    """Read a POSCAR that names its elements.
+
+    Raises:
+        ValueError: If it is none, or does not name its elements.
+    """
+    from pymatgen.io.vasp import Poscar  # slow to import
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what matters is asked for below
+            poscar = Poscar.from_str(text, read_velocities=False)
+    except Exception as error:  # as with CIF
+        raise ValueError(f"no readable POSCAR ({one_line(error)})") from error
+    if not poscar.true_names:
+        raise ValueError("this POSCAR does not name its elements; write their symbols on the line above the counts")
+    return poscar.structure
+
+
+def iterate_xyz(path: Path) -> Iterator[Any]:
+    """Yield the frames of an extended XYZ file as ASE atoms.
+
+    Raises:
+        ValueError: At the first frame that cannot be read; the reader cannot go on behind it.
+    """
+    from ase.io import iread  # slow to import
+
+    frames = iread(path, index=":", format="extxyz")
+    while True:
+        try:
+            atoms = next(frames)
+        except StopIteration:
+            return
+        except Exception as error:  # as with CIF
+            raise ValueError(f"no readable extended XYZ ({one_line(error)})") from error
+        yield atoms
+
+
+def structure_of_atoms(cell: Any, numbers: Any, positions: Any) -> Structure:
+    """Make a structure of a cell (3, 3) and Cartesian positions (n, 3), both in Å, and atomic numbers.
+
+    Raises:
+        ValueError: If the cell has no volume or a number is no element's.
+    """
+    vectors = np.asarray(cell, dtype=float)
+    if abs(np.linalg.det(vectors)) < 1e-3:
+        raise ValueError("no cell of finite volume; a molecule is not imported")
+    try:
+        species = [Element.from_Z(int(z)) for z in numbers]
+    except KeyError as error:
+        raise ValueError(one_line(error)) from error
+    return Structure(Lattice(vectors), species, positions, coords_are_cartesian=True)
+
+
+def structure_problem(crystal: Structure, max_sites: int = MAX_SITES) -> str:
+    """Say why nothing can be done with a crystal that was read; "" if something can."""
+    if len(crystal) > max_sites:
+        return f"{len(crystal)} sites, more than {max_sites}"
+    if not np.isfinite(crystal.lattice.matrix).all() or crystal.volume < 1e-3:
+        return "no cell of finite volume; a molecule is not imported"
+    if not np.isfinite(crystal.frac_coords).all():
+        return "coordinates that are no numbers"
+    return ""
+
+
+def one_line(error: Exception) -> str:
+    """Return the first line of an error."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+_EXPECTED = "expected .cif, .vasp, .poscar, .xyz, .extxyz, or a file named POSCAR or CONTCAR"
+
+
+def _is_structure_file(path: Path) -> bool:
+    return path.suffix.lower() in (".cif", *_XYZ) or _is_poscar(path)
+
+
+def _is_poscar(path: Path) -> bool:
+    return path.suffix.lower() in _POSCAR or path.name.upper().startswith(_POSCAR_NAMES)
+
+
+def _read(name: str, path: Path) -> list[StructureFile]:
+    try:
+        crystals = _crystals(path)
+    except (ValueError, OSError) as error:
+        return [StructureFile(name, path.stem, problem=one_line(error))]
+    if len(crystals) == 1:
+        return [_checked(name, path.stem, crystals[0])]
+    return [
+        _checked(f"{name}:{number}", f"{path.stem}-{number}", crystal) for number, crystal in enumerate(crystals, 1)
+    ]
+
+
+def _checked(name: str, stem: str, crystal: Structure | str) -> StructureFile:
+    if isinstance(crystal, str):
+        return StructureFile(name, stem, problem=crystal)
+    problem = structure_problem(crystal)
+    return StructureFile(name, stem, None if problem else crystal, problem)
+
+
+def _crystals(path: Path) -> list[Structure | str]:
+    """The crystals of a file, or what is wrong with each; ValueError if that goes for the file as a whole."""
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ValueError(f"{size / 1e6:.0f} MB, but a structure file may have at most {MAX_BYTES / 1e6:.0f} MB")
+    if not _is_structure_file(path):
+        raise ValueError(f"not the name of a structure file; {_EXPECTED}")
+    if path.suffix.lower() in _XYZ:
+        crystals = _frames(path)
+    else:
+        text = path.read_text(errors="replace")
+        if not text.strip():
+            raise ValueError("the file is empty")
+        crystals = [parse_poscar(text)] if _is_poscar(path) else list(parse_cif(text))
+    if not crystals:
+        raise ValueError("no structure in this file")
+    return crystals
+
+
+def _frames(path: Path) -> list[Structure | str]:
+    crystals: list[Structure | str] = []
+    try:
+        for atoms in iterate_xyz(path):
+            try:
+                crystals.append(structure_of_atoms(atoms.cell[:], atoms.numbers, atoms.positions))
+            except ValueError as error:
+                crystals.append(one_line(error))
+    except ValueError as error:
+        crystals.append(one_line(error))
+    return crystals

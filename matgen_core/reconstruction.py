@@ -1,0 +1,60 @@
+"""Crystals through a model and back, one row a crystal whatever becomes of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from pymatgen.core import Structure
+
+from matgen_core.crystal_metrics import evaluate_reconstruction
+from matgen_core.data import StructureFile
+from matgen_core.latent import LatentMap, fitting
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What became of some crystals.
+
+    Attributes:
+        structures: What each decoded to, None where there is nothing.
+        table: One row each: `input`, then the columns of `crystal_metrics.evaluate_reconstruction`.
+    """
+
+    structures: list[Structure | None]
+    table: pd.DataFrame
+
+
+def reconstruct(
+    space: LatentMap, files: Sequence[StructureFile], progress: Callable[[int], None] | None = None
+) -> Reconstruction:
+    """Encode crystals and decode them again.
+
+    Args:
+        space: Of a model that encodes and decodes crystals.
+        files: Crystals, or the reason why there is none; such a row has that reason and no match.
+        progress: Called with the number of crystals decoded.
+
+    Returns:
+        One row a file, in order. Errors are those against the crystal in the cell that the model draws, the
+        conventional one for instance; the table's lengths and volumes mean nothing between two settings.
+    """
+    given = [row for row, file in enumerate(files) if file.structure is not None]
+    problems = {row: file.problem for row, file in enumerate(files)}
+    encoded = space.encode([files[row].structure for row in given])
+    problems |= {row: each.problem or "" for row, each in zip(given, encoded, strict=True)}
+    rows = [row for row in range(len(files)) if not problems[row]]
+    materials, z = fitting(encoded)
+    decoded = space.decode(z, progress=progress)
+    compared = evaluate_reconstruction([space.representation.standardize(item) for item in materials], decoded)
+    records = dict(zip(rows, compared.to_dict("records"), strict=True))
+    made = dict(zip(rows, decoded, strict=True))
+    nothing = dict.fromkeys(compared.select_dtypes(bool), False) | {"species_accuracy": 0.0}
+    table = pd.DataFrame(
+        [
+            {"input": file.name} | records.get(row, nothing | {"reason": problems[row]})
+            for row, file in enumerate(files)
+        ],
+        columns=["input", *compared.columns],
+    )
+    structures = [made[row].material if row in made else None for row in range(len(files))]
+    return Reconstruction(structures, table)
