@@ -206,9 +206,7 @@ def explorer() -> None:
         _widgets.map_chart(
             MapScene(
                 _widgets.point_cloud(name, projection),
-                coloring=_widgets.coloring(
-                    name, map_columns.faithfulness(projection) if color == FAITHFULNESS else columns.get(color), element
-                ),
+                coloring=_widgets.coloring(name, columns.get(color, map_columns.faithfulness(projection)), element),
                 hover=_widgets.hover(name),
                 selected=shown,
                 focus=row,
