@@ -4,8 +4,7 @@ Figures leave fonts, backgrounds and the first categorical colors to the templat
 in its light or dark theme and a notebook in its own. Colors that carry a meaning are readable on both.
 """
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -17,109 +16,8 @@ ACCENT = "#D55E00"  # what is selected; vermilion of Okabe and Ito
 CANDIDATE = "#CC79A7"
 KNOWN = "#0E86C0"
 MUTED = "#8A949E"  # context: neither selected nor asked for
-MAX_GROUPS = 7  # categories with a color of their own; more cannot be told apart
 
 _ROW_HEIGHT = 22  # px of one row of a chart with a row a field
-
-
-def latent_map(
-    table: pd.DataFrame,
-    projection: str,
-    color: str | None = None,
-    *,
-    label: str = "",
-    marked: Collection[str] = (),
-    pinned: str | None = None,
-    candidates: pd.DataFrame | None = None,
-) -> go.Figure:
-    """Draw known materials where a projection puts them.
-
-    Args:
-        table: One row a material: name, `<projection>_x`, `<projection>_y` and the column `color`. `customdata` of
-            every point is its name.
-        projection: Such as "umap".
-        color: Numbers give a scale, texts groups (the commonest MAX_GROUPS in color), booleans two groups.
-        label: What the color means, with its unit.
-        marked: Names to ring, such as those that a search has found.
-        pinned: Name of the one material to point at, among the known or the candidates.
-        candidates: Further points, not known: name, x, y.
-    """
-    figure = go.Figure()
-    x, y = table[f"{projection}_x"], table[f"{projection}_y"]
-    if color is None:
-        _points(figure, table["name"], x, y, {"color": KNOWN}, "known")
-    elif table[color].dtype == bool:
-        for value, name, shade in ((False, "others", MUTED), (True, label, KNOWN)):
-            rows = table[color] == value
-            _points(figure, table["name"][rows], x[rows], y[rows], {"color": shade}, name)
-    elif pd.api.types.is_numeric_dtype(table[color]):
-        marker = {"color": table[color], "colorbar": {"title": {"text": label, "side": "right"}, "thickness": 12}}
-        _points(figure, table["name"], x, y, marker, label, table[color])
-    else:
-        common = list(table[color].value_counts().index[:MAX_GROUPS])
-        for group in common:
-            rows = table[color] == group
-            _points(figure, table["name"][rows], x[rows], y[rows], {}, str(group), table[color][rows])
-        rest = ~table[color].isin(common)
-        _points(figure, table["name"][rest], x[rest], y[rest], {"color": MUTED}, "others", table[color][rest])
-    rings = table[table["name"].isin(list(marked))]
-    if len(rings):
-        _rings(figure, rings[f"{projection}_x"], rings[f"{projection}_y"], f"found ({len(rings):,})", 11, 1.5)
-    if candidates is not None and len(candidates):
-        marker = {"color": CANDIDATE, "symbol": "diamond-open", "size": 8, "line": {"width": 1.5}}
-        title = f"not known ({len(candidates):,})"
-        _points(figure, candidates["name"], candidates["x"], candidates["y"], marker, title)
-    places = pd.DataFrame({"name": table["name"], "x": x, "y": y})
-    everything = pd.concat([places, candidates]) if candidates is not None else places
-    target = everything[everything["name"] == pinned]
-    if len(target):
-        _rings(figure, target["x"], target["y"], chemists_order(str(pinned)), 18, 3)
-    axis = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": ""}
-    figure.update_layout(
-        xaxis={**axis, "title": f"{_title(projection)} 1"},
-        yaxis={**axis, "title": f"{_title(projection)} 2", "scaleanchor": "x"},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "itemsizing": "constant"},
-        margin={"l": 10, "r": 10, "t": 40, "b": 10},
-        height=580,
-        hovermode="closest",
-    )
-    return figure
-
-
-def _points(
-    figure: go.Figure,
-    names: pd.Series,
-    x: pd.Series,
-    y: pd.Series,
-    marker: dict[str, Any],
-    title: str,
-    values: pd.Series | None = None,
-) -> None:
-    shown = "<b>%{customdata[1]}</b>" + ("" if values is None else "<br>%{customdata[2]}") + "<extra></extra>"
-    if values is not None and pd.api.types.is_numeric_dtype(values):
-        shown = shown.replace("[2]}", "[2]:.3g}")
-    columns = [names, names.map(chemists_order)] + ([] if values is None else [values])
-    figure.add_scattergl(
-        x=x,
-        y=y,
-        mode="markers",
-        name=title,
-        marker={"size": 6, "opacity": 0.8, **marker},
-        customdata=pd.concat(columns, axis=1).to_numpy(),
-        hovertemplate=shown,
-        unselected={"marker": {"opacity": 0.15}},
-    )
-
-
-def _rings(figure: go.Figure, x: pd.Series, y: pd.Series, title: str, size: int, width: float) -> None:
-    figure.add_scattergl(
-        x=x,
-        y=y,
-        mode="markers",
-        name=title,
-        marker={"size": size, "symbol": "circle-open", "color": ACCENT, "line": {"width": width}},
-        hoverinfo="skip",
-    )
 
 
 def _title(projection: str) -> str:

@@ -6,7 +6,7 @@ search finds the same formula, and the phase fields that it lies in.
 
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -55,12 +55,19 @@ def parse(text: str) -> Query:
     return Query(text.strip(), tuple(_term(word) for word in text.split()))
 
 
-def find(text: str, materials: Iterable[str]) -> list[bool]:
+def find(text: str, materials: Iterable[str], ids: Sequence[str] = ()) -> list[bool]:
     """Tell for each formula or phase field whether it keeps to a search line.
+
+    Args:
+        text: As `parse` takes it.
+        materials: Formulas or phase fields.
+        ids: Their names in a data set, such as mp-149; a line that is one of them finds that one alone.
 
     Raises:
         ValueError: If the line cannot be understood or a material is neither formula nor phase field.
     """
+    if text.strip() in ids:
+        return [name == text.strip() for name in ids]
     query = parse(text)
     return [query.matches(material) for material in materials]
 

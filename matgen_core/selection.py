@@ -4,8 +4,9 @@ The browser sends the outline alone; the points are found here, so a selection c
 bytes for a thousand points and for a million.
 """
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
@@ -41,6 +42,44 @@ class Lasso:
         if op == "clear":
             return cls(np.empty((0, 2)), "clear")
         return cls(_decode_path(event.get("polygon")), cast(SelectionOp, op))
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """Points that outlines have chosen, and those outlines: what it takes to choose them again."""
+
+    mask: NDArray[np.bool_]  # (n,)
+    steps: tuple[tuple[str, Lasso], ...] = ()  # the projection that each outline was drawn on, and the outline
+
+    def as_json(self, **about: Any) -> str:
+        """Write the outlines down, beside whatever else says what they were drawn on."""
+        outlines = [
+            {"projection": projection, "op": lasso.op, "polygon": lasso.polygon.tolist()}
+            for projection, lasso in self.steps
+        ]
+        return json.dumps({**about, "n_selected": int(self.mask.sum()), "outlines": outlines}, indent=1)
+
+
+def extend(selection: Selection | None, xy: ArrayLike, lasso: Lasso, projection: str) -> Selection | None:
+    """Apply a lasso to a selection; None where no point is left.
+
+    Args:
+        selection: What was selected; None for nothing.
+        xy: Points on the projection, shape (n, 2).
+        lasso: The outline and what to do with it.
+        projection: What the outline was drawn on; the selection outlives it.
+    """
+    mask = select(xy, None if selection is None else selection.mask, lasso)
+    before = () if selection is None or lasso.op == "new" else selection.steps
+    return Selection(mask, (*before, (projection, lasso))) if mask.any() else None
+
+
+def in_both(found: Sequence[bool], selection: Selection | None) -> NDArray[np.bool_] | None:
+    """Return the points that a search has found and outlines have chosen; None where neither leaves one out."""
+    mask = np.asarray(found, dtype=bool)
+    if selection is not None:
+        mask = mask & selection.mask
+    return None if mask.all() else mask
 
 
 def points_in_polygon(xy: ArrayLike, polygon: ArrayLike) -> NDArray[np.bool_]:

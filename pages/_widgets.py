@@ -10,13 +10,16 @@ import streamlit as st
 from streamlit.elements import plotly_chart as _  # noqa: F401 puts Streamlit's template in force before any figure
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core import data, figures, query, ranking
+from matgen_core import data, figures, map_columns, map_scene, query, ranking
 from matgen_core.checkpoint import Checkpoint, CheckpointError
-from matgen_core.latent import LatentMap, fitting
+from matgen_core.latent import Decoded, LatentMap, fitting
+from matgen_core.map_events import MapEvents
+from matgen_core.map_scene import MapScene
 from matgen_core.representations import parse_phase_field
+from pages._components.latent_map import latent_map
 
 PROJECTIONS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
-MOST_CANDIDATES = 20_000  # more than this a map of candidates cannot show
+MOST_CANDIDATES = 1_000  # each is drawn as a mark of its own, and sent at every run
 
 
 # Models and tables
@@ -34,10 +37,13 @@ def _load_map(name: str) -> LatentMap:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def map_table(name: str) -> pd.DataFrame:
-    """Return the known materials of a map with their names and groups; not to be changed."""
-    index = _load_map(name).index
-    names = index["phase_field"]
-    return index.assign(name=names, anions=names.map(ranking.anion_group))
+    """Return the known materials of a map as `map_columns.materials` lays them out; not to be changed."""
+    return map_columns.materials(_load(name))
+
+
+def map_table_columns(name: str) -> list[map_columns.Column]:
+    """Return what is known of each material of a map."""
+    return map_columns.columns(map_table(name), _load(name))
 
 
 @st.cache_data(max_entries=16, show_spinner="Ranking …")
@@ -57,23 +63,42 @@ def placed(name: str, projection: str, fields: tuple[str, ...]) -> pd.DataFrame:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def neighbors(name: str, field: str, k: int = 6) -> pd.DataFrame:
-    """Return the known fields nearest to a field in the latent space itself, nearest first.
+def neighbors(name: str, key: str, k: int = 6) -> pd.DataFrame:
+    """Return the known materials nearest to one in the latent space itself, nearest first.
+
+    Args:
+        name: A model with an encoder.
+        key: A known material's key, or a phase field that is not known.
+        k: How many.
 
     Returns:
-        Columns name, distance, reconstruction_error.
+        Rows of `map_table`, with their numbers, and a column distance.
 
     Raises:
         ValueError: If the field does not fit the model.
     """
     space, table = _load_map(name), map_table(name)
-    encoded = space.encode([tuple(field.split("-"))])
-    if encoded[0].problem:
-        raise ValueError(encoded[0].problem)
-    distances, rows = space.neighbors(fitting(encoded)[1], k + 1)
-    near = table.iloc[rows[0]][["name", "reconstruction_error"]]
-    near.insert(1, "distance", distances[0])
-    return near[near["name"] != field].head(k).reset_index(drop=True)
+    row = row_of(name, key)
+    if row is None:
+        encoded = space.encode([tuple(key.split("-"))])
+        if encoded[0].problem:
+            raise ValueError(encoded[0].problem)
+        z = fitting(encoded)[1]
+    else:
+        z = space.z[[row]]
+    distances, rows = space.neighbors(z, k + 1)
+    near = table.iloc[rows[0]].assign(distance=distances[0])
+    return near[near["key"] != key].head(k)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _rows(name: str) -> dict[str, int]:
+    return {key: row for row, key in enumerate(map_table(name)["key"])}
+
+
+def row_of(name: str, key: str) -> int | None:
+    """Return the row of a known material in `map_table`, or None if it is not known."""
+    return _rows(name).get(key)
 
 
 def summaries() -> tuple[list[dict[str, Any]], list[str]]:
@@ -87,9 +112,9 @@ def summaries() -> tuple[list[dict[str, Any]], list[str]]:
     return good, broken
 
 
-def names_with(capability: str, level: str = "phase field") -> list[str]:
-    """Return the checkpoints of a level that can do something, those that can do most first."""
-    able = [each for each in summaries()[0] if each["level"] == level and capability in each["capabilities"]]
+def names_with(capability: str, level: str | None = "phase field") -> list[str]:
+    """Return the checkpoints of a level (None: of any) that can do something, those that can do most first."""
+    able = [each for each in summaries()[0] if level in (None, each["level"]) and capability in each["capabilities"]]
     return [summary["name"] for summary in sorted(able, key=lambda each: -len(each["capabilities"]))]
 
 
@@ -111,14 +136,16 @@ def load_map(name: str) -> LatentMap:
         st.stop()
 
 
-def choose_checkpoint(label: str, names: Sequence[str], key: str) -> str:
+def choose_checkpoint(
+    label: str, names: Sequence[str], key: str, on_change: Callable[[], None] | Literal["rerun"] = "rerun"
+) -> str:
     """Let the visitor choose one of some checkpoints, or say that there is none and end the page."""
     if not names:
         st.info("No checkpoint here can do this. Make one with: `matgen train phase_field_vae`")
         for line in summaries()[1]:
             st.error(line)
         st.stop()
-    return st.selectbox(label, names, key=key, bind="query-params")
+    return st.selectbox(label, names, key=key, bind="query-params", on_change=on_change)
 
 
 # State
@@ -175,8 +202,9 @@ def search(
     label: str,
     key: str,
     names: Sequence[str],
-    on_change: Callable[[tuple[str, ...]], None] | None = None,
+    on_change: Callable[[], None] | None = None,
     label_visibility: Literal["visible", "collapsed"] = "visible",
+    ids: Sequence[str] = (),
 ) -> list[bool]:
     """Show a search line and tell which names it finds; all of them if it is empty or cannot be understood."""
     text = st.text_input(
@@ -187,21 +215,29 @@ def search(
         label_visibility=label_visibility,
         help=query.HELP,
         on_change=on_change or "rerun",
-        args=(tuple(names),) if on_change else None,
     )
     try:
-        return query.find(text or "", names)
+        return query.find(text or "", names, ids)
     except ValueError as error:
         st.error(str(error))
         return [True] * len(names)
 
 
 def field_table(
-    table: pd.DataFrame, key: str, on_choose: Callable[[str], None], height: int | Literal["content"]
+    table: pd.DataFrame,
+    key: str,
+    on_choose: Callable[[str], None],
+    height: int | Literal["content"],
+    titles: Sequence[map_columns.Column] = (),
 ) -> None:
-    """Show a table with a column `name` or `phase_field`; a click on a row chooses its field."""
-    column = "phase_field" if "phase_field" in table else "name"
+    """Show a table of phase fields (`name` or `phase_field`) or of crystals (`id`); a click on a row chooses one."""
+    column = next(each for each in ("id", "phase_field", "name") if each in table)
     names = tuple(table[column])
+
+    units = {
+        each.name: (st.column_config.TextColumn if each.is_category else st.column_config.NumberColumn)(each.title)
+        for each in titles
+    }
 
     def choose() -> None:
         cells = st.session_state[key]["selection"]["cells"]
@@ -209,14 +245,16 @@ def field_table(
             on_choose(names[cells[0][0]])
 
     st.dataframe(
-        table.assign(**{column: [ranking.chemists_order(name) for name in names]}),
+        table if column == "id" else table.assign(**{column: [ranking.chemists_order(name) for name in names]}),
         key=key,
         hide_index=True,
         height=height,
         on_select=choose,
         selection_mode="single-cell",
         column_config={
-            column: st.column_config.TextColumn("Phase field"),
+            **units,
+            column: st.column_config.TextColumn("Material" if column == "id" else "Phase field"),
+            "formula": st.column_config.TextColumn("Formula"),
             "score": st.column_config.NumberColumn("Score", format="%.3f", help="low is familiar"),
             "score_std": st.column_config.NumberColumn(
                 "± members", format="%.3f", help="standard deviation over the ensemble"
@@ -238,7 +276,7 @@ def field_table(
                 for projection, title in PROJECTIONS.items()
             },
         },
-        alt=f"Table of {len(table)} phase fields",
+        alt=f"Table of {len(table)} {'crystals' if column == 'id' else 'phase fields'}",
     )
 
 
@@ -268,41 +306,9 @@ def ranking_chart(table: pd.DataFrame, field: str, unit: str, *, key: str, on_cl
     )
 
 
-def map_chart(
-    table: pd.DataFrame,
-    projection: str,
-    *,
-    key: str,
-    on_click: Callable[[str], None],
-    on_lasso: Callable[[list[str]], None],
-    **drawn: Any,
-) -> None:
-    """Show a map of known materials; a click chooses one, a lasso or a box a set of them.
-
-    Args:
-        table: As `figures.latent_map` takes it.
-        projection: Which projection of it.
-        key: Names the map on its page.
-        on_click: Called with a name.
-        on_lasso: Called with the names inside.
-        drawn: What else `figures.latent_map` draws.
-    """
-
-    def select() -> None:
-        selection = st.session_state[key]["selection"]
-        names = [point["customdata"][0] for point in selection["points"] if point.get("customdata")]
-        if selection.get("lasso") or selection.get("box"):
-            on_lasso(names)
-        elif names:
-            on_click(names[0])
-
-    st.plotly_chart(
-        figures.latent_map(table, projection, **drawn),
-        key=key,
-        on_select=select,
-        config={"scrollZoom": True, "displaylogo": False},
-        alt=f"{PROJECTIONS.get(projection, projection)} map of {len(table)} known materials",
-    )
+def map_chart(scene: MapScene, key: str, on_event: Callable[[MapEvents], None]) -> None:
+    """Show a map; what the visitor does on it is handed on before the page runs again."""
+    latent_map(scene, key=key, height=600, on_event=on_event)
 
 
 # Output
@@ -318,6 +324,21 @@ def download(table: pd.DataFrame, file_name: str, label: str = "Save as CSV") ->
     st.download_button(
         label, partial(table.to_csv, index=False), file_name, "text/csv", on_click="ignore", icon=":material/download:"
     )
+
+
+def download_text(text: str, file_name: str, label: str) -> None:
+    """Offer a text as a file."""
+    st.download_button(label, text, file_name, "application/json", on_click="ignore", icon=":material/download:")
+
+
+def values(material: pd.Series, shown: Sequence[map_columns.Column]) -> None:
+    """List what is known of one material, with units."""
+    lines = [
+        f"{column.label} **{value if column.is_category else format(value, '.4g')}** {column.unit}".strip()
+        for column in shown
+        if not pd.isna(value := material[column.name])
+    ]
+    st.markdown(" · ".join(lines))
 
 
 def same_in_python(code: str) -> None:
@@ -375,16 +396,21 @@ def _aucs(frame: pd.DataFrame) -> str:
     return f"AUC against {against}: {', '.join(parts)}; 0.5 is a coin toss." if parts else ""
 
 
-def nearest_known(maps: Sequence[str], field: str, key: str, on_choose: Callable[[str], None]) -> None:
-    """List the known fields nearest to a field, by distance in the latent space of the first of some maps."""
+def nearest_known(maps: Sequence[str], key_of: str, key: str, on_choose: Callable[[str], None]) -> None:
+    """List the known materials nearest to one, by distance in the latent space of the first of some maps."""
     if not maps:
         st.info("No checkpoint with an encoder is present, so there is no latent space to measure in.")
         return
-    st.markdown(f"**Nearest known fields** :small[by distance in the latent space of `{maps[0]}`]")
     try:
-        field_table(neighbors(maps[0], field), key, on_choose, "content")
+        near = neighbors(maps[0], key_of)
     except (ValueError, CheckpointError) as error:
         st.error(str(error))
+        return
+    is_fields = "phase_field" in near
+    noun = "fields" if is_fields else "crystals"
+    st.markdown(f"**Nearest known {noun}** :small[by distance in the latent space of `{maps[0]}`]")
+    wanted = ("name", "distance", "reconstruction_error") if is_fields else ("formula", "id", "distance", "space_group")
+    field_table(near[[each for each in wanted if each in near]], key, on_choose, "content")
 
 
 # Parts of the map page
@@ -392,19 +418,74 @@ def nearest_known(maps: Sequence[str], field: str, key: str, on_choose: Callable
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def candidates(name: str, choice: ranking.Choice) -> tuple[str, ...]:
-    """Return the fields of a choice that are not known to a model, at most as many as a map can show."""
-    return tuple("-".join(field) for field in choice.fields(ranking.known_fields(_load(name))))[:MOST_CANDIDATES]
+    """Return the fields of a choice that are not known to a model."""
+    return tuple("-".join(field) for field in choice.fields(ranking.known_fields(_load(name))))
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def point_cloud(name: str, projection: str) -> map_scene.PointCloud:
+    """Return the places of the known materials on a projection, packed for the browser."""
+    return map_scene.point_cloud(_load_map(name).positions(projection))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def coloring(name: str, column: map_columns.Column, element: str) -> map_scene.Coloring:
+    """Return the colors of the known materials by a column, or by whether they hold an element."""
+    if element:
+        return map_columns.color_by_element(map_table(name), element)
+    return map_columns.coloring(map_table(name), column)
+
+
+def links(name: str, key: str) -> list[tuple[int, int]]:
+    """Return the lines from a known material to its true neighbors, as pairs of rows."""
+    row = row_of(name, key)
+    return [] if row is None else [(row, int(near)) for near in neighbors(name, key).index]
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def markers(name: str, projection: str, fields: tuple[str, ...], at: str) -> list[map_scene.MapMarker]:
+    """Return the marks of fields that are not known, each where its true neighbors place it; a pin for one of them."""
+    where = placed(name, projection, fields)
+    return [
+        map_scene.MapMarker(row.x, row.y, ranking.chemists_order(row.name), "pin" if row.name == at else "sample")
+        for row in where.itertuples(index=False)
+    ]
+
+
+def axis_labels(projection: str) -> tuple[str, str]:
+    """Return the names of both axes of a projection."""
+    title = PROJECTIONS.get(projection, projection)
+    return f"{title} 1", f"{title} 2"
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def hover(name: str) -> map_scene.HoverText:
+    """Return what is shown where the pointer rests on a known material."""
+    return map_columns.hover(map_table(name), map_table_columns(name))
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
 def elements_in(name: str) -> list[str]:
     """Return the elements of the known materials of a map, the commonest first."""
-    return list(map_table(name)["name"].str.split("-").explode().value_counts().index)
+    return map_columns.elements(map_table(name))
 
 
-def having(name: str, element: str) -> list[bool]:
-    """Tell which known materials of a map hold an element."""
-    return query.find(f"has:{element}", map_table(name)["name"])
+@st.cache_resource(max_entries=64, show_spinner="Decoding …")
+def decoded(name: str, row: int) -> Decoded:
+    """Decode the stored latent point of a known material."""
+    return _load_map(name).reconstruct([row])[0]
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def original(name: str, row: int) -> Any:
+    """Return a known crystal as the model was given it.
+
+    Raises:
+        ValueError: If the data set that the model learned from is not installed.
+    """
+    data_set = next(iter(_load(name).provenance["datasets"])).split("/")[0]
+    crystal = data.load_crystal(data_set, map_table(name)["key"].iloc[row])
+    return _load_map(name).representation.standardize(crystal)
 
 
 # Parts of Home and Trust

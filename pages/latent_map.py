@@ -1,54 +1,91 @@
 """Latent map: known materials where a model puts them, with what lies near to each."""
 
+from functools import partial
+
+import pandas as pd
 import streamlit as st
 
-from matgen_core import ranking
+from matgen_core import crystal_scene, map_columns, ranking, selection, structure_report
+from matgen_core.map_events import MapEvents
+from matgen_core.map_scene import Camera, MapScene
 from pages import _widgets
+from pages._components.crystal_viewer import crystal_viewer
 
-COLORS = {
-    "anions": "Anions",
-    "element": "One element",
-    "reconstruction_error": "Score",
-    "faithfulness": "Faithfulness of the map",
-    "split": "Split",
-}
+ELEMENT, FAITHFULNESS = "element", "faithfulness"
 MOST = 2_000  # rows of the table of a selection
 
 
-def look_at(name: str) -> None:
+def look_at(key: str) -> None:
     """Show the card of a material."""
-    st.session_state["card"] = name
+    st.session_state["at"] = key
 
 
-def select(names: list[str]) -> None:
-    """Remember the materials inside a lasso or box."""
-    st.session_state["selected"] = names
-
-
-def find_field(names: tuple[str, ...]) -> None:
+def find_material() -> None:
     """Go to the one material that a search line names outright."""
-    text = st.session_state["find"] or ""
+    text = (st.session_state["find"] or "").strip()
+    if _widgets.row_of(name, text) is not None:
+        look_at(text)
+    elif is_fields and text.count("-") and "*" not in text:
+        try:
+            look_at(_widgets.known_or_parsed(text, keys))
+        except ValueError:  # the line is a search; its own message stands beside it
+            look_at("")
+
+
+def clear_selection() -> None:
+    """Forget what the lasso has chosen."""
+    st.session_state.pop("selection", None)
+
+
+def selected_here() -> selection.Selection | None:
+    """Return what the lasso has chosen on maps of this model."""
+    of_model, chosen = st.session_state.get("selection", ("", None))
+    return chosen if of_model == name else None
+
+
+def forget_material() -> None:
+    """Close the card: the material of one model means nothing to another."""
+    look_at("")
+
+
+def on_event(events: MapEvents, marked: list[str]) -> None:
+    """Take up what the visitor did on the map."""
+    if events.clicked is not None:
+        look_at(keys[events.clicked])
+    if events.marker is not None:
+        look_at(marked[events.marker])
+    if events.lasso is not None:
+        chosen = selection.extend(selected_here(), space.positions(projection), events.lasso, projection)
+        st.session_state["selection"] = (name, chosen)
+    if events.camera is not None and events.camera != st.session_state.get("camera_reported"):
+        st.session_state["camera_reported"] = view = events.camera
+        st.session_state["camera"] = f"{name},{projection},{view.x},{view.y},{view.span}"
+
+
+def asked_camera() -> Camera | None:
+    """Return the view that the address asks for, if it is one of this map."""
+    of_model, _, rest = _widgets.remembered("camera").partition(",")
+    of_projection, _, numbers = rest.partition(",")
+    if (of_model, of_projection) != (name, projection):
+        return None
     try:
-        st.session_state["at"] = _widgets.known_or_parsed(text, names) if text.count("-") and "*" not in text else ""
-    except ValueError:  # the line is a search; its own message stands beside it
-        st.session_state["at"] = ""
-    if st.session_state["at"]:
-        look_at(st.session_state["at"])
+        x, y, span = map(float, numbers.split(","))
+    except ValueError:
+        return None
+    return Camera(x, y, span) if span > 0 else None
 
 
-def show_card(name: str, field: str, projection: str) -> None:
-    """Show one material: what is known of it and what lies near."""
-    if not field:
-        st.markdown("**Click a point**")
-        st.caption("Its score and its nearest known fields appear here.")
-        return
-    table = _widgets.map_table(name)
-    row = table[table["name"] == field]
+def field_card(field: str) -> None:
+    """Show one phase field: its score and what lies near."""
     st.subheader(ranking.chemists_order(field))
-    if len(row):
-        score, kept = row["reconstruction_error"].iloc[0], row[f"{projection}_faithfulness"].iloc[0]
+    row = _widgets.row_of(name, field)
+    if row is not None:
+        known = table.iloc[row]
         st.badge("known: in the training data", color="gray")
-        st.markdown(f"Score **{score:.2f}**. The map keeps {kept:.0%} of its 15 true neighbors.")
+        kept = known[f"{projection}_faithfulness"]
+        st.markdown(
+            f"Score **{known['reconstruction_error']:.2f}**. The map keeps {kept:.0%} of its 15 true neighbors."
+        )
     else:
         try:
             score = float(ranking.score(_widgets.load(name), [tuple(field.split("-"))]).mean())
@@ -60,14 +97,59 @@ def show_card(name: str, field: str, projection: str) -> None:
     _widgets.nearest_known([name], field, "near", look_at)
 
 
+def crystal_card(key: str) -> None:
+    """Show one crystal: what the model decodes of it, its values and what lies near."""
+    row = _widgets.row_of(name, key)
+    if row is None:
+        st.error(f"{key} is not among the crystals of {name}; click a point or search for a formula")
+        return
+    known = table.iloc[row]
+    st.subheader(known["name"])
+    st.caption(f"{key}. The map keeps {known[f'{projection}_faithfulness']:.0%} of its 15 true neighbors.")
+    show_decoded(row)
+    _widgets.values(known, _widgets.map_table_columns(name))
+    _widgets.nearest_known([name], key, "near", look_at)
+
+
+def show_decoded(row: int) -> None:
+    """Show the decoded crystal, beside the original where its data set is installed."""
+    decoded = _widgets.decoded(name, row)
+    shown, captions, missing = [], [], ""
+    try:
+        original = _widgets.original(name, row)
+        shown.append(crystal_scene.scene(original))
+        captions.append("original")
+    except ValueError as error:
+        original, missing = None, str(error)
+    if decoded.problem is None:
+        shown.append(crystal_scene.scene(decoded.material))
+        captions.append("decoded from its latent point")
+    if shown:
+        crystal_viewer(shown, key="crystals", captions=captions, height=340)
+    if decoded.problem is not None:
+        st.error(f"The latent point does not decode: {decoded.problem}")
+    elif original is not None:
+        difference = structure_report.compare(original, decoded.material)
+        st.markdown(
+            f"Comes back with RMSD **{difference.rmsd_angstrom:.3f} Å**."
+            if difference.rmsd_angstrom is not None
+            else f"Does not come back: {difference.problem}."
+        )
+    if missing:
+        st.caption(f"The original is not shown: {missing}.")
+
+
 st.title("Latent map")
 controls = st.container(horizontal=True, vertical_alignment="bottom")
 with controls:
     with st.container(width=250):
-        name = _widgets.choose_checkpoint("Model", _widgets.names_with("encode"), key="map")
+        name = _widgets.choose_checkpoint(
+            "Model", _widgets.names_with("encode", None), key="map", on_change=forget_material
+        )
 space = _widgets.load_map(name)
 table = _widgets.map_table(name)
-names = tuple(table["name"])
+keys, is_fields = tuple(table["key"]), "phase_field" in table
+noun = "fields" if is_fields else "crystals"
 with controls:
     with st.container(width=130):
         projection = st.selectbox(
@@ -77,91 +159,124 @@ with controls:
             key="projection",
             bind="query-params",
         )
-    offered = [key for key in COLORS if key in ("element", "faithfulness") or key in table]
+    columns = {column.name: column for column in _widgets.map_table_columns(name)}
+    titles = {key: column.label for key, column in columns.items()}
+    titles |= {ELEMENT: "One element", FAITHFULNESS: "Faithfulness of the map"}
+    first = next((key for key in ("anions", "family") if key in columns), ELEMENT)
     with st.container(width=230):
-        color = st.selectbox("Color", offered, format_func=COLORS.__getitem__, key="color", bind="query-params")
+        color = st.selectbox(
+            "Color",
+            sorted(titles, key=lambda key: key != first),
+            format_func=titles.__getitem__,
+            key="color",
+            bind="query-params",
+        )
     element = ""
-    if color == "element":
+    if color == ELEMENT:
         with st.container(width=110):
             element = st.selectbox("Element", _widgets.elements_in(name), key="element", bind="query-params")
     with st.container(width="stretch"):
-        found = _widgets.search("Find a field or search", "find", names, on_change=find_field)
-    overlay = st.toggle("Candidates", key="candidates", bind="query-params", help="those of the page Phase fields")
-
-at = _widgets.remembered("at")
-card = st.session_state.get("card") or at
-known = set(names)
-choice = st.session_state.get("choice", ranking.STUDY)
-candidates = [*_widgets.candidates(name, choice)] if overlay else []
-if at and at not in known and at not in candidates:
-    candidates.append(at)
-points = _widgets.placed(name, projection, tuple(candidates)) if candidates else None
-
-column, label = color, COLORS[color]
-if color == "element":
-    column, label = "has_element", f"with {element}"
-    table = table.assign(has_element=_widgets.having(name, element))
-elif color == "reconstruction_error":
-    label = f"score ({ranking.score_meaning(_widgets.load(name)).unit})"
-elif color == "faithfulness":
-    column, label = f"{projection}_faithfulness", "share of true neighbors kept"
-marked = [each for each, is_found in zip(names, found, strict=True) if is_found]
-is_search = len(marked) < len(names)
-
-left, right = st.columns([7, 3], gap="medium")
-with left:
-    _widgets.map_chart(
-        table,
-        projection,
-        key="chart",
-        on_click=look_at,
-        on_lasso=select,
-        color=column,
-        label=label,
-        marked=marked if is_search else (),
-        pinned=at or None,
-        candidates=points,
+        found = _widgets.search(
+            "Find a field or search" if is_fields else "Find a formula or search",
+            "find",
+            tuple(table["name"]),
+            on_change=find_material,
+            ids=() if is_fields else keys,
+        )
+    overlay = is_fields and st.toggle(
+        "Candidates", key="candidates", bind="query-params", help="those of the page Phase fields"
     )
-    st.caption(
-        f"{len(names):,} known fields"
-        + (f", {len(marked):,} found" if is_search else "")
-        + (f", {len(candidates):,} not known and placed by their true neighbors" if candidates else "")
-        + f". A point keeps on average {table[f'{projection}_faithfulness'].mean():.0%} of its 15 true neighbors"
-        " on this map: distances and empty space on it mean little, the lists beside it are exact."
-        " Click a point for its card; the lasso and box are at the top right of the map."
-    )
-with right, st.container(border=True):
-    show_card(name, card, projection)
 
-selected = [each for each in st.session_state.get("selected", []) if each in known]
-rows, title = (selected, "Selected by lasso") if selected else (marked if is_search else [], "Found")
-if rows:
+candidates = _widgets.candidates(name, st.session_state.get("choice", ranking.STUDY)) if overlay else ()
+
+
+@st.fragment
+def explorer() -> None:
+    """The map with what depends on it; what is done there runs this alone."""
+    at = _widgets.remembered("at")
+    row = _widgets.row_of(name, at)
+    marked = list(candidates[: _widgets.MOST_CANDIDATES])
+    if at and row is None and is_fields and at not in marked:
+        marked.append(at)
+    chosen = selected_here()
+    shown = selection.in_both(found, chosen)
+    n_shown = len(keys) if shown is None else int(shown.sum())
+    left, right = st.columns([7, 3] if is_fields else [6, 5], gap="medium")
+    with left:
+        _widgets.map_chart(
+            MapScene(
+                _widgets.point_cloud(name, projection),
+                coloring=_widgets.coloring(name, columns.get(color, map_columns.faithfulness(projection)), element),
+                hover=_widgets.hover(name),
+                selected=shown,
+                focus=row,
+                links=_widgets.links(name, at),
+                markers=_widgets.markers(name, projection, tuple(marked), at),
+                camera=asked_camera(),
+                axis_labels=_widgets.axis_labels(projection),
+                title=f"{_widgets.PROJECTIONS.get(projection, projection)} map of {name}",
+                noun=noun,
+            ),
+            key="chart",
+            on_event=partial(on_event, marked=marked),
+        )
+        left_out = f", the first {len(marked):,} of them drawn" if len(candidates) > len(marked) else ""
+        st.caption(
+            f"Showing {n_shown:,} of {len(keys):,} known {noun}; gray ones are not found or not selected"
+            + (f", {len(candidates):,} not known and placed by their true neighbors{left_out}" if candidates else "")
+            + f". A point keeps on average {table[f'{projection}_faithfulness'].mean():.0%} of its 15 true neighbors"
+            " on this map: distances and empty space on it mean little, the lines to true neighbors and the lists are"
+            " exact."
+        )
+    with right, st.container(border=True):
+        if not at:
+            st.markdown("**Click a point**")
+            st.caption(f"Its values and its nearest known {noun} appear here.")
+        elif is_fields:
+            field_card(at)
+        else:
+            crystal_card(at)
+    if shown is None:
+        st.caption(f"Draw a lasso on the map or search to list {noun} here.")
+    else:
+        selection_table(table[shown], chosen)
+    same_in_python(keys[0] if row is None else at)
+
+
+def selection_table(rows: pd.DataFrame, chosen: selection.Selection | None) -> None:
+    """List what is found and selected, and offer it as a file."""
     head = st.container(horizontal=True, vertical_alignment="center")
-    head.subheader(f"{title}: {len(rows):,} fields", width="stretch")
-    if selected:
-        head.button("Clear selection", on_click=select, args=([],))
-    chosen = table[table["name"].isin(rows)]
-    faithful = f"{projection}_faithfulness"
-    columns = ["name", *[key for key in ("anions", "reconstruction_error", "split", faithful) if key in table]]
-    _widgets.field_table(chosen[columns].head(MOST), "selection", look_at, 320)
-    if len(chosen) > MOST:
-        st.caption(f"The first {MOST:,} of {len(chosen):,}; the file has them all.")
+    head.subheader(f"{'Found' if chosen is None else 'Selected by lasso'}: {len(rows):,} {noun}", width="stretch")
+    identity = ["name"] if is_fields else ["id", "formula"]
+    listed = rows[[*identity, *columns, f"{projection}_faithfulness"]]
+    if chosen is not None:
+        head.button("Clear selection", on_click=clear_selection)
+        outlines = chosen.as_json(checkpoint=name, search=st.session_state["find"] or "", shown=list(rows["key"]))
+        with head:
+            _widgets.download_text(outlines, "selection.json", "Save outlines")
     with head:
-        _widgets.download(chosen[columns], "selection.csv")
-else:
-    st.caption("Draw a lasso on the map or search to list fields here.")
+        _widgets.download(listed, "selection.csv")
+    _widgets.field_table(listed.head(MOST), "selected_rows", look_at, 320, list(columns.values()))
+    if len(listed) > MOST:
+        st.caption(f"The first {MOST:,} of {len(listed):,}; the file has them all.")
 
-_widgets.same_in_python(
-    f"""
-from matgen_core import checkpoint, figures, ranking
-from matgen_core.latent import LatentMap, fitting
 
-space = LatentMap(checkpoint.load({name!r}))
-table = space.index.assign(name=space.index["phase_field"], anions=space.index["phase_field"].map(ranking.anion_group))
-figure = figures.latent_map(table, {projection!r}, "anions")
+def same_in_python(key: str) -> None:
+    """Show the Python that finds what lies near a material."""
+    _widgets.same_in_python(
+        f"""
+from matgen_core import checkpoint, map_columns
+from matgen_core.latent import LatentMap
 
-found, z = fitting(space.encode([{tuple((card or names[0]).split("-"))!r}]))
-distances, rows = space.neighbors(z, 8)
-print(space.index.iloc[rows[0]][["phase_field"]].assign(distance=distances[0]).to_string())
+model = checkpoint.load({name!r})
+space, table = LatentMap(model), map_columns.materials(model)
+row = list(table["key"]).index({key!r})
+distances, rows = space.neighbors(space.z[[row]], 8)
+print(table.iloc[rows[0]][["key", "name"]].assign(distance=distances[0]).to_string())
+print(space.positions({projection!r})[rows[0]])
+print(space.reconstruct([row])[0].material)
 """
-)
+    )
+
+
+explorer()

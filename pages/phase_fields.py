@@ -84,8 +84,7 @@ def field_detail(ranker: str, field: str, table: pd.DataFrame) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(ranking.chemists_order(field), width="stretch")
         if maps and st.button("Show on latent map", icon=":material/scatter_plot:"):
-            st.session_state["at"] = st.session_state["card"] = field
-            st.switch_page("pages/latent_map.py")
+            st.switch_page("pages/latent_map.py", query_params={"map": maps[0], "at": field})
     meaning = ranking.score_meaning(model)
     st.markdown(f"Score **{score:.3f}** ({meaning.unit}), {rank}")
     if len(row) and row["unseen_elements"].iloc[0]:

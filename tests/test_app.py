@@ -4,13 +4,14 @@ import contextlib
 import io
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from matgen_core import checkpoint, ranking
+from matgen_core import checkpoint, ranking, selection
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("home", "latent_map", "phase_fields", "trust")
@@ -195,13 +196,34 @@ def test_a_search_lists_what_it_finds() -> None:
     assert_whole(test, errors=1)
 
 
-def test_a_lasso_becomes_a_table() -> None:
-    names = list(checkpoint.load("phase_field_vae").index["phase_field"][:3])  # type: ignore[index]
+def lasso_round_everything() -> selection.Lasso:
+    """What the map sends when the whole of it is outlined."""
+    path = {"origin": [-1000, -1000], "step": 1, "path": [2000, 0, 0, 2000, -2000, 0]}
+    return selection.Lasso.from_event({"op": "new", "polygon": path})
+
+
+def test_a_lasso_becomes_a_table_that_outlives_color_and_projection() -> None:
+    index = checkpoint.load("phase_field_vae").index
+    assert index is not None
+    positions = index[["umap_x", "umap_y"]].to_numpy()
+    chosen = selection.extend(None, positions, lasso_round_everything(), "umap")
+    assert chosen is not None
+    three = replace(chosen, mask=index.index < 3)
     test = page("latent_map")
-    test.session_state["selected"] = names
+    test.session_state["selection"] = ("phase_field_vae", three)
+    for address in ({}, {"projection": "PCA"}, {"color": "Score"}, {"find": "has:Li"}):
+        for key, value in address.items():
+            test.query_params[key] = value
+        test.run()
+        assert_whole(test)
+        n = sum("Li" in field.split("-") for field in index["phase_field"][:3]) if "find" in address else 3
+        assert f"Selected by lasso: {n} fields" in texts(test)
+        assert f"Showing {n} of {len(index):,} known fields" in texts(test)
+        assert len(next(each.value for each in test.dataframe if "split" in each.value)) == n
+    test.session_state["selection"] = ("another_model", three)
+    del test.query_params["find"]
     test.run()
-    assert "Selected by lasso: 3 fields" in texts(test)
-    assert len(next(each.value for each in test.dataframe if "split" in each.value)) == 3
+    assert f"Showing {len(index):,} of {len(index):,}" in texts(test)
 
 
 @pytest.mark.parametrize("color", ["One element", "Score", "Faithfulness of the map", "Split"])

@@ -1,9 +1,13 @@
 """The story of a chemist, in a real browser without network: rank, look closer, find it on the map, judge it."""
 
+import io
+import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from matgen_core import checkpoint, ranking
 
@@ -20,6 +24,19 @@ def settle(page: Any, title: str) -> None:
     page.wait_for_function(
         "!document.querySelector('[data-testid=stSkeleton], [data-testid=stStatusWidgetRunningIcon]')"
     )
+
+
+def settle_map(page: Any) -> None:
+    """Wait until the map is there and drawn."""
+    page.locator(".lm[data-state=ready]").wait_for()
+
+
+def share_of_colors(page: Any) -> float:
+    """Share of the map's pixels that are neither white nor gray: points in the colors of the legend."""
+    settle_map(page)
+    image = Image.open(io.BytesIO(page.locator(".lm").screenshot())).convert("RGB")
+    pixels = np.asarray(image).astype(int)[60:, 200:]
+    return float((np.ptp(pixels, axis=-1) > 40).mean())
 
 
 def ranked(name: str = "phase_field_vae") -> list[str]:
@@ -74,14 +91,18 @@ def test_the_story(browser_page: Any, streamlit_app: Callable[[str], str], shoot
     settle(page, "Latent map")
     page.get_by_role("heading", name=fields[4], exact=True).wait_for()
     page.get_by_text("not in the training data").wait_for()
-    page.locator(".js-plotly-plot canvas").first.wait_for()
+    settle_map(page)
+    assert page.locator(".lm").get_attribute("data-renderer") == "webgl"
+    assert share_of_colors(page) > 0.02
     shoot(page, "latent_map")
     address = page.url
     assert "at=" in address
 
-    page.locator("[data-title='Lasso Select']").click()
-    plot = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
-    corners = [(0.05, 0.05), (0.95, 0.05), (0.95, 0.95), (0.05, 0.95), (0.05, 0.06)]
+    table = checkpoint.load("phase_field_vae").index
+    n = len(table)
+    page.locator("[data-tool=lasso]").click()
+    plot = page.locator(".lm").bounding_box()
+    corners = [(0.02, 0.98), (0.02, 0.5), (0.98, 0.5), (0.98, 0.98), (0.05, 0.98)]
     points = [(plot["x"] + x * plot["width"], plot["y"] + y * plot["height"]) for x, y in corners]
     page.mouse.move(*points[0])
     page.mouse.down()
@@ -89,7 +110,13 @@ def test_the_story(browser_page: Any, streamlit_app: Callable[[str], str], shoot
         page.mouse.move(*point, steps=6)
     page.mouse.up()
     page.get_by_role("heading", name="Selected by lasso").wait_for()
+    settle_map(page)
+    (lower,) = re.findall(r"Selected by lasso: ([\d,]+) fields", page.locator("h3").all_inner_texts().__str__())
+    assert 0 < int(lower.replace(",", "")) < n
+    assert f"{lower} of {n:,} fields selected" in page.locator(".lm-status").inner_text()
+    page.get_by_text(f"Showing {lower} of {n:,} known fields").wait_for()
     page.get_by_role("button", name="Clear selection").click()
+    page.get_by_text(f"Showing {n:,} of {n:,} known fields").wait_for()
 
     search = page.get_by_role("textbox", name="Find a field or search")
     search.fill("Li-*-S-*")

@@ -1,70 +1,10 @@
 """Figures show what the tables hold: every row, in its place, under its name."""
 
-import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
-import pytest
 
 from matgen_core import checkpoint, figures, ranking
 
 NAMES = ["Cl-Li-S-Sn", "Li-O-P-S", "Cl-Cs-O-Re", "C-I-Mo-O", "As-As-Cd-Cl"]
-
-
-@pytest.fixture
-def table() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "name": NAMES,
-            "umap_x": [0.0, 1, 2, 3, 4],
-            "umap_y": [5.0, 6, 7, 8, 9],
-            "score": [1.5, 2.5, 3.5, 4.5, 5.5],
-            "anions": ["Cl-S", "O-S", "Cl-O", "I-O", "As-Cl"],
-            "has": [True, True, False, False, False],
-        }
-    )
-
-
-def _shown(figure: go.Figure) -> dict[str, tuple[float, float]]:
-    """Where each name stands."""
-    return {
-        point[0]: (x, y)
-        for trace in figure.data
-        if trace.customdata is not None
-        for point, x, y in zip(trace.customdata, trace.x, trace.y, strict=True)
-    }
-
-
-@pytest.mark.parametrize("color", [None, "score", "anions", "has"])
-def test_every_material_stands_where_the_projection_puts_it(table: pd.DataFrame, color: str | None) -> None:
-    figure = figures.latent_map(table, "umap", color, label="what")
-    places = zip(NAMES, zip(table["umap_x"], table["umap_y"], strict=True), strict=True)
-    assert _shown(figure) == dict(places)
-
-
-def test_a_number_colors_and_a_group_is_named(table: pd.DataFrame) -> None:
-    (trace,) = figures.latent_map(table, "umap", "score", label="score (no unit)").data
-    np.testing.assert_array_equal(trace.marker.color, table["score"])
-    assert trace.marker.colorbar.title.text == "score (no unit)"
-    figure = figures.latent_map(table, "umap", "has", label="Li")
-    groups = {trace.name: list(trace.customdata[:, 0]) for trace in figure.data}
-    assert groups == {"others": NAMES[2:], "Li": NAMES[:2]}
-
-
-def test_only_the_commonest_groups_have_a_color() -> None:
-    n = figures.MAX_GROUPS + 2
-    groups = [group for i in range(n) for group in [f"g{i}"] * (n - i)]
-    table = pd.DataFrame({"name": "Li-S", "umap_x": 0.0, "umap_y": 0.0, "group": groups})
-    traces = figures.latent_map(table, "umap", "group").data
-    assert [trace.name for trace in traces] == [f"g{i}" for i in range(figures.MAX_GROUPS)] + ["others"]
-    assert len(traces[-1].x) == 2 + 1
-
-
-def test_candidates_found_and_pinned_are_added(table: pd.DataFrame) -> None:
-    candidates = pd.DataFrame({"x": [7.0], "y": [8.0], "name": ["Al-Cl-Li-S"]})
-    figure = figures.latent_map(table, "umap", None, marked=NAMES[:2], pinned="Al-Cl-Li-S", candidates=candidates)
-    assert _shown(figure)["Al-Cl-Li-S"] == (7.0, 8.0)
-    rings = {trace.name: list(trace.x) for trace in figure.data if trace.customdata is None}
-    assert rings == {"found (2)": [0.0, 1.0], "Li-Al-S-Cl": [7.0]}
 
 
 def test_the_ranking_shows_score_spread_and_ranks() -> None:

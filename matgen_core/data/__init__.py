@@ -5,7 +5,7 @@ from matgen_core.data.fetching import fetch
 from matgen_core.data.importers import ImportLimits, ImportReport, import_file
 from matgen_core.data.materials import chemical_system, structure
 from matgen_core.data.registry import DATASETS, Source
-from matgen_core.data.store import load, overview, path_of, root
+from matgen_core.data.store import load, load_crystal, overview, path_of, root
 from matgen_core.data.structure_files import StructureFile, read_structures
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "fetch",
     "import_file",
     "load",
+    "load_crystal",
     "overview",
     "path_of",
     "read_structures",

@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pandas import DataFrame
 from platformdirs import user_data_path
+from pymatgen.core import Structure
 
 from matgen_core.data.dataset import Dataset
+from matgen_core.data.materials import structure
 from matgen_core.data.publishers import PUBLISHERS
 from matgen_core.data.registry import DATASETS, Source
 
@@ -80,6 +82,26 @@ def load(name: str) -> Dataset:
             f"{path}: this file of data set {name} cannot be read ({_first_line(error)}); get it again"
         ) from error
     return Dataset(name=name, table=table, source=source, sha256=sha256_of(path))
+
+
+def load_crystal(name: str, material_id: str) -> Structure:
+    """Read one crystal of an installed data set, without the rest of it.
+
+    Raises:
+        ValueError: If the data set is not installed or cannot be read, or holds no such crystal.
+    """
+    path = path_of(name)
+    if not path.is_file():
+        raise ValueError(_missing(name))
+    try:
+        rows = pd.read_parquet(path, filters=[("material_id", "==", material_id)])
+    except _UNREADABLE as error:
+        raise ValueError(
+            f"{path}: this file of data set {name} cannot be read ({_first_line(error)}); get it again"
+        ) from error
+    if rows.empty:
+        raise ValueError(f"data set {name} in {root()} holds no {material_id}; it may be of another version")
+    return structure(rows.iloc[0])
 
 
 def overview() -> DataFrame:

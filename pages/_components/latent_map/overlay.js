@@ -1,6 +1,8 @@
 // What lies over the points: neighbor lines, paths with steps, pins, names, outlines, the ring of the open point.
 import { cssColor } from "./theme.js";
 
+const MOST_NAMED = 12; // more samples than this are smaller and tell their names when pointed at
+
 /** Draw in CSS pixels; `map` is the LatentMap, whose data it reads. */
 export function drawOverlay(context, map) {
   const { theme, data, camera } = map, screen = (point) => map.mapToScreen(point);
@@ -10,7 +12,11 @@ export function drawOverlay(context, map) {
   if (map.draft) strokeOutline(context, map.draft.map(([x, y]) => camera.toScreen(x, y)), theme, false);
   for (const [i, j] of data.links) drawLink(context, map.pointToScreen(i), map.pointToScreen(j), theme);
   for (const path of data.paths) drawPath(context, path, screen, theme);
-  for (const marker of data.markers) drawMarker(context, marker, screen([marker.x, marker.y]), theme);
+  const named = data.markers.length <= MOST_NAMED, size = named ? 7 : 4;
+  // Pins last: a crowd of samples must not hide one.
+  for (const kind of ["sample", "pin"])
+    for (const marker of data.markers.filter((each) => each.kind === kind))
+      drawMarker(context, marker, screen([marker.x, marker.y]), theme, size, named || kind === "pin");
   const taken = [];
   for (const label of data.labels) drawText(context, label.text, screen([label.x, label.y]), theme, map, taken);
   if (map.hovered >= 0 && map.hovered !== map.focus) ring(context, map.pointToScreen(map.hovered), map.ringRadius(), theme, 1.5);
@@ -71,20 +77,20 @@ function drawPath(context, path, screen, theme) {
   if (path.label && steps.length) write(context, path.label, steps[0][0], steps[0][1] - 14, theme, 600);
 }
 
-function drawMarker(context, marker, [x, y], theme) {
+function drawMarker(context, marker, [x, y], theme, size, named) {
   context.beginPath();
   if (marker.kind === "pin") {
     context.arc(x, y - 13, 7, Math.PI * 0.85, Math.PI * 0.15);
     context.lineTo(x, y);
     context.closePath();
   } else {
-    for (const [dx, dy] of [[0, -7], [7, 0], [0, 7], [-7, 0]]) context.lineTo(x + dx, y + dy);
+    for (const [dx, dy] of [[0, -size], [size, 0], [0, size], [-size, 0]]) context.lineTo(x + dx, y + dy);
     context.closePath();
   }
   context.fillStyle = cssColor(theme.primary);
   context.fill();
   context.strokeStyle = cssColor(theme.background);
-  context.lineWidth = 1.8;
+  context.lineWidth = size < 7 && marker.kind !== "pin" ? 1 : 1.8;
   context.stroke();
   if (marker.kind === "pin") {
     context.beginPath();
@@ -92,7 +98,7 @@ function drawMarker(context, marker, [x, y], theme) {
     context.fillStyle = cssColor(theme.background);
     context.fill();
   }
-  if (marker.label) write(context, marker.label, x, y + 14, theme, 600);
+  if (marker.label && named) write(context, marker.label, x, y + 14, theme, 600);
 }
 
 // Names of clusters: the first named wins where two would overlap.

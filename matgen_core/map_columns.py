@@ -1,0 +1,140 @@
+"""The columns of a model's index as a map shows them: what each is called, its unit, its colors, its hover text.
+
+A page asks here instead of knowing what an index holds, so phase fields and crystals share one page.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from pymatgen.symmetry.groups import sg_symbol_from_int_number
+
+from matgen_core import map_scene, query, ranking
+from matgen_core.checkpoint import Checkpoint
+from matgen_core.map_scene import Coloring, HoverText
+
+_LABELS = {
+    "anions": ("Anions", ""),
+    "split": ("Split", ""),
+    "family": ("Family", ""),
+    "space_group": ("Space group", ""),
+    "reconstruction": ("Reconstruction", ""),
+    "reconstruction_error": ("Reconstruction error", ""),
+    "formation_energy_per_atom": ("Formation energy", "eV/atom"),
+    "energy_above_hull": ("Energy above hull", "eV/atom"),
+    "band_gap": ("Band gap", "eV"),
+    "edge": ("Cubic cell edge", "Å"),
+    "volume_per_atom": ("Volume", "Å³/atom"),
+}
+_NAMES = {"id", "key", "name", "formula", "phase_field", "chemical_system"}  # these say which material it is
+_MAP = ("_x", "_y", "_faithfulness")
+_COMES_BACK = {0.0: "comes back", 1.0: "does not come back"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that tells something of each material."""
+
+    name: str
+    label: str
+    unit: str = ""
+    is_category: bool = False
+
+    @property
+    def title(self) -> str:
+        """Label with unit."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+def materials(checkpoint: Checkpoint) -> pd.DataFrame:
+    """Lay out the known materials of a model for people, in the order of its index.
+
+    Returns:
+        The index without latent points, with `key` (what tells rows apart: the phase field or the id) and `name`
+        (phase field or formula); phase fields get their `anions`. A space group is named beside its number, and an
+        error that only says whether a crystal comes back becomes words in `reconstruction`.
+
+    Raises:
+        ValueError: If the model has no index, or one that does not name its materials.
+    """
+    if checkpoint.index is None or not {"phase_field", "formula"} & set(checkpoint.index):
+        raise ValueError(f"{checkpoint.name} holds no table of known materials, so there is no map of it")
+    table = checkpoint.index.drop(columns="z", errors="ignore")
+    if "phase_field" in table:
+        fields = table["phase_field"]
+        return table.assign(key=fields, name=fields, anions=fields.map(ranking.anion_group))
+    table = table.assign(key=table["id"].astype(str), name=table["formula"])
+    if "space_group_number" in table:
+        table["space_group"] = table.pop("space_group_number").map(_space_group)
+    if "reconstruction_error" in table and set(table["reconstruction_error"]) <= set(_COMES_BACK):
+        table["reconstruction"] = table.pop("reconstruction_error").map(_COMES_BACK)
+    return table
+
+
+def _space_group(number: float) -> str:
+    if pd.isna(number):
+        return ""
+    return f"{sg_symbol_from_int_number(int(number))} ({int(number)})"
+
+
+def columns(table: pd.DataFrame, checkpoint: Checkpoint) -> list[Column]:
+    """List what is known of each material: numbers with their units, and classes.
+
+    Args:
+        table: As `materials` gives it.
+        checkpoint: The model, which knows what its score means.
+    """
+    found = []
+    for name in table.columns:
+        if name in _NAMES or name.endswith(_MAP):
+            continue
+        label, unit = _LABELS.get(name, (name.replace("_", " ").capitalize(), ""))
+        if name == "reconstruction_error" and "phase_field" in table:
+            label, unit = "Score", ranking.score_meaning(checkpoint).unit
+        numeric = pd.api.types.is_numeric_dtype(table[name]) and not pd.api.types.is_bool_dtype(table[name])
+        found.append(Column(name, label, unit, is_category=not numeric))
+    return found
+
+
+def faithfulness(projection: str) -> Column:
+    """Return the column that grades a projection point by point."""
+    return Column(f"{projection}_faithfulness", "True neighbors kept", "share")
+
+
+def coloring(table: pd.DataFrame, column: Column) -> Coloring:
+    """Color points by a column.
+
+    Raises:
+        KeyError: If the table has no such column.
+    """
+    if column.is_category:
+        order = ("train", "val", "test") if column.name == "split" else ()
+        present = set(table[column.name])
+        return map_scene.color_by_category(
+            table[column.name].to_numpy(), label=column.label, order=[name for name in order if name in present]
+        )
+    return map_scene.color_by_value(table[column.name], label=column.label, unit=column.unit)
+
+
+def color_by_element(table: pd.DataFrame, element: str) -> Coloring:
+    """Color the materials that hold an element apart from all others."""
+    with_it, without = f"with {element}", f"without {element}"
+    kinds = [with_it if holds else without for holds in query.find(f"has:{element}", table["name"])]
+    return map_scene.color_by_category(kinds, label=f"Holds {element}", order=(with_it, without))
+
+
+def hover(table: pd.DataFrame, shown: Sequence[Column]) -> HoverText:
+    """Pack what is shown where the pointer rests: the material, then its values."""
+    fields: dict[str, Sequence[object]] = {}
+    if "phase_field" in table:
+        fields["Phase field"] = [ranking.chemists_order(name) for name in table["name"]]
+    else:
+        fields |= {"Formula": list(table["name"]), "Material": list(table["key"])}
+    fields |= {column.label: table[column.name].to_list() for column in shown}
+    return map_scene.hover_text(fields, {column.label: column.unit for column in shown})
+
+
+def elements(table: pd.DataFrame) -> list[str]:
+    """Return the elements of the materials, the commonest first."""
+    systems = table["chemical_system"] if "chemical_system" in table else table["name"]
+    return list(systems.str.split("-").explode().value_counts().index)
