@@ -191,19 +191,13 @@ class LatentMap(LatentSpace):
         except ValueError as error:
             return str(error)
 
-    @torch.inference_mode()
     def reconstruct(self, rows: Sequence[int]) -> list[Decoded]:
-        """Decode training materials from their stored points, each under the condition that it was encoded with.
+        """Decode training materials from their stored points, which were encoded under no condition.
 
         Args:
             rows: Rows of `index`.
         """
-        z = self.z[list(rows)]
-        if not hasattr(self.model, "condition_of"):
-            return self.decode(z)
-        energies = self.index["formation_energy_per_atom"].to_numpy(np.float32)[list(rows)]
-        arrays = self.model.decode(torch.from_numpy(z), self.model.condition_of(torch.from_numpy(energies))).numpy()
-        return [self._decode_one(point, array) for point, array in zip(z, arrays, strict=True)]
+        return self.decode(self.z[list(rows)])
 
     def neighbors(self, z: Z, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Find the training materials nearest to each point in the latent space itself.

@@ -81,7 +81,7 @@ def around(z: Z, n_samples: int, variance: float, seed: int) -> Z:
     return (z[:, None] + np.float32(np.sqrt(variance)) * noise).reshape(-1, z.shape[1])
 
 
-def obedience(asked: NDArray[np.float64], found: NDArray[np.float64], edges: Sequence[float]) -> dict[str, float]:
+def obedience(asked: NDArray[Any], found: NDArray[np.float64], edges: Sequence[float]) -> dict[str, float]:
     """Compare the classes that were asked for with independently predicted values.
 
     Args:
@@ -145,7 +145,7 @@ def generated(
     }
     valid = np.flatnonzero(checked["valid"])
     if len(valid):
-        distances = property_distances([samples[i] for i in valid], reference)
+        distances = property_distances([samples[i] for i in valid.tolist()], reference)
         figures |= distances | {"n_samples": len(samples), "n_property_samples": len(valid)}
     if cutoffs is None:
         return figures
