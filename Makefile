@@ -43,7 +43,7 @@ check: .venv/.installed-dev
 	$(BIN)/mypy
 
 unit: .venv/.installed-dev
-	$(BIN)/python -m pytest -m "not browser"
+	$(BIN)/python -m pytest -n 2 -m "not browser"
 
 browser: .venv/.installed-dev chromium $(VIEWER)/3Dmol.es6-min.js
 	$(BIN)/python -m pytest -m browser
