@@ -63,8 +63,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     lines = poscar(PEROVSKITE).splitlines()
     sites = [" ".join(row.split()[:3]) for row in lines[8:]]
     (folder / "nameless.vasp").write_text("\n".join(["x", *lines[1:5], *lines[6:8], *sites]))
-        "\n".join(["x", *lines[1:5], *lines[6:8], *[" ".join(row.split()[:3]) for row in lines[8:]]])
-    )
     (folder / "notes.txt").write_text("no crystal")
     (folder / "salt.cif").write_text(cif(SALT))
     (folder / "POSCAR").write_text(poscar(PEROVSKITE))
