@@ -60,6 +60,8 @@ def materials(checkpoint: Checkpoint) -> pd.DataFrame:
     if checkpoint.index is None or not {"phase_field", "formula"} & set(checkpoint.index):
         raise ValueError(f"{checkpoint.name} holds no table of known materials, so there is no map of it")
     table = checkpoint.index.drop(columns="z", errors="ignore")
+    if not any(name.endswith("_x") for name in table):
+        raise ValueError(f"{checkpoint.name} holds no projection, so there is no map of it")
     if "phase_field" in table:
         fields = table["phase_field"]
         return table.assign(key=fields, name=fields, anions=fields.map(ranking.anion_group))

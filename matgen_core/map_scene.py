@@ -133,6 +133,7 @@ class MapScene:
     selected: NDArray[np.bool_] | None = None  # None: nothing selected, all points in color
     focus: int | None = None  # the point whose card is open
     links: Sequence[tuple[int, int]] = ()  # pairs of points joined by a line, as true neighbors
+    marker_links: Sequence[tuple[int, int]] = ()  # a marker and a point joined by a line
     paths: Sequence[MapPath] = ()
     markers: Sequence[MapMarker] = ()
     labels: Sequence[MapLabel] = ()
@@ -154,10 +155,14 @@ class MapScene:
                 raise ValueError(f"{name} is for {size} points, but the map has {n}; make both from the same table")
         for index in (
             *(i for pair in self.links for i in pair),
+            *(i for _, i in self.marker_links),
             *([] if self.focus is None else [self.focus]),
         ):
             if not 0 <= index < n:
                 raise ValueError(f"point {index}: the map has points 0 to {n - 1}")
+        for marker, _ in self.marker_links:
+            if not 0 <= marker < len(self.markers):
+                raise ValueError(f"a line starts at marker {marker}, but the map has {len(self.markers)} markers")
 
     def payload(self, url: Callable[[Buffer], str]) -> dict[str, Any]:
         """Describe the scene in plain values for the component.
@@ -181,6 +186,7 @@ class MapScene:
             "selected": None if self.selected is None else _selected_payload(self.selected, url),
             "focus": self.focus,
             "links": [list(pair) for pair in self.links],
+            "markerLinks": [list(pair) for pair in self.marker_links],
             "paths": [
                 {"xy": _pairs(p.xy), "label": p.label, "offData": list(p.off_data), "current": p.current}
                 for p in self.paths

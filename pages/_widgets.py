@@ -75,10 +75,12 @@ def neighbors(name: str, key: str, k: int = 6) -> pd.DataFrame:
         Rows of `map_table`, with their numbers, and a column distance.
 
     Raises:
-        ValueError: If the field does not fit the model.
+        ValueError: If the field does not fit the model, or the crystal is not known to it.
     """
     space, table = _load_map(name), map_table(name)
     row = row_of(name, key)
+    if row is None and "phase_field" not in table:
+        raise ValueError(f"{key} is not among the crystals of {name}; click a point or search for a formula")
     if row is None:
         encoded = space.encode([tuple(key.split("-"))])
         if encoded[0].problem:
@@ -130,6 +132,7 @@ def load(name: str) -> Checkpoint:
 def load_map(name: str) -> LatentMap:
     """Return a latent map, or show why there is none and end the page."""
     try:
+        map_table(name)
         return _load_map(name)
     except (CheckpointError, ValueError) as error:
         st.error(str(error))
@@ -436,16 +439,16 @@ def coloring(name: str, column: map_columns.Column, element: str) -> map_scene.C
     return map_columns.coloring(map_table(name), column)
 
 
-def links(name: str, key: str) -> list[tuple[int, int]]:
-    """Return the lines from a known material to its true neighbors, as pairs of rows."""
-    row = row_of(name, key)
-    return [] if row is None else [(row, int(near)) for near in neighbors(name, key).index]
+def neighbor_rows(name: str, key: str) -> list[int]:
+    """Return the rows of the true neighbors of a material; none where it has no place in the model."""
+    try:
+        return [int(row) for row in neighbors(name, key).index] if key else []
+    except ValueError:  # the card says why
+        return []
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def markers(name: str, projection: str, fields: tuple[str, ...], at: str) -> list[map_scene.MapMarker]:
-    """Return the marks of fields that are not known, each where its true neighbors place it; a pin for one of them."""
-    where = placed(name, projection, fields)
+def markers(where: pd.DataFrame, at: str) -> list[map_scene.MapMarker]:
+    """Return the marks of fields that `placed` has placed; a pin for the one that the visitor looks at."""
     return [
         map_scene.MapMarker(row.x, row.y, ranking.chemists_order(row.name), "pin" if row.name == at else "sample")
         for row in where.itertuples(index=False)

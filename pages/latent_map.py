@@ -48,12 +48,12 @@ def forget_material() -> None:
     look_at("")
 
 
-def on_event(events: MapEvents, marked: list[str]) -> None:
-    """Take up what the visitor did on the map."""
+def on_event(events: MapEvents, placed: list[str]) -> None:
+    """Take up what the visitor did on the map; `placed` are its markers."""
     if events.clicked is not None:
         look_at(keys[events.clicked])
     if events.marker is not None:
-        look_at(marked[events.marker])
+        look_at(placed[events.marker])
     if events.lasso is not None:
         chosen = selection.extend(selected_here(), space.positions(projection), events.lasso, projection)
         st.session_state["selection"] = (name, chosen)
@@ -201,6 +201,9 @@ def explorer() -> None:
     chosen = selected_here()
     shown = selection.in_both(found, chosen)
     n_shown = len(keys) if shown is None else int(shown.sum())
+    near = _widgets.neighbor_rows(name, at)
+    where = _widgets.placed(name, projection, tuple(marked))
+    placed = list(where["name"])
     left, right = st.columns([7, 3] if is_fields else [6, 5], gap="medium")
     with left:
         _widgets.map_chart(
@@ -210,19 +213,21 @@ def explorer() -> None:
                 hover=_widgets.hover(name),
                 selected=shown,
                 focus=row,
-                links=_widgets.links(name, at),
-                markers=_widgets.markers(name, projection, tuple(marked), at),
+                links=[] if row is None else [(row, each) for each in near],
+                marker_links=[(placed.index(at), each) for each in near if at in placed],
+                markers=_widgets.markers(where, at),
                 camera=asked_camera(),
                 axis_labels=_widgets.axis_labels(projection),
                 title=f"{_widgets.PROJECTIONS.get(projection, projection)} map of {name}",
                 noun=noun,
             ),
             key="chart",
-            on_event=partial(on_event, marked=marked),
+            on_event=partial(on_event, placed=placed),
         )
         left_out = f", the first {len(marked):,} of them drawn" if len(candidates) > len(marked) else ""
         st.caption(
-            f"Showing {n_shown:,} of {len(keys):,} known {noun}; gray ones are not found or not selected"
+            f"Showing {n_shown:,} of {len(keys):,} known {noun}"
+            + ("" if shown is None else ", the others in gray")
             + (f", {len(candidates):,} not known and placed by their true neighbors{left_out}" if candidates else "")
             + f". A point keeps on average {table[f'{projection}_faithfulness'].mean():.0%} of its 15 true neighbors"
             " on this map: distances and empty space on it mean little, the lines to true neighbors and the lists are"

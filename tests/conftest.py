@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
+
+from matgen_core import checkpoint
+from matgen_core.data import chemical_system
+from matgen_core.models.icsg3d import ICSG3D, ICSG3DConfig
+from matgen_core.representations import VoxelGrid
+from matgen_core.representations.voxel_grid import element_codes
 
 ROOT = Path(__file__).parent.parent
 SCREENSHOTS = Path(__file__).parent / "screenshots"
@@ -128,3 +137,53 @@ def shoot() -> Callable[[Any, str], None]:
             page.screenshot(path=SCREENSHOTS / f"{name}_{scheme}.png")
 
     return keep
+
+
+@pytest.fixture
+def crystal_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> checkpoint.Checkpoint:
+    """The only checkpoint there is: a tiny untrained network with an index of 60 crystals, as recipes write it."""
+    torch.manual_seed(0)
+    elements = ("Li", "Na", "K", "F", "Cl", "Br")
+    config = ICSG3DConfig(grid=8, latent_dim=4, condition_edges=(-2.0,), channels=(8, 16), n_narrow=4, refiner=(8, 16))
+    layout = VoxelGrid(
+        elements=elements,
+        codes=element_codes(elements),
+        heights=np.ones(6, np.float32),
+        grid=(8, 8, 8),
+        width=config.width,
+        max_sites=8,
+        setting="cubic",
+    )
+    rng = np.random.default_rng(0)
+    formulas = [f"{cation}{anion}" for cation in elements[:3] for anion in elements[3:]] * 7
+    places = {f"{method}_{axis}": rng.normal(size=60) for method in ("umap", "pca") for axis in "xy"}
+    index = pd.DataFrame(
+        {
+            "id": [f"mp-{i}" for i in range(60)],
+            "formula": formulas[:60],
+            "chemical_system": [chemical_system(formula) for formula in formulas[:60]],
+            "family": "binary",
+            "formation_energy_per_atom": np.linspace(-3, 0, 60, dtype=np.float32),
+            "split": ["train", "train", "val"] * 20,
+            "reconstruction_error": np.float32([0, 1] * 30),
+            "space_group_number": np.int16([225, 221, 216] * 20),
+            "band_gap": np.float32([np.nan, 5.0] * 30),
+            "z": list(rng.normal(size=(60, 4)).astype(np.float16)),
+            **places,
+            "umap_faithfulness": 0.25,
+            "pca_faithfulness": 0.75,
+        }
+    )
+    made = checkpoint.Checkpoint(
+        name="crystals",
+        model_name="icsg3d",
+        model=ICSG3D(config).eval(),
+        representation=layout,
+        metrics={"headline": {"figure": "", "ours": "", "paper": ""}},
+        card="",
+        provenance={"title": "", "system": "", "level": "structure", "datasets": {"salts/train": ""}},
+        index=index,
+    )
+    monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path / "made"))
+    checkpoint.save(made, tmp_path / "made" / "crystals")
+    return made

@@ -211,19 +211,52 @@ def test_a_lasso_becomes_a_table_that_outlives_color_and_projection() -> None:
     three = replace(chosen, mask=index.index < 3)
     test = page("latent_map")
     test.session_state["selection"] = ("phase_field_vae", three)
-    for address in ({}, {"projection": "PCA"}, {"color": "Score"}, {"find": "has:Li"}):
-        for key, value in address.items():
-            test.query_params[key] = value
-        test.run()
+    test.run()
+    steps = (("selectbox", "projection", "pca"), ("selectbox", "color", "reconstruction_error"))
+    for kind, key, value in (*steps, ("text_input", "find", "has:F")):
+        getattr(test, kind)(key=key).set_value(value).run()
         assert_whole(test)
-        n = sum("Li" in field.split("-") for field in index["phase_field"][:3]) if "find" in address else 3
+        n = sum("F" in field.split("-") for field in index["phase_field"][:3]) if key == "find" else 3
         assert f"Selected by lasso: {n} fields" in texts(test)
         assert f"Showing {n} of {len(index):,} known fields" in texts(test)
         assert len(next(each.value for each in test.dataframe if "split" in each.value)) == n
     test.session_state["selection"] = ("another_model", three)
-    del test.query_params["find"]
-    test.run()
+    test.text_input(key="find").set_value("").run()
     assert f"Showing {len(index):,} of {len(index):,}" in texts(test)
+
+
+def test_crystals_have_a_map_with_values_and_units(crystal_map: checkpoint.Checkpoint) -> None:
+    test = page("latent_map", at="mp-3").run()
+    assert_whole(test, errors=1)
+    assert "does not decode" in test.error[0].value  # the network is untrained
+    assert test.subheader[0].value == "NaF"
+    shown = texts(test)
+    assert "Showing 60 of 60 known crystals" in shown
+    assert "Formation energy **-2.847** eV/atom" in shown
+    assert "Space group **Fm-3m (225)**" in shown
+    assert "The original is not shown: unknown data set 'salts'" in shown
+    near = next(each.value for each in test.dataframe if "distance" in each.value)
+    assert near["distance"].is_monotonic_increasing
+    assert "mp-3" not in list(near["id"])
+
+
+@pytest.mark.parametrize(("find", "n"), [("NaCl", 7), ("mp-5", 1), ("Li-*", 21), ("has:K not:F", 12)])
+def test_crystals_are_found_by_formula_elements_and_id(crystal_map: checkpoint.Checkpoint, find: str, n: int) -> None:
+    test = page("latent_map", find=find).run()
+    assert_whole(test)
+    assert f"Found: {n} crystals" in texts(test)
+    assert f"Showing {n} of 60 known crystals" in texts(test)
+
+
+@pytest.mark.parametrize("color", ["One element", "Formation energy", "Space group", "Faithfulness of the map"])
+def test_crystals_take_every_color(crystal_map: checkpoint.Checkpoint, color: str) -> None:
+    assert_whole(page("latent_map", color=color, projection="PCA").run())
+
+
+def test_a_crystal_that_is_not_here_costs_one_line(crystal_map: checkpoint.Checkpoint) -> None:
+    test = page("latent_map", at="mp-999").run()
+    assert_whole(test, errors=1)
+    assert "mp-999 is not among the crystals" in test.error[0].value
 
 
 @pytest.mark.parametrize("color", ["One element", "Score", "Faithfulness of the map", "Split"])

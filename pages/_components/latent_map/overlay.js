@@ -11,6 +11,7 @@ export function drawOverlay(context, map) {
   if (map.pendingOutline) strokeOutline(context, map.pendingOutline.map(screen), theme, true);
   if (map.draft) strokeOutline(context, map.draft.map(([x, y]) => camera.toScreen(x, y)), theme, false);
   for (const [i, j] of data.links) drawLink(context, map.pointToScreen(i), map.pointToScreen(j), theme);
+  for (const [m, j] of data.markerLinks) drawLink(context, screen([data.markers[m].x, data.markers[m].y]), map.pointToScreen(j), theme);
   for (const path of data.paths) drawPath(context, path, screen, theme);
   const named = data.markers.length <= MOST_NAMED, size = named ? 7 : 4;
   // Pins last: a crowd of samples must not hide one.
