@@ -92,7 +92,7 @@ def _coverage(found: Any) -> list[str]:
     if isinstance(found, str):
         return [f"Coverage: {found}."]
     return [
-        f"Coverage of the test set by {found['n_generated']:,} samples from the prior: recall"
+        f"Coverage of {found['n_reference']:,} test crystals by {found['n_generated']:,} samples from the prior: recall"
         f" {found['cov_recall']:.2%} (published {PUBLISHED['cov_recall']:.2%}), precision"
         f" {found['cov_precision']:.2%} (published {PUBLISHED['cov_precision']:.2%}, on 10,000 samples)."
     ]
