@@ -60,6 +60,7 @@ train: install
 benchmark: .venv/.installed-dev
 	$(BIN)/python -m pip install --quiet --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.phase_fields
+	$(BIN)/python -m benchmarks.crystals
 
 clean:
 	rm -rf .venv node_modules .pytest_cache .mypy_cache .ruff_cache

@@ -34,7 +34,8 @@ class Samples:
     round_trips: int = 1000
     walks: int = 200  # lines of each kind
     steps: int = 8
-    prior: int = 500
+    prior: int = 1000
+    covered: int = 1000  # crystals of the reference; a fingerprint takes 0.1 s
     around: int = 300  # ten round each known crystal
     per_class: int = 30
     held_out: int | None = None  # crystals of the test part; all if not given
@@ -77,6 +78,7 @@ def measure(
     cutoffs = PEROV5_CUTOFFS if arrays.families == ("perov5",) else None
     start = z[rng.permutation(len(z))[: n.around // 10]]
     prior = rng.standard_normal((n.prior, model.latent_dim), np.float32)
+    shuffled = [originals[i] for i in rng.permutation(len(originals))]  # the first of them are a fair sample
     drawn = {
         "from_the_prior": decode(prior, None),
         "around_known_crystals": decode(around(start, 10, variance=0.5, seed=seed), None),
@@ -93,7 +95,7 @@ def measure(
         "failures": failures(table, test.ids, families),
         "walks": walk(lambda points: decode(points, None), z, families, n.walks, n.steps, seed),
         "generation": {
-            name: generated(found, originals, known, cutoffs if name == "from_the_prior" else None, N_WORKERS)
+            name: generated(found, shuffled, known, cutoffs if name == "from_the_prior" else None, n.covered, N_WORKERS)
             for name, found in drawn.items()
         },
         "condition": conditioned(model, decode, n.per_class, seed) if model.config.n_conditions else None,
@@ -121,7 +123,7 @@ def conditioned(model: ICSG3D, decode: Decode, per_class: int, seed: int) -> dic
         return {"problem": f"not measured: the checkpoint {ENERGY_JUDGE}, which judges, is missing"}
     judge = checkpoint.load(ENERGY_JUDGE)
     edges, n_classes = model.config.condition_edges, model.config.n_conditions
-    asked = np.repeat(np.arange(n_classes), per_class)
+    asked = np.repeat(np.arange(n_classes, dtype=np.int64), per_class)
     z = np.random.default_rng(seed).standard_normal((len(asked), model.latent_dim)).astype(np.float32)
     wanted = torch.nn.functional.one_hot(torch.from_numpy(asked), n_classes).float()
     found = {

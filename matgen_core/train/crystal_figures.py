@@ -117,6 +117,7 @@ def generated(
     reference: Sequence[Structure],
     training: Sequence[Structure],
     cutoffs: CoverageCutoffs | None = None,
+    n_covered: int | None = None,
     n_workers: int = 1,
 ) -> dict[str, Any]:
     """Judge a generated set; all rates are over all samples, failures included.
@@ -126,6 +127,7 @@ def generated(
         reference: What the distances and the coverage compare with.
         training: What does not count as new.
         cutoffs: Of the coverage, which takes about 20 ms a site; without them it is not asked for.
+        n_covered: The coverage compares with so many of the reference, the first ones; with all if not given.
         n_workers: Processes to share the work.
 
     Returns:
@@ -150,9 +152,17 @@ def generated(
     if cutoffs is None:
         return figures
     try:
-        covered, target = fingerprints(samples, n_workers), fingerprints(reference, n_workers)
+        covered = fingerprints(samples, n_workers)
     except ModuleNotFoundError as error:
         return figures | {"coverage": f"not measured: {error.name} is missing; install the extra `descriptors`"}
     if not covered.known.any():
-        return figures | {"coverage": {"cov_recall": 0.0, "cov_precision": 0.0, "n_generated": len(samples)}}
+        return figures | {
+            "coverage": {
+                "cov_recall": 0.0,
+                "cov_precision": 0.0,
+                "n_generated": len(samples),
+                "n_reference": len(reference[:n_covered]),
+            }
+        }
+    target = fingerprints(reference[:n_covered], n_workers)
     return figures | {"coverage": coverage(covered, target, cutoffs)}

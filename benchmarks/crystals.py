@@ -1,0 +1,187 @@
+"""Read crystals from densities with our fit and with the paper's recursive watershed, in one run; and whole models.
+
+The watershed follows the published description (Court et al. 2020, doi:10.1021/acs.jcim.0c00464): connected parts of
+the occupied voxels; a part that is convex enough is one site, any other is cut by a watershed from markers that erosion
+leaves, up to five times; a site is the center of mass of its part, its species the commonest label in it. Its box of
+32^3 voxels holds the cell and a quarter of it on each side, and its occupied voxels are the balls of the ionic radii.
+It is given the true occupation and species, so no network slows it or misleads it, and one process a core. Both read
+the same crystals, drawn with the same Gaussians on 32^3 points. Failures count as no match.
+
+    make benchmark
+"""
+
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from pymatgen.core import Element, Lattice, Structure
+from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError
+
+from matgen_core import checkpoint, data
+from matgen_core.crystal_metrics import evaluate_reconstruction, summarize
+from matgen_core.latent import LatentMap, fitting
+from matgen_core.prediction import predict
+from matgen_core.representations import VoxelGrid
+from matgen_core.train.cubic import cubic_families
+
+N_CRYSTALS = 200
+N_CORES = 2
+GRID = 32
+PADDING = 0.25  # of the cell, on each side of the paper's box
+LEAST_VOXELS, LEAST_CONVEXITY, MOST_CUTS = 8, 0.8, 5  # as published
+
+Box = tuple[NDArray[np.float32], NDArray[np.int64], float]  # density, species (0: empty), edge in Å
+
+
+def timed(call: Any) -> tuple[float, Any]:
+    """Run once; return seconds and the result."""
+    start = time.perf_counter()
+    result = call()
+    return time.perf_counter() - start, result
+
+
+def draw_box(structure: Structure, width: float) -> Box:
+    """Draw a cubic crystal as the paper's box: density, and atomic numbers within the ionic radii."""
+    fractions = np.arange(GRID) / GRID * (1 + 2 * PADDING) - PADDING
+    points = np.stack(np.meshgrid(*[fractions] * 3, indexing="ij"), -1)
+    density, species = np.zeros((GRID,) * 3, np.float32), np.zeros((GRID,) * 3, np.int64)
+    nearest = np.full((GRID,) * 3, np.inf)
+    edge = structure.lattice.a
+    for site in structure:
+        offset = points - site.frac_coords
+        square = np.square(offset - offset.round()).sum(-1)
+        density += np.exp(-0.5 * square / width**2)
+        radius = float(site.specie.average_ionic_radius) or 1.2
+        inside = (square * edge**2 < radius**2) & (square < nearest)
+        species[inside], nearest[inside] = site.specie.Z, square[inside]
+    return density, species, edge
+
+
+def convexity(part: NDArray[np.bool_]) -> float:
+    """Voxels of a part over the voxels of its convex hull."""
+    points = np.argwhere(part)
+    try:
+        faces = ConvexHull(points).equations
+    except QhullError:  # flat
+        return 1.0
+    grid = np.indices(part.shape).reshape(3, -1)
+    inside = (faces[:, :3] @ grid + faces[:, 3:] <= 1e-6).all(0).sum()
+    return len(points) / int(inside)
+
+
+def cut(occupied: NDArray[np.bool_], density: NDArray[np.float32], depth: int = 1) -> list[NDArray[np.int64]]:
+    """Cut the occupied voxels into sites by recursive watershed; the voxels of each, (n, 3)."""
+    labels, _ = ndimage.label(occupied)
+    sites: list[NDArray[np.int64]] = []
+    for i, window in enumerate(ndimage.find_objects(labels), 1):
+        part = labels[window] == i
+        corner = np.array([edge.start for edge in window])
+        if part.sum() <= 3:
+            continue
+        if convexity(part) >= LEAST_CONVEXITY or depth > MOST_CUTS:
+            sites.append(np.argwhere(part) + corner)
+            continue
+        markers, n_markers = ndimage.label(ndimage.binary_erosion(part))
+        if n_markers == 0:
+            sites.append(np.argwhere(part) + corner)
+            continue
+        markers[~part] = -1
+        here = density[window]
+        height = (65535 * (1 - here / max(float(here.max()), 1e-6))).astype(np.uint16)
+        areas = ndimage.watershed_ift(height, markers.astype(np.int32))
+        pieces = [areas == k for k in range(1, n_markers + 1)]
+        for piece in pieces:
+            if n_markers > 1 and piece.sum() >= LEAST_VOXELS:
+                sites += [voxels + corner for voxels in cut(piece, here, depth + 1)]
+            elif n_markers == 1 and piece.sum() >= LEAST_VOXELS:
+                # One marker cuts nothing: look at what erosion leaves, where touching balls come apart.
+                sites += [voxels + corner for voxels in cut(ndimage.binary_erosion(part), here, depth + 1)]
+    return sites
+
+
+def watershed(box: Box) -> Structure | None:
+    """Read a crystal from its box; None if no site is found."""
+    density, species, edge = box
+    found: list[tuple[int, NDArray[np.float64]]] = []
+    for voxels in cut(species > 0, density):
+        labels = species[tuple(voxels.T)]
+        place = voxels.mean(0) / GRID * (1 + 2 * PADDING) - PADDING
+        # The padding shows images: a site counts where it stands in the cell, once.
+        if (place >= -0.02).all() and (place < 0.98).all():
+            found.append((int(np.bincount(labels).argmax()), place))
+    if not found:
+        return None
+    symbols = [Element.from_Z(z) for z, _ in found]
+    return Structure(Lattice.cubic(edge), symbols, [place for _, place in found])
+
+
+def single_thread() -> None:
+    """Keep a worker from taking the cores of the others."""
+    torch.set_num_threads(1)
+
+
+def main() -> None:
+    """Print crystals/s, ratios to the watershed, and what share of the crystals each brings back."""
+    torch.set_num_threads(N_CORES)
+    shipped = checkpoint.load("icsg3d")
+    space, layout = LatentMap(shipped), shipped.representation
+    assert isinstance(layout, VoxelGrid)
+    test = cubic_families()["test"].table
+    chosen = test.sample(N_CRYSTALS, random_state=0).to_dict("records")
+    crystals = [layout.standardize(data.structure(row)) for row in chosen]
+    as_given = replace(layout, setting="as_given")
+    fine = replace(as_given, grid=(GRID,) * 3)
+    boxes = [draw_box(crystal, layout.width) for crystal in crystals]
+    coarse_arrays, fine_arrays = (np.stack([grid.encode(c) for c in crystals]) for grid in (as_given, fine))
+
+    rows: list[tuple[str, float, float]] = []  # what, crystals/s, match rate
+
+    def add(name: str, seconds: float, found: Any) -> None:
+        rate = np.nan if found is None else summarize(evaluate_reconstruction(crystals, found))["match_rate"]
+        rows.append((name, N_CRYSTALS / seconds, rate))
+
+    def read(grid: VoxelGrid, arrays: NDArray[np.float32]) -> list[Any]:
+        found = [item for i in range(0, len(arrays), 16) for item in grid.decode_batch(arrays[i : i + 16])]
+        return [item if isinstance(item, Structure) else None for item in found]
+
+    with ProcessPoolExecutor(N_CORES, initializer=single_thread) as pool:
+        list(pool.map(watershed, boxes[: 2 * N_CORES]))  # processes and imports are up
+        add("reading, recursive watershed, 32^3", *timed(lambda: list(pool.map(watershed, boxes, chunksize=5))))
+    read(fine, fine_arrays[:16])
+    add("reading, fitted sites, 32^3", *timed(lambda: read(fine, fine_arrays)))
+    add(f"reading, fitted sites, {layout.grid[0]}^3 (shipped)", *timed(lambda: read(as_given, coarse_arrays)))
+    space.encode(crystals[:16])
+    parts = [crystals[i : i + 16] for i in range(0, N_CRYSTALS, 16)]
+    seconds, encoded = timed(lambda: [item for part in parts for item in space.encode(part)])
+    add("encode, shipped icsg3d (drawing and network)", seconds, None)
+    z = fitting(encoded)[1]
+    seconds, decoded = timed(lambda: [item for i in range(0, len(z), 16) for item in space.decode(z[i : i + 16])])
+    back = iter(decoded)
+    kept = [next(back).material if item.z is not None else None for item in encoded]
+    add("decode, shipped icsg3d (network and reading)", seconds, kept)
+
+    table = pd.DataFrame(rows, columns=["", "crystals/s", "match rate"])
+    table["times the watershed"] = table["crystals/s"] / table["crystals/s"].iloc[0]
+    print(f"{N_CORES} of {os.cpu_count()} cores; {N_CRYSTALS} held-out cubic crystals, conventional cells\n")
+    print(table.to_string(index=False, float_format=lambda value: f"{value:,.3g}", na_rep=""))
+
+    everything = data.load("mp_structures").table
+    tens = everything[everything["numbers"].map(len) == 10].sample(1000, random_state=0)
+    structures = [data.structure(row) for row in tens.to_dict("records")]
+    print("\n1,000 crystals of 10 atoms")
+    for name in ("cgcnn_energy", "cgcnn_elastic", "cgcnn_dielectric"):
+        network = checkpoint.load(name)
+        predict(network, structures[:20])
+        seconds, predicted = timed(lambda network=network: predict(network, structures))
+        print(f"{name:20s} {seconds:5.1f} s, {int(predicted['problem'].eq('').sum()):,} predicted")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The shipped checkpoints give the numbers that they gave when they were shipped.
+
+The numbers stand in golden.json. After a checkpoint is trained anew, look at what changed and write them again:
+
+    .venv/bin/python -m tests.test_golden
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from matgen_core import checkpoint, ranking
+from matgen_core.checkpoint import Checkpoint
+from matgen_core.latent import LatentMap
+from matgen_core.prediction import predict
+from matgen_core.representations import parse_phase_field
+
+GOLDEN = Path(__file__).parent / "golden.json"
+TOLERANCE = 2e-3  # of a number; another processor rounds otherwise
+
+NACL = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+SI = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.43), ["Si"], [[0, 0, 0]])
+SRTIO3 = Structure.from_spacegroup(
+    "Pm-3m", Lattice.cubic(3.905), ["Ti", "Sr", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0]]
+)
+
+
+def phase_fields(shipped: Checkpoint) -> dict[str, Any]:
+    """Score of the field that led to a new conductor, and where it lies."""
+    field = parse_phase_field("Li-Sn-S-Cl")
+    figures: dict[str, Any] = {"score": float(ranking.rank(shipped, [field])["score"].iloc[0])}
+    if shipped.index is not None and "z" in shipped.index:
+        figures["z"] = LatentMap(shipped).encode([field])[0].z[:3].tolist()
+    return figures
+
+
+def crystals(shipped: Checkpoint) -> dict[str, Any]:
+    """Where SrTiO3 lies, what it and its cell come back as, and what the first points of the prior are."""
+    space = LatentMap(shipped)
+    z = space.encode([SRTIO3])[0].z
+    back = space.decode(z[None])[0].material
+    return {
+        "z": z[:3].tolist(),
+        "formula": back.composition.reduced_formula,
+        "edge": back.lattice.a,
+        "drawn": [
+            item.material.composition.reduced_formula if item.material else ""
+            for item in space.decode(space.sample(3, 0))
+        ],
+    }
+
+
+def properties(shipped: Checkpoint) -> dict[str, Any]:
+    """Properties of NaCl and silicon with their standard deviations."""
+    return {
+        name: [float(value) for value in row[:-1]]
+        for name, row in zip(("NaCl", "Si"), predict(shipped, [NACL, SI]).to_numpy(), strict=True)
+    }
+
+
+KINDS = {
+    "phase_field_norm": phase_fields,
+    "phase_field_vae": phase_fields,
+    "icsg3d": crystals,
+    "cgcnn": properties,
+}
+
+
+def measured(name: str) -> dict[str, Any]:
+    """Figures of a shipped checkpoint."""
+    shipped = checkpoint.load(name)
+    return KINDS[shipped.model_name](shipped)
+
+
+@pytest.mark.parametrize("name", checkpoint.names())
+def test_numbers_are_those_that_were_shipped(name: str) -> None:
+    golden = json.loads(GOLDEN.read_text())
+    assert name in golden, f"{name} has no golden numbers; write them with: python -m tests.test_golden"
+    found = measured(name)
+    assert set(found) == set(golden[name])
+    for key, value in golden[name].items():
+        numbers = not isinstance(value, str) and not (isinstance(value, list) and isinstance(value[0], str))
+        assert found[key] == (pytest.approx(value, rel=TOLERANCE, abs=TOLERANCE) if numbers else value), key
+
+
+def test_no_numbers_are_kept_for_what_is_not_shipped() -> None:
+    assert set(json.loads(GOLDEN.read_text())) <= set(checkpoint.names())
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(json.dumps({name: measured(name) for name in checkpoint.names()}, indent=1) + "\n")
