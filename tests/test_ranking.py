@@ -163,3 +163,9 @@ def test_held_out_fields_are_never_trained_on() -> None:
     result = cross_validate(train_on, known)
     assert result["same_kind"]["auc"]["mean"] == 0.5  # a ranker that only remembers learns nothing
     assert set.union(*seen) == set(known)
+
+
+def test_an_element_without_features_is_named_when_every_field_is_asked_for() -> None:
+    _, representation = ranking.scorer(checkpoint.load("phase_field_norm"))
+    with pytest.raises(ValueError, match="H, Og: this model has no features"):
+        ranking.every_field(representation, ["Li", "H", "S", "Og", "Cl"])

@@ -118,8 +118,15 @@ def contributions(checkpoint: Checkpoint, field: PhaseField) -> pd.DataFrame:
 
 
 def every_field(representation: ElementFeatures, elements: Sequence[str]) -> NDArray[np.int64]:
-    """Return the places of every field of distinct elements that can be made of `elements`, in slot order."""
+    """Return the places of every field of distinct elements that can be made of `elements`, in slot order.
+
+    Raises:
+        ValueError: If an element has no features.
+    """
     place = {symbol: i for i, symbol in enumerate(representation.elements)}
+    unknown = [symbol for symbol in elements if symbol not in place]
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: this model has no features for these elements")
     rows = np.array(sorted((place[symbol] for symbol in elements), key=lambda i: representation.order[i]))
     return rows[_combinations(len(rows), representation.n_slots)]
 
