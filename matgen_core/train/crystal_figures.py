@@ -49,16 +49,15 @@ def walk(
     rng = np.random.default_rng(seed)
     t = np.linspace(0, 1, n_steps + 2, dtype=np.float32)[1:-1, None]
     figures = {}
+    sizes = np.unique(families, return_counts=True)[1]
     for name, same in (("same_family", True), ("different_families", False)):
+        if not (sizes.max() > 1 if same else len(sizes) > 1):
+            continue  # no such pair
         lines: list[Z] = []
         while len(lines) < n_pairs:
             start, end = rng.integers(len(z), size=2)
             if start != end and (families[start] == families[end]) == same:
                 lines.append((1 - t) * z[start] + t * z[end])
-            elif not same and len(set(families.tolist())) < 2:
-                break
-        if not lines:
-            continue
         found = decode(np.concatenate(lines))
         valid = np.array([item.material is not None and structure_validity(item.material) for item in found])
         formulas = [item.material.composition.reduced_formula if item.material else None for item in found]
