@@ -18,7 +18,7 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.representations import DecodeError
 
 Z = NDArray[np.float32]
-BATCH_SIZE = 128  # materials in the network at once; 128 crystals of 20 channels on 16^3 points take 40 MB
+BATCH_SIZE = 16  # crystals encoded or decoded at once; larger batches make a CPU wait for memory
 N_NEIGHBORS = 15  # neighbors that place a new point on a projection and grade a map
 
 

@@ -30,7 +30,12 @@ RECIPES: dict[str, Recipe] = {
     "cgcnn_energy": CGCNNRecipe("cgcnn_energy"),
     "cgcnn_elastic": CGCNNRecipe("cgcnn_elastic"),
     "cgcnn_dielectric": CGCNNRecipe("cgcnn_dielectric"),
-    "icsg3d": ICSG3DRecipe("icsg3d", arrays="cubic"),
+    "icsg3d": ICSG3DRecipe(
+        "icsg3d",
+        arrays="cubic",
+        n_index=600,
+        samples=Samples(held_out=200, round_trips=100, walks=10, prior=60, around=30, per_class=3),
+    ),
     "icsg3d_perov5": ICSG3DRecipe(
         "icsg3d_perov5",
         arrays="perov5",
