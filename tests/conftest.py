@@ -82,17 +82,23 @@ def _wait_until_healthy(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """A headless Chromium; without one the browser tests are skipped, in CI they fail."""
+def playwright() -> Iterator[Any]:
+    """The one driver of browsers; without Chromium the browser tests are skipped, in CI they fail."""
     if not CHROMIUM.exists():
         line = f"{CHROMIUM} is missing, so no browser test runs; on Debian: apt-get install chromium"
         pytest.fail(line) if os.environ.get("CI") else pytest.skip(line)
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
-        yield chromium
-        chromium.close()
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Any) -> Iterator[Any]:
+    """A headless Chromium."""
+    chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
+    yield chromium
+    chromium.close()
 
 
 @pytest.fixture

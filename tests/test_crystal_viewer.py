@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect
 from pymatgen.core import Lattice, Structure
 from scipy import ndimage
 from streamlit.testing.v1 import AppTest
@@ -107,12 +107,6 @@ def base(tmp_path_factory) -> Iterator[str]:
     finally:
         process.kill()  # nothing to save, and a polite stop waits for every open socket
         process.wait(timeout=20)
-
-
-@pytest.fixture(scope="module")
-def playwright():
-    with sync_playwright() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
