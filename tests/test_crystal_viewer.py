@@ -266,7 +266,7 @@ def test_the_camera_outlives_structures_and_pages_and_contexts_do_not(visit: Vis
     visit.wait_for(lambda: min(visit.colored("Sr"), visit.colored("Na"), visit.colored("O")) > 100, "all panels")
     assert visit.page.evaluate(LIVE) == 1
     visit.page.get_by_role("link", name="elsewhere").click()
-    expect(visit.page.get_by_text("ELSEWHERE")).to_be_visible()
+    expect(visit.page.get_by_text("ELSEWHERE", exact=True)).to_be_visible()
     visit.wait_for(lambda: visit.page.evaluate(LIVE) == 0, "the context to be released")
     visit.page.get_by_role("link", name="bench").click()
     visit.page.locator(".crystal-viewer .gl canvas").wait_for()
