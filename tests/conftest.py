@@ -39,6 +39,10 @@ _HARMLESS = (
     "/_stcore/",  # Streamlit's own, as it looks for its server below the path of a page
 )
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers that each compute on every core wait for one another
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the commands that tests start
+
 
 @pytest.fixture(scope="session")
 def streamlit_app() -> Iterator[Callable[[str], str]]:

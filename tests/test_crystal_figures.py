@@ -1,6 +1,7 @@
 """What is said about a latent space of crystals: walks, clouds, obedience, generated sets; failures count."""
 
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from matgen_core.train._icsg3d_metrics import failures, without_nan
 from matgen_core.train.crystal_figures import around, generated, obedience, walk
 
 
+@cache  # pymatgen takes 0.3 s for the group, and nothing here changes a structure
 def rock_salt(metal: str, anion: str, edge: float = 4.2) -> Structure:
     return Structure.from_spacegroup("Fm-3m", Lattice.cubic(edge), [metal, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
 

@@ -319,7 +319,8 @@ export class LatentMap {
     const ratio = window.devicePixelRatio || 1, { overCanvas: canvas, camera } = this;
     const width = Math.round(camera.width * ratio), height = Math.round(camera.height * ratio);
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    const context = canvas.getContext("2d");
+    // Kept in main memory: on a GPU canvas Chromium has shown an outline again that was cleared long before.
+    const context = canvas.getContext("2d", { willReadFrequently: true });
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, camera.width, camera.height);
     drawOverlay(context, this);
