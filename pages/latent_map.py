@@ -8,7 +8,7 @@ import streamlit as st
 from matgen_core import crystal_scene, map_columns, ranking, selection, structure_report
 from matgen_core.map_events import MapEvents
 from matgen_core.map_scene import Camera, MapScene
-from pages import _widgets
+from pages import _maps, _widgets
 from pages._components.crystal_viewer import crystal_viewer
 
 ELEMENT, FAITHFULNESS = "element", "faithfulness"
@@ -23,7 +23,7 @@ def look_at(key: str) -> None:
 def find_material() -> None:
     """Go to the one material that a search line names outright."""
     text = (st.session_state["find"] or "").strip()
-    if _widgets.row_of(name, text) is not None:
+    if _maps.row_of(name, text) is not None:
         look_at(text)
     elif is_fields and text.count("-") and "*" not in text:
         try:
@@ -78,7 +78,7 @@ def asked_camera() -> Camera | None:
 def field_card(field: str) -> None:
     """Show one phase field: its score and what lies near."""
     st.subheader(ranking.chemists_order(field))
-    row = _widgets.row_of(name, field)
+    row = _maps.row_of(name, field)
     if row is not None:
         known = table.iloc[row]
         st.badge("known: in the training data", color="gray")
@@ -94,12 +94,12 @@ def field_card(field: str) -> None:
             return
         st.badge("not in the training data", color="orange")
         st.markdown(f"Score **{score:.2f}**. Placed on the map by its true neighbors.")
-    _widgets.nearest_known([name], field, "near", look_at)
+    _maps.nearest_known([name], field, "near", look_at)
 
 
 def crystal_card(key: str) -> None:
     """Show one crystal: what the model decodes of it, its values and what lies near."""
-    row = _widgets.row_of(name, key)
+    row = _maps.row_of(name, key)
     if row is None:
         st.error(f"{key} is not among the crystals of {name}; click a point or search for a formula")
         return
@@ -107,16 +107,16 @@ def crystal_card(key: str) -> None:
     st.subheader(known["name"])
     st.caption(f"{key}. The map keeps {known[f'{projection}_faithfulness']:.0%} of its 15 true neighbors.")
     show_decoded(row)
-    _widgets.values(known, _widgets.map_table_columns(name))
-    _widgets.nearest_known([name], key, "near", look_at)
+    _widgets.values(known, _maps.map_table_columns(name))
+    _maps.nearest_known([name], key, "near", look_at)
 
 
 def show_decoded(row: int) -> None:
     """Show the decoded crystal, beside the original where its data set is installed."""
-    decoded = _widgets.decoded(name, row)
+    decoded = _maps.decoded(name, row)
     shown, captions, missing = [], [], ""
     try:
-        original = _widgets.original(name, row)
+        original = _maps.original(name, row)
         shown.append(crystal_scene.scene(original))
         captions.append("original")
     except ValueError as error:
@@ -146,8 +146,8 @@ with controls:
         name = _widgets.choose_checkpoint(
             "Model", _widgets.names_with("encode", None), key="map", on_change=forget_material
         )
-space = _widgets.load_map(name)
-table = _widgets.map_table(name)
+space = _maps.load_map(name)
+table = _maps.map_table(name)
 keys, is_fields = tuple(table["key"]), "phase_field" in table
 noun = "fields" if is_fields else "crystals"
 with controls:
@@ -159,7 +159,7 @@ with controls:
             key="projection",
             bind="query-params",
         )
-    columns = {column.name: column for column in _widgets.map_table_columns(name)}
+    columns = {column.name: column for column in _maps.map_table_columns(name)}
     titles = {key: column.label for key, column in columns.items()}
     titles |= {ELEMENT: "One element", FAITHFULNESS: "Faithfulness of the map"}
     first = next((key for key in ("anions", "family") if key in columns), ELEMENT)
@@ -174,7 +174,7 @@ with controls:
     element = ""
     if color == ELEMENT:
         with st.container(width=110):
-            element = st.selectbox("Element", _widgets.elements_in(name), key="element", bind="query-params")
+            element = st.selectbox("Element", _maps.elements_in(name), key="element", bind="query-params")
     with st.container(width="stretch"):
         found = _widgets.search(
             "Find a field or search" if is_fields else "Find a formula or search",
@@ -187,37 +187,37 @@ with controls:
         "Candidates", key="candidates", bind="query-params", help="those of the page Phase fields"
     )
 
-candidates = _widgets.candidates(name, st.session_state.get("choice", ranking.STUDY)) if overlay else ()
+candidates = _maps.candidates(name, st.session_state.get("choice", ranking.STUDY)) if overlay else ()
 
 
 @st.fragment
 def explorer() -> None:
     """The map with what depends on it; what is done there runs this alone."""
     at = _widgets.remembered("at")
-    row = _widgets.row_of(name, at)
-    marked = list(candidates[: _widgets.MOST_CANDIDATES])
+    row = _maps.row_of(name, at)
+    marked = list(candidates[: _maps.MOST_CANDIDATES])
     if at and row is None and is_fields and at not in marked:
         marked.append(at)
     chosen = selected_here()
     shown = selection.in_both(found, chosen)
     n_shown = len(keys) if shown is None else int(shown.sum())
-    near = _widgets.neighbor_rows(name, at)
-    where = _widgets.placed(name, projection, tuple(marked))
+    near = _maps.neighbor_rows(name, at)
+    where = _maps.placed(name, projection, tuple(marked))
     placed = list(where["name"])
     left, right = st.columns([7, 3] if is_fields else [6, 5], gap="medium")
     with left:
-        _widgets.map_chart(
+        _maps.map_chart(
             MapScene(
-                _widgets.point_cloud(name, projection),
-                coloring=_widgets.coloring(name, columns.get(color, map_columns.faithfulness(projection)), element),
-                hover=_widgets.hover(name),
+                _maps.point_cloud(name, projection),
+                coloring=_maps.coloring(name, columns.get(color, map_columns.faithfulness(projection)), element),
+                hover=_maps.hover(name),
                 selected=shown,
                 focus=row,
                 links=[] if row is None else [(row, each) for each in near],
                 marker_links=[(placed.index(at), each) for each in near if at in placed],
-                markers=_widgets.markers(where, at),
+                markers=_maps.markers(where, at),
                 camera=asked_camera(),
-                axis_labels=_widgets.axis_labels(projection),
+                axis_labels=_maps.axis_labels(projection),
                 title=f"{_widgets.PROJECTIONS.get(projection, projection)} map of {name}",
                 noun=noun,
             ),

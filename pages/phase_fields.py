@@ -7,7 +7,7 @@ import streamlit as st
 
 from matgen_core import figures, ranking
 from matgen_core.representations import parse_phase_field, write_phase_field
-from pages import _widgets
+from pages import _maps, _rankings, _widgets
 from pages._components.periodic_table import periodic_table
 
 MOST = 100_000  # fields that are ranked while one waits
@@ -21,7 +21,7 @@ def choose_field(name: str) -> None:
 
 def start_from(must: Sequence[str], may: Sequence[str]) -> None:
     """Replace the elements that are asked for."""
-    _widgets.set_elements(must, [symbol for symbol in may if symbol not in must])
+    _rankings.set_elements(must, [symbol for symbol in may if symbol not in must])
 
 
 def toggle_sets(key: str, exclude: bool, was_on: Sequence[str], choice: ranking.Choice, known: Sequence[str]) -> None:
@@ -35,7 +35,7 @@ def toggle_sets(key: str, exclude: bool, was_on: Sequence[str], choice: ranking.
             may += [symbol for symbol in members if symbol not in must]
         else:
             must = [symbol for symbol in must if symbol not in members]
-    _widgets.set_elements(must, may)
+    _rankings.set_elements(must, may)
 
 
 def element_sets(choice: ranking.Choice, known: Sequence[str]) -> None:
@@ -93,7 +93,7 @@ def field_detail(ranker: str, field: str, table: pd.DataFrame) -> None:
     _widgets.chart(
         figures.contributions(parts, meaning.unit), "contributions", f"What each element adds to the score of {field}"
     )
-    _widgets.nearest_known(maps, field, "nearest", choose_field)
+    _maps.nearest_known(maps, field, "nearest", choose_field)
     st.markdown("**Where it stands**")
     known_scores = [] if model.index is None else model.index["reconstruction_error"]
     _widgets.chart(
@@ -115,7 +115,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )
 
 model = _widgets.load(name)
-_widgets.what_the_score_means(model)
+_rankings.what_the_score_means(model)
 unit = ranking.score_meaning(model).unit
 
 left, middle, right = st.columns([11, 10, 9], gap="medium")
@@ -134,13 +134,13 @@ known = ranking.known_fields(model)
 table = None
 problem = ""
 try:
-    choice = _widgets.element_choice(anions, n_elements, n_anions)
+    choice = _rankings.element_choice(anions, n_elements, n_anions)
 except ValueError as error:
     st.error(f"The address of this page cannot be used: {error}")
     st.stop()
 try:
     if choice.n_fields() <= MOST:
-        table = _widgets.ranked(name, choice)
+        table = _rankings.ranked(name, choice)
     else:
         problem = (
             f"{choice.n_fields():,} fields; this page ranks up to {MOST:,} at once. Allow fewer elements,"
@@ -156,8 +156,8 @@ with top:
         choice.must,
         choice.may,
         key="elements",
-        on_change=_widgets.set_elements,
-        unavailable=_widgets.elements_without_features(elements),
+        on_change=_rankings.set_elements,
+        unavailable=_rankings.elements_without_features(elements),
         values={} if by_element is None else dict(zip(by_element["element"], by_element["mean_score"], strict=True)),
         values_label="mean score of the fields with it",
     )
@@ -194,13 +194,13 @@ with middle:
     if kept.empty:
         st.info("No field passes the filter; empty it to see all.")
     elif view == "Table":
-        shown = _widgets.with_ranks(kept)
+        shown = _rankings.with_ranks(kept)
         columns = ["rank", "ranks", "phase_field", "score", "score_std", "unseen_elements"]
         if not shown["unseen_elements"].any():
             columns.remove("unseen_elements")
         _widgets.field_table(shown[[each for each in columns if each in shown]], "ranking", choose_field, 500)
     else:
-        _widgets.ranking_chart(kept.head(DRAWN), field, unit, key="ranking_chart", on_click=choose_field)
+        _rankings.ranking_chart(kept.head(DRAWN), field, unit, key="ranking_chart", on_click=choose_field)
     with st.container(horizontal=True, vertical_alignment="center"):
         _widgets.download(kept, "phase_fields_ranked.csv")
         if view == "Chart" and len(kept) > DRAWN:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from matgen_core import figures
-from pages import _widgets
+from pages import _maps, _rankings, _widgets
 
 st.title("Trust")
 st.markdown(
@@ -14,7 +14,7 @@ for line in broken:
     st.error(line)
 
 st.subheader("Rankings of phase fields: held-out evidence")
-evidence = _widgets.all_evidence()
+evidence = _rankings.all_evidence()
 if evidence.empty:
     st.info("No checkpoint here carries held-out evidence.")
 else:
@@ -25,7 +25,7 @@ else:
         " that holds no compound is known, so none of this is a probability of success."
     )
     _widgets.chart(figures.evidence(evidence), "evidence", "Held-out AUC of rankers and baselines")
-    for name, sentence in _widgets.verdicts().items():
+    for name, sentence in _rankings.verdicts().items():
         st.markdown(f"`{name}`: {sentence}")
     st.dataframe(
         evidence.drop(columns="is_baseline"),
@@ -53,7 +53,7 @@ if good:
         st.markdown(f"{headline['figure']}: **{headline['ours']}**  \nPaper: {headline['paper']}")
         _widgets.reconstruction_metrics(model.metrics)
         if name in _widgets.names_with("encode"):
-            space = _widgets.load_map(name)
+            space = _maps.load_map(name)
             st.markdown("**Projections**: how much of each neighborhood survives the flattening")
             _widgets.chart(
                 figures.faithfulness(space.index, space.projections), "faithfulness", "Faithfulness of the projections"

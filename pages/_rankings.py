@@ -1,0 +1,126 @@
+"""What pages with a ranking of phase fields share: the choice of elements, the chart, and how far to trust it."""
+
+from collections.abc import Callable, Collection, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from matgen_core import figures, ranking
+from matgen_core.checkpoint import Checkpoint
+from pages import _widgets
+
+# The choice
+
+
+def element_choice(anions: Sequence[str], n_elements: int, n_anions: int) -> ranking.Choice:
+    """Return what the visitor asks for; the elements are those of the published study if no others were asked for.
+
+    Args:
+        anions: Elements that stand in anion places.
+        n_elements: Elements in a field.
+        n_anions: How many of them are anions.
+
+    Raises:
+        ValueError: If the address names something that is no element.
+    """
+    study = ranking.STUDY
+    must, may = (
+        tuple(ranking.check_elements(filter(None, _widgets.remembered(name, ",".join(default)).split(","))))
+        for name, default in (("must", study.must), ("may", study.may))
+    )
+    return ranking.Choice(must, may, tuple(anions), n_elements, n_anions)
+
+
+def set_elements(must: Sequence[str], may: Sequence[str]) -> None:
+    """Remember which elements must and may be there."""
+    st.session_state["must"], st.session_state["may"] = ",".join(must), ",".join(may)
+
+
+def elements_without_features(known: Collection[str]) -> dict[str, str]:
+    """Return the elements that a model cannot take, each with the reason."""
+    return {symbol: "this model has no features for it" for symbol in ranking.every_element() if symbol not in known}
+
+
+# The ranking
+
+
+@st.cache_data(max_entries=16, show_spinner="Ranking …")
+def ranked(name: str, choice: ranking.Choice) -> pd.DataFrame:
+    """Rank the fields of a choice that are not known to the model."""
+    model = _widgets.read(name)
+    return ranking.rank(model, choice.fields(ranking.known_fields(model)))
+
+
+def with_ranks(table: pd.DataFrame) -> pd.DataFrame:
+    """Write the 90 % interval of the rank as a text, where there are members to give one."""
+    if "rank_low" not in table:
+        return table
+    ranks = [f"{low} to {high}" for low, high in zip(table["rank_low"], table["rank_high"], strict=True)]
+    return table.assign(ranks=ranks)
+
+
+def ranking_chart(table: pd.DataFrame, field: str, unit: str, *, key: str, on_click: Callable[[str], None]) -> None:
+    """Show the top of a ranking as dots with whiskers; a click chooses a field."""
+
+    def select() -> None:
+        points = st.session_state[key]["selection"]["points"]
+        if points:
+            on_click(points[0]["customdata"][0])
+
+    st.plotly_chart(
+        figures.ranking(table, field, unit),
+        key=key,
+        on_select=select,
+        selection_mode="points",
+        config={"displayModeBar": False},
+        alt=f"Scores of {len(table)} phase fields with their spread",
+    )
+
+
+# How far it can be trusted
+
+
+def what_the_score_means(model: Checkpoint) -> None:
+    """Say what a ranking means and how far it can be trusted, in figures; this stands beside every ranking."""
+    meaning, reconstruction = ranking.score_meaning(model), model.metrics["reconstruction"]
+    active = reconstruction["active_dimensions"]
+    of_all = f" of {reconstruction['latent_dim']}" if "latent_dim" in reconstruction else ""
+    with st.container(border=True):
+        what, evidence, network = st.columns([6, 7, 4], gap="medium")
+        what.markdown(
+            f":small[**Score: {meaning.text} ({meaning.unit}). Low means alike to known chemistry; it does not mean"
+            " stable.** The model saw fields that hold a compound and never one that holds none. “Not in our database”"
+            " is not “unexplored”.]"
+        )
+        evidence.markdown(
+            f":small[**Held-out evidence.** {ranking.verdict(model.metrics)}"
+            f" {_aucs(ranking.evidence_frame(model.name, model.metrics))}]"
+        )
+        measured_on = f" of {reconstruction['measured_on']}" if "measured_on" in reconstruction else ""
+        network.markdown(
+            f":small[**Has the network learnt?** Explained variance{measured_on}"
+            f" **{reconstruction['explained_variance']:.0%}**, decoder spread"
+            f" **{reconstruction['decoder_spread']:.2f}**, active latent dimensions **{active}{of_all}**;"
+            " all 0 is a collapse.]"
+        )
+
+
+def _aucs(frame: pd.DataFrame) -> str:
+    rows = frame[frame["control"] == ranking.CONTROLS[ranking.HARDEST]]
+    parts = [f"{row.ranker} **{row.auc:.2f}** ± {row.auc_std:.2f}" for row in rows.itertuples()]
+    against = ranking.CONTROLS[ranking.HARDEST]
+    return f"AUC against {against}: {', '.join(parts)}; 0.5 is a coin toss." if parts else ""
+
+
+def all_evidence() -> pd.DataFrame:
+    """Lay out the evidence of every ranker beside the baselines, each baseline once."""
+    frames = [ranking.evidence_frame(name, _widgets.load(name).metrics) for name in _widgets.names_with("score")]
+    if not frames:
+        return ranking.evidence_frame("", {})
+    joined = pd.concat(frames, ignore_index=True)
+    return joined.drop_duplicates(["ranker", "control"]).sort_values("is_baseline", kind="stable", ignore_index=True)
+
+
+def verdicts() -> dict[str, str]:
+    """Return for every ranker one sentence on whether it beats pair co-occurrence."""
+    return {name: ranking.verdict(_widgets.load(name).metrics) for name in _widgets.names_with("score")}
