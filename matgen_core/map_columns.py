@@ -11,6 +11,7 @@ from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
 from matgen_core import map_scene, query, ranking
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.data.crystal_properties import LABELS, UNITS
 from matgen_core.map_scene import Coloring, HoverText
 
 _LABELS = {
@@ -20,11 +21,9 @@ _LABELS = {
     "space_group": ("Space group", ""),
     "reconstruction": ("Reconstruction", ""),
     "reconstruction_error": ("Reconstruction error", ""),
-    "formation_energy_per_atom": ("Formation energy", "eV/atom"),
-    "energy_above_hull": ("Energy above hull", "eV/atom"),
-    "band_gap": ("Band gap", "eV"),
     "edge": ("Cubic cell edge", "Å"),
     "volume_per_atom": ("Volume", "Å³/atom"),
+    **{name: (label[0].upper() + label[1:], UNITS[name]) for name, label in LABELS.items()},
 }
 _NAMES = {"id", "key", "name", "formula", "phase_field", "chemical_system"}  # these say which material it is
 _MAP = ("_x", "_y", "_faithfulness")

@@ -25,6 +25,16 @@ UNITS = {
     "eps_electronic": "",
     "refractive_index": "",
 }
+LABELS = {
+    "formation_energy_per_atom": "formation energy",
+    "energy_above_hull": "energy above hull",
+    "band_gap": "band gap",
+    "bulk_modulus": "bulk modulus",
+    "shear_modulus": "shear modulus",
+    "poisson_ratio": "Poisson ratio",
+    "eps_electronic": "electronic dielectric constant",
+    "refractive_index": "refractive index",
+}
 STRICT_SOURCES = ("mp2018", "mp2019")  # formation energies of one correction scheme
 _ELASTIC = ["bulk_modulus", "shear_modulus", "poisson_ratio"]
 _MODULI_2018 = (1.0, 600.0)  # GPa; values outside are failed fits (diamond: 436 and 522)

@@ -20,9 +20,9 @@ from pymatgen.core import Element
 from matgen_core import checkpoint as checkpoints
 from matgen_core import data, packed_graphs
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.data.crystal_properties import SOURCES, STRICT_SOURCES, UNITS, load_crystal_properties, sides
+from matgen_core.data.crystal_properties import LABELS, SOURCES, STRICT_SOURCES, UNITS, load_crystal_properties, sides
 from matgen_core.data.dataset import Dataset
-from matgen_core.models.cgcnn import CGCNN, Prediction, in_units
+from matgen_core.models.cgcnn import CGCNN, CGCNNConfig, Prediction, in_units
 from matgen_core.packed_graphs import TEST, PackedGraphs
 from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch
 from matgen_core.train._card import data_section, provenance
@@ -121,7 +121,7 @@ class CGCNNRecipe:
             metrics=metrics,
             card="",
             provenance={
-                "title": f"Crystal graph networks: {', '.join(model.config.properties)}",
+                "title": title(model.config),
                 "system": SYSTEM,
                 "level": "structure",
                 **provenance(self.name, self.seed, *sources),
@@ -167,11 +167,7 @@ def judge(model: CGCNN, graphs: PackedGraphs, split: str) -> dict[str, Any]:
         figures[name] |= worst_cases(errors[known], has_element[known], tuple(graphs.facts["elements"]))
     first = config.properties[0]
     metrics: dict[str, Any] = {
-        "headline": {
-            "figure": f"mean absolute error of {first}, unseen chemical systems",
-            "ours": f"{figures[first]['mae']:.3f} {UNITS[first]}",
-            "paper": f"{PAPER[first]:.3f} {UNITS[first]} (random split)" if first == ENERGY else "none in these units",
-        },
+        "headline": headline(first, figures[first]),
         "split": f"80/10/10 by {split.replace('_', ' ')}, jointly over all data sets",
         "test": figures,
     }
@@ -181,6 +177,21 @@ def judge(model: CGCNN, graphs: PackedGraphs, split: str) -> dict[str, Any]:
         only = property_metrics(model, values[rows][strict].numpy(), part)
         metrics["test_strict_energies"] = {ENERGY: only[ENERGY]}
     return metrics
+
+
+def title(config: CGCNNConfig) -> str:
+    """Say what an ensemble predicts."""
+    text = ", ".join(LABELS[name] for name in config.properties)
+    return text[0].upper() + text[1:]
+
+
+def headline(first: str, figures: dict[str, Any]) -> dict[str, str]:
+    """Sum up an ensemble in the error of its first property."""
+    return {
+        "figure": f"mean absolute error of the {LABELS[first]}, unseen chemical systems",
+        "ours": f"{figures['mae']:.3f} {UNITS[first]}".strip(),
+        "paper": f"{PAPER[first]:.3f} {UNITS[first]} (random split)" if first == ENERGY else "none in these units",
+    }
 
 
 def _has_element(graphs: PackedGraphs) -> torch.Tensor:
