@@ -102,6 +102,99 @@ def fit(
     return history
 
 
+@dataclass(frozen=True)
+class AdversarialSchedule:
+    """How long and how fast two networks learn from each other."""
+
+    minutes: float  # wall-clock limit; the rates fall to 0 over the last fifth
+    steps: int  # of the generator, at most
+    batch_size: int
+    learning_rate: float = 2e-4
+    critic_learning_rate: float = 4e-4
+    critic_steps: int = 3  # for each of the generator
+    averaging: float = 0.9995  # of the running mean of the generator's weights
+    seed: int = 0
+    report_every: int = 500  # generator steps
+
+
+def fit_adversarial(
+    model: Any,
+    real: Callable[[int, Generator], Tensor],
+    device: str,
+    schedule: AdversarialSchedule,
+    *,
+    report: Callable[[], Losses] | None = None,
+    log: Path | None = None,
+) -> list[Losses]:
+    """Train a generator against its critic, in place; the generator is left with its running mean.
+
+    Args:
+        model: A network with `generator`, `critic_loss(real, rng=)` and `generator_loss(n, device, rng=)`.
+        real: Draws a batch of real arrays of a size.
+        device: Where the network lies.
+        schedule: Rates and limits.
+        report: Called at each report, with the running mean in place; what it returns is logged.
+        log: A file that gets one JSON line a report.
+
+    Returns:
+        One dict a report: generator steps, the critic's distance and penalty, seconds so far.
+
+    Raises:
+        FloatingPointError: If the distance is no longer a number.
+    """
+    rng = Generator(device).manual_seed(schedule.seed)
+    of_generator = list(model.generator.parameters())
+    known = {id(weight) for weight in of_generator}
+    of_critic = [weight for weight in model.parameters() if id(weight) not in known]
+    generator_step = torch.optim.Adam(of_generator, schedule.learning_rate, betas=(0.0, 0.9), fused=True)
+    critic_step = torch.optim.Adam(of_critic, schedule.critic_learning_rate, betas=(0.0, 0.9), fused=True)
+    mean = [weight.detach().clone() for weight in of_generator]
+    start, history, parts = time.perf_counter(), [], {}
+    model.train()
+    for step in range(1, schedule.steps + 1):
+        progress = _progress(step / schedule.steps, start, schedule.minutes)
+        rate = min(1.0, 5 * (1 - progress))
+        for optimizer, peak in (
+            (generator_step, schedule.learning_rate),
+            (critic_step, schedule.critic_learning_rate),
+        ):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * rate
+        for _ in range(schedule.critic_steps):
+            parts = model.critic_loss(real(schedule.batch_size, rng), rng=rng)
+            critic_step.zero_grad(set_to_none=True)
+            parts["loss"].backward()
+            critic_step.step()
+        generator_step.zero_grad(set_to_none=True)
+        model.generator_loss(schedule.batch_size, torch.device(device), rng=rng).backward()
+        generator_step.step()
+        torch._foreach_lerp_(mean, of_generator, 1 - min(schedule.averaging, step / (step + 10)))
+        over = progress >= 1 or step == schedule.steps
+        if over or step % schedule.report_every == 0:
+            losses = {name: float(parts[name].detach()) for name in ("distance", "penalty")}
+            if losses["distance"] != losses["distance"]:
+                raise FloatingPointError(f"the distance is no longer a number at step {step}")
+            trained = [weight.detach().clone() for weight in of_generator]
+            _put(of_generator, mean)
+            if report:
+                losses |= report()
+            if not over:
+                _put(of_generator, trained)
+            history.append({"step": float(step), **losses, "seconds": time.perf_counter() - start})
+            if log:
+                _append(log, history[-1])
+        if over:
+            break
+    model.eval()
+    return history
+
+
+@torch.no_grad()
+def _put(weights: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    for weight, value in zip(weights, values, strict=True):
+        weight.copy_(value)
+
+
 def _progress(by_steps: float, start: float, minutes: float | None) -> float:
     """Share of the run that is over, by steps or by the clock, whichever is further."""
     by_clock = (time.perf_counter() - start) / (60 * minutes) if minutes else 0.0

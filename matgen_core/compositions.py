@@ -1,0 +1,172 @@
+"""Formulas as small arrays, and the training of the composition networks on them.
+
+The arrays travel as one safetensors file, and this module needs torch alone, so that a bare GPU machine can train:
+
+    python -m matgen_core.compositions formulas.safetensors --out run --minutes 5
+"""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from matgen_core.loops import AdversarialSchedule, Losses, fit_adversarial
+from matgen_core.models.matgan import MatGAN, MatGANConfig
+
+PARTS = ("train", "held_out")
+
+
+@dataclass(frozen=True, eq=False)
+class FormulaArrays:
+    """Formulas as places of elements and counts.
+
+    Attributes:
+        elements: Symbols, one a row of a table.
+        species: (N, n_slots) int8, place in `elements`; -1 for an empty slot.
+        counts: (N, n_slots) int8; 0 for an empty slot.
+        part: (N,) int8, place in `PARTS`.
+    """
+
+    elements: tuple[str, ...]
+    species: Tensor
+    counts: Tensor
+    part: Tensor
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file."""
+        tensors = {"species": self.species, "counts": self.counts, "part": self.part}
+        save_file(tensors, path, {"elements": json.dumps(self.elements)})
+
+    @classmethod
+    def load(cls, path: Path) -> "FormulaArrays":
+        """Read what `save` wrote."""
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            return cls(elements=tuple(json.loads(file.metadata()["elements"])), **tensors)
+
+    def of_part(self, part: str) -> "FormulaArrays":
+        """Return the formulas of "train" or "held_out"."""
+        rows = self.part == PARTS.index(part)
+        return FormulaArrays(self.elements, self.species[rows], self.counts[rows], self.part[rows])
+
+    def to(self, device: str) -> "FormulaArrays":
+        """Return the same on another device."""
+        return FormulaArrays(self.elements, self.species.to(device), self.counts.to(device), self.part.to(device))
+
+    def dense(self, rows: Tensor) -> Tensor:
+        """Counts of some formulas, (B, n_elements) int64."""
+        species, counts = self.species[rows].long(), self.counts[rows].long()
+        table = torch.zeros(len(rows), len(self.elements) + 1, dtype=torch.int64, device=rows.device)
+        # Empty slots write their 0 into a last column that is cut off.
+        table.scatter_(1, torch.where(species < 0, len(self.elements), species), counts)
+        return table[:, :-1]
+
+
+def tables(counts: Tensor, n_counts: int) -> Tensor:
+    """Counts (B, n_elements) as 0 and 1 in (B, n_elements, n_counts); an absent element has an empty row."""
+    return F.one_hot(counts, n_counts + 1)[..., 1:].float()
+
+
+def counts_of(made: Tensor, threshold: float) -> Tensor:
+    """Counts (B, n_elements) of written tables: the highest cell of a row that reaches the threshold."""
+    height, column = made.max(-1)
+    return torch.where(height >= threshold, column + 1, 0)
+
+
+def train(
+    arrays: FormulaArrays, config: MatGANConfig, schedule: AdversarialSchedule, device: str, folder: Path
+) -> tuple[MatGAN, list[Losses]]:
+    """Train on the training part.
+
+    Args:
+        arrays: Both parts.
+        config: Sizes; the number of elements is replaced by that of the arrays.
+        schedule: Rates and limits.
+        device: "cpu" or "cuda".
+        folder: Gets losses.jsonl, config.json and weights.safetensors (float16).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "losses.jsonl").unlink(missing_ok=True)
+    training = arrays.to(device).of_part("train")
+    config = dataclasses.replace(config, n_elements=len(arrays.elements))
+    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+    torch.manual_seed(schedule.seed)
+    model = MatGAN(config).to(device)
+
+    def real(n: int, rng: Generator) -> Tensor:
+        rows = torch.randint(len(training), (n,), generator=rng, device=device)
+        return tables(training.dense(rows), config.n_counts)
+
+    history = fit_adversarial(
+        model,
+        real,
+        device,
+        schedule,
+        report=_reporter(model, training, device, schedule.seed),
+        log=folder / "losses.jsonl",
+    )
+    tensors = {name: tensor.detach().half().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(tensors, folder / "weights.safetensors")
+    return model, history
+
+
+def _reporter(model: MatGAN, training: FormulaArrays, device: str, seed: int) -> Callable[[], Losses]:
+    """Make a quick look at 10,000 samples: how many are unique, known, empty, and how many elements they have."""
+    weights = torch.randint(2**40, (model.config.n_elements,), generator=Generator().manual_seed(seed)).to(device)
+    known = torch.cat([(training.dense(rows) * weights).sum(1) for rows in _batches(len(training), device)])
+    known = known.unique()  # a formula's sum of random weights stands for it
+
+    @torch.no_grad()
+    def report() -> Losses:
+        rng = Generator(device).manual_seed(seed)
+        counts = counts_of(model.decode(torch.randn(10_000, model.latent_dim, generator=rng, device=device)), 0.2)
+        keys = (counts * weights).sum(1)
+        return {
+            "unique": len(keys.unique()) / len(keys),
+            "known": float(torch.isin(keys, known).float().mean()),
+            "empty": float((counts.sum(1) == 0).float().mean()),
+            "n_elements": float((counts > 0).sum(1).float().mean()),
+        }
+
+    return report
+
+
+def _batches(n: int, device: str, size: int = 65_536) -> tuple[Tensor, ...]:
+    return torch.arange(n, device=device).split(size)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train from the command line, on arrays that were prepared elsewhere."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("arrays", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="folder for weights, configuration and losses")
+    parser.add_argument("--minutes", type=float, default=5.0, help="wall-clock limit")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--config", type=json.loads, default={}, help='fields of MatGANConfig as JSON: {"critic": 256}')
+    parser.add_argument("--schedule", type=json.loads, default={}, help="fields of AdversarialSchedule as JSON")
+    given = parser.parse_args(arguments)
+    schedule: dict[str, Any] = {"steps": 10**6, "batch_size": 1024} | given.schedule
+    _, history = train(
+        FormulaArrays.load(given.arrays),
+        MatGANConfig(**given.config),
+        AdversarialSchedule(minutes=given.minutes, **schedule),
+        given.device,
+        given.out,
+    )
+    print(json.dumps(history[-1], indent=2))
+
+
+if __name__ == "__main__":
+    main()
