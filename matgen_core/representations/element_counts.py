@@ -46,9 +46,7 @@ class ElementCounts:
         found = np.zeros(len(self.elements), np.int8)
         for element, amount in composition.items():
             if element.symbol not in self.elements:
-                raise ValueError(
-                    f"{composition.formula}: {element.symbol} is not among the {len(self.elements)} elements"
-                )
+                raise ValueError(f"{composition.formula}: no {element.symbol} among the {len(self.elements)} elements")
             if amount != round(amount) or not 1 <= amount <= self.max_count:
                 raise ValueError(
                     f"{composition.formula}: {amount:g} {element.symbol}; counts must be whole, 1 to {self.max_count}"
@@ -85,7 +83,10 @@ class ElementCounts:
         Raises:
             DecodeError: If no element is there.
         """
-        return self.decode_batch(array[None])[0]  # type: ignore[return-value]
+        found = self.decode_batch(array[None])[0]
+        if isinstance(found, DecodeError):
+            raise found
+        return found
 
     def decode_batch(self, arrays: NDArray[np.float32]) -> list[Composition | DecodeError]:
         """Read many arrays; one that stands for nothing becomes the error that says so."""
