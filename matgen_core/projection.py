@@ -16,11 +16,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from matgen_core import map_scene
 from matgen_core.latent import N_NEIGHBORS, Z
 
 METHODS = ("umap", "tsne", "pca")
 METRICS = ("euclidean", "cosine", "manhattan")
 N_SEEDS = 3  # further seeds that the stability of a map is measured with
+_ROWS = 1_000  # distances of so many points to all others stand in memory at once
 MOST_GRADED = 5_000  # points of a whole-map grade: it compares every pair
 
 Positions = NDArray[np.float32]  # (n_points, 2)
@@ -70,6 +72,17 @@ class Projected:
     faithfulness: NDArray[np.float32]  # (n_points,)
     trustworthiness: float
     continuity: float
+
+
+@dataclass(frozen=True, eq=False)
+class SubsetMap:
+    """A map that some materials shaped, with all others placed on it by their true neighbors among those."""
+
+    made: Projected
+    member: NDArray[np.bool_]  # (n_points,), who shaped it
+    positions: Positions  # of all
+    faithfulness: NDArray[np.float32]  # (n_points,), among the members; NaN for the others
+    points: map_scene.PointCloud
 
 
 def project(z: Z, settings: ProjectionSettings, progress: Progress | None = None) -> Positions:
@@ -249,9 +262,17 @@ def map_grades(index: pd.DataFrame) -> dict[str, Any]:
 
 def nearest(points: NDArray[np.float32], k: int = N_NEIGHBORS) -> NDArray[np.int64]:
     """Return the k nearest other points of each point, (n_points, k), nearest first."""
-    from sklearn.neighbors import NearestNeighbors
-
-    return NearestNeighbors(n_neighbors=k).fit(points).kneighbors(return_distance=False)
+    centered = points - points.mean(axis=0)  # float32 keeps more of small numbers
+    lengths = np.square(centered).sum(axis=1)
+    found = np.empty((len(points), k), np.int64)
+    for start in range(0, len(points), _ROWS):
+        rows = np.arange(start, min(start + _ROWS, len(points)))
+        square = lengths[rows, None] - 2 * centered[rows] @ centered.T + lengths
+        square[np.arange(len(rows)), rows] = np.inf  # itself
+        near = np.argpartition(square, k - 1, axis=1)[:, :k]
+        order = np.argsort(np.take_along_axis(square, near, axis=1), axis=1, kind="stable")
+        found[rows] = np.take_along_axis(near, order, axis=1)
+    return found
 
 
 def share_outside(neighbors: NDArray[np.int64], mask: NDArray[np.bool_]) -> float:
@@ -265,6 +286,21 @@ def share_outside(neighbors: NDArray[np.int64], mask: NDArray[np.bool_]) -> floa
         From 0 (the outline cuts through no neighborhood) to 1; 0 for no point.
     """
     return float((~mask[neighbors[mask]]).mean()) if mask.any() else 0.0
+
+
+def subset_map(z: Z, member: NDArray[np.bool_], made: Projected) -> SubsetMap:
+    """Extend a map of some points to all.
+
+    Args:
+        z: All latent points, (n_points, latent_dim).
+        member: Which of them the map was made of, (n_points,).
+        made: The map of those.
+    """
+    rows = np.flatnonzero(member)
+    positions = spread(z, rows, made.positions)
+    faithful = np.full(len(z), np.nan, np.float32)
+    faithful[rows] = made.faithfulness
+    return SubsetMap(made, member, positions, faithful, map_scene.point_cloud(positions))
 
 
 def spread(z: Z, rows: NDArray[np.int64], positions: Positions) -> Positions:

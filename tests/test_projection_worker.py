@@ -95,7 +95,7 @@ def test_what_cannot_be_mapped_is_refused_at_once(worker: ProjectionWorker) -> N
         worker.submit(Z[:10], PCA)
     with pytest.raises(ValueError, match="at most 20,000 are mapped here"):
         worker.submit(np.zeros((20_001, 2), np.float32), PCA)
-    with pytest.raises(ValueError, match="min_dist 1.5"):
+    with pytest.raises(ValueError, match=r"min_dist 1\.5"):
         worker.submit(Z, ProjectionSettings(min_dist=1.5))
     with pytest.raises(ValueError, match="no longer kept"):
         worker.job(10_000)
