@@ -171,6 +171,12 @@ def field_table(
                 )
                 for projection, title in PROJECTIONS.items()
             },
+            **{
+                f"{projection}_stability": st.column_config.NumberColumn(
+                    f"Kept with other seeds, {title}", format="percent"
+                )
+                for projection, title in PROJECTIONS.items()
+            },
         },
         alt=f"Table of {len(table)} {'crystals' if column == 'id' else 'phase fields'}",
     )
@@ -197,13 +203,12 @@ def download_text(text: str, file_name: str, label: str) -> None:
 
 
 def values(material: pd.Series, shown: Sequence[map_columns.Column]) -> None:
-    """List what is known of one material, with units."""
-    lines = [
-        f"{column.label} **{value if column.is_category else format(value, '.4g')}** {column.unit}".strip()
-        for column in shown
-        if not pd.isna(value := material[column.name])
-    ]
-    st.markdown(" · ".join(lines))
+    """List what is known of one material, with units; no value is torn apart at the end of a line."""
+    with st.container(horizontal=True, gap="small"):
+        for column in shown:
+            if not pd.isna(value := material[column.name]) and value != "":
+                text = value if column.is_category else format(value, ".4g")
+                st.markdown(f"{column.label} **{text}** {column.unit}".strip(), width="content")
 
 
 def same_in_python(code: str) -> None:
