@@ -20,6 +20,7 @@ NOISE = -1
 NOISE_NAME = "in no cluster"
 MIN_SHARE = 0.01  # of the points that a cluster holds at least
 MIN_SIZE = 10
+MIN_DIFFERENCE = 0.1  # between the shares of materials with an element, for the element to stand in a name
 
 
 def find(z: Z) -> NDArray[np.int64]:
@@ -41,7 +42,7 @@ def names(labels: NDArray[np.int64], systems: pd.Series) -> list[str]:
         systems: Chemical system or phase field of each material ("Li-O-S"), in the same order.
 
     Returns:
-        Such as "1: Sc, Mn", and `NOISE_NAME`.
+        Such as "2: O, Sr", "1" where no element does, and `NOISE_NAME`.
     """
     holds = systems.reset_index(drop=True).str.get_dummies("-")
     named = {NOISE: NOISE_NAME}
@@ -49,5 +50,5 @@ def names(labels: NDArray[np.int64], systems: pd.Series) -> list[str]:
         inside = labels == label
         difference = holds[inside].mean() - holds[~inside].mean()
         first = difference.nlargest(2)
-        named[label] = f"{label + 1}: {', '.join(first.index[first > 0])}".removesuffix(": ")
+        named[label] = f"{label + 1}: {', '.join(first.index[first >= MIN_DIFFERENCE])}".removesuffix(": ")
     return [named[label] for label in labels.tolist()]

@@ -39,7 +39,7 @@ def panel(name: str, projection: str, shown: Any, chosen: Selection | None) -> N
     if chosen is not None:
         st.caption(
             f"{_map_state.outside_share(name, chosen):.0%} of the 15 true neighbors of the points in your outlines lie"
-            " outside them: near 0 % you have cut out a group of its own, near 100 % you have cut through one."
+            " outside them: near 0% you have cut out a group of its own, near 100% you have cut through one."
         )
     if view == VIEWS[1]:
         compare(name, shown)
@@ -77,8 +77,8 @@ def compare(name: str, shown: Any) -> None:
     """Draw the columns in which the shown materials differ most from the others."""
     found = groups.differences(_maps.map_table(name), _maps.map_table_columns(name), shown)
     st.markdown(
-        ":small[:orange[■] selected · :gray[■] the rest, each as a share of its own number. Ordered by effect size, from"
-        " −1 to 1: for numbers Cliff's δ, the chance that a selected material has the higher value less the chance"  # noqa: RUF001
+        ":small[:orange[■] selected · :gray[■] the rest, each as a share of its own number. Ordered by effect size,"
+        " from −1 to 1: for numbers Cliff's δ, the chance that a selected material has the higher value less the chance"  # noqa: RUF001
         " that it has the lower one; for classes and elements the largest difference of shares.]"
     )
     for start in range(0, min(DRAWN, len(found)), 3):
@@ -91,40 +91,37 @@ def compare(name: str, shown: Any) -> None:
                     f"{each.column.title}, selected and rest: {each.sentence}",
                 )
     if len(found) > DRAWN:
-        others = ", ".join(f"{each.column.label} {each.effect:+.2f}" for each in found[DRAWN:])
+        others = ", ".join(f"{each.column.label} {abs(each.effect):.2f}" for each in found[DRAWN:])
         st.caption(f"They differ less in: {others}.")
 
 
 def crystals(name: str, rows: Sequence[int], about: str) -> None:
     """Decode the crystals of a selection on request and offer them as one file."""
-    ready = st.session_state.get("cif_zip", (None, b""))
     asked = (name, about)
-    if ready[0] == asked:
-        st.download_button(
-            f"Save {len(rows):,} crystals (zip)",
-            ready[1],
-            f"{name}_selection.zip",
-            "application/zip",
-            on_click="ignore",
-            icon=":material/download:",
-            type="primary",
-        )
-        return
     too_many = len(rows) > MOST_CRYSTALS
-    wanted = st.button(
-        "Decode to CIF files",
-        icon=":material/deployed_code:",
-        disabled=too_many,
-        help=f"at most {MOST_CRYSTALS:,} at once; select fewer" if too_many else "a zip, with a row for every crystal",
-    )
-    if wanted:
-        bar = st.progress(0.0, f"Decoding {len(rows):,} crystals …")
-        packed = cif_zip(
-            _maps.load_map(name),
-            _maps.map_table(name),
-            rows,
-            about,
-            lambda done: bar.progress(done / len(rows), f"Decoded {done:,} of {len(rows):,} crystals"),
+    place = st.empty()  # the button that asks gives way to the one that saves
+    if st.session_state.get("cif_zip", (None, b""))[0] != asked:
+        wanted = place.button(
+            "Decode to CIF files",
+            icon=":material/deployed_code:",
+            disabled=too_many,
+            help=f"at most {MOST_CRYSTALS:,} at once; select fewer" if too_many else "a zip, with a row for each",
         )
+        if not wanted:
+            return
+        bar = place.progress(0.0, f"Decoding {len(rows):,} crystals …")
+
+        def tell(done: int) -> None:
+            bar.progress(done / len(rows), f"Decoded {done:,} of {len(rows):,} crystals")
+
+        packed = cif_zip(_maps.load_map(name), _maps.map_table(name), rows, about, tell)
         st.session_state["cif_zip"] = (asked, packed)
-        st.rerun(scope="fragment")
+    place.download_button(
+        f"Save {len(rows):,} crystals (zip)",
+        st.session_state["cif_zip"][1],
+        f"{name}_selection.zip",
+        "application/zip",
+        on_click="ignore",
+        icon=":material/download:",
+        type="primary",
+    )

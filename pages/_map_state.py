@@ -195,7 +195,7 @@ def link_button(name: str, key: str, color: str, element: str) -> None:
                 None if own else asked_camera(name, key),
                 _portable(name, selected(name)),
             )
-            st.code(f"{(st.context.url or '').partition('?')[0]}?view={view_link.encode(view)}", wrap_lines=True)
+            st.code(f"{(st.context.url or '').partition('?')[0]}?view={view_link.encode(view)}", None, wrap_lines=True)
         except ValueError as error:
             st.warning(f"No link: {error}.")
             return

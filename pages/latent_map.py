@@ -53,12 +53,12 @@ with controls:
     with st.container(width=140):
         if "next_projection" in st.session_state:
             st.session_state["projection"] = st.session_state.pop("next_projection")
-        projections = _maps.projections(name)
-        _map_state.keep_valid("projection", projections)
+        projections = {key: _maps.projection_title(name, key) for key in _maps.projections(name)}
+        _map_state.keep_valid("projection", list(projections))
         projection = st.selectbox(
             "Projection",
-            projections,
-            format_func=partial(_maps.projection_title, name),
+            list(projections),
+            format_func=projections.__getitem__,
             key="projection",
             bind="query-params",
         )
@@ -127,7 +127,7 @@ def explorer() -> None:
                 _maps.point_cloud(name, projection),
                 coloring=coloring(),
                 hover=_maps.hover(name),
-                selected=selection.in_both(own.member, chosen) if own and shown is None else shown,
+                selected=selection.in_both(own.member, None) if own and shown is None else shown,
                 focus=row,
                 links=[] if row is None else [(row, each) for each in near],
                 marker_links=[(placed.index(at), each) for each in near if at in placed],
