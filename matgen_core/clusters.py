@@ -44,7 +44,7 @@ def names(labels: NDArray[np.int64], systems: pd.Series) -> list[str]:
     Returns:
         Such as "2: O, Sr", "1" where no element does, and `NOISE_NAME`.
     """
-    holds = systems.reset_index(drop=True).str.get_dummies("-")
+    holds = systems.str.get_dummies("-")
     named = {NOISE: NOISE_NAME}
     for label in sorted(set(labels.tolist()) - {NOISE}):
         inside = labels == label

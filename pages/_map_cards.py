@@ -10,7 +10,11 @@ from pages._map_state import look_at
 
 def field_card(name: str, projection: str, field: str) -> None:
     """Show one phase field: its score and what lies near."""
-    st.subheader(ranking.chemists_order(field))
+    try:
+        st.subheader(ranking.chemists_order(field))
+    except ValueError as error:
+        st.error(f"{field} is no phase field: {error}; click a point or search for one")
+        return
     row = _maps.row_of(name, field)
     if row is not None:
         known = _maps.map_table(name).iloc[row]

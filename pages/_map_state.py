@@ -169,13 +169,7 @@ def open_link() -> str:
         st.session_state["camera"] = f"{view.model},{view.projection},{camera.x},{camera.y},{camera.span}"
     st.session_state.pop("selection", None)
     st.session_state["outlines"] = view_link.encode(View(view.model, outlines=view.outlines)) if view.outlines else ""
-    return ""
-
-
-def keep_valid(key: str, options: list[str]) -> None:
-    """Let go of a choice that is none here, as one of another model or of a session that is over."""
-    if st.session_state.get(key, options[0]) not in options:
-        del st.session_state[key]
+    st.rerun()  # a widget writes what the run before it had chosen into the address; what this run chooses, it does not
 
 
 def link_button(name: str, key: str, color: str, element: str) -> None:

@@ -203,12 +203,17 @@ def download_text(text: str, file_name: str, label: str) -> None:
 
 
 def values(material: pd.Series, shown: Sequence[map_columns.Column]) -> None:
-    """List what is known of one material, with units; no value is torn apart at the end of a line."""
-    with st.container(horizontal=True, gap="small"):
-        for column in shown:
-            if not pd.isna(value := material[column.name]) and value != "":
-                text = value if column.is_category else format(value, ".4g")
-                st.markdown(f"{column.label} **{text}** {column.unit}".strip(), width="content")
+    """List what is known of one material, with units; no symbol of a space group is torn apart."""
+    lines = [
+        f"{column.label} **{_unbroken(value) if column.is_category else format(value, '.4g')}** {column.unit}".strip()
+        for column in shown
+        if not pd.isna(value := material[column.name]) and value != ""
+    ]
+    st.markdown(" · ".join(lines))
+
+
+def _unbroken(text: str) -> str:
+    return str(text).replace("-", "\u2011").replace(" ", "\u00a0")
 
 
 def same_in_python(code: str) -> None:

@@ -54,7 +54,6 @@ with controls:
         if "next_projection" in st.session_state:
             st.session_state["projection"] = st.session_state.pop("next_projection")
         projections = {key: _maps.projection_title(name, key) for key in _maps.projections(name)}
-        _map_state.keep_valid("projection", list(projections))
         projection = st.selectbox(
             "Projection",
             list(projections),
@@ -69,15 +68,12 @@ with controls:
         titles[STABILITY] = "Stability over seeds"
     first = next((key for key in ("anions", "family") if key in columns), ELEMENT)
     colors = sorted(titles, key=lambda key: key != first)
-    _map_state.keep_valid("color", colors)
     with st.container(width=200):
         color = st.selectbox("Color", colors, format_func=titles.__getitem__, key="color", bind="query-params")
     element = ""
     if color == ELEMENT:
-        elements = _maps.elements_in(name)
-        _map_state.keep_valid("element", elements)
         with st.container(width=100):
-            element = st.selectbox("Element", elements, key="element", bind="query-params")
+            element = st.selectbox("Element", _maps.elements_in(name), key="element", bind="query-params")
     with st.container(width="stretch"):
         searched = _widgets.search(
             "Find a field or search" if is_fields else "Find a formula or search",
@@ -117,7 +113,11 @@ def explorer() -> None:
             st.caption(
                 f"Showing {n_shown:,} of {len(keys):,} known {noun}"
                 + ("" if shown is None else ", the others in gray")
-                + (f", {len(candidates):,} not known and placed by their true neighbors{left_out}" if marked else ""),
+                + (
+                    f", {len(candidates):,} not known and placed by their true neighbors{left_out}"
+                    if candidates
+                    else ""
+                ),
                 width="stretch",
             )
             _map_recompute.button(name, shown)
