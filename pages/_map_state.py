@@ -159,9 +159,16 @@ def open_link() -> str:
         query.find(" ".join(f"has:{symbol}" for symbol in (*view.must, *view.never)), ())
     except ValueError as error:
         return str(error)
+    written = {
+        "projection": {key: _maps.projection_title(view.model, key) for key in _maps.projections(view.model)},
+        "color": _maps.color_titles(view.model, view.projection),
+    }
     for key, name in _WIDGETS.items():
-        if value := getattr(view, name):
+        value = getattr(view, name)
+        label = written.get(key, {value: value}).get(value)
+        if value and label:
             st.session_state[key] = value
+            st.query_params[key] = label  # a widget writes what is chosen on it into the address, not what is set here
     look_at(view.at)
     set_elements(view.must, view.never)
     if view.camera:
@@ -169,7 +176,7 @@ def open_link() -> str:
         st.session_state["camera"] = f"{view.model},{view.projection},{camera.x},{camera.y},{camera.span}"
     st.session_state.pop("selection", None)
     st.session_state["outlines"] = view_link.encode(View(view.model, outlines=view.outlines)) if view.outlines else ""
-    st.rerun()  # a widget writes what the run before it had chosen into the address; what this run chooses, it does not
+    return ""
 
 
 def link_button(name: str, key: str, color: str, element: str) -> None:

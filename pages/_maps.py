@@ -16,6 +16,7 @@ from matgen_core.projection_worker import ProjectionWorker
 from pages import _widgets
 from pages._components.latent_map import latent_map
 
+ELEMENT, CLUSTER, FAITHFULNESS, STABILITY = "element", "cluster", "faithfulness", "stability"
 MOST_CANDIDATES = 1_000  # each is drawn as a mark of its own, and sent at every run
 
 
@@ -280,6 +281,16 @@ def cluster_coloring(name: str) -> map_scene.Coloring:
 def hover(name: str) -> map_scene.HoverText:
     """Return what is shown where the pointer rests on a known material."""
     return map_columns.hover(map_table(name), map_table_columns(name))
+
+
+def color_titles(name: str, key: str) -> dict[str, str]:
+    """Return what the points of a map can be colored by, each with its title, the telling ones first."""
+    titles = {column.name: column.label for column in map_table_columns(name)}
+    titles |= {ELEMENT: "One element", CLUSTER: "Cluster in latent space", FAITHFULNESS: "Faithfulness of the map"}
+    if f"{key}_stability" in map_table(name):
+        titles[STABILITY] = "Stability over seeds"
+    first = next((each for each in ("anions", "family") if each in titles), ELEMENT)
+    return {each: titles[each] for each in sorted(titles, key=lambda each: each != first)}
 
 
 def markers(where: pd.DataFrame, at: str) -> list[map_scene.MapMarker]:

@@ -9,8 +9,6 @@ from matgen_core.map_events import MapEvents
 from matgen_core.map_scene import Coloring, MapScene
 from pages import _map_cards, _map_recompute, _map_selection, _map_state, _maps, _widgets
 
-ELEMENT, CLUSTER, FAITHFULNESS, STABILITY = "element", "cluster", "faithfulness", "stability"
-
 
 def find_material() -> None:
     """Go to the one material that a search line names outright."""
@@ -62,16 +60,11 @@ with controls:
             bind="query-params",
         )
     columns = {column.name: column for column in _maps.map_table_columns(name)}
-    titles = {key: column.label for key, column in columns.items()}
-    titles |= {ELEMENT: "One element", CLUSTER: "Cluster in latent space", FAITHFULNESS: "Faithfulness of the map"}
-    if f"{projection}_stability" in table:
-        titles[STABILITY] = "Stability over seeds"
-    first = next((key for key in ("anions", "family") if key in columns), ELEMENT)
-    colors = sorted(titles, key=lambda key: key != first)
+    titles = _maps.color_titles(name, projection)
     with st.container(width=200):
-        color = st.selectbox("Color", colors, format_func=titles.__getitem__, key="color", bind="query-params")
+        color = st.selectbox("Color", list(titles), format_func=titles.__getitem__, key="color", bind="query-params")
     element = ""
-    if color == ELEMENT:
+    if color == _maps.ELEMENT:
         with st.container(width=100):
             element = st.selectbox("Element", _maps.elements_in(name), key="element", bind="query-params")
     with st.container(width="stretch"):
@@ -159,12 +152,12 @@ def explorer() -> None:
 
 def coloring() -> Coloring:
     """Return the colors of the points."""
-    if color == CLUSTER:
+    if color == _maps.CLUSTER:
         return _maps.cluster_coloring(name)
-    if color == FAITHFULNESS:
+    if color == _maps.FAITHFULNESS:
         grades = _maps.faithfulness(name, projection)
         return map_columns.color_by_grade(grades, map_columns.faithfulness(projection))
-    if color == STABILITY:
+    if color == _maps.STABILITY:
         return map_columns.color_by_grade(table[f"{projection}_stability"], map_columns.stability(projection))
     return _maps.coloring(name, columns.get(color), element)
 

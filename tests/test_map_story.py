@@ -99,8 +99,12 @@ def test_from_a_lasso_to_files_a_map_and_a_link(
     decode.wait_for()
     if decode.is_enabled():
         decode.click()
+        start = time.perf_counter()
+        save = page.get_by_role("button", name=f"Save {lower} crystals (zip)")
+        save.wait_for(timeout=180_000)
+        measured(f"{lower} crystals decoded", start)
         with page.expect_download() as download:
-            page.get_by_role("button", name=f"Save {lower} crystals (zip)").click(timeout=180_000)
+            save.click()
         with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as archive:
             listed = pd.read_csv(archive.open("table.csv"), keep_default_na=False)
             n_files = sum(name.endswith(".cif") for name in archive.namelist())
