@@ -6,14 +6,16 @@ job starts another. The process ends with the one that started it, however that 
 """
 
 import itertools
-import multiprocessing
 import os
+import secrets
+import subprocess
+import sys
 import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
 from typing import Literal
 
 from matgen_core.latent import Z
@@ -55,7 +57,7 @@ class ProjectionWorker:
         self._points: dict[int, Z] = {}
         self._changed = threading.Condition()
         self._numbers = itertools.count(1)
-        self._process: BaseProcess | None = None
+        self._process: subprocess.Popen[str] | None = None
         self._connection: Connection | None = None
         self._closed = False
         threading.Thread(target=self._run, name="projection-worker", daemon=True).start()
@@ -172,35 +174,52 @@ class ProjectionWorker:
         self._end_process()
 
     def _connected(self) -> Connection:
-        if self._connection is None or self._process is None or not self._process.is_alive():
-            context = multiprocessing.get_context("spawn")  # a fork would copy the threads' locks of a running app
-            self._connection, theirs = context.Pipe()
-            self._process = context.Process(target=_serve, args=(theirs,), name="projections", daemon=True)
-            self._process.start()
-            theirs.close()  # so that the end of the process is the end of the pipe
+        if self._connection is None or self._process is None or self._process.poll() is not None:
+            self._end_process()
+            secret = secrets.token_hex(32)
+            # multiprocessing.Process would run the main script again in the child, and under Streamlit that is a page.
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "matgen_core.projection_worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                cwd=Path(__file__).parents[1],
+                text=True,
+            )
+            to_it, from_it = self._process.stdin, self._process.stdout
+            if to_it is None or from_it is None:
+                raise OSError("the worker has no pipes")
+            to_it.write(f"{secret}\n")
+            to_it.flush()
+            address = from_it.readline().strip()
+            if not address:
+                raise EOFError
+            self._connection = Client(address, authkey=bytes.fromhex(secret))
         return self._connection
 
     def _end_process(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
         if self._connection is not None:
             self._connection.close()
+        if self._process is not None:
+            with self._process as process:  # closes its pipes and waits for its end
+                process.kill()
         self._process = self._connection = None
 
 
-def _serve(connection: Connection) -> None:
-    """Make maps until the other end is closed."""
+def serve() -> None:
+    """Make maps for the process that started this one, until it ends; the secret comes first on standard input."""
+    secret = bytes.fromhex(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    with Listener(authkey=secret) as listener:
+        sys.stdout.write(f"{listener.address}\n")
+        sys.stdout.flush()
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody reads what libraries print from here on
+        connection = listener.accept()
 
     def report(stage: str, share: float | None) -> None:
         connection.send(("progress", (stage, share)))
 
     while True:
-        try:
-            points, settings = connection.recv()
-        except EOFError:
-            return
+        points, settings = connection.recv()
         report("loading the libraries; the first map of a worker takes 10 to 30 s longer", None)
         try:
             answer: tuple[str, object] = ("result", projected(points, settings, report))
@@ -210,7 +229,10 @@ def _serve(connection: Connection) -> None:
 
 
 def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)  # in the middle of a fit nothing gentler would be heard
+    while sys.stdin.read(1):
+        pass
+    os._exit(0)  # in the middle of a fit nothing gentler would be heard
+
+
+if __name__ == "__main__":
+    serve()
