@@ -169,6 +169,23 @@ def test_from_a_lasso_to_files_a_map_and_a_link(
     page.get_by_text("this link to a view cannot be read").wait_for()
 
 
+def test_a_map_asks_again_for_what_another_run_has_taken_away(
+    browser_page: Any, streamlit_app: Callable[[str], str]
+) -> None:
+    asked: dict[str, int] = {}
+
+    def late(route: Any) -> None:
+        url = route.request.url
+        asked[url] = asked.get(url, 0) + 1
+        route.fulfill(status=404) if asked[url] < 3 else route.fallback()
+
+    browser_page.context.route("**/media/*.bin", late)
+    browser_page.goto(f"{streamlit_app('app.py')}/latent_map?map={MODEL}")
+    settle_map(browser_page)
+    assert asked
+    assert set(asked.values()) == {3}
+
+
 def listed_id(n: int) -> str:
     """The id of a crystal in the middle of the index."""
     index = checkpoint.load(MODEL).index
