@@ -7,6 +7,7 @@ materials: where they lie, which are neighbors, and where a new point falls on t
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -215,6 +216,24 @@ class LatentMap(LatentSpace):
         distances = np.sqrt(np.maximum(np.take_along_axis(square, nearest, axis=1), 0))
         order = np.argsort(distances, axis=1, kind="stable")
         return np.take_along_axis(distances, order, axis=1), np.take_along_axis(nearest, order, axis=1)
+
+    def out_of_distribution(self, z: Z) -> NDArray[np.float64]:
+        """Tell how far points lie from the training materials, as a percentile from 0 to 100, (n_points,).
+
+        It is the share of the training materials that lie nearer to their own nearest neighbor than the point lies to
+        its nearest training material; a training material itself has 0, a point beyond all such distances 100.
+
+        Args:
+            z: Points, (n_points, latent_dim).
+        """
+        distances = self.neighbors(z, 1)[0][:, 0]
+        return 100 * np.searchsorted(self._own_distances, distances, side="left") / len(self._own_distances)
+
+    @cached_property
+    def _own_distances(self) -> NDArray[np.float32]:
+        """Distance of each training material to its nearest neighbor, sorted; in parts, for they may be many."""
+        parts = [self.neighbors(self.z[start : start + 1024], 2)[0][:, -1] for start in range(0, len(self.z), 1024)]
+        return np.sort(np.concatenate(parts))
 
     def place(self, z: Z, projection: str) -> NDArray[np.float32]:
         """Place points on a stored projection by their nearest training materials, (n_points, 2).
