@@ -14,8 +14,14 @@ from streamlit.testing.v1 import AppTest
 from matgen_core import checkpoint, ranking, selection
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("home", "latent_map", "phase_fields", "trust")
-TITLES = {"home": "MatGen Explorer", "latent_map": "Latent map", "phase_fields": "Phase fields", "trust": "Trust"}
+PAGES = ("home", "latent_map", "journeys", "phase_fields", "trust")
+TITLES = {
+    "home": "MatGen Explorer",
+    "latent_map": "Latent map",
+    "journeys": "Journeys",
+    "phase_fields": "Phase fields",
+    "trust": "Trust",
+}
 
 
 @pytest.fixture(autouse=True)

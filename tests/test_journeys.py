@@ -1,6 +1,9 @@
 """Journeys: where routes lead, and what is said of each step, on a space where every answer is known."""
 
+import io
 import threading
+import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,7 +12,7 @@ import pytest
 import torch
 from pymatgen.core import Lattice, Structure
 
-from matgen_core import checkpoint, journeys
+from matgen_core import checkpoint, figures, journeys, structure_export
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import LatentMap, index_columns
 from matgen_core.models._blocks import Gaussian
@@ -291,8 +294,82 @@ def test_phase_fields_have_scores_and_no_atoms() -> None:
     assert [each.name for each in steps[0].lights] == ["decodes", "data", "returns"]
     assert steps[0].numbers["score"] == pytest.approx(space.index["reconstruction_error"].iloc[0], abs=0.01)
     assert steps[0].numbers["score_std"] > 0
+    repeated = next(field for field in space.index["phase_field"] if len(set(field.split("-"))) < 4)
+    assert journeys.waypoint(space, repeated).row is not None  # an element in two valences
     with pytest.raises(ValueError, match="'Qq' is no element"):
         journeys.waypoint(space, "Li-Qq-S-Cl")
+
+
+# Drawing
+
+
+def test_a_path_on_the_map_has_pins_and_says_where_it_leaves_the_data() -> None:
+    space = ring()
+    space.index["pca_x"], space.index["pca_y"] = space.z[:, 0] * 10, space.z[:, 1] * 10
+    ends = places(space, "r0", "r119")
+    route = journeys.path(space, ends, 11)
+    drawn = journeys.overlay(space, route, "pca", current=4)
+    (line,) = drawn.paths
+    np.testing.assert_allclose([line.xy[0], line.xy[-1]], 10 * space.z[[0, 119], :2], atol=1e-4)
+    assert line.current == 4
+    off = np.flatnonzero(space.out_of_distribution(route.z) > journeys.EDGE)
+    assert list(line.off_data) == off.tolist()
+    assert 0 < off[0] < 4
+    assert [label.text for label in drawn.labels] == ["leaves the data"]
+    assert drawn.labels[0].x == line.xy[off[0]][0]
+    assert [marker.kind for marker in drawn.markers] == ["pin", "pin"]
+    assert drawn.marker_steps == (0, 10)
+    inside = journeys.overlay(space, journeys.path(space, ends, 11, "known"), "pca")
+    assert not inside.labels
+    assert len(inside.markers) == 2  # a pin on every stop would hide the line
+    sampled = journeys.overlay(space, journeys.samples(space, None, 5, 1, 0), "pca", current=3)
+    assert not sampled.paths
+    assert [marker.kind for marker in sampled.markers] == ["sample"] * 3 + ["pin", "sample"]
+    assert sampled.marker_steps == (0, 1, 2, 3, 4)
+    sum_of = journeys.overlay(space, journeys.arithmetic(space, *places(space, "r0", "r9", "r60"), 4), "pca", current=2)
+    assert len(sum_of.paths[0].xy) == 4
+    assert sum_of.paths[0].current == 0
+    assert sum_of.marker_steps == (0, 1, 2, 5)
+    assert [marker.label for marker in journeys.pinned(space, ends, "pca").markers] == ["LiF", "LiF"]
+
+
+def test_the_example_joins_two_families_that_come_back() -> None:
+    space = LatentMap(checkpoint.load("icsg3d"))
+    first, last = (journeys.waypoint(space, key) for key in journeys.example(space))
+    assert list(space.index["family"].iloc[[first.row, last.row]]) == ["abx3", "heusler"]
+    assert (space.index["reconstruction_error"].iloc[[first.row, last.row]] == 0).all()
+
+
+def test_the_figure_leaves_room_for_what_is_to_come_and_joins_what_is_walked(space: LatentMap) -> None:
+    steps = steps_at(space, (2, 0, 0), (4.6, 0, 0), (2, 0.5, 0), (4.4, 0, 0))
+    table = journeys.table(steps).assign(gap=[1.0, np.nan, 2.0, 3.0], gap_std=0.5)
+    figure = figures.journey(table, ("gap", "Band gap (eV)"), 9, journeys.EDGE, walked_from=0, current=2)
+    upper, lower, line, distance = figure.data
+    np.testing.assert_allclose(upper.y, [1.5, np.nan, 2.5, 3.5])
+    np.testing.assert_allclose(lower.y, [0.5, np.nan, 1.5, 2.5])
+    assert (upper.fill, lower.fill) == (None, "tonexty")
+    assert line.mode == distance.mode == "lines+markers"
+    assert figure.layout.xaxis.range == (0.5, 9.5)
+    assert figure.layout.yaxis.title.text == "Band gap (eV)"
+    assert [symbol == "circle-open" for symbol in distance.marker.symbol] == [
+        step.numbers["percentile"] > journeys.EDGE for step in steps
+    ]
+    samples = figures.journey(table, ("gap", "Band gap (eV)"), 9, journeys.EDGE, walked_from=None)
+    assert {trace.mode for trace in samples.data} == {"markers"}
+    assert list(samples.data[0].error_y.array) == [0.5] * 4
+    alone = figures.journey(table, None, 9, journeys.EDGE, walked_from=2)
+    assert [len(trace.x) for trace in alone.data] == [2, 2]
+
+
+def test_crystals_are_saved_by_step(space: LatentMap) -> None:
+    steps = steps_at(space, (2, 0, 0), (4.6, 0, 0), (2, 0.5, 0))
+    crystals = journeys.structures_of(steps)
+    assert [name for name, _ in crystals] == ["001 LiF", "003 NaF"]
+    with zipfile.ZipFile(io.BytesIO(structure_export.cif_archive([*crystals, crystals[0]]))) as archive:
+        assert archive.namelist() == ["001 LiF.cif", "003 NaF.cif", "001 LiF-2.cif"]
+        read = Structure.from_str(archive.read("003 NaF.cif").decode(), "cif")
+    assert read.composition.reduced_formula == "NaF"
+    assert read.lattice.a == pytest.approx(4.0, abs=1e-4)
 
 
 # The distance to the data
@@ -329,13 +406,14 @@ def test_a_recording_stops_goes_on_and_keeps_what_it_has() -> None:
         recording.start(workers)  # a second start is none
         gate.release(2)
         while len(recording.steps) < 2:
-            pass
+            time.sleep(0.001)
         recording.stop()
         assert recording.state == "stopped"
         recording.start(workers)  # while the former run still holds the source
         gate.release(4)
-        while recording.state != "done":
-            assert recording.state in ("waiting", "running")
+        while (state := recording.state) != "done":
+            assert state in ("waiting", "running")
+            time.sleep(0.001)
         assert [step.number for step in recording.steps] == list(range(6))
 
 

@@ -1,5 +1,6 @@
 """Journeys through a latent space: where they go, what is found on the way, and how far each step can be trusted."""
 
+from matgen_core.journeys.drawing import Overlay, overlay, pinned
 from matgen_core.journeys.recording import Recording
 from matgen_core.journeys.routes import (
     PATHS,
@@ -9,6 +10,7 @@ from matgen_core.journeys.routes import (
     arithmetic,
     axis,
     axis_shares,
+    example,
     path,
     samples,
     waypoint,
@@ -18,7 +20,10 @@ from matgen_core.journeys.steps import (
     LIGHTS,
     Light,
     Step,
+    properties_of,
+    property_lines,
     property_title,
+    structures_of,
     table,
     takes_condition,
     tally,
@@ -31,6 +36,7 @@ __all__ = [
     "LIGHTS",
     "PATHS",
     "Light",
+    "Overlay",
     "PathKind",
     "Recording",
     "Route",
@@ -39,9 +45,15 @@ __all__ = [
     "arithmetic",
     "axis",
     "axis_shares",
+    "example",
+    "overlay",
     "path",
+    "pinned",
+    "properties_of",
+    "property_lines",
     "property_title",
     "samples",
+    "structures_of",
     "table",
     "takes_condition",
     "tally",

@@ -46,13 +46,13 @@ class Route:
         z: (n_steps, latent_dim).
         labels: What each step is, "" for one that is only on the way.
         rows: Row of the index where a step stands on a known material, else None.
-        is_walk: Whether the steps follow one another; samples do not.
+        walked_from: First of the steps that follow one another to the end; None where none do, as samples.
     """
 
     z: Z
     labels: tuple[str, ...]
     rows: tuple[int | None, ...]
-    is_walk: bool = True
+    walked_from: int | None = 0
 
     def __len__(self) -> int:
         return len(self.z)
@@ -69,15 +69,31 @@ def waypoint(space: LatentMap, key: str) -> Waypoint:
         if not len(rows):
             raise ValueError(f"{key} is not among the {len(space.z):,} crystals of {space.name}; choose another")
         return Waypoint(key, _name(space, rows[0]), space.z[rows[0]], int(rows[0]))
-    field = write_phase_field(parse_phase_field(key))
-    rows = np.flatnonzero(space.index["phase_field"].isin((key, field)))  # known ones may repeat an element
-    name = chemists_order(field)
+    known = space.index["phase_field"]
+    # Known fields may hold an element in two valences, which is no field that one may write.
+    field = key if (known == key).any() else write_phase_field(parse_phase_field(key))
+    rows = np.flatnonzero(known == field)
     if len(rows):
-        return Waypoint(key, name, space.z[rows[0]], int(rows[0]))
+        return Waypoint(field, chemists_order(field), space.z[rows[0]], int(rows[0]))
     encoded = space.encode([tuple(field.split("-"))])[0]
     if encoded.z is None:
         raise ValueError(encoded.problem)
-    return Waypoint(field, name, encoded.z, None)
+    return Waypoint(field, chemists_order(field), encoded.z, None)
+
+
+def example(space: LatentMap) -> tuple[str, str]:
+    """Return the keys of two known materials that make a telling path.
+
+    They are the first that come back of the first and last family by name, where an index has families, else the
+    first material and the one that lies farthest from it.
+    """
+    index = space.index
+    keys = index["phase_field" if "phase_field" in index else "id"].astype(str)
+    if "family" in index and index["family"].nunique() > 1:
+        good = index[index["reconstruction_error"] == 0].groupby("family").head(1).sort_values("family")
+        if len(good) > 1:
+            return keys[good.index[0]], keys[good.index[-1]]
+    return keys.iloc[0], keys.iloc[int(np.linalg.norm(space.z - space.z[0], axis=1).argmax())]
 
 
 def path(space: LatentMap, waypoints: Sequence[Waypoint], n_steps: int, kind: PathKind = "straight") -> Route:
@@ -140,7 +156,7 @@ def arithmetic(space: LatentMap, a: Waypoint, b: Waypoint, c: Waypoint, n_steps:
     sum_of = f"{a.name} − {b.name} + {c.name}"  # noqa: RUF001 a minus, not a hyphen
     labels = [f"A: {a.name}", f"B: {b.name}", f"C: {c.name}", *(f"C + {share:.0%} (A − B)" for share in shares)]  # noqa: RUF001
     rows = [a.row, b.row, c.row, *[None] * (n_steps - 1)]
-    return Route(np.stack([a.z, b.z, *walked]), (*labels, sum_of), tuple(rows))
+    return Route(np.stack([a.z, b.z, *walked]), (*labels, sum_of), tuple(rows), walked_from=2)
 
 
 def axis_shares(space: LatentMap) -> NDArray[np.float64]:
@@ -181,12 +197,12 @@ def axis(
     return Route(z, tuple(labels), tuple(center.row if at == 0 else None for at in places))
 
 
-def samples(space: LatentMap, centers: Z | None, n_samples: int, width: float, seed: int) -> Route:
+def samples(space: LatentMap, centers: Sequence[Z] | None, n_samples: int, width: float, seed: int) -> Route:
     """Scatter points around places, or over the whole space.
 
     Args:
         space: The latent space.
-        centers: Places, (n_centers, latent_dim), each as likely as the others; None draws from the model's prior.
+        centers: Places, (latent_dim,) each, one as likely as another; None draws from the model's prior.
         n_samples: How many points.
         width: Standard deviation in each coordinate; the prior has its own.
         seed: The same seed draws the same points.
@@ -204,9 +220,11 @@ def samples(space: LatentMap, centers: Z | None, n_samples: int, width: float, s
         if not width > 0:
             raise ValueError(f"a width of {width:g}; it must be above 0")
         chosen = np.random.default_rng([seed, 1]).integers(len(centers), size=n_samples)
-        z = centers[chosen] + space.sample(n_samples, seed, center=np.zeros(space.latent_dim, np.float32), width=width)
+        z = np.stack(centers)[chosen] + space.sample(
+            n_samples, seed, center=np.zeros(space.latent_dim, np.float32), width=width
+        )
     labels = tuple(f"sample {i}" for i in range(1, n_samples + 1))
-    return Route(np.asarray(z, np.float32), labels, (None,) * n_samples, is_walk=False)
+    return Route(np.asarray(z, np.float32), labels, (None,) * n_samples, walked_from=None)
 
 
 def _name(space: LatentMap, row: int) -> str:

@@ -6,6 +6,7 @@ comes back when it is encoded again, and whether it keeps to what was asked for.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -13,10 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 
-from matgen_core import prediction, query, ranking, screening
+from matgen_core import crystal_scene, prediction, query, ranking, screening
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.crystal_metrics import evaluate_reconstruction
-from matgen_core.data.crystal_properties import UNITS
+from matgen_core.crystal_scene import Scene
+from matgen_core.data.crystal_properties import LABELS, UNITS
 from matgen_core.journeys.routes import Route
 from matgen_core.latent import Decoded, LatentMap, Z, fitting
 from matgen_core.map_columns import Column
@@ -79,6 +81,13 @@ class Step:
         """The worst answer of all lights."""
         answers = [light.answer for light in self.lights]
         return "no" if "no" in answers else "undecided" if "undecided" in answers else "yes"
+
+    @cached_property
+    def scene(self) -> Scene | None:
+        """What is drawn of a crystal, found at the first look; None where there is no crystal to draw."""
+        if not isinstance(self.material, Structure) or screening.lattice_problem(self.material):
+            return None
+        return crystal_scene.scene(self.material)
 
     @property
     def kept(self) -> bool:
@@ -365,8 +374,34 @@ def titles(columns: Sequence[str]) -> list[Column]:
 def property_title(name: str) -> Column:
     """Name a property or its standard deviation, with the unit."""
     plain = name.removesuffix("_std")
-    label = plain.removesuffix("_per_atom").replace("_", " ").capitalize()
+    label = LABELS.get(plain, plain.replace("_", " "))
+    label = label[:1].upper() + label[1:]
     return Column(name, f"± {label}" if plain != name else label, UNITS.get(plain, ""))
+
+
+def property_lines(step: Step) -> list[str]:
+    """Write what is predicted of a step, one line a property: "Band gap 1.2 ± 0.3 eV"."""
+    lines = []
+    for name, value in step.numbers.items():
+        if name in _FIRST_COLUMNS or name in _LATENT_COLUMNS or name.endswith("_std"):
+            continue
+        column, std = property_title(name), step.numbers.get(f"{name}_std", np.nan)
+        spread = "" if np.isnan(std) else f" ± {std:.2g}"
+        lines.append(f"{column.label} **{value:.3g}{spread}** {column.unit}".strip())
+    return lines
+
+
+def properties_of(steps: Sequence[Step]) -> list[Column]:
+    """Return the predicted properties that any step has, in the order in which they were predicted."""
+    names = dict.fromkeys(name for step in steps for name in step.numbers)
+    known = _FIRST_COLUMNS | _LATENT_COLUMNS
+    return [property_title(name) for name in names if name not in known and not name.endswith("_std")]
+
+
+def structures_of(steps: Sequence[Step]) -> list[tuple[str, Structure]]:
+    """Return the crystals among the steps, each with a name that says which step it is."""
+    crystals = [step for step in steps if isinstance(step.material, Structure)]
+    return [(f"{step.number + 1:03d} {step.formula}", step.material) for step in crystals]
 
 
 def tally(steps: Sequence[Step]) -> pd.DataFrame:

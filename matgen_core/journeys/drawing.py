@@ -1,0 +1,80 @@
+"""A journey as it lies on a map: the line, its ends, its samples, and where it leaves the data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matgen_core.journeys.routes import Route, Waypoint
+from matgen_core.journeys.steps import EDGE
+from matgen_core.latent import LatentMap, Z
+from matgen_core.map_scene import MapLabel, MapMarker, MapPath
+
+_MOST_PINS = 8
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """What is drawn over a map.
+
+    Attributes:
+        paths: The line that is walked, hollow where a step lies outside the data; none for samples.
+        markers: Pins on named places, or the samples.
+        marker_steps: The step that each marker stands for; empty before there are steps.
+        labels: A word where the line first leaves the data.
+    """
+
+    paths: tuple[MapPath, ...] = ()
+    markers: tuple[MapMarker, ...] = ()
+    marker_steps: tuple[int, ...] = ()
+    labels: tuple[MapLabel, ...] = ()
+
+
+def pinned(space: LatentMap, waypoints: Sequence[Waypoint], projection: str) -> Overlay:
+    """Draw waypoints alone, before there is a journey."""
+    if not waypoints:
+        return Overlay()
+    xy = _places(space, np.stack([each.z for each in waypoints]), [each.row for each in waypoints], projection)
+    return Overlay(markers=tuple(MapMarker(x, y, each.name) for each, (x, y) in zip(waypoints, xy, strict=True)))
+
+
+def overlay(space: LatentMap, route: Route, projection: str, current: int | None = None) -> Overlay:
+    """Draw a journey on a stored projection; places between known materials follow their true neighbors.
+
+    Args:
+        space: The latent space.
+        route: The journey.
+        projection: Of the map.
+        current: The step that is looked at.
+    """
+    xy, start = _places(space, route.z, route.rows, projection), route.walked_from
+    if start is None:
+        samples = [
+            MapMarker(x, y, f"{i}", "pin" if i - 1 == current else "sample") for i, (x, y) in enumerate(xy, start=1)
+        ]
+        return Overlay(markers=tuple(samples), marker_steps=tuple(range(len(route))))
+    outside = np.flatnonzero(space.out_of_distribution(route.z[start:]) > EDGE).tolist()
+    here = current - start if current is not None and current >= start else None
+    standing = [i for i, row in enumerate(route.rows) if row is not None]
+    ends = {*range(start), start, len(route) - 1}
+    # On a way from material to material a pin on each would hide the line.
+    pins = sorted(ends.union(standing) if len(standing) <= _MOST_PINS else ends)
+    labels = []
+    if outside:
+        x, y = xy[start + outside[0]]
+        labels.append(MapLabel(x, y + 0.04 * float(np.ptp(space.positions(projection)[:, 1])), "leaves the data"))
+    return Overlay(
+        paths=(MapPath(xy[start:], off_data=outside, current=here),),
+        markers=tuple(MapMarker(xy[i][0], xy[i][1], route.labels[i]) for i in pins),
+        marker_steps=tuple(pins),
+        labels=tuple(labels),
+    )
+
+
+def _places(space: LatentMap, z: Z, rows: Sequence[int | None], projection: str) -> list[tuple[float, float]]:
+    """Known materials where they are, all else among its true neighbors."""
+    xy: NDArray[np.float64] = space.place(z, projection).astype(float)
+    standing = [i for i, row in enumerate(rows) if row is not None]
+    xy[standing] = space.positions(projection)[[row for row in rows if row is not None]]
+    return [(x, y) for x, y in xy.tolist()]
