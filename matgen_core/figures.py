@@ -223,7 +223,7 @@ def journey(
         name, title = prop
         _property_with_band(figure, walked, name, joined=True)
         _property_with_band(figure, apart, name, joined=False)
-        figure.update_yaxes(title=title, row=1, col=1)
+        figure.update_yaxes(title=title, range=_shown_range(table, name), row=1, col=1)
     for part, mode in ((walked, "lines+markers"), (apart, "markers")):
         if part.empty:
             continue
@@ -259,6 +259,15 @@ def journey(
     figure.update_xaxes(title="step", row=rows, col=1)
     figure.update_layout(margin={"l": 10, "r": 10, "t": 10, "b": 10}, height=200 + 180 * (rows - 1), showlegend=False)
     return figure
+
+
+def _shown_range(table: pd.DataFrame, name: str) -> tuple[float, float] | None:
+    """Room for all values and the usual spread: one step with a huge spread must not flatten all others."""
+    values, std = table[name].dropna(), table.get(f"{name}_std", table[name] * 0).dropna()
+    if values.empty:
+        return None
+    room = max(2.5 * float(std.median()), 0.12 * float(values.max() - values.min()), 1e-3)
+    return float(values.min()) - room, float(values.max()) + room
 
 
 def _property_with_band(figure: go.Figure, rows: pd.DataFrame, name: str, joined: bool) -> None:

@@ -19,6 +19,7 @@ AxisKind = Literal["principal", "coordinate"]
 Around = Literal["waypoints", "lasso", "prior"]
 MOST_WAYPOINTS: dict[Mode, int] = {"Path": 8, "Arithmetic": 3, "Axis": 1, "Samples": 8}
 PICTURE = 120  # px
+_PATIENCE = 1.0  # s that a page waits for the first step before it is drawn without
 _WORKERS = 2  # walks at once, over all visitors
 
 
@@ -171,6 +172,15 @@ def workers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_WORKERS, thread_name_prefix="journey")
 
 
+@st.cache_resource(show_spinner=False)
+def warm(name: str) -> None:
+    """Take the first step of the example while the visitor looks round: the first takes twice as long as the next."""
+    space = _maps.load_map(name)
+    places = [journeys.waypoint(space, key) for key in journeys.example(space)]
+    steps = _drawn(journeys.walk(space, journeys.path(space, places, 2), _property_models(name)))
+    workers().submit(next, steps)
+
+
 def under_way(journey: Journey) -> journeys.Recording:
     """Return the steps of a journey and see that they arrive, unless the visitor has stopped this one."""
     current = recording(journey)
@@ -180,6 +190,7 @@ def under_way(journey: Journey) -> journeys.Recording:
     st.session_state["recorded"] = current
     if st.session_state.get("halted") != journey:
         current.start(workers())
+        current.wait_for_first(_PATIENCE)
     return current
 
 
@@ -218,9 +229,11 @@ _MARKS = {"yes": "✓", "undecided": "?", "no": "✕"}
 
 def lights(step: journeys.Step) -> None:
     """Say for each light what it says and why."""
+    lines = []
     for light in step.lights:
         badge = f":{_COLORS[light.answer]}-badge[{_MARKS[light.answer]} {light.word}]"
-        st.markdown(f"**{journeys.LIGHTS[light.name]}** {badge} :small[{light.reason}]")
+        lines.append(f"**{journeys.LIGHTS[light.name]}** {badge} :small[{light.reason}]")
+    st.markdown("  \n".join(lines))
 
 
 def tally(steps: Sequence[journeys.Step], n_steps: int) -> str:

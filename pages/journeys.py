@@ -14,6 +14,7 @@ from pages._components.film_strip import film_strip
 from pages._journey import Around, AxisKind, Journey, Mode
 
 AXES: dict[AxisKind, str] = {"principal": "Principal axis", "coordinate": "Coordinate"}
+FILM, DETAILS = "film", "details"  # fragments
 POLL = 0.4  # s between two looks at a journey under way
 WANTED: dict[Mode, str] = {
     "Path": "Waypoints, in order",
@@ -39,6 +40,7 @@ def choose_waypoints() -> None:
 def look_at(number: int) -> None:
     """Look at a step everywhere."""
     st.session_state["step"] = str(number + 1)
+    st.rerun([FILM, DETAILS])
 
 
 def looked_at(n_steps: int) -> int:
@@ -55,18 +57,18 @@ def lasso_rows() -> tuple[int, ...]:
 
 def on_event(events: MapEvents, marker_steps: tuple[int, ...], first: int) -> None:
     """Take up what the visitor did on the map."""
-    if events.clicked is not None:
-        _journey.add_waypoint(name, keys[events.clicked], _journey.MOST_WAYPOINTS[mode])
-        st.session_state["waypoints_changed"] = True
-    if events.marker is not None and marker_steps:
-        look_at(marker_steps[events.marker])
-    if events.step is not None:
-        look_at(first + events.step[1])
     if events.lasso is not None:
-        _, before = st.session_state.get("selection", ("", None)) if lasso_rows() else ("", None)
+        before = st.session_state["selection"][1] if lasso_rows() else None
         chosen = selection.extend(before, space.positions(projection), events.lasso, projection)
         st.session_state["selection"] = (name, chosen)
-        st.session_state["waypoints_changed"] = True
+        st.rerun()
+    if events.step is not None:
+        look_at(first + events.step[1])
+    if events.marker is not None and marker_steps:
+        look_at(marker_steps[events.marker])
+    if events.clicked is not None:
+        _journey.add_waypoint(name, keys[events.clicked], _journey.MOST_WAYPOINTS[mode])
+        st.rerun()
 
 
 def options() -> Journey:
@@ -246,23 +248,33 @@ elif asked.around != "waypoints" or len(pins) >= NEEDED[mode]:
         st.error(str(error))
 else:
     ways_to_begin()
+    _journey.warm(name)
 
 
-def view() -> None:
-    """The steps, the map and what is said of the step that is looked at."""
-    if st.session_state.pop("waypoints_changed", False):
-        st.rerun()
+def film() -> None:
+    """The steps as they arrive, and how they were judged; while they do, this alone is drawn again and again."""
     if route is None:
-        draw_map(journeys.pinned(space, pins, projection), 0)
         return
     walk = _journey.under_way(asked)
     state, steps = walk.state, walk.steps
     if was_under_way and state not in ("waiting", "running"):
         st.rerun()  # the whole page once more, and then no more looks
-    current = looked_at(len(route))
     status(steps, state, len(route))
-    film_strip(_journey.frames(steps), len(route), current, key="strip", on_choose=look_at)
+    film_strip(_journey.frames(steps), len(route), looked_at(len(route)), key="strip", on_choose=look_at)
+
+
+@st.fragment(key=DETAILS)
+def details() -> None:
+    """The map, what is said of the step that is looked at, and what comes of them all."""
     left, right = st.columns([6, 5], gap="medium")
+    if route is None:
+        with left:
+            draw_map(journeys.pinned(space, pins, projection), 0)
+        with right, st.container(border=True):
+            about_lights()
+        return
+    walk = _journey.under_way(asked)
+    steps, current = walk.steps, looked_at(len(route))
     with left:
         draw_map(journeys.overlay(space, route, projection, current), route.walked_from or 0)
     with right, st.container(border=True):
@@ -270,9 +282,30 @@ def view() -> None:
             step_card(steps[current])
         else:
             st.caption(f"Step {current + 1} is on its way.")
-    if steps:
+    if walk.state in ("waiting", "running"):
+        st.caption("The curve, the table and the files follow with the last step.")
+    elif steps:
         curve(steps, route, current)
         results(steps)
+
+
+def about_lights() -> None:
+    """Say what will be told of each step."""
+    st.markdown("**What each step will tell**")
+    st.markdown(
+        "\n".join(
+            [
+                "- **Decodes**: whether the latent point is a material at all",
+                *([] if is_fields else [
+                    "- **Distances**: the shortest distance between atoms, in Å",
+                    "- **Charge**: whether oxidation states can balance; undecided for metals",
+                ]),
+                "- **Distance to the data**: in the latent space, beside the data's own distances",
+                "- **Round trip**: whether it comes back when it is encoded and decoded again",
+            ]
+        )
+    )  # fmt: skip
+    st.caption("No light says that a material is stable or can be made.")
 
 
 def status(steps: list[journeys.Step], state: str, n_steps: int) -> None:
@@ -304,7 +337,7 @@ def draw_map(drawn: journeys.Overlay, first: int) -> None:
             title=f"Journey through {name}",
             noun=noun,
         ),
-        key="journey_map",
+        key=f"journey_map_{name}",
         on_event=partial(on_event, marker_steps=drawn.marker_steps, first=first),
     )
     st.caption(
@@ -315,7 +348,7 @@ def draw_map(drawn: journeys.Overlay, first: int) -> None:
 
 def step_card(step: journeys.Step) -> None:
     """Show one step: the crystal in 3D, its lights with reasons, what is predicted."""
-    st.subheader(f"{step.number + 1} · {step.formula or 'no material'}")
+    st.subheader(f"{step.number + 1} · {journeys.subscripted(step.formula) or 'no material'}")
     about = [step.label, step.space_group, f"nearest known: {step.nearest}"]
     st.caption(" · ".join(text for text in about if text))
     if step.scene is not None:
@@ -360,5 +393,6 @@ def results(steps: list[journeys.Step]) -> None:
 was_under_way = False
 if route is not None:
     was_under_way = _journey.under_way(asked).state in ("waiting", "running")
-st.fragment(view, run_every=POLL if was_under_way else None)()
+st.fragment(film, key=FILM, run_every=POLL if was_under_way else None)()
+details()
 _widgets.same_in_python(_journey.same_in_python(asked, journeys.example(space)))

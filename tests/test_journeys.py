@@ -48,7 +48,7 @@ class Salts:
         edge, cation, anion = array
         if edge > 9:
             raise DecodeError(f"an edge of {edge:.1f} Å")
-        symbols = ["Xe" if cation > 2.5 else CATIONS[max(round(float(cation)), 0)], ANIONS[round(float(anion)) % 3]]
+        symbols = ["Cs" if cation > 2.5 else CATIONS[max(round(float(cation)), 0)], ANIONS[round(float(anion)) % 3]]
         return Structure(Lattice.cubic(float(edge)), symbols, [[0, 0, 0], [0.5, 0.5, 0.5]])
 
     def standardize(self, material):
@@ -238,17 +238,17 @@ def test_what_does_not_decode_keeps_its_row_and_fails_every_light(space: LatentM
 
 
 def test_each_light_turns_on_what_it_is_for(space: LatentMap) -> None:
-    overlap, tight, far, xenon = steps_at(space, (0.25, 0, 0), (0.65, 0, 0), (4.4, 0, 0), (2, 1.4, 0))
+    overlap, tight, far, cesium = steps_at(space, (0.25, 0, 0), (0.65, 0, 0), (4.4, 0, 0), (2, 1.4, 0))
     assert light(overlap, "distances").answer == "no"
     assert light(overlap, "distances").word == "0.43 Å"
     assert light(tight, "distances").answer == "undecided"
     assert light(far, "data").answer == "no"
     assert light(far, "data").word == "off the data"
     assert far.numbers["percentile"] == 100
-    assert light(xenon, "returns").word == "cannot return"
-    assert "Xe is no cation" in light(xenon, "returns").reason
-    assert light(xenon, "charge").answer != "yes"
-    assert xenon.answer == "no"
+    assert light(cesium, "returns").word == "cannot return"
+    assert "Cs is no cation" in light(cesium, "returns").reason
+    assert light(cesium, "charge").answer == "yes"
+    assert cesium.answer == "no"
 
 
 def test_a_material_that_comes_back_as_another_drifts(space: LatentMap, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,6 +351,9 @@ def test_the_figure_leaves_room_for_what_is_to_come_and_joins_what_is_walked(spa
     assert line.mode == distance.mode == "lines+markers"
     assert figure.layout.xaxis.range == (0.5, 9.5)
     assert figure.layout.yaxis.title.text == "Band gap (eV)"
+    wild = table.assign(gap_std=[0.5, 900.0, 0.5, 0.5])
+    assert figures.journey(wild, ("gap", ""), 9, journeys.EDGE).layout.yaxis.range == figure.layout.yaxis.range
+    assert figure.layout.yaxis.range[0] < 0.5 < 3.5 < figure.layout.yaxis.range[1]
     assert [symbol == "circle-open" for symbol in distance.marker.symbol] == [
         step.numbers["percentile"] > journeys.EDGE for step in steps
     ]

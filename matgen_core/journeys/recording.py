@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from threading import Lock
+from threading import Condition, Lock
 from typing import Literal
 
 from matgen_core.journeys.steps import Step
@@ -24,6 +24,7 @@ class Recording:
         self._state: State = "ready"
         self._failure: BaseException | None = None
         self._lock = Lock()
+        self._news = Condition(self._lock)
         self._at_work = Lock()  # started again at once, the former run has to see that it was stopped
 
     @property
@@ -50,6 +51,11 @@ class Recording:
             self._state = "waiting"
         workers.submit(self._run)
 
+    def wait_for_first(self, timeout: float) -> None:
+        """Return when there is a step, or there will be none, or after `timeout` seconds."""
+        with self._news:
+            self._news.wait_for(lambda: self._kept or self._state not in ("waiting", "running"), timeout)
+
     def stop(self) -> None:
         """End after the step under way; what is there stays, and `start` goes on from it."""
         with self._lock:
@@ -62,7 +68,9 @@ class Recording:
                 return
             try:
                 for step in self._source:
-                    self._kept.append(step)
+                    with self._news:
+                        self._kept.append(step)
+                        self._news.notify_all()
                     if self._state != "running":
                         return
             except Exception as failure:  # raised again where the steps are asked for
@@ -75,4 +83,5 @@ class Recording:
             if self._state != before:
                 return False
             self._state = after
+            self._news.notify_all()
             return True

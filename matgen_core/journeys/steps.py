@@ -196,7 +196,7 @@ def _steps(
 
 def _formula(material: Any) -> str:
     if isinstance(material, Structure):
-        return screening.formula_of(material.composition.reduced_composition)
+        return str(material.composition.reduced_formula)
     return ranking.chemists_order(write_phase_field(material))
 
 
@@ -210,7 +210,7 @@ def _sizes(structure: Structure) -> dict[str, float]:
 
 def _decodes(decoded: Decoded) -> Light:
     if decoded.problem is None:
-        return Light("decodes", "yes", "decodes", "the decoded array is a material of this representation")
+        return Light("decodes", "yes", "decodes", "the decoded array reads as a material")
     return Light("decodes", "no", "no material", decoded.problem)
 
 
@@ -221,12 +221,13 @@ def _distances(decoded: Decoded) -> Light:
         check(decoded.material) for check in (screening.distance_check(), screening.strict_distance_check())
     )
     distance = _sizes(decoded.material).get("min_distance")
+    reason = strict.reason.replace("^3", "³")
     word = "no cell" if distance is None else f"{distance:.2f} Å"
     if not weak.passed:
-        return Light("distances", "no", word, f"atoms overlap: {weak.reason}")
+        return Light("distances", "no", word, f"atoms overlap: {reason}")
     if not strict.passed:
-        return Light("distances", "undecided", f"{word}, tight", f"unusually near: {strict.reason}")
-    return Light("distances", "yes", word, strict.reason)
+        return Light("distances", "undecided", f"{word}, tight", f"unusually near: {reason}")
+    return Light("distances", "yes", word, reason)
 
 
 def _charge(decoded: Decoded) -> Light:
@@ -321,7 +322,8 @@ def _properties(checkpoints: Sequence[Checkpoint], materials: Sequence[Any]) -> 
                 table["score_std"] = scores.std(axis=1, ddof=1)
         for row, values in zip(rows, table.to_dict("records"), strict=True):
             row |= {str(name): float(value) for name, value in values.items()}
-    return rows
+    order = [*LABELS, *rows[0]]
+    return [dict(sorted(row.items(), key=lambda item: order.index(item[0].removesuffix("_std")))) for row in rows]
 
 
 _FIRST_COLUMNS = {
@@ -377,6 +379,11 @@ def property_title(name: str) -> Column:
     label = LABELS.get(plain, plain.replace("_", " "))
     label = label[:1].upper() + label[1:]
     return Column(name, f"± {label}" if plain != name else label, UNITS.get(plain, ""))
+
+
+def subscripted(formula: str) -> str:
+    """Write a formula with its numbers below the line."""
+    return formula.translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
 
 
 def property_lines(step: Step) -> list[str]:

@@ -58,6 +58,7 @@ function draw(cell, frame, i) {
       body.append(picture);
     } else body.append(element("div", "fs-plain", {}, frame.title ? "" : "no material"));
     title.append(...withSubscripts(frame.title || "—"));
+    title.classList.toggle("fs-long", frame.title.length > 10);
     for (const [answer, word] of frame.lights) {
       const light = element("li", `fs-light fs-${answer}`);
       light.append(element("span", "fs-mark", { "aria-hidden": "true" }, MARKS[answer]), element("span", "", {}, word));
@@ -98,9 +99,14 @@ function choose(strip, number, focus = false) {
   strip.send(number);
 }
 
-// "Fe2O3" with its numbers below the line; a phase field has none.
+// "Fe2O3" with its numbers below the line, broken between elements alone.
 function withSubscripts(formula) {
-  return formula.split(/([\d.]+)/).map((part, i) => (i % 2 ? element("sub", "", {}, part) : document.createTextNode(part)));
+  return formula.split(/(?=[A-Z])/).map((symbol) => {
+    const [, letters, number] = symbol.match(/^([^\d]*)([\d.]*)/);
+    const whole = element("span", "fs-symbol", {}, letters);
+    if (number) whole.append(element("sub", "", {}, number));
+    return whole;
+  });
 }
 
 function element(name, className, attributes = {}, text = "") {
