@@ -129,6 +129,16 @@ def axis_shares(name: str) -> list[float]:
     return journeys.axis_shares(_maps.load_map(name)).tolist()
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def _outside(journey: Journey) -> list[int]:
+    return journeys.outside(_maps.load_map(journey.model), route(journey))
+
+
+def overlay(journey: Journey, projection: str, current: int) -> journeys.Overlay:
+    """Return a journey as it lies on a map."""
+    return journeys.overlay(_maps.load_map(journey.model), route(journey), projection, _outside(journey), current)
+
+
 @st.cache_resource(scope="session", max_entries=8, on_release=journeys.Recording.stop, show_spinner=False)
 def recording(journey: Journey) -> journeys.Recording:
     """Return the steps of a journey, which arrive in the background once it is started.

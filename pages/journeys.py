@@ -276,7 +276,7 @@ def details() -> None:
     walk = _journey.under_way(asked)
     steps, current = walk.steps, looked_at(len(route))
     with left:
-        draw_map(journeys.overlay(space, route, projection, current), route.walked_from or 0)
+        draw_map(_journey.overlay(asked, projection, current), route.walked_from or 0)
     with right, st.container(border=True):
         if current < len(steps):
             step_card(steps[current])

@@ -121,7 +121,7 @@ def test_a_path_along_neighbors_bends_round_empty_space() -> None:
     bent = journeys.path(space, ends, 12, "neighbors")
     np.testing.assert_allclose(np.linalg.norm(bent.z[:, :2], axis=1), 1, atol=0.12)
     straight = journeys.path(space, ends, 12, "straight")
-    assert space.out_of_distribution(straight.z).max() == 100
+    assert space.distance_percentile(straight.z, k=1).max() == 100
     known = journeys.path(space, ends, 12, "known")
     rows = [row for row in known.rows if row is not None]
     assert len(rows) == len(known) > 4
@@ -308,25 +308,28 @@ def test_a_path_on_the_map_has_pins_and_says_where_it_leaves_the_data() -> None:
     space.index["pca_x"], space.index["pca_y"] = space.z[:, 0] * 10, space.z[:, 1] * 10
     ends = places(space, "r0", "r119")
     route = journeys.path(space, ends, 11)
-    drawn = journeys.overlay(space, route, "pca", current=4)
+    drawn = journeys.overlay(space, route, "pca", journeys.outside(space, route), current=4)
     (line,) = drawn.paths
     np.testing.assert_allclose([line.xy[0], line.xy[-1]], 10 * space.z[[0, 119], :2], atol=1e-4)
     assert line.current == 4
-    off = np.flatnonzero(space.out_of_distribution(route.z) > journeys.EDGE)
+    off = np.flatnonzero(space.distance_percentile(route.z, k=1) > journeys.EDGE)
     assert list(line.off_data) == off.tolist()
     assert 0 < off[0] < 4
     assert [label.text for label in drawn.labels] == ["leaves the data"]
     assert drawn.labels[0].x == line.xy[off[0]][0]
     assert [marker.kind for marker in drawn.markers] == ["pin", "pin"]
     assert drawn.marker_steps == (0, 10)
-    inside = journeys.overlay(space, journeys.path(space, ends, 11, "known"), "pca")
+    known = journeys.path(space, ends, 11, "known")
+    inside = journeys.overlay(space, known, "pca", journeys.outside(space, known))
     assert not inside.labels
     assert len(inside.markers) == 2  # a pin on every stop would hide the line
-    sampled = journeys.overlay(space, journeys.samples(space, None, 5, 1, 0), "pca", current=3)
+    sampled = journeys.overlay(space, journeys.samples(space, None, 5, 1, 0), "pca", [0], current=3)
     assert not sampled.paths
     assert [marker.kind for marker in sampled.markers] == ["sample"] * 3 + ["pin", "sample"]
     assert sampled.marker_steps == (0, 1, 2, 3, 4)
-    sum_of = journeys.overlay(space, journeys.arithmetic(space, *places(space, "r0", "r9", "r60"), 4), "pca", current=2)
+    added = journeys.arithmetic(space, *places(space, "r0", "r9", "r60"), 4)
+    sum_of = journeys.overlay(space, added, "pca", [1, 4], current=2)
+    assert list(sum_of.paths[0].off_data) == [2]
     assert len(sum_of.paths[0].xy) == 4
     assert sum_of.paths[0].current == 0
     assert sum_of.marker_steps == (0, 1, 2, 5)
@@ -375,19 +378,6 @@ def test_crystals_are_saved_by_step(space: LatentMap) -> None:
     assert read.lattice.a == pytest.approx(4.0, abs=1e-4)
 
 
-# The distance to the data
-
-
-def test_distance_to_the_data_is_a_percentile_of_the_data_s_own(space: LatentMap) -> None:
-    own = np.sort(space.neighbors(space.z, 2)[0][:, 1])
-    along = space.z[8] + np.outer([0, own[0] / 2, (own[3] + own[4]) / 2, 2 * own[-1]], [1, 0, 0]).astype(np.float32)
-    distances = np.linalg.norm(along[:, None] - space.z, axis=-1).min(1)
-    expected = [100 * float((own < distance - 1e-4).mean()) for distance in distances]
-    np.testing.assert_allclose(space.out_of_distribution(along), expected, atol=1e-6)
-    assert expected[0] == 0
-    assert expected[-1] == 100
-
-
 # Recordings
 
 
@@ -412,8 +402,18 @@ def test_a_recording_stops_goes_on_and_keeps_what_it_has() -> None:
             time.sleep(0.001)
         recording.stop()
         assert recording.state == "stopped"
+        gate.release(2)
+        while len(recording.steps) < 3:  # the step that was under way
+            time.sleep(0.001)
+        time.sleep(0.05)
+        assert len(recording.steps) == 3
+        recording.start(workers)
+        gate.release(1)
+        while len(recording.steps) < 5:
+            time.sleep(0.001)
+        recording.stop()
         recording.start(workers)  # while the former run still holds the source
-        gate.release(4)
+        gate.release(1)
         while (state := recording.state) != "done":
             assert state in ("waiting", "running")
             time.sleep(0.001)

@@ -1,6 +1,6 @@
 """Journeys through a latent space: where they go, what is found on the way, and how far each step can be trusted."""
 
-from matgen_core.journeys.drawing import Overlay, overlay, pinned
+from matgen_core.journeys.drawing import Overlay, outside, overlay, pinned
 from matgen_core.journeys.recording import Recording
 from matgen_core.journeys.routes import (
     PATHS,
@@ -47,6 +47,7 @@ __all__ = [
     "axis",
     "axis_shares",
     "example",
+    "outside",
     "overlay",
     "path",
     "pinned",

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matgen_core.journeys.routes import Route, Waypoint
 from matgen_core.journeys.steps import EDGE
@@ -35,46 +34,51 @@ def pinned(space: LatentMap, waypoints: Sequence[Waypoint], projection: str) -> 
     """Draw waypoints alone, before there is a journey."""
     if not waypoints:
         return Overlay()
-    xy = _places(space, np.stack([each.z for each in waypoints]), [each.row for each in waypoints], projection)
+    xy = _places(space, np.stack([each.z for each in waypoints]), projection)
     return Overlay(markers=tuple(MapMarker(x, y, each.name) for each, (x, y) in zip(waypoints, xy, strict=True)))
 
 
-def overlay(space: LatentMap, route: Route, projection: str, current: int | None = None) -> Overlay:
+def outside(space: LatentMap, route: Route) -> list[int]:
+    """Return the steps that lie farther from the data than the edge of the data."""
+    steps: list[int] = np.flatnonzero(space.distance_percentile(route.z, k=1) > EDGE).tolist()
+    return steps
+
+
+def overlay(
+    space: LatentMap, route: Route, projection: str, off_data: Sequence[int], current: int | None = None
+) -> Overlay:
     """Draw a journey on a stored projection; places between known materials follow their true neighbors.
 
     Args:
         space: The latent space.
         route: The journey.
         projection: Of the map.
+        off_data: Steps outside the data, as `outside` finds them.
         current: The step that is looked at.
     """
-    xy, start = _places(space, route.z, route.rows, projection), route.walked_from
+    xy, start = _places(space, route.z, projection), route.walked_from
     if start is None:
         samples = [
             MapMarker(x, y, f"{i}", "pin" if i - 1 == current else "sample") for i, (x, y) in enumerate(xy, start=1)
         ]
         return Overlay(markers=tuple(samples), marker_steps=tuple(range(len(route))))
-    outside = np.flatnonzero(space.out_of_distribution(route.z[start:]) > EDGE).tolist()
+    left = [step - start for step in off_data if step >= start]
     here = current - start if current is not None and current >= start else None
     standing = [i for i, row in enumerate(route.rows) if row is not None]
     ends = {*range(start), start, len(route) - 1}
     # On a way from material to material a pin on each would hide the line.
     pins = sorted(ends.union(standing) if len(standing) <= _MOST_PINS else ends)
     labels = []
-    if outside:
-        x, y = xy[start + outside[0]]
+    if left:
+        x, y = xy[start + left[0]]
         labels.append(MapLabel(x, y + 0.04 * float(np.ptp(space.positions(projection)[:, 1])), "leaves the data"))
     return Overlay(
-        paths=(MapPath(xy[start:], off_data=outside, current=here),),
+        paths=(MapPath(xy[start:], off_data=left, current=here),),
         markers=tuple(MapMarker(xy[i][0], xy[i][1], route.labels[i]) for i in pins),
         marker_steps=tuple(pins),
         labels=tuple(labels),
     )
 
 
-def _places(space: LatentMap, z: Z, rows: Sequence[int | None], projection: str) -> list[tuple[float, float]]:
-    """Known materials where they are, all else among its true neighbors."""
-    xy: NDArray[np.float64] = space.place(z, projection).astype(float)
-    standing = [i for i, row in enumerate(rows) if row is not None]
-    xy[standing] = space.positions(projection)[[row for row in rows if row is not None]]
-    return [(x, y) for x, y in xy.tolist()]
+def _places(space: LatentMap, z: Z, projection: str) -> list[tuple[float, float]]:
+    return [(x, y) for x, y in space.place(z, projection).astype(float).tolist()]

@@ -125,12 +125,14 @@ def walk(
     """
     asked = query.parse(elements) if elements.strip() else None
     condition = None if formation_energy_per_atom is None else space.condition_of(formation_energy_per_atom, len(route))
-    return _walk(space, route, properties, condition, asked)
+    percentiles = space.distance_percentile(route.z, k=1)
+    return _walk(space, route, percentiles, properties, condition, asked)
 
 
 def _walk(
     space: LatentMap,
     route: Route,
+    percentiles: NDArray[np.float64],
     properties: Sequence[Checkpoint],
     condition: NDArray[np.float32] | None,
     asked: query.Query | None,
@@ -138,7 +140,9 @@ def _walk(
     start, size = 0, _FIRST
     while start < len(route):
         part = slice(start, start + size)
-        yield from _steps(space, route, part, properties, None if condition is None else condition[part], asked)
+        yield from _steps(
+            space, route, part, percentiles[part], properties, None if condition is None else condition[part], asked
+        )
         start, size = part.stop, _THEN
 
 
@@ -146,13 +150,13 @@ def _steps(
     space: LatentMap,
     route: Route,
     part: slice,
+    percentiles: NDArray[np.float64],
     properties: Sequence[Checkpoint],
     condition: NDArray[np.float32] | None,
     asked: query.Query | None,
 ) -> list[Step]:
     decoded = space.decode(route.z[part], condition)
     distances, rows = space.neighbors(route.z[part], 1)
-    percentiles = space.out_of_distribution(route.z[part])
     returns = iter(_returns(space, [each.material for each in decoded if each.material is not None]))
     predicted = iter(_properties(properties, [each.material for each in decoded if each.material is not None]))
     made = []
@@ -246,7 +250,7 @@ def _charge(decoded: Decoded) -> Light:
 
 def _data(nearest: str, distance: float, percentile: float) -> Light:
     reason = (
-        f"{distance:.2f} from {nearest}, the nearest known material; {percentile:.0f} % of the known materials lie"
+        f"{distance:.2f} from {nearest}, the nearest known material; {percentile:.0f} % of the training materials lie"
         " nearer to their own nearest"
     )
     if percentile <= EDGE:
