@@ -246,14 +246,14 @@ def lights(step: journeys.Step) -> None:
     st.markdown("  \n".join(lines))
 
 
-def tally(steps: Sequence[journeys.Step], n_steps: int) -> str:
+def tally(steps: Sequence[journeys.Step], n_steps: int, noun: str) -> str:
     """Say in one line how the steps so far were judged, with all of them in every count."""
     parts = []
     for row in journeys.tally(steps).itertuples(index=False):
         undecided = f" ({row.undecided} undecided)" if row.undecided else ""
         parts.append(f"{_COUNTED[row.light]} **{row.yes}**{undecided}")
     so_far = f"{len(steps)} of {n_steps}" if len(steps) < n_steps else f"{n_steps}"
-    return f"Of **{so_far}** steps: " + " · ".join(parts)
+    return f"Of **{so_far}** {noun}: " + " · ".join(parts)
 
 
 _COUNTED = {

@@ -311,7 +311,8 @@ def about_lights() -> None:
 def status(steps: list[journeys.Step], state: str, n_steps: int) -> None:
     """Say how far the journey is and how its steps were judged."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(_journey.tally(steps, n_steps) if steps else "Decoding the first step …", width="stretch")
+        noun = "samples" if mode == "Samples" else "steps"
+        st.markdown(_journey.tally(steps, n_steps, noun) if steps else "Decoding the first …", width="stretch")
         if state in ("waiting", "running"):
             words = "waiting for others" if state == "waiting" else f"decoding {len(steps) + 1} of {n_steps}"
             st.badge(words, icon=":material/progress_activity:", color="blue")

@@ -323,6 +323,8 @@ def test_a_path_on_the_map_has_pins_and_says_where_it_leaves_the_data() -> None:
     inside = journeys.overlay(space, known, "pca", journeys.outside(space, known))
     assert not inside.labels
     assert len(inside.markers) == 2  # a pin on every stop would hide the line
+    (label,) = journeys.overlay(space, route, "pca", [0, 1]).labels
+    assert label.text == "outside the data"
     sampled = journeys.overlay(space, journeys.samples(space, None, 5, 1, 0), "pca", [0], current=3)
     assert not sampled.paths
     assert [marker.kind for marker in sampled.markers] == ["sample"] * 3 + ["pin", "sample"]

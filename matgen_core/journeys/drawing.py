@@ -71,7 +71,8 @@ def overlay(
     labels = []
     if left:
         x, y = xy[start + left[0]]
-        labels.append(MapLabel(x, y + 0.04 * float(np.ptp(space.positions(projection)[:, 1])), "leaves the data"))
+        text = "leaves the data" if left[0] else "outside the data"
+        labels.append(MapLabel(x, y + 0.04 * float(np.ptp(space.positions(projection)[:, 1])), text))
     return Overlay(
         paths=(MapPath(xy[start:], off_data=left, current=here),),
         markers=tuple(MapMarker(xy[i][0], xy[i][1], route.labels[i]) for i in pins),

@@ -223,8 +223,7 @@ def samples(space: LatentMap, centers: Sequence[Z] | None, n_samples: int, width
         z = np.stack(centers)[chosen] + space.sample(
             n_samples, seed, center=np.zeros(space.latent_dim, np.float32), width=width
         )
-    labels = tuple(f"sample {i}" for i in range(1, n_samples + 1))
-    return Route(np.asarray(z, np.float32), labels, (None,) * n_samples, walked_from=None)
+    return Route(np.asarray(z, np.float32), ("",) * n_samples, (None,) * n_samples, walked_from=None)
 
 
 def _name(space: LatentMap, row: int) -> str:

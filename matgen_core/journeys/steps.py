@@ -168,7 +168,7 @@ def _steps(
         lights = [_decodes(each)]
         numbers = {"nearest_distance": float(distances[i, 0]), "percentile": float(percentiles[i])}
         formula = space_group = ""
-        round_trip = Light("returns", "no", "no", f"not decoded: {each.problem}")
+        round_trip = _not_judged("returns")
         if each.material is not None:
             back, round_trip = next(returns)
             numbers |= {"round_trip_distance": back} | next(predicted)
@@ -215,12 +215,16 @@ def _sizes(structure: Structure) -> dict[str, float]:
 def _decodes(decoded: Decoded) -> Light:
     if decoded.problem is None:
         return Light("decodes", "yes", "decodes", "the decoded array reads as a material")
-    return Light("decodes", "no", "no material", decoded.problem)
+    return Light("decodes", "no", "no material", decoded.problem.replace("^3", "³"))
+
+
+def _not_judged(name: str) -> Light:
+    return Light(name, "no", "none", "not decoded, so it counts as failed")
 
 
 def _distances(decoded: Decoded) -> Light:
     if decoded.material is None:
-        return Light("distances", "no", "no", f"not decoded: {decoded.problem}")
+        return _not_judged("distances")
     weak, strict = (
         check(decoded.material) for check in (screening.distance_check(), screening.strict_distance_check())
     )
@@ -236,7 +240,7 @@ def _distances(decoded: Decoded) -> Light:
 
 def _charge(decoded: Decoded) -> Light:
     if decoded.material is None:
-        return Light("charge", "no", "no", f"not decoded: {decoded.problem}")
+        return _not_judged("charge")
     verdict = screening.balanced_check()(decoded.material)
     if verdict.passed is None:
         return Light("charge", "undecided", "undecided", verdict.reason)
@@ -262,7 +266,7 @@ def _data(nearest: str, distance: float, percentile: float) -> Light:
 
 def _elements(decoded: Decoded, asked: query.Query) -> Light:
     if decoded.material is None:
-        return Light("elements", "no", "no", f"not decoded: {decoded.problem}")
+        return _not_judged("elements")
     formula = _formula(decoded.material)
     if asked.matches(formula):
         return Light("elements", "yes", "as asked", f"{formula} keeps to {asked.text}")
