@@ -1,6 +1,7 @@
 """The page Journeys alone: nothing chosen, every kind of journey, and what cannot be gone."""
 
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,15 +126,21 @@ def test_what_cannot_be_gone_costs_one_line(address: dict[str, str], errors: lis
     whole(page(**address), *errors)
 
 
-def test_a_stopped_journey_keeps_its_steps_and_goes_on(fields: LatentMap) -> None:
-    test = page(via=keys_of(fields, 3, 40), n_path="40")
-    stop = [each for each in test.button if each.label == "Stop"]
-    assert stop
-    stop[0].click().run()
-    whole(test)
-    assert any("stopped after" in each.value for each in test.markdown)
+def test_a_journey_waits_its_turn_stops_and_goes_on(fields: LatentMap) -> None:
+    from pages import _journey
+
+    gate = threading.Event()
+    for _ in range(2):  # as many walks as go on at once
+        _journey.workers().submit(gate.wait)
+    try:
+        test = whole(page(via=keys_of(fields, 3, 40), n_path="9"))
+        assert any("waiting for others" in each.value for each in test.markdown)
+        next(each for each in test.button if each.label == "Stop").click().run()
+        assert any("stopped after 0 of 9" in each.value for each in whole(test).markdown)
+    finally:
+        gate.set()
     next(each for each in test.button if each.label == "Go on").click()
-    assert "Of **40** steps" in said(whole(finished(test)))
+    assert "Of **9** steps" in said(whole(finished(test)))
 
 
 def test_another_model_forgets_waypoints_that_it_does_not_know(crystal_map: checkpoint.Checkpoint) -> None:
