@@ -5,10 +5,10 @@ from functools import partial
 
 import streamlit as st
 
-from matgen_core import figures, journeys, map_columns, selection
+from matgen_core import figures, journeys, map_columns
 from matgen_core.map_events import MapEvents
 from matgen_core.map_scene import MapScene
-from pages import _journey, _maps, _widgets
+from pages import _journey, _map_state, _maps, _widgets
 from pages._components.crystal_viewer import crystal_viewer
 from pages._components.film_strip import film_strip
 from pages._journey import Around, AxisKind, Journey, Mode
@@ -51,16 +51,14 @@ def looked_at(n_steps: int) -> int:
 
 def lasso_rows() -> tuple[int, ...]:
     """Return the known materials that a lasso on a map of this model has chosen."""
-    of_model, chosen = st.session_state.get("selection", ("", None))
-    return () if of_model != name or chosen is None else tuple(chosen.mask.nonzero()[0].tolist())
+    chosen = _map_state.selected(name)
+    return () if chosen is None else tuple(chosen.mask.nonzero()[0].tolist())
 
 
 def on_event(events: MapEvents, marker_steps: tuple[int, ...], first: int) -> None:
     """Take up what the visitor did on the map."""
     if events.lasso is not None:
-        before = st.session_state["selection"][1] if lasso_rows() else None
-        chosen = selection.extend(before, space.positions(projection), events.lasso, projection)
-        st.session_state["selection"] = (name, chosen)
+        _map_state.extend_selection(name, projection, events.lasso)
         st.rerun()
     if events.step is not None:
         look_at(first + events.step[1])
@@ -334,7 +332,7 @@ def draw_map(drawn: journeys.Overlay, first: int) -> None:
             paths=drawn.paths,
             markers=drawn.markers,
             labels=drawn.labels,
-            axis_labels=_maps.axis_labels(projection),
+            axis_labels=_maps.axis_labels(name, projection),
             title=f"Journey through {name}",
             noun=noun,
         ),

@@ -4,6 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,15 @@ def test_crystals_have_lights_for_their_atoms(crystal_map: checkpoint.Checkpoint
 )
 def test_what_cannot_be_gone_costs_one_line(address: dict[str, str], errors: list[str]) -> None:
     whole(page(**address), *errors)
+
+
+def test_the_condition_reaches_the_decoder(fields: LatentMap) -> None:
+    from pages import _journey
+
+    asked = _journey.Journey("phase_field_vae", "Samples", (keys_of(fields, 1),), 3, around="waypoints")
+    assert _journey.recording.__wrapped__(asked).n_steps == 3
+    with pytest.raises(ValueError, match="phase_field_vae takes no formation energy"):
+        _journey.recording.__wrapped__(replace(asked, formation_energy=-1.0))
 
 
 def test_a_journey_waits_its_turn_stops_and_goes_on(fields: LatentMap) -> None:
