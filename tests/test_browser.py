@@ -14,7 +14,13 @@ from matgen_core import checkpoint, ranking
 pytestmark = pytest.mark.browser
 
 Shoot = Callable[[Any, str], None]
-TITLES = {"": "MatGen Explorer", "phase_fields": "Phase fields", "latent_map": "Latent map", "trust": "Trust"}
+TITLES = {
+    "": "MatGen Explorer",
+    "phase_fields": "Phase fields",
+    "latent_map": "Latent map",
+    "journeys": "Journeys",
+    "trust": "Trust",
+}
 
 
 def settle(page: Any, title: str) -> None:
