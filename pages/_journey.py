@@ -1,7 +1,7 @@
 """Journeys as the pages share them: waypoints, what is asked for, and the steps that arrive in the background."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -177,9 +177,9 @@ def _property_models(name: str) -> list[Checkpoint]:
 
 
 @st.cache_resource(show_spinner=False)
-def workers() -> ThreadPoolExecutor:
+def workers() -> Executor:
     """Return the threads that walk, shared by all visitors so that none takes the machine from the others."""
-    return ThreadPoolExecutor(_WORKERS, thread_name_prefix="journey")
+    return journeys.workers(_WORKERS)
 
 
 @st.cache_resource(show_spinner=False)

@@ -422,6 +422,17 @@ def test_a_recording_stops_goes_on_and_keeps_what_it_has() -> None:
         assert [step.number for step in recording.steps] == list(range(6))
 
 
+def test_a_walk_takes_one_core_and_leaves_the_others_as_they_were() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with journeys.workers(1) as one:
+            assert one.submit(torch.get_num_threads).result() == 1
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_what_fails_in_the_background_is_loud_where_one_looks() -> None:
     gate = threading.Semaphore(5)
     with ThreadPoolExecutor(1) as workers:

@@ -1,7 +1,7 @@
 """Journeys through a latent space: where they go, what is found on the way, and how far each step can be trusted."""
 
 from matgen_core.journeys.drawing import Overlay, outside, overlay, pinned
-from matgen_core.journeys.recording import Recording
+from matgen_core.journeys.recording import Recording, workers
 from matgen_core.journeys.routes import (
     PATHS,
     PathKind,
@@ -63,4 +63,5 @@ __all__ = [
     "titles",
     "walk",
     "waypoint",
+    "workers",
 ]

@@ -1,13 +1,20 @@
 """Steps that arrive in the background and stay, so that a page may look at any time and never waits."""
 
 from collections.abc import Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from threading import Condition, Lock
 from typing import Literal
+
+import torch
 
 from matgen_core.journeys.steps import Step
 
 State = Literal["ready", "waiting", "running", "stopped", "done", "failed"]
+
+
+def workers(n_workers: int) -> Executor:
+    """Make threads that walk, each on one core: cores shared by several such threads wait for each other."""
+    return ThreadPoolExecutor(n_workers, thread_name_prefix="journey", initializer=torch.set_num_threads, initargs=(1,))
 
 
 class Recording:
