@@ -27,6 +27,7 @@ LAYERS = {
     "map_events": 3,
     "packed_graphs": 1,
     "crystals": 2,
+    "crystal_points": 3,
     "checkpoint": 2,
     "crystal_scene": 3,
     "diffraction": 3,
