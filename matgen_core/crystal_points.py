@@ -200,7 +200,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arrays = CrystalArrays.load(given.arrays)
     found = judge_points(read_run(given.run), arrays, Samples(**given.samples), given.seed, given.device)
     found.save(given.run / FILE)
-    print(json.dumps({"returned": float(found.returned.float().mean()), "points": {k: len(v.z) for k, v in found.points.items()}}))
+    print(
+        json.dumps(
+            {"returned": float(found.returned.float().mean()), "points": {k: len(v.z) for k, v in found.points.items()}}
+        )
+    )
 
 
 if __name__ == "__main__":

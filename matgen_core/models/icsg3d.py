@@ -202,9 +202,7 @@ class ICSG3D(nn.Module):
         log_edge = self.to_edge(z).squeeze(1).float() * self.config.edge_spread + self.config.edge_mean
         return first.float(), drawn.float(), log_edge.clamp(0.5, 4.0)
 
-    def _between(
-        self, z: Tensor, frac_coords: Tensor, species: Tensor, codes: Tensor, rng: Generator | None
-    ) -> Tensor:
+    def _between(self, z: Tensor, frac_coords: Tensor, species: Tensor, codes: Tensor, rng: Generator | None) -> Tensor:
         """Squared error of the density, and of the codes, halfway between crystals with the same places.
 
         A random partner whose sites stand where a crystal's own do (that is how the standard cell orders families)

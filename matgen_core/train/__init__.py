@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.train.cgcnn import CGCNNRecipe
-from matgen_core.train.icsg3d import ICSG3DRecipe, Samples
+from matgen_core.train.icsg3d import ICSG3DRecipe
 from matgen_core.train.phase_field_norm import PhaseFieldNormRecipe
 from matgen_core.train.phase_field_vae import PhaseFieldVAERecipe
 
@@ -30,18 +30,8 @@ RECIPES: dict[str, Recipe] = {
     "cgcnn_energy": CGCNNRecipe("cgcnn_energy"),
     "cgcnn_elastic": CGCNNRecipe("cgcnn_elastic"),
     "cgcnn_dielectric": CGCNNRecipe("cgcnn_dielectric"),
-    "icsg3d": ICSG3DRecipe(
-        "icsg3d",
-        arrays="cubic",
-        n_index=600,
-        samples=Samples(held_out=200, round_trips=100, walks=10, prior=60, around=30, per_class=3),
-    ),
-    "icsg3d_perov5": ICSG3DRecipe(
-        "icsg3d_perov5",
-        arrays="perov5",
-        n_index=1000,
-        samples=Samples(held_out=1000, round_trips=300, walks=30, prior=150, around=50),
-    ),
+    "icsg3d": ICSG3DRecipe("icsg3d", arrays="cubic", n_index=10_000),
+    "icsg3d_perov5": ICSG3DRecipe("icsg3d_perov5", arrays="perov5", n_index=6_000),
     "phase_field_norm": PhaseFieldNormRecipe(),
     "phase_field_vae": PhaseFieldVAERecipe(),
 }

@@ -4,7 +4,7 @@ Everything here takes what latent points decoded to, so it serves every model th
 decodes to nothing counts as a failure in every rate.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,23 +86,18 @@ def generated(
     samples: Sequence[Decoded],
     reference: Sequence[Structure],
     training: Sequence[Structure],
-    cutoffs: CoverageCutoffs | None = None,
-    n_covered: int | None = None,
     n_workers: int = 1,
 ) -> dict[str, Any]:
     """Judge a generated set; all rates are over all samples, failures included.
 
     Args:
         samples: Everything that was drawn.
-        reference: What the distances and the coverage compare with.
+        reference: What the distances compare with.
         training: What does not count as new.
-        cutoffs: Of the coverage, which takes about 20 ms a site; without them it is not asked for.
-        n_covered: The coverage compares with so many of the reference, the first ones; with all if not given.
         n_workers: Processes to share the work.
 
     Returns:
-        Rates, distances of density and number of elements over the valid samples, and under `coverage` the
-        coverage or one line that says why there is none.
+        Rates, and distances of density and number of elements over the valid samples.
     """
     checked, kinds = validity(samples), uniqueness_and_novelty(samples, training, n_workers)
     figures: dict[str, Any] = {
@@ -119,20 +114,31 @@ def generated(
     if len(valid):
         distances = property_distances([samples[i] for i in valid.tolist()], reference)
         figures |= distances | {"n_samples": len(samples), "n_property_samples": len(valid)}
-    if cutoffs is None:
-        return figures
+    return figures
+
+
+def covered(
+    sets: Mapping[str, Sequence[Decoded]],
+    reference: Sequence[Structure],
+    cutoffs: CoverageCutoffs,
+    n_workers: int = 1,
+) -> dict[str, Any]:
+    """Measure how well generated sets cover a reference and are covered by it; about 20 ms a site.
+
+    Returns:
+        The coverage of each set, or one line that says why there is none.
+    """
     try:
-        covered = fingerprints(samples, n_workers)
+        target = fingerprints(reference, n_workers)
     except ModuleNotFoundError as error:
-        return figures | {"coverage": f"not measured: {error.name} is missing; install the extra `descriptors`"}
-    if not covered.known.any():
-        return figures | {
-            "coverage": {
-                "cov_recall": 0.0,
-                "cov_precision": 0.0,
-                "n_generated": len(samples),
-                "n_reference": len(reference[:n_covered]),
-            }
-        }
-    target = fingerprints(reference[:n_covered], n_workers)
-    return figures | {"coverage": coverage(covered, target, cutoffs)}
+        line = f"not measured: {error.name} is missing; install the extra `descriptors`"
+        return dict.fromkeys(sets, line)
+    figures: dict[str, Any] = {}
+    for name, samples in sets.items():
+        made = fingerprints(samples, n_workers)
+        figures[name] = (
+            coverage(made, target, cutoffs)
+            if made.known.any()
+            else {"cov_recall": 0.0, "cov_precision": 0.0, "n_generated": len(made), "n_reference": len(target)}
+        )
+    return figures
