@@ -62,7 +62,7 @@ class Points:
 def read_run(folder: Path) -> ICSG3D:
     """Return the network of the config.json and weights.safetensors that a run left in a folder."""
     stored: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    config = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
+    config: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
     model = ICSG3D(ICSG3DConfig(**config)).eval()
     weights = load_file(folder / "weights.safetensors")
     model.load_state_dict({name: value.float() for name, value in weights.items()})
