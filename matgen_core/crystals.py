@@ -223,7 +223,6 @@ def train(
     device: str,
     folder: Path,
     check_every: int = 10,
-    compiled: bool = False,
 ) -> tuple[ICSG3D, list[Losses]]:
     """Train all but the prior on the training part; weights go to `folder` every `check_every` epochs and at the end.
 
@@ -235,7 +234,6 @@ def train(
         device: "cpu" or "cuda".
         folder: Gets losses.jsonl, config.json and weights.safetensors.
         check_every: Epochs between two checks against the validation part.
-        compiled: Let torch.compile join the small kernels; it takes a C compiler, and a minute at the start.
     """
     folder.mkdir(parents=True, exist_ok=True)
     arrays = arrays.to(device)
@@ -253,9 +251,6 @@ def train(
     model = ICSG3D(config).to(device)
     model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     model.prior.requires_grad_(False)  # it learns from the posteriors of the trained network
-    if compiled:
-        for network in (model.encoder, model.decoder, model.refiner):
-            network.compile()
     checked = validation.select(torch.arange(min(len(validation), 1000), device=device))
 
     def after_epoch(epoch: int) -> Losses:
@@ -296,7 +291,7 @@ def train_prior(
     training, validation = arrays.of_part("train"), arrays.of_part("val")
     known, held_out = posteriors(model, training), posteriors(model, validation)
     prior = model.prior.requires_grad_(True)
-    prior.standardize(known.mean)
+    prior.standardize(*known)
     unseen = (*held_out, model.condition_of(validation.formation_energy_per_atom))
 
     @torch.no_grad()
@@ -331,7 +326,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=300)
     parser.add_argument("--prior-minutes", type=float, default=1.5, help="wall-clock limit of the prior")
     parser.add_argument("--prior-epochs", type=int, default=PRIOR.epochs)
-    parser.add_argument("--compile", action="store_true", help="join small kernels by torch.compile")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -356,7 +350,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Augmentation(**given.augmentation),
         given.device,
         given.out,
-        compiled=given.compile,
     )
     arrays = CrystalArrays.load(given.arrays).to(given.device)
     settings = dataclasses.replace(PRIOR, epochs=given.prior_epochs, minutes=given.prior_minutes, seed=given.seed)

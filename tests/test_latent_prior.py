@@ -28,7 +28,7 @@ def prior() -> LatentPrior:
     label = torch.tensor([0, 0, 1, 2]).repeat(300)
     mean = CENTERS[label] + 0.4 * noise(len(label), 5)
     made = LatentPrior(CONFIG)
-    made.standardize(mean)
+    made.standardize(mean, torch.full_like(mean, -6.0))
     known = torch.nn.functional.one_hot(label, 3).float()
     schedule = Schedule(epochs=80, batch_size=200, learning_rate=5e-3)
     fit(made, (mean, torch.full_like(mean, -6.0), known), schedule)

@@ -38,27 +38,35 @@ class LatentPrior(nn.Module):
 
     Config = LatentPriorConfig
     mean: Tensor
-    spread: Tensor
+    factor: Tensor
 
     def __init__(self, config: LatentPriorConfig) -> None:
         super().__init__()
         self.config = config
         self.register_buffer("mean", torch.zeros(config.latent_dim))
-        self.register_buffer("spread", torch.ones(config.latent_dim))
+        self.register_buffer("factor", torch.eye(config.latent_dim))  # Cholesky factor of the covariance
         self.first = nn.Linear(config.latent_dim, config.hidden)
         self.told = nn.Linear(2 * config.n_frequencies + config.n_conditions, config.hidden)
         self.blocks = nn.ModuleList(_Block(config.hidden, config.dropout) for _ in range(config.n_blocks))
         self.last = nn.Sequential(nn.LayerNorm(config.hidden), nn.Linear(config.hidden, config.latent_dim))
+        nn.init.normal_(self.last[-1].weight, std=0.01)  # type: ignore[arg-type]
 
     @property
     def latent_dim(self) -> int:
         """Number of latent coordinates."""
         return self.config.latent_dim
 
-    def standardize(self, z: Tensor) -> None:
-        """Take mean and spread of each coordinate from latent points (n, latent_dim); to be done before learning."""
-        self.mean.copy_(z.mean(0))
-        self.spread.copy_(z.std(0).clamp(min=1e-3))
+    def standardize(self, mean: Tensor, log_var: Tensor) -> None:
+        """Take mean and covariance of all latent points from their posteriors, (n, latent_dim) each, before learning.
+
+        What is learned then starts from the normal distribution with this mean and covariance.
+        """
+        covariance = mean.T.cov() + log_var.exp().mean(0).diag()
+        self.mean.copy_(mean.mean(0))
+        self.factor.copy_(torch.linalg.cholesky(covariance))
+
+    def _standardized(self, z: Tensor) -> Tensor:
+        return torch.linalg.solve_triangular(self.factor, (z - self.mean).T, upper=False).T
 
     def velocity(self, x: Tensor, time: Tensor, condition: Tensor) -> Tensor:
         """Velocity of standardized points, (B, latent_dim).
@@ -74,7 +82,9 @@ class LatentPrior(nn.Module):
         h = self.first(x)
         for block in self.blocks:
             h = block(h, told)
-        return self.last(h)
+        # The velocity of a standard normal, so that the network learns only what is not normal.
+        share = time.unsqueeze(1)
+        return (2 * share - 1) / (share.square() + (1 - share).square()) * x + self.last(h)
 
     def loss(self, mean: Tensor, log_var: Tensor, condition: Tensor, rng: Generator | None = None) -> dict[str, Tensor]:
         """Return the squared error of the velocity, averaged over coordinates and batch.
@@ -86,7 +96,7 @@ class LatentPrior(nn.Module):
             rng: Random state.
         """
         z = mean + (0.5 * log_var).exp() * torch.empty_like(mean).normal_(generator=rng)
-        end = (z - self.mean) / self.spread
+        end = self._standardized(z)
         start = torch.empty_like(end).normal_(generator=rng)
         time = torch.rand(len(z), generator=rng, device=z.device)
         kept = torch.rand(len(z), 1, generator=rng, device=z.device) >= self.config.condition_dropout
@@ -118,7 +128,7 @@ class LatentPrior(nn.Module):
         begin, x = 0.0, noise * width
         if center is not None:
             begin = 1 / (1 + width)
-            x = begin * (center - self.mean) / self.spread + (1 - begin) * noise
+            x = begin * self._standardized(center.unsqueeze(0)) + (1 - begin) * noise
 
         def slope(x: Tensor, time: float) -> Tensor:
             times = x.new_full((len(x),), time)
@@ -133,7 +143,7 @@ class LatentPrior(nn.Module):
             time = begin + i * step
             first = slope(x, time)
             x = x + step / 2 * (first + slope(x + step * first, time + step))
-        return x * self.spread + self.mean
+        return x @ self.factor.T + self.mean
 
 
 class _Block(nn.Module):
