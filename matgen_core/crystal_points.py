@@ -12,7 +12,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -21,7 +20,7 @@ from torch.nn import functional as F
 
 from matgen_core import crystals, density
 from matgen_core.crystals import CrystalArrays
-from matgen_core.models.icsg3d import ICSG3D, ICSG3DConfig
+from matgen_core.models.icsg3d import ICSG3D
 
 FILE = "points.safetensors"
 AROUND = {"around_known_crystals": 0.5, "around_known_crystals_close": 0.05}  # variance; the first is the paper's
@@ -57,16 +56,6 @@ class Points:
     counts: Tensor
     frac_coords: Tensor
     species: Tensor
-
-
-def read_run(folder: Path) -> ICSG3D:
-    """Return the network of the config.json and weights.safetensors that a run left in a folder."""
-    stored: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    config: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
-    model = ICSG3D(ICSG3DConfig(**config)).eval()
-    weights = load_file(folder / "weights.safetensors")
-    model.load_state_dict({name: value.float() for name, value in weights.items()})
-    return model
 
 
 @torch.inference_mode()
@@ -198,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args(arguments)
     arrays = CrystalArrays.load(given.arrays)
-    found = judge_points(read_run(given.run), arrays, Samples(**given.samples), given.seed, given.device)
+    found = judge_points(crystals.read_run(given.run), arrays, Samples(**given.samples), given.seed, given.device)
     found.save(given.run / FILE)
     print(
         json.dumps(

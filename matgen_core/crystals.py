@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 
 from matgen_core import density
@@ -317,6 +317,16 @@ def save_weights(model: torch.nn.Module, folder: Path) -> None:
     save_file(tensors, folder / "weights.safetensors")
 
 
+def read_run(folder: Path) -> ICSG3D:
+    """Return the network of the config.json and weights.safetensors that a run left in a folder."""
+    stored: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    config: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
+    model = ICSG3D(ICSG3DConfig(**config)).eval()
+    weights = load_file(folder / "weights.safetensors")
+    model.load_state_dict({name: value.float() for name, value in weights.items()})
+    return model
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train from the command line, on arrays that were prepared elsewhere."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -326,6 +336,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=300)
     parser.add_argument("--prior-minutes", type=float, default=1.5, help="wall-clock limit of the prior")
     parser.add_argument("--prior-epochs", type=int, default=PRIOR.epochs)
+    parser.add_argument(
+        "--prior-only", action="store_true", help="teach the prior of the run in the folder for longer, nothing else"
+    )
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -342,15 +355,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         minutes=given.minutes,
         bfloat16=given.device == "cuda",
     )
-    config: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in given.config.items()}
-    model, history = train(
-        CrystalArrays.load(given.arrays),
-        ICSG3DConfig(**config),
-        schedule,
-        Augmentation(**given.augmentation),
-        given.device,
-        given.out,
-    )
+    if given.prior_only:
+        model = read_run(given.out).to(given.device)
+        (given.out / "prior_losses.jsonl").unlink(missing_ok=True)
+    else:
+        config: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in given.config.items()}
+        how = Augmentation(**given.augmentation)
+        model, _ = train(
+            CrystalArrays.load(given.arrays), ICSG3DConfig(**config), schedule, how, given.device, given.out
+        )
     arrays = CrystalArrays.load(given.arrays).to(given.device)
     settings = dataclasses.replace(PRIOR, epochs=given.prior_epochs, minutes=given.prior_minutes, seed=given.seed)
     of_prior = train_prior(model, arrays, settings, given.out)
@@ -361,7 +374,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         returned[part] = {"all": float(back.float().mean())} | {
             name: float(back[of_part.family == i].float().mean()) for i, name in enumerate(arrays.families)
         }
-    print(json.dumps({"last": history[-1], "prior": of_prior[-1], "returned": returned}, indent=2))
+    print(json.dumps({"prior": of_prior[-1], "returned": returned}, indent=2))
 
 
 if __name__ == "__main__":

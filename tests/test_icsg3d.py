@@ -36,7 +36,6 @@ CONFIG = ICSG3DConfig(
     beta=0.3,
     species_weight=0.7,
     edge_weight=3.0,
-    between_weight=0.6,
     prior_hidden=12,
     prior_blocks=2,
     guidance=1.7,
@@ -94,9 +93,7 @@ def test_loss_is_the_sum_of_its_parts_and_obeys_the_seed() -> None:
     again, other = net.loss(*given, rng=rng(5)), net.loss(*given, rng=rng(6))
     assert parts["loss"] == again["loss"] != other["loss"]
     assert parts["kl"] > 0
-    reconstruction = (
-        parts["density"] + parts["codes"] + 0.7 * parts["species"] + 3.0 * parts["edge"] + 0.6 * parts["between"]
-    )
+    reconstruction = parts["density"] + parts["codes"] + 0.7 * parts["species"] + 3.0 * parts["edge"]
     torch.testing.assert_close(parts["reconstruction"], reconstruction)
     torch.testing.assert_close(parts["loss"], parts["reconstruction"] + 0.3 * parts["kl"])
 
@@ -220,20 +217,6 @@ def test_lines_pair_by_family_and_leave_out_their_ends() -> None:
     assert len(crystal_points._pairs(torch.zeros(5, dtype=torch.long), False, 40, rng())) == 0
     line = crystal_points.line_points(torch.zeros(2, 1), torch.tensor([[3.0], [6.0]]), 2)
     torch.testing.assert_close(line[:, 0], torch.tensor([1.0, 2.0, 2.0, 4.0]))
-
-
-def test_halfway_terms_see_a_missing_peak_and_a_code_of_no_element() -> None:
-    net, data = model(), arrays()
-    x, frac_coords, species, codes, _ = batch(net, data)
-    drawn = torch.cat([x[:, :1], x[:, 4:]], 1)
-
-    def between(seen: torch.Tensor) -> float:
-        net._draw = lambda z: (seen, seen, z[:, 0])  # type: ignore[method-assign]
-        return float(net._between(torch.zeros(6, 6), frac_coords, species, codes, rng()))
-
-    assert between(drawn) < 1e-3
-    assert between(drawn * torch.tensor([0.5] + [1.0] * 16).view(1, -1, 1, 1, 1)) > 0.1
-    assert between(drawn * torch.tensor([1.0] + [0.5] * 16).view(1, -1, 1, 1, 1)) > 0.1
 
 
 def test_the_check_of_a_run_sees_wrong_elements_sites_and_edges() -> None:

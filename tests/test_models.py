@@ -27,7 +27,6 @@ TINY: dict[str, Any] = {
         n_narrow=4,
         refiner=(8, 16),
         beta=0.3,
-        between_weight=0.6,
         prior_hidden=12,
         prior_blocks=2,
         guidance=1.7,

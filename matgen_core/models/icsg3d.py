@@ -49,7 +49,6 @@ class ICSG3DConfig:
     beta: float = 0.01  # weight of the KL term
     species_weight: float = 1.0
     edge_weight: float = 20.0
-    between_weight: float = 0.0  # of the terms that ask for crystals between two latent points
     prior_hidden: int = 160
     prior_blocks: int = 4
     guidance: float = 2.0  # of the learned prior
@@ -160,14 +159,12 @@ class ICSG3D(nn.Module):
 
         Returns:
             loss = reconstruction + beta kl, where reconstruction is the sum of density, codes (squared errors
-            summed over voxels), species (cross-entropy, averaged over the sites of a crystal), edge and, if it has a
-            weight, between (see `_between`), each with its weight; and species_right, the share of sites whose
-            element is right.
+            summed over voxels), species (cross-entropy, averaged over the sites of a crystal) and edge, each with
+            its weight; and species_right, the share of sites whose element is right.
         """
         config = self.config
         q = self.encode(x)
-        z = q.sample(rng)
-        first, drawn, log_edge = self._draw(z)
+        first, drawn, log_edge = self._draw(q.sample(rng))
         target = torch.cat([x[:, :1], x[:, 4:]], 1)
         # The decoder's own drawing counts a little, so that the refiner starts from something like a crystal.
         squared = (drawn - target).square() + 0.2 * (first - target).square()
@@ -177,10 +174,6 @@ class ICSG3D(nn.Module):
         reconstruction = (
             density_error + code_error + config.species_weight * species_error + config.edge_weight * edge_error
         )
-        parts = {}
-        if config.between_weight:
-            parts["between"] = self._between(z, frac_coords, species, codes, rng)
-            reconstruction = reconstruction + config.between_weight * parts["between"]
         kl = q.kl().mean()
         return {
             "loss": reconstruction + config.beta * kl,
@@ -191,7 +184,6 @@ class ICSG3D(nn.Module):
             "species": species_error,
             "edge": edge_error,
             "species_right": right,
-            **parts,
         }
 
     def _draw(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -201,31 +193,6 @@ class ICSG3D(nn.Module):
         drawn = first + self.refiner(first)
         log_edge = self.to_edge(z).squeeze(1).float() * self.config.edge_spread + self.config.edge_mean
         return first.float(), drawn.float(), log_edge.clamp(0.5, 4.0)
-
-    def _between(self, z: Tensor, frac_coords: Tensor, species: Tensor, codes: Tensor, rng: Generator | None) -> Tensor:
-        """Squared error of the density, and of the codes, halfway between crystals with the same places.
-
-        A random partner whose sites stand where a crystal's own do (that is how the standard cell orders families)
-        asks that the points between them decode to peaks of height 1 at these places, with codes near an element's;
-        a pair of other places says nothing.
-        """
-        n, device = len(z), z.device
-        partner = torch.randperm(n, generator=rng, device=device)
-        places = density.Sites(frac_coords, (species >= 0).to(z.dtype), species >= 0)
-        widths = torch.full((1, 1, 3), self.config.width, device=device)
-        with torch.autocast(device.type, enabled=False):
-            target = density.splat(frac_coords, places.heights.unsqueeze(-1), (self.config.grid,) * 3, widths)
-        pattern = target[:, 0].flatten(1)
-        same = ((pattern - pattern[partner]).square().sum(1) < 0.05 * pattern.square().sum(1)).to(z.dtype)
-        share = torch.rand(n, 1, generator=rng, device=device)
-        _, drawn, _ = self._draw(torch.lerp(z, z[partner], share))
-        error = (drawn[:, :1] - target).square().flatten(1).sum(1)
-        with torch.autocast(device.type, enabled=False):
-            decoded = density.deconvolve(drawn[:, 1:], places, widths)
-        squares = decoded.square().sum(-1, keepdim=True) + codes.square().sum(-1) - 2 * decoded @ codes.T
-        nearest = squares.clamp(min=0).amin(-1) * places.heights
-        error = error + nearest.sum(1) / places.heights.sum(1).clamp(min=1)
-        return (error * same).sum() / same.sum().clamp(min=1)
 
     def _species(
         self, drawn: Tensor, frac_coords: Tensor, species: Tensor, codes: Tensor, class_weights: Tensor

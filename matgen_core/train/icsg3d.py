@@ -21,7 +21,7 @@ from pymatgen.core import Composition
 
 from matgen_core import crystals
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.crystal_points import FILE, Judged, Samples, judge_points, read_run
+from matgen_core.crystal_points import FILE, Judged, Samples, judge_points
 from matgen_core.crystals import PARTS, PRIOR, Augmentation, CrystalArrays
 from matgen_core.data import Dataset
 from matgen_core.latent import index_columns
@@ -71,7 +71,7 @@ class ICSG3DRecipe:
             ValueError: If the decoded points are of other arrays.
         """
         arrays, parts = self._arrays(), self._parts()
-        model = read_run(folder)
+        model = crystals.read_run(folder)
         layout = representation(arrays, self.arrays == "cubic", model.config.grid, model.config.width)
         if (folder / FILE).exists():
             judged = Judged.load(folder / FILE)
