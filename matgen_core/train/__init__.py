@@ -1,8 +1,14 @@
 """Recipes: how each checkpoint is made and judged. One recipe a checkpoint, of the same name."""
 
+from dataclasses import replace
 from typing import Any, Protocol
 
+import numpy as np
+
+from matgen_core import checkpoint, projection
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.crystals import PRIOR
+from matgen_core.models.icsg3d import ICSG3DConfig
 from matgen_core.train.cgcnn import CGCNNRecipe
 from matgen_core.train.icsg3d import ICSG3DRecipe
 from matgen_core.train.phase_field_norm import PhaseFieldNormRecipe
@@ -30,8 +36,16 @@ RECIPES: dict[str, Recipe] = {
     "cgcnn_energy": CGCNNRecipe("cgcnn_energy"),
     "cgcnn_elastic": CGCNNRecipe("cgcnn_elastic"),
     "cgcnn_dielectric": CGCNNRecipe("cgcnn_dielectric"),
-    "icsg3d": ICSG3DRecipe("icsg3d", arrays="cubic", n_index=10_000),
-    "icsg3d_perov5": ICSG3DRecipe("icsg3d_perov5", arrays="perov5", n_index=6_000),
+    "icsg3d": ICSG3DRecipe(
+        config=ICSG3DConfig(prior_hidden=256), prior=replace(PRIOR, epochs=10_000, minutes=6.8), n_index=10_000
+    ),
+    "icsg3d_perov5": ICSG3DRecipe(
+        "icsg3d_perov5",
+        "perov5",
+        "Cubic perovskite cells of Perov-5",
+        prior=replace(PRIOR, epochs=10_000, minutes=1.2),
+        n_index=3_000,
+    ),
     "phase_field_norm": PhaseFieldNormRecipe(),
     "phase_field_vae": PhaseFieldVAERecipe(),
 }
@@ -46,3 +60,27 @@ def recipe_named(name: str) -> Recipe:
     if name not in RECIPES:
         raise ValueError(f"{name!r} is no recipe; known: {', '.join(RECIPES)}")
     return RECIPES[name]
+
+
+def regrade(name: str, n_seeds: int = projection.N_SEEDS) -> dict[str, Any]:
+    """Grade the maps of a checkpoint anew and write the grades into its index and metrics; nothing is trained.
+
+    Args:
+        name: A checkpoint with maps, made by its recipe: the seed of the maps is the recipe's.
+        n_seeds: Further seeds that the stability of a map is measured with.
+
+    Returns:
+        What now stands under `maps` in its metrics.
+
+    Raises:
+        CheckpointError: If there is no such checkpoint or it cannot be used.
+        ValueError: If it has no map.
+    """
+    model = checkpoint.load(name)
+    if model.index is None or "z" not in model.index:
+        raise ValueError(f"{name} has no latent points, so it has no map to grade")
+    z = np.stack(model.index["z"].to_numpy()).astype(np.float32)
+    index = projection.regrade(model.index, z, int(model.provenance["seed"]), n_seeds)
+    grades = projection.map_grades(index)
+    checkpoint.amend(name, model.metrics | {"maps": grades}, index)
+    return grades
