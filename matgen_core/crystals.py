@@ -16,14 +16,16 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 
 from matgen_core import density
 from matgen_core.loops import Batch, Losses, Schedule, fit
+from matgen_core.models._blocks import Gaussian
 from matgen_core.models.icsg3d import ICSG3D, ICSG3DConfig
 
 PARTS = ("train", "val", "test")
+PRIOR = Schedule(epochs=600, batch_size=512, learning_rate=2e-3, weight_decay=1e-2)  # of the learned prior
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,8 +125,8 @@ def draw(frac_coords: Tensor, species: Tensor, edge: Tensor, codes: Tensor, grid
 
 
 def augment(rows: Batch, n_elements: int, how: Augmentation, rng: Generator) -> Batch:
-    """Change crystals at random; a crystal with new elements has no known formation energy."""
-    frac_coords, species, edge, energy = rows
+    """Change crystals (frac_coords, species, edge) at random."""
+    frac_coords, species, edge = rows
     n, device = len(edge), edge.device
     chosen = torch.rand(n, generator=rng, device=device) < how.substituted
     places = torch.arange(n_elements, device=device, dtype=edge.dtype)
@@ -135,18 +137,18 @@ def augment(rows: Batch, n_elements: int, how: Augmentation, rng: Generator) -> 
     species = torch.where(chosen.unsqueeze(1) & (species >= 0), replaced, species)
     edge = edge * (how.edge_jitter * torch.randn(n, generator=rng, device=device)).exp()
     frac_coords = frac_coords + how.site_jitter * torch.randn(frac_coords.shape, generator=rng, device=device)
-    return frac_coords, species, edge, torch.where(chosen, torch.nan, energy)
+    return frac_coords, species, edge
 
 
 def batches(
     model: ICSG3D, arrays: CrystalArrays, how: Augmentation, class_weights: Tensor
 ) -> Callable[[Batch, Generator], Batch]:
-    """Return what makes of drawn rows (frac_coords, species, edge, energy) the arguments of `ICSG3D.loss`."""
+    """Return what makes of drawn rows (frac_coords, species, edge) the arguments of `ICSG3D.loss`."""
 
     def transform(rows: Batch, rng: Generator) -> Batch:
-        frac_coords, species, edge, energy = augment(rows, len(arrays.elements), how, rng)
+        frac_coords, species, edge = augment(rows, len(arrays.elements), how, rng)
         x = draw(frac_coords, species, edge, arrays.codes, model.config.grid, model.config.width)
-        return x, model.condition_of(energy), frac_coords, species, arrays.codes, class_weights
+        return x, frac_coords, species, arrays.codes, class_weights
 
     return transform
 
@@ -167,24 +169,28 @@ def class_weights(arrays: CrystalArrays, smallest: float = 0.5, largest: float =
 
 
 @torch.no_grad()
-def reconstruct(
-    model: ICSG3D, arrays: CrystalArrays, batch_size: int = 256, conditional: bool = True
-) -> tuple[Tensor, Tensor]:
+def posteriors(model: ICSG3D, arrays: CrystalArrays, batch_size: int = 256) -> Gaussian:
+    """Return q(z | crystal) of every crystal, (N, latent_dim)."""
+    found = []
+    for rows in torch.arange(len(arrays), device=arrays.edge.device).split(batch_size):
+        part = arrays.select(rows)
+        x = draw(part.frac_coords, part.species, part.edge, part.codes, model.config.grid, model.config.width)
+        found.append(model.encode(x))
+    return Gaussian(torch.cat([each.mean for each in found]), torch.cat([each.log_var for each in found]))
+
+
+@torch.no_grad()
+def reconstruct(model: ICSG3D, arrays: CrystalArrays, batch_size: int = 256) -> tuple[Tensor, Tensor]:
     """Posterior means (N, latent_dim), and whether each crystal comes back, (N,) bool.
 
     A crystal comes back if as many sites are found, each within a tenth of the edge of a site of the same
     element, and the edge is right within 5 %. This is a quick check without a structure matcher; the figures of
-    a card come from the matcher. Without `conditional` neither half of the network hears the formation energy.
+    a card come from the matcher.
     """
-    points, returned = [], []
-    for rows in torch.arange(len(arrays), device=arrays.edge.device).split(batch_size):
-        part = arrays.select(rows)
-        x = draw(part.frac_coords, part.species, part.edge, part.codes, model.config.grid, model.config.width)
-        condition = model.condition_of(part.formation_energy_per_atom) if conditional else None
-        z = model.encode(x, condition).mean
-        points.append(z)
-        returned.append(_returned(model, model.decode(z, condition), part))
-    return torch.cat(points), torch.cat(returned)
+    points = posteriors(model, arrays, batch_size).mean
+    rows = torch.arange(len(arrays), device=points.device).split(batch_size)
+    returned = [_returned(model, model.decode(points[part]), arrays.select(part)) for part in rows]
+    return points, torch.cat(returned)
 
 
 def _returned(model: ICSG3D, decoded: Tensor, arrays: CrystalArrays) -> Tensor:
@@ -218,7 +224,7 @@ def train(
     folder: Path,
     check_every: int = 10,
 ) -> tuple[ICSG3D, list[Losses]]:
-    """Train on the training part; weights go to `folder` every `check_every` epochs and at the end.
+    """Train all but the prior on the training part; weights go to `folder` every `check_every` epochs and at the end.
 
     Args:
         arrays: All parts.
@@ -244,6 +250,7 @@ def train(
     torch.manual_seed(schedule.seed)
     model = ICSG3D(config).to(device)
     model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    model.prior.requires_grad_(False)  # it learns from the posteriors of the trained network
     checked = validation.select(torch.arange(min(len(validation), 1000), device=device))
 
     def after_epoch(epoch: int) -> Losses:
@@ -254,7 +261,7 @@ def train(
 
     history = fit(
         model,
-        (training.frac_coords, training.species, training.edge, training.formation_energy_per_atom),
+        (training.frac_coords, training.species, training.edge),
         schedule,
         transform=batches(model, arrays, how, class_weights(training)),
         after_epoch=after_epoch,
@@ -264,10 +271,60 @@ def train(
     return model, history
 
 
+def train_prior(
+    model: ICSG3D, arrays: CrystalArrays, schedule: Schedule, folder: Path, check_every: int = 20
+) -> list[Losses]:
+    """Teach the prior of a trained network the posteriors of the training part; weights go to `folder`.
+
+    The loss on the validation part is logged beside that on the training part: where it rises, the prior learns
+    the training crystals by heart.
+
+    Args:
+        model: A trained network, on the device of the run.
+        arrays: All parts.
+        schedule: Epochs, rates and limits.
+        folder: Gets prior_losses.jsonl and weights.safetensors.
+        check_every: Epochs between two looks at the validation part.
+    """
+    device = next(model.parameters()).device
+    arrays = arrays.to(str(device))
+    training, validation = arrays.of_part("train"), arrays.of_part("val")
+    known, held_out = posteriors(model, training), posteriors(model, validation)
+    prior = model.prior.requires_grad_(True)
+    prior.standardize(*known)
+    unseen = (*held_out, model.condition_of(validation.formation_energy_per_atom))
+
+    @torch.no_grad()
+    def after_epoch(epoch: int) -> Losses:
+        if (epoch + 1) % check_every:
+            return {}
+        return {"validation": float(prior.loss(*unseen, rng=Generator(device).manual_seed(schedule.seed))["loss"])}
+
+    history = fit(
+        prior,
+        (*known, model.condition_of(training.formation_energy_per_atom)),
+        schedule,
+        after_epoch=after_epoch,
+        log=folder / "prior_losses.jsonl",
+    )
+    save_weights(model, folder)
+    return history
+
+
 def save_weights(model: torch.nn.Module, folder: Path) -> None:
     """Write the weights in float16."""
     tensors = {name: tensor.detach().half().cpu().contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, folder / "weights.safetensors")
+
+
+def read_run(folder: Path) -> ICSG3D:
+    """Return the network of the config.json and weights.safetensors that a run left in a folder."""
+    stored: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    config: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
+    model = ICSG3D(ICSG3DConfig(**config)).eval()
+    weights = load_file(folder / "weights.safetensors")
+    model.load_state_dict({name: value.float() for name, value in weights.items()})
+    return model
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -277,6 +334,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, configuration and losses")
     parser.add_argument("--minutes", type=float, default=5.0, help="wall-clock limit")
     parser.add_argument("--epochs", type=int, default=300)
+    parser.add_argument("--prior-minutes", type=float, default=1.5, help="wall-clock limit of the prior")
+    parser.add_argument("--prior-epochs", type=int, default=PRIOR.epochs)
+    parser.add_argument(
+        "--prior-only", action="store_true", help="teach the prior of the run in the folder for longer, nothing else"
+    )
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -293,16 +355,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         minutes=given.minutes,
         bfloat16=given.device == "cuda",
     )
-    config: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in given.config.items()}
-    model, history = train(
-        CrystalArrays.load(given.arrays),
-        ICSG3DConfig(**config),
-        schedule,
-        Augmentation(**given.augmentation),
-        given.device,
-        given.out,
-    )
+    if given.prior_only:
+        model = read_run(given.out).to(given.device)
+        (given.out / "prior_losses.jsonl").unlink(missing_ok=True)
+    else:
+        config: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in given.config.items()}
+        how = Augmentation(**given.augmentation)
+        model, _ = train(
+            CrystalArrays.load(given.arrays), ICSG3DConfig(**config), schedule, how, given.device, given.out
+        )
     arrays = CrystalArrays.load(given.arrays).to(given.device)
+    settings = dataclasses.replace(PRIOR, epochs=given.prior_epochs, minutes=given.prior_minutes, seed=given.seed)
+    of_prior = train_prior(model, arrays, settings, given.out)
     returned = {}
     for part in PARTS:
         of_part = arrays.of_part(part)
@@ -310,7 +374,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         returned[part] = {"all": float(back.float().mean())} | {
             name: float(back[of_part.family == i].float().mean()) for i, name in enumerate(arrays.families)
         }
-    print(json.dumps({"last": history[-1], "returned": returned}, indent=2))
+    print(json.dumps({"prior": of_prior[-1], "returned": returned}, indent=2))
 
 
 if __name__ == "__main__":

@@ -53,17 +53,44 @@ class LatentSpace:
         """Number of latent coordinates."""
         return self.model.latent_dim
 
-    def sample(self, n_samples: int, seed: int, center: Z | None = None, width: float = 1.0) -> Z:
-        """Draw points from a normal distribution, (n_samples, latent_dim).
+    @property
+    def has_learned_prior(self) -> bool:
+        """Whether the model has learned where its training materials lie; a condition then goes to `sample`."""
+        return hasattr(self.model, "prior")
+
+    @torch.inference_mode()
+    def sample(
+        self,
+        n_samples: int,
+        seed: int,
+        center: Z | None = None,
+        width: float = 1.0,
+        condition: NDArray[np.float32] | None = None,
+    ) -> Z:
+        """Draw points, (n_samples, latent_dim), from the prior or round a center.
+
+        Without a center and a condition, the points are drawn from the learned prior of a model that has one, and
+        from the standard normal otherwise. Round a center they are normal; with a condition too, they are what the
+        learned prior makes of the center with so much noise.
 
         Args:
             n_samples: How many.
             seed: The same seed draws the same points.
-            center: Mean of the distribution, (latent_dim,); the prior's mean, 0, if not given.
-            width: Standard deviation in each coordinate; the prior has 1.
+            center: Point to draw round, (latent_dim,).
+            width: Standard deviation of the noise in each coordinate; a prior has 1.
+            condition: (n_samples, n_conditions), for models with a learned prior; see `condition_of`.
+
+        Raises:
+            ValueError: If there is a condition and no learned prior to hear it.
         """
         noise = np.random.default_rng(seed).standard_normal((n_samples, self.latent_dim), np.float32)
-        return noise * np.float32(width) + (0 if center is None else center)
+        if condition is not None and not self.has_learned_prior:
+            raise ValueError(f"{self.name} has no learned prior; its decoder takes the condition")
+        if not self.has_learned_prior or (center is not None and condition is None):
+            return noise * np.float32(width) + (0 if center is None else center)
+        wanted = None if condition is None else torch.from_numpy(np.ascontiguousarray(condition))
+        middle = None if center is None else torch.from_numpy(np.ascontiguousarray(center))
+        return self.model.prior.sample(torch.from_numpy(noise), wanted, middle, width).numpy()
 
     def interpolate(self, start: Z, end: Z, n_steps: int, spherical: bool = False) -> Z:
         """Walk from one point to another, both included, (n_steps, latent_dim).
@@ -88,7 +115,9 @@ class LatentSpace:
         return (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
 
     def condition_of(self, formation_energy_per_atom: float, n_samples: int) -> NDArray[np.float32]:
-        """Return the condition for `decode` that asks for a formation energy in eV/atom, (n_samples, n_conditions).
+        """Return the condition that asks for a formation energy in eV/atom, (n_samples, n_conditions).
+
+        It goes to `sample` for models with a learned prior, and to `decode` for the others.
 
         Raises:
             ValueError: If the energy is no finite number, or the model takes no condition.
@@ -113,7 +142,7 @@ class LatentSpace:
 
         Args:
             z: Points, (n_points, latent_dim).
-            condition: (n_points, n_conditions), for models that take one; without it they decode under any.
+            condition: (n_points, n_conditions), for models whose decoder takes one; without it they decode under any.
             progress: Called with the number of points done.
         """
         found: list[Decoded] = []

@@ -109,7 +109,9 @@ def route(journey: Journey) -> journeys.Route:
     if journey.mode == "Axis":
         return journeys.axis(space, places[0], journey.axis, journey.n_steps, journey.reach, journey.axis_kind)
     points = {"waypoints": [place.z for place in places], "lasso": list(space.z[list(journey.rows)]), "prior": None}
-    return journeys.samples(space, points[journey.around], journey.n_steps, journey.width, journey.seed)
+    return journeys.samples(
+        space, points[journey.around], journey.n_steps, journey.width, journey.seed, journey.formation_energy
+    )
 
 
 def pins(journey: Journey) -> list[journeys.Waypoint]:
@@ -150,7 +152,6 @@ def recording(journey: Journey) -> journeys.Recording:
         _maps.load_map(journey.model),
         route(journey),
         properties=_property_models(journey.model),
-        formation_energy_per_atom=journey.formation_energy,
         elements=journey.elements,
     )
     return journeys.Recording(_drawn(steps), len(route(journey)))
@@ -325,7 +326,7 @@ def same_in_python(journey: Journey, example: tuple[str, str]) -> str:
         }[journey.around]
         way = (
             f"journeys.samples(\n    space, {centers},\n    n_samples={journey.n_steps}, width={journey.width},"
-            f" seed={journey.seed},\n)"
+            f" seed={journey.seed}, formation_energy_per_atom={journey.formation_energy!r},\n)"
         )
     models = [each.name for each in _property_models(journey.model)]
     return f"""
@@ -335,8 +336,6 @@ from matgen_core.latent import LatentMap
 space = LatentMap(checkpoint.load({journey.model!r}))
 route = {way}
 properties = [checkpoint.load(name) for name in {models!r}]
-steps = journeys.walk(
-    space, route, properties, formation_energy_per_atom={journey.formation_energy!r}, elements={journey.elements!r}
-)
+steps = journeys.walk(space, route, properties, elements={journey.elements!r})
 print(journeys.table(list(steps)).to_string())
 """

@@ -8,7 +8,7 @@ st.markdown(
     " and how far either can be trusted. Every figure is computed on this machine."
 )
 
-TOURS = (
+TOURS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     (
         "pages/phase_fields.py",
         "Rank phase fields",

@@ -28,6 +28,7 @@ LAYERS = {
     "packed_graphs": 1,
     "crystals": 2,
     "compositions": 2,
+    "crystal_points": 3,
     "checkpoint": 2,
     "crystal_scene": 3,
     "diffraction": 3,

@@ -10,7 +10,7 @@ from pymatgen.core import Lattice, Structure
 from matgen_core.crystal_metrics import PEROV5_CUTOFFS
 from matgen_core.latent import Decoded
 from matgen_core.train._icsg3d_metrics import failures, without_nan
-from matgen_core.train.crystal_figures import around, generated, obedience, walk
+from matgen_core.train.crystal_figures import covered, generated, obedience, walked
 
 
 @cache  # pymatgen takes 0.3 s for the group, and nothing here changes a structure
@@ -18,47 +18,20 @@ def rock_salt(metal: str, anion: str, edge: float = 4.2) -> Structure:
     return Structure.from_spacegroup("Fm-3m", Lattice.cubic(edge), [metal, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
-def decode(z):
-    """NaCl where the first coordinate is 1 or more, a cell too small where it is 0 to 1, else nothing."""
-    found = []
-    for point in z:
-        if point[0] < 0:
-            found.append(Decoded(point, problem="no peak"))
-        else:
-            found.append(Decoded(point, material=rock_salt("Na", "Cl", 5.6 if point[0] >= 1 else 0.9)))
-    return found
+def crystal(x: float) -> Decoded:
+    """NaCl where x is 1 or more, a cell too small where it is 0 to 1, else nothing."""
+    z = np.array([x], np.float32)
+    return Decoded(z, problem="no peak") if x < 0 else Decoded(z, rock_salt("Na", "Cl", 5.6 if x >= 1 else 0.9))
 
 
 def test_a_walk_counts_what_does_not_decode_and_what_is_too_dense() -> None:
-    z = np.array([[-1.0, 0], [3.0, 0]], np.float32)
-    lines = walk(decode, z, np.array(["a", "b"]), n_pairs=3, n_steps=7, seed=0)
-    assert set(lines) == {"different_families"}  # no family has two members
-    figures = lines["different_families"]
-    # The points between are -0.5, 0, 0.5, 1, 1.5, 2, 2.5: one fails, two are too dense, four are crystals.
-    assert figures["n_points"] == 21
-    assert figures["decoded"] == pytest.approx(6 / 7)
-    assert figures["valid"] == pytest.approx(4 / 7)
-    assert figures["lines_valid_throughout"] == 0
+    bad, good = (-0.5, 0, 0.5, 1, 1.5, 2, 2.5), (1, 2, 3, 4, 5, 6, 7)
+    figures = walked([crystal(x) for x in bad + good + bad], n_steps=7)
+    assert (figures["n_lines"], figures["n_points"]) == (3, 21)
+    assert figures["decoded"] == pytest.approx(19 / 21)
+    assert figures["valid"] == pytest.approx((4 + 7 + 4) / 21)
+    assert figures["lines_valid_throughout"] == pytest.approx(1 / 3)
     assert figures["formulas_per_line"] == 1
-
-
-def test_a_walk_pairs_by_family() -> None:
-    z = np.array([[2.0, 0], [3.0, 0], [-2.0, 0], [-3.0, 0]], np.float32)
-    lines = walk(decode, z, np.array(["a", "a", "b", "b"]), n_pairs=30, n_steps=3, seed=1)
-    assert 0 < lines["same_family"]["decoded"] < 1
-    assert lines["same_family"]["lines_valid_throughout"] == lines["same_family"]["valid"]  # wholly a or wholly b
-    assert lines["different_families"]["lines_valid_throughout"] < 0.5
-
-
-def test_clouds_have_their_variance_and_their_centers() -> None:
-    centers = np.array([[0.0] * 8, [50.0] * 8], np.float32)
-    cloud = around(centers, 2000, variance=0.5, seed=0)
-    assert cloud.shape == (4000, 8)
-    assert cloud.dtype == np.float32
-    for center, part in zip(centers, (cloud[:2000], cloud[2000:]), strict=True):
-        np.testing.assert_allclose(part.mean(0), center, atol=0.1)
-        assert part.var() == pytest.approx(0.5, rel=0.05)
-    np.testing.assert_array_equal(cloud, around(centers, 2000, variance=0.5, seed=0))
 
 
 def test_obedience_counts_a_failed_decode_as_a_miss() -> None:
@@ -92,7 +65,6 @@ def test_a_generated_set_is_judged_over_all_samples() -> None:
     assert figures["novel"] == figures["valid_unique_novel"] == 0.25
     assert figures["n_property_samples"] == 3
     assert figures["density_distance"] > 0
-    assert "coverage" not in figures
 
 
 def test_a_set_in_which_nothing_decodes_has_rates_and_no_distances() -> None:
@@ -103,8 +75,15 @@ def test_a_set_in_which_nothing_decodes_has_rates_and_no_distances() -> None:
 
 def test_missing_matminer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matminer", None)
-    figures = generated(SAMPLES, [rock_salt("Na", "Cl", 5.6)], [], PEROV5_CUTOFFS)
-    assert figures["coverage"].startswith("not measured: matminer is missing")
+    figures = covered({"drawn": SAMPLES}, [rock_salt("Na", "Cl", 5.6)], PEROV5_CUTOFFS)
+    assert figures["drawn"].startswith("not measured: matminer is missing")
+
+
+def test_coverage_counts_failures_and_sets_in_which_nothing_decodes() -> None:
+    figures = covered({"some": SAMPLES, "none": SAMPLES[3:]}, [rock_salt("Na", "Cl", 5.6)], PEROV5_CUTOFFS)
+    assert figures["some"]["cov_recall"] == 1
+    assert figures["some"]["cov_precision"] == 0.5  # two of four; KF has another composition
+    assert (figures["none"]["cov_recall"], figures["none"]["n_generated"]) == (0, 1)
 
 
 def test_failures_name_the_worst_first_and_count_reasons() -> None:

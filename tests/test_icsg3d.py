@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matgen_core import crystals
+from matgen_core import crystal_points, crystals
 from matgen_core.crystals import Augmentation, CrystalArrays
 from matgen_core.loops import Schedule
 from matgen_core.models.icsg3d import ICSG3D, ICSG3DConfig
@@ -17,6 +17,8 @@ from matgen_core.models.unet import UNet, UNetConfig
 from matgen_core.representations import VoxelGrid
 from matgen_core.representations.round_trip import site_error
 from matgen_core.representations.voxel_grid import element_codes
+from matgen_core.train._icsg3d_card import icsg3d_card
+from matgen_core.train._icsg3d_metrics import decoded, measure, without_nan
 from matgen_core.train.cubic import family, representation, structures
 
 ELEMENTS = ("Li", "Na", "Ti", "O", "S", "F")
@@ -34,7 +36,9 @@ CONFIG = ICSG3DConfig(
     beta=0.3,
     species_weight=0.7,
     edge_weight=3.0,
-    condition_dropout=0.4,
+    prior_hidden=12,
+    prior_blocks=2,
+    guidance=1.7,
 )
 
 
@@ -71,18 +75,15 @@ def model(config: ICSG3DConfig = CONFIG) -> ICSG3D:
 
 def batch(net: ICSG3D, data: CrystalArrays) -> tuple[torch.Tensor, ...]:
     x = crystals.draw(data.frac_coords, data.species, data.edge, data.codes, net.config.grid, net.config.width)
-    condition = net.condition_of(data.formation_energy_per_atom)
-    return x, condition, data.frac_coords, data.species, data.codes, torch.linspace(0.5, 2, len(ELEMENTS))
+    return x, data.frac_coords, data.species, data.codes, torch.linspace(0.5, 2, len(ELEMENTS))
 
 
 def test_shapes_and_the_cell_edge() -> None:
     net = model().eval()
-    x, condition, *_ = batch(net, arrays())
-    posterior = net.encode(x, condition)
+    x = batch(net, arrays())[0]
+    posterior = net.encode(x)
     assert posterior.mean.shape == posterior.log_var.shape == (6, 6)
-    decoded = net.decode(posterior.mean, condition)
-    assert decoded.shape == x.shape == (6, 20, 8, 8, 8)
-    assert not torch.equal(decoded, net.decode(posterior.mean))
+    assert net.decode(posterior.mean).shape == x.shape == (6, 20, 8, 8, 8)
 
 
 def test_loss_is_the_sum_of_its_parts_and_obeys_the_seed() -> None:
@@ -107,14 +108,15 @@ def test_class_weights_reach_the_loss() -> None:
 def test_every_parameter_gets_a_gradient() -> None:
     net = model()
     net.loss(*batch(net, arrays()), rng=rng())["loss"].backward()
-    assert [name for name, weight in net.named_parameters() if weight.grad is None or not weight.grad.any()] == []
+    silent = [name for name, weight in net.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert [name for name in silent if not name.startswith("prior.")] == []  # the prior has a loss of its own
 
 
 def test_batch_is_one_by_one() -> None:
     net = model().eval()
-    x, condition, *_ = batch(net, arrays())
-    z = net.encode(x, condition).mean
-    torch.testing.assert_close(net.encode(x[2:3], condition[2:3]).mean, z[2:3], atol=1e-4, rtol=1e-4)
+    x = batch(net, arrays())[0]
+    z = net.encode(x).mean
+    torch.testing.assert_close(net.encode(x[2:3]).mean, z[2:3], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(net.decode(z[2:3]), net.decode(z)[2:3], atol=1e-4, rtol=1e-4)
 
 
@@ -138,7 +140,7 @@ def test_an_overfitted_batch_comes_back_as_crystals(tmp_path) -> None:
     assert crystals.reconstruct(net, training)[1].all()
     layout = representation(data, conventional=False, grid=8, width=0.1)
     z = crystals.reconstruct(net, training)[0]
-    for original, array in zip(structures(training), net.decode(z, None).detach().numpy(), strict=True):
+    for original, array in zip(structures(training), net.decode(z).detach().numpy(), strict=True):
         assert site_error(original, layout.decode(array)) < 0.05
 
 
@@ -146,12 +148,75 @@ def test_training_leaves_weights_settings_and_losses(tmp_path) -> None:
     arrays().save(tmp_path / "arrays.safetensors")
     settings_of_run = {"grid": 8, "width": 0.1, "latent_dim": 6, "channels": [8, 8], "n_narrow": 4, "refiner": [8, 8]}
     command = [str(tmp_path / "arrays.safetensors"), "--out", str(tmp_path / "run"), "--epochs", "2", "--device", "cpu"]
-    crystals.main([*command, "--config", json.dumps(settings_of_run), "--batch-size", "4"])
+    crystals.main([*command, "--prior-epochs", "3", "--config", json.dumps(settings_of_run), "--batch-size", "4"])
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["channels"] == [8, 8]
     assert config["edge_mean"] == pytest.approx(float(arrays().of_part("train").edge.log().mean()))
     assert len((tmp_path / "run" / "losses.jsonl").read_text().splitlines()) == 2
-    assert (tmp_path / "run" / "weights.safetensors").stat().st_size > 10_000
+    assert len((tmp_path / "run" / "prior_losses.jsonl").read_text().splitlines()) == 3
+    net = crystal_points.read_run(tmp_path / "run")
+    known = crystals.posteriors(net, arrays().of_part("train")).mean
+    torch.testing.assert_close(net.prior.mean, known.mean(0), atol=2e-3, rtol=2e-3)  # the weights are in float16
+    small = {"walks": 3, "steps": 2, "prior": 4, "around": 10, "per_class": 2}
+    crystal_points.main([command[0], str(tmp_path / "run"), "--samples", json.dumps(small), "--device", "cpu"])
+    judged = crystal_points.Judged.load(tmp_path / "run" / crystal_points.FILE)
+    assert len(judged.known) == len(judged.returned) == len(arrays())
+    drawn = {name: len(points.z) for name, points in judged.points.items()}
+    assert drawn["standard_normal"] == drawn["learned_prior"] == 4
+    assert drawn["conditioned"] == drawn["unconditioned"] == 2 * net.config.n_conditions > 0
+
+
+def test_points_decode_to_the_crystals_of_the_layout() -> None:
+    """What is read where the network is trained is what the app reads."""
+    net, data = model(replace(CONFIG, latent_dim=64)).eval(), arrays()
+    layout = representation(data, conventional=False, grid=8, width=0.1)
+    x = batch(net, data)[0]
+    net.decode = lambda z: x[: len(z)]  # type: ignore[method-assign]
+    points = crystal_points.decode(net, data, torch.zeros(6, 64), batch_size=6)
+    found = decoded(points, layout)
+    for one, other in zip(found, layout.decode_batch(x.numpy()), strict=True):
+        assert one.material.formula == other.formula
+        np.testing.assert_allclose(one.material.lattice.matrix, other.lattice.matrix, atol=1e-4)
+        np.testing.assert_allclose(one.material.frac_coords, other.frac_coords, atol=1e-5)
+    assert points.counts.tolist() == [2, 5] * 3
+    thin = decoded(replace(points, edge=torch.full((6,), 0.2)), layout)
+    assert {item.problem.split(" of ")[0] for item in thin} == {"the decoded cell has edges"}
+
+
+def test_everything_is_measured_and_written_when_nothing_decodes() -> None:
+    """An untrained network draws no crystal: every rate is 0 over all samples, and the card says so."""
+    net, data = model().eval(), arrays()
+    layout = representation(data, conventional=False, grid=8, width=0.1)
+    n = crystal_points.Samples(round_trips=4, walks=2, steps=3, prior=5, covered=2, around=10, per_class=2)
+    judged = crystal_points.judge_points(net, data, n, seed=0, device="cpu")
+    figures = measure(net.config, layout, data, judged, n, seed=0)
+    assert figures["reconstruction_test"]["all"]["n_samples"] == 1
+    assert figures["reconstruction_test"]["all"]["match_rate"] == 0
+    for name in ("standard_normal", "learned_prior"):
+        assert (figures["generation"][name]["n_samples"], figures["generation"][name]["valid"]) == (5, 0)
+        assert figures["coverage"][name]["cov_recall"] == 0
+    assert figures["condition"]["conditioned"]["n"] == 6
+    assert figures["condition"]["conditioned"]["in_class"] == 0
+    assert figures["round_trip_without_network"]["match_rate"] == 1
+    run = {"epoch": 1, "seconds": 60, "density": 1.0, "codes": 1.0, "species": 1.0, "kl": 1.0, "species_right": 0.0}
+    card = icsg3d_card("x", figures | {"training": run, "training_of_prior": {"epoch": 2, "loss": 1.5}}, net, "data")
+    assert "0.00%" in card
+    assert "guidance 1.7" in card
+    json.dumps(without_nan(figures), allow_nan=False)
+
+
+def test_lines_pair_by_family_and_leave_out_their_ends() -> None:
+    family = torch.tensor([0, 0, 1, 1, 1])
+    same = crystal_points._pairs(family, True, 40, rng())
+    assert len(same) == 40
+    assert (family[same[:, 0]] == family[same[:, 1]]).all()
+    assert (same[:, 0] != same[:, 1]).all()
+    other = crystal_points._pairs(family, False, 40, rng())
+    assert (family[other[:, 0]] != family[other[:, 1]]).all()
+    assert len(crystal_points._pairs(torch.arange(5), True, 40, rng())) == 0
+    assert len(crystal_points._pairs(torch.zeros(5, dtype=torch.long), False, 40, rng())) == 0
+    line = crystal_points.line_points(torch.zeros(2, 1), torch.tensor([[3.0], [6.0]]), 2)
+    torch.testing.assert_close(line[:, 0], torch.tensor([1.0, 2.0, 2.0, 4.0]))
 
 
 def test_the_check_of_a_run_sees_wrong_elements_sites_and_edges() -> None:
@@ -188,17 +253,16 @@ def test_arrays_and_representation_draw_the_same_voxels() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10_000))
-def test_substitution_keeps_the_pattern_and_forgets_the_energy(seed) -> None:
+def test_substitution_keeps_the_pattern(seed) -> None:
     data = arrays()
-    rows = (data.frac_coords, data.species, data.edge, data.formation_energy_per_atom)
+    rows = (data.frac_coords, data.species, data.edge)
     how = Augmentation(substituted=0.5, reach=3.0, edge_jitter=0.0)
-    _, species, edge, energy = crystals.augment(rows, len(ELEMENTS), how, rng(seed))
+    _, species, edge = crystals.augment(rows, len(ELEMENTS), how, rng(seed))
     assert torch.equal(edge, data.edge)
     assert torch.equal(species < 0, data.species < 0)
-    for old, new, value in zip(data.species, species, energy, strict=True):
+    for old, new in zip(data.species, species, strict=True):
         pairs = set(zip(old[old >= 0].tolist(), new[old >= 0].tolist(), strict=True))
         assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
-        assert torch.equal(old, new) or value.isnan()
 
 
 def test_rare_elements_weigh_more() -> None:

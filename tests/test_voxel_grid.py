@@ -196,3 +196,14 @@ def test_round_trips_are_counted_with_their_failures() -> None:
 
 def test_no_element_is_left_out_of_a_checkpoint_config() -> None:
     assert replace(grid(), max_sites=5).shape == (20, 16, 16, 16)
+
+
+def test_anions_have_one_set_of_places_whatever_the_cations() -> None:
+    """A line between two perovskites would else pass crystals with both sets, and too many peaks."""
+    swapped = perovskite().copy()
+    swapped.replace_species({"Sr": "Ti", "Ti": "Sr"})
+    places = [
+        sorted(map(tuple, cubic_setting(cell).frac_coords[[site.specie.symbol == "O" for site in cell]].round(3)))
+        for cell in map(cubic_setting, (perovskite(), swapped))
+    ]
+    assert places[0] == places[1]

@@ -122,8 +122,9 @@ def generate(
         new_folder(out)
     center = None if near is None else _point_of(checkpoint, near)
     condition = None if formation_energy is None else space.condition_of(formation_energy, n_samples)
-    z = space.sample(n_samples, seed, center, width)
-    decoded = space.decode(z, condition, Counter(n_samples, "samples decoded"))
+    drawn, decoded_under = (condition, None) if space.has_learned_prior else (None, condition)
+    z = space.sample(n_samples, seed, center, width, drawn)
+    decoded = space.decode(z, decoded_under, Counter(n_samples, "samples decoded"))
     typer.echo(f"seed {seed}, width {width:g}", err=True)
     if _is_structural(checkpoint):
         checked = screening.screen(decoded, CHECKS, Counter(n_samples, "samples checked"))

@@ -47,12 +47,14 @@ class Route:
         labels: What each step is, "" for one that is only on the way.
         rows: Row of the index where a step stands on a known material, else None.
         walked_from: First of the steps that follow one another to the end; None where none do, as samples.
+        condition: (n_steps, n_conditions), what the decoder is told; None where it is told nothing.
     """
 
     z: Z
     labels: tuple[str, ...]
     rows: tuple[int | None, ...]
     walked_from: int | None = 0
+    condition: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.z)
@@ -197,7 +199,14 @@ def axis(
     return Route(z, tuple(labels), tuple(center.row if at == 0 else None for at in places))
 
 
-def samples(space: LatentMap, centers: Sequence[Z] | None, n_samples: int, width: float, seed: int) -> Route:
+def samples(
+    space: LatentMap,
+    centers: Sequence[Z] | None,
+    n_samples: int,
+    width: float,
+    seed: int,
+    formation_energy_per_atom: float | None = None,
+) -> Route:
     """Scatter points around places, or over the whole space.
 
     Args:
@@ -206,24 +215,30 @@ def samples(space: LatentMap, centers: Sequence[Z] | None, n_samples: int, width
         n_samples: How many points.
         width: Standard deviation in each coordinate; the prior has its own.
         seed: The same seed draws the same points.
+        formation_energy_per_atom: What to ask for, in eV/atom: of the prior where it is learned, else of the decoder.
 
     Raises:
-        ValueError: If nothing is asked for, there is no place, or the width is not above 0.
+        ValueError: If nothing is asked for, there is no place, the width is not above 0, or the model takes no such
+            condition.
     """
     if n_samples < 1:
         raise ValueError(f"{n_samples} samples; ask for at least 1")
+    asked = None if formation_energy_per_atom is None else space.condition_of(formation_energy_per_atom, n_samples)
+    of_prior, of_decoder = (asked, None) if space.has_learned_prior else (None, asked)
     if centers is None:
-        z = space.sample(n_samples, seed)
+        z = space.sample(n_samples, seed, condition=of_prior)
     else:
         if not len(centers):
             raise ValueError("no place to sample around; choose a material or draw a lasso")
         if not width > 0:
             raise ValueError(f"a width of {width:g}; it must be above 0")
         chosen = np.random.default_rng([seed, 1]).integers(len(centers), size=n_samples)
-        z = np.stack(centers)[chosen] + space.sample(
-            n_samples, seed, center=np.zeros(space.latent_dim, np.float32), width=width
-        )
-    return Route(np.asarray(z, np.float32), ("",) * n_samples, (None,) * n_samples, walked_from=None)
+        z = np.empty((n_samples, space.latent_dim), np.float32)
+        for i in np.unique(chosen).tolist():
+            here = chosen == i
+            condition = None if of_prior is None else of_prior[here]
+            z[here] = space.sample(int(here.sum()), seed + i, centers[i], width, condition)
+    return Route(z, ("",) * n_samples, (None,) * n_samples, walked_from=None, condition=of_decoder)
 
 
 def _name(space: LatentMap, row: int) -> str:

@@ -96,7 +96,7 @@ class Step:
 
 
 def takes_condition(space: LatentMap) -> bool:
-    """Tell whether the model decodes under a formation energy that is asked for."""
+    """Tell whether a formation energy can be asked of the model."""
     try:
         space.condition_of(0.0, 1)
     except ValueError:
@@ -108,7 +108,6 @@ def walk(
     space: LatentMap,
     route: Route,
     properties: Sequence[Checkpoint] = (),
-    formation_energy_per_atom: float | None = None,
     elements: str = "",
 ) -> Iterator[Step]:
     """Decode and judge a route step by step; the first comes alone, the others a few at a time.
@@ -117,16 +116,14 @@ def walk(
         space: The latent space.
         route: Where to go.
         properties: Checkpoints that predict properties of crystals, or score phase fields.
-        formation_energy_per_atom: Decode under this condition (eV/atom); None decodes under any.
         elements: A search line (`query.parse`) that each material has to keep to, such as "has:Li not:Pb".
 
     Raises:
-        ValueError: At once, if the search line cannot be understood or the model takes no such condition.
+        ValueError: At once, if the search line cannot be understood.
     """
     asked = query.parse(elements) if elements.strip() else None
-    condition = None if formation_energy_per_atom is None else space.condition_of(formation_energy_per_atom, len(route))
     percentiles = space.distance_percentile(route.z, k=1)
-    return _walk(space, route, percentiles, properties, condition, asked)
+    return _walk(space, route, percentiles, properties, asked)
 
 
 def _walk(
@@ -134,15 +131,12 @@ def _walk(
     route: Route,
     percentiles: NDArray[np.float64],
     properties: Sequence[Checkpoint],
-    condition: NDArray[np.float32] | None,
     asked: query.Query | None,
 ) -> Iterator[Step]:
     start, size = 0, _FIRST
     while start < len(route):
         part = slice(start, start + size)
-        yield from _steps(
-            space, route, part, percentiles[part], properties, None if condition is None else condition[part], asked
-        )
+        yield from _steps(space, route, part, percentiles[part], properties, asked)
         start, size = part.stop, _THEN
 
 
@@ -152,10 +146,9 @@ def _steps(
     part: slice,
     percentiles: NDArray[np.float64],
     properties: Sequence[Checkpoint],
-    condition: NDArray[np.float32] | None,
     asked: query.Query | None,
 ) -> list[Step]:
-    decoded = space.decode(route.z[part], condition)
+    decoded = space.decode(route.z[part], None if route.condition is None else route.condition[part])
     distances, rows = space.neighbors(route.z[part], 1)
     returns = iter(_returns(space, [each.material for each in decoded if each.material is not None]))
     predicted = iter(_properties(properties, [each.material for each in decoded if each.material is not None]))

@@ -136,6 +136,19 @@ class VoxelGrid:
         """Return what `density.voxels` draws for a site of each element: height and code, (n_elements, 1 + n_codes)."""
         return np.concatenate([self.heights[:, None], self.codes], 1).astype(np.float32)
 
+    def from_sites(
+        self, frac_coords: NDArray[np.float32], species: NDArray[np.int64], lattice: NDArray[np.float32]
+    ) -> Structure | DecodeError:
+        """Return the crystal of sites that were read from voxels, or the reason why it is none.
+
+        Args:
+            frac_coords: (n, 3).
+            species: (n,), place in `elements`.
+            lattice: (3, 3) in Å.
+        """
+        problem = _lattice_problem(lattice)
+        return DecodeError(problem) if problem else self._structure(frac_coords, species, lattice)
+
     def _decode_usable(self, voxels: torch.Tensor, lattice: torch.Tensor) -> list[Structure | DecodeError]:
         values = torch.from_numpy(self.site_values())
         sites, species = density.read(voxels, values, self._widths(lattice), self.max_sites + 1)
@@ -208,9 +221,11 @@ def element_codes(elements: Sequence[str], n_binary: int = 12) -> NDArray[np.flo
 def cubic_setting(structure: Structure, conventional: bool = True) -> Structure:
     """Return the crystal in a cubic cell with one standard origin and orientation.
 
-    An atom of the element with the fewest sites (of those with equally many, the least electronegative) stands at
-    the origin. Which one, and how the axes are turned, is settled by the smallest sorted list of coordinates, so
-    every way of writing the same crystal ends in the same cell.
+    An atom of an element with the fewest sites stands at the origin. Which one, and how the axes are turned, is
+    settled by the smallest sorted list of coordinates in eighths of the edge, whatever stands there: two perovskites
+    have their anions at the same places, and so has what lies between them in a latent space. Then the least
+    electronegative element goes first, then the smallest sorted list of species and fine coordinates, so every way
+    of writing the same crystal ends in the same cell.
 
     Args:
         structure: An ordered structure in any cell.
@@ -237,16 +252,26 @@ def cubic_setting(structure: Structure, conventional: bool = True) -> Structure:
         )
     numbers = np.array([site.specie.Z for site in structure])
     counts = {int(z): int((numbers == z).sum()) for z in np.unique(numbers)}
-    first = min(counts, key=lambda z: (counts[z], _electronegativity(Element.from_Z(z)), z))
+    rarest = [z for z in counts if counts[z] == min(counts.values())]
+    rarest.sort(key=lambda z: (_electronegativity(Element.from_Z(z)), z))
+    origins = np.concatenate([np.flatnonzero(numbers == z) for z in rarest])
     frac_coords = structure.frac_coords
-    centered = frac_coords[None] - frac_coords[numbers == first][:, None]
+    centered = frac_coords[None] - frac_coords[origins][:, None]
     candidates = np.einsum("rij,onj->roni", _ROTATIONS, centered).reshape(-1, len(numbers), 3)
-    steps = np.round(candidates * 1000).astype(np.int64) % 1000
-    keys = np.sort(((numbers * 1000 + steps[..., 0]) * 1000 + steps[..., 1]) * 1000 + steps[..., 2], axis=-1)
+    places = np.sort(_grid_numbers(candidates, 8), axis=-1)
+    order_of_origin = np.tile([rarest.index(z) for z in numbers[origins]], len(_ROTATIONS))[:, None]
+    sites = np.sort(numbers * 1000**3 + _grid_numbers(candidates, 1000), axis=-1)
+    keys = np.concatenate([places, order_of_origin, sites], axis=1)
     best = candidates[np.lexsort(keys.T[::-1])[0]]
     best = np.where(np.abs(best - best.round()) < 5e-4, best.round(), best) % 1.0
     order = np.lexsort((*best.round(3).T[::-1], numbers))
     return Structure(Lattice.cubic(lengths.mean()), numbers[order].tolist(), best[order])
+
+
+def _grid_numbers(frac_coords: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    """Number of the nearest of n^3 points of a periodic cell, (..., 3) to (...)."""
+    x, y, z = np.moveaxis(np.round(frac_coords * n).astype(np.int64) % n, -1, 0)
+    return (x * n + y) * n + z
 
 
 def _proper_rotations() -> NDArray[np.int64]:

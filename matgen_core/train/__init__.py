@@ -1,13 +1,16 @@
 """Recipes: how each checkpoint is made and judged. One recipe a checkpoint, of the same name."""
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from matgen_core import checkpoint, projection
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.crystals import PRIOR
+from matgen_core.models.icsg3d import ICSG3DConfig
 from matgen_core.train.cgcnn import CGCNNRecipe
-from matgen_core.train.icsg3d import ICSG3DRecipe, Samples
+from matgen_core.train.icsg3d import ICSG3DRecipe
 from matgen_core.train.phase_field_norm import PhaseFieldNormRecipe
 from matgen_core.train.phase_field_vae import PhaseFieldVAERecipe
 
@@ -34,16 +37,14 @@ RECIPES: dict[str, Recipe] = {
     "cgcnn_elastic": CGCNNRecipe("cgcnn_elastic"),
     "cgcnn_dielectric": CGCNNRecipe("cgcnn_dielectric"),
     "icsg3d": ICSG3DRecipe(
-        "icsg3d",
-        arrays="cubic",
-        n_index=600,
-        samples=Samples(held_out=200, round_trips=100, walks=10, prior=60, around=30, per_class=3),
+        config=ICSG3DConfig(prior_hidden=256), prior=replace(PRIOR, epochs=10_000, minutes=6.8), n_index=10_000
     ),
     "icsg3d_perov5": ICSG3DRecipe(
         "icsg3d_perov5",
-        arrays="perov5",
-        n_index=1000,
-        samples=Samples(held_out=1000, round_trips=300, walks=30, prior=150, around=50),
+        "perov5",
+        "Cubic perovskite cells of Perov-5",
+        prior=replace(PRIOR, epochs=10_000, minutes=1.2),
+        n_index=3_000,
     ),
     "phase_field_norm": PhaseFieldNormRecipe(),
     "phase_field_vae": PhaseFieldVAERecipe(),

@@ -1,72 +1,49 @@
 """What the voxel recipes measure on a network: reconstruction, walks, generation, obedience to the condition."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from matgen_core import checkpoint, crystal_metrics, crystals
-from matgen_core.crystal_metrics import PEROV5_CUTOFFS, evaluate_reconstruction
+from matgen_core import checkpoint, crystal_metrics
+from matgen_core.crystal_metrics import MP20_CUTOFFS, PEROV5_CUTOFFS, evaluate_reconstruction
+from matgen_core.crystal_points import AROUND, Judged, Points, Samples
 from matgen_core.crystals import CrystalArrays
-from matgen_core.latent import Decoded, Z
-from matgen_core.models.icsg3d import ICSG3D
-from matgen_core.representations import VoxelGrid
+from matgen_core.latent import Decoded
+from matgen_core.models.icsg3d import ICSG3DConfig
+from matgen_core.representations import DecodeError, VoxelGrid
 from matgen_core.representations.round_trip import DISTANCE_BINS, SITE_BINS, closest_distance, round_trip, summarize
-from matgen_core.train.crystal_figures import around, generated, obedience, predicted, walk
+from matgen_core.train.crystal_figures import covered, generated, obedience, predicted, walked
 from matgen_core.train.cubic import structures
 
-Decode = Callable[[Z, Tensor | None], list[Decoded]]
 ENERGY_JUDGE = "cgcnn_energy"  # learned by itself, from all crystals and not from this network's
 ENERGY = "formation_energy_per_atom"
-BATCH = 16  # larger ones make a CPU wait for memory
-N_WORKERS = 2
-
-
-@dataclass(frozen=True)
-class Samples:
-    """How much of each is measured."""
-
-    round_trips: int = 1000
-    walks: int = 200  # lines of each kind
-    steps: int = 8
-    prior: int = 1000
-    covered: int = 1000  # crystals of the reference; a fingerprint takes 0.1 s
-    around: int = 300  # ten round each known crystal
-    per_class: int = 30
-    held_out: int | None = None  # crystals of the test part; all if not given
+PRIORS = ("standard_normal", "learned_prior")
+N_WORKERS: int = getattr(os, "process_cpu_count", os.cpu_count)() or 1  # the former came with Python 3.13
 
 
 def measure(
-    model: ICSG3D, layout: VoxelGrid, arrays: CrystalArrays, decode: Decode, n: Samples, seed: int
+    config: ICSG3DConfig, layout: VoxelGrid, arrays: CrystalArrays, judged: Judged, n: Samples, seed: int
 ) -> dict[str, Any]:
     """Return every figure of a voxel checkpoint; a point that does not decode is a failure in each rate.
 
     Args:
-        model: The network.
+        config: Of the network.
         layout: Its array layout.
         arrays: All crystals, with their parts.
-        decode: Latent points and conditions (None for any) to crystals.
+        judged: What the drawn points decoded to.
         n: Sizes of the samples.
-        seed: Of every draw.
+        seed: Of the draws that are made here: of the round trips, and of the crystals that are to be covered.
     """
     rng = np.random.default_rng(seed)
     test = arrays.of_part("test")
-    if n.held_out is not None and n.held_out < len(test):
-        test = test.select(torch.from_numpy(np.sort(rng.permutation(len(test))[: n.held_out])))
-    originals, known = structures(test), structures(arrays.of_part("train"))
-    everything = structures(arrays)
-    z = encode(model, test)
-    tables = {"without_condition": evaluate_reconstruction(originals, decode(z, None), n_workers=N_WORKERS)}
-    if model.config.n_conditions:
-        condition = model.condition_of(test.formation_energy_per_atom)
-        again = decode(encode(model, test, condition), condition)
-        tables["with_formation_energy"] = evaluate_reconstruction(originals, again, n_workers=N_WORKERS)
-    table = tables["without_condition"]
+    everything, originals = structures(arrays), structures(test)
+    known = structures(arrays.of_part("train"))
+    found = {name: decoded(points, layout) for name, points in judged.points.items()}
+    table = evaluate_reconstruction(originals, found["test"], n_workers=N_WORKERS)
     families = np.array([test.families[i] for i in test.family.tolist()])
     groups = {"all": table}
     if len(arrays.families) > 1:
@@ -75,68 +52,57 @@ def measure(
     closest = pd.cut([closest_distance(structure) for structure in originals], DISTANCE_BINS)
     as_given = VoxelGrid(**{**vars(layout), "setting": "as_given"})  # the arrays hold the standard cells already
     trips = round_trip(as_given, [everything[i] for i in rng.permutation(len(everything))[: n.round_trips]])
-    cutoffs = PEROV5_CUTOFFS if arrays.families == ("perov5",) else None
-    start = z[rng.permutation(len(z))[: n.around // 10]]
-    prior = rng.standard_normal((n.prior, model.latent_dim), np.float32)
-    shuffled = [originals[i] for i in rng.permutation(len(originals))]  # the first of them are a fair sample
-    drawn = {
-        "from_the_prior": decode(prior, None),
-        "around_known_crystals": decode(around(start, 10, variance=0.5, seed=seed), None),
-        "around_known_crystals_close": decode(around(start, 10, variance=0.05, seed=seed), None),
-    }
+    reference = [originals[i] for i in rng.permutation(len(originals))[: n.covered]]
+    cutoffs = PEROV5_CUTOFFS if arrays.families == ("perov5",) else MP20_CUTOFFS
     return {
         "round_trip_without_network": summarize(trips),
         "reconstruction_test": {name: crystal_metrics.summarize(rows) for name, rows in groups.items()},
-        "reconstruction_with_formation_energy": crystal_metrics.summarize(tables["with_formation_energy"])
-        if model.config.n_conditions
-        else None,
         "reconstruction_by_n_sites": _match_rates(table, sites),
         "reconstruction_by_closest_distance": _match_rates(table, closest),
         "failures": failures(table, test.ids, families),
-        "walks": walk(lambda points: decode(points, None), z, families, n.walks, n.steps, seed),
-        "generation": {
-            name: generated(found, shuffled, known, cutoffs if name == "from_the_prior" else None, n.covered, N_WORKERS)
-            for name, found in drawn.items()
+        "walks": {
+            name: walked(found[name], n.steps) for name in ("same_family", "different_families") if name in found
         },
-        "condition": conditioned(model, decode, n.per_class, seed) if model.config.n_conditions else None,
+        "generation": {name: generated(found[name], originals, known, N_WORKERS) for name in (*PRIORS, *AROUND)},
+        "coverage": covered({name: found[name] for name in PRIORS}, reference, cutoffs, N_WORKERS)
+        | {"cutoffs": vars(cutoffs)},
+        "condition": conditioned(config, found) if config.n_conditions else None,
     }
 
 
-@torch.inference_mode()
-def encode(model: ICSG3D, arrays: CrystalArrays, condition: Tensor | None = None) -> Z:
-    """Posterior means of crystals, (n, latent_dim); without a condition, as the app encodes."""
-    points: list[NDArray[np.float32]] = []
-    for rows in torch.arange(len(arrays)).split(BATCH):
-        part = arrays.select(rows)
-        x = crystals.draw(part.frac_coords, part.species, part.edge, part.codes, model.config.grid, model.config.width)
-        points.append(model.encode(x, None if condition is None else condition[rows]).mean.numpy())
-    return np.concatenate(points)
+def decoded(points: Points, layout: VoxelGrid) -> list[Decoded]:
+    """Return the crystals of decoded points, or the reasons why they are none."""
+    found = []
+    ends = np.cumsum(points.counts.numpy())
+    frac_coords, species = points.frac_coords.numpy(), points.species.numpy()
+    for z, edge, end, count in zip(points.z.numpy(), points.edge.tolist(), ends, points.counts.tolist(), strict=True):
+        rows = slice(end - count, end)
+        made = layout.from_sites(frac_coords[rows], species[rows], edge * np.eye(3, dtype=np.float32))
+        found.append(Decoded(z, problem=str(made)) if isinstance(made, DecodeError) else Decoded(z, material=made))
+    return found
 
 
-def conditioned(model: ICSG3D, decode: Decode, per_class: int, seed: int) -> dict[str, Any]:
-    """Ask for each class of the formation energy and let another network say what came.
+def conditioned(config: ICSG3DConfig, found: dict[str, list[Decoded]]) -> dict[str, Any]:
+    """Let another network say what came when each class of the formation energy was asked for.
 
-    The same latent points are decoded without a condition, and the same classes are expected of them: what these
-    get right, chance gets right.
+    The same noise became latent points without a condition too, and the same classes are expected of these: what
+    they get right, chance gets right.
     """
     if ENERGY_JUDGE not in checkpoint.names():
         return {"problem": f"not measured: the checkpoint {ENERGY_JUDGE}, which judges, is missing"}
     judge = checkpoint.load(ENERGY_JUDGE)
-    edges, n_classes = model.config.condition_edges, model.config.n_conditions
-    asked = np.repeat(np.arange(n_classes, dtype=np.int64), per_class)
-    z = np.random.default_rng(seed).standard_normal((len(asked), model.latent_dim)).astype(np.float32)
-    wanted = torch.nn.functional.one_hot(torch.from_numpy(asked), n_classes).float()
-    found = {
-        name: predicted(decode(z, condition), judge, ENERGY)
-        for name, condition in (("conditioned", wanted), ("unconditioned", None))
-    }
+    edges, n_classes = config.condition_edges, config.n_conditions
+    values = {name: predicted(found[name], judge, ENERGY) for name in ("conditioned", "unconditioned")}
+    asked = np.repeat(np.arange(n_classes), len(values["conditioned"]) // n_classes)
     return {
         "judge": ENERGY_JUDGE,
+        "guidance": config.guidance,
         "edges": list(edges),
-        **{name: obedience(asked, values, edges) for name, values in found.items()},
+        **{name: obedience(asked, energies, edges) for name, energies in values.items()},
         "median_of_class": [
-            _median(values) for values in found["conditioned"].reshape(n_classes, per_class)
+            _median(energies) for energies in values["conditioned"].reshape(n_classes, -1)
         ],  # eV/atom, None where nothing decoded
+        "decoded_and_valid": _valid(found["conditioned"]),
     }
 
 
@@ -172,3 +138,7 @@ def _match_rates(table: pd.DataFrame, bins: Any) -> dict[str, Any]:
 def _median(values: NDArray[np.float64]) -> float | None:
     known = values[np.isfinite(values)]
     return float(np.median(known)) if len(known) else None
+
+
+def _valid(found: Sequence[Decoded]) -> float:
+    return float(crystal_metrics.validity(found)["valid"].mean())

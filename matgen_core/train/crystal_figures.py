@@ -1,10 +1,10 @@
-"""Walks and draws in a latent space of crystals: what lies between known ones and around them.
+"""What is said of decoded crystals: walks, obedience to a condition, generated sets.
 
-Everything here takes a function that decodes latent points, so it serves every model that decodes crystals. A
-point that decodes to nothing counts as a failure in every rate.
+Everything here takes what latent points decoded to, so it serves every model that decodes crystals. A point that
+decodes to nothing counts as a failure in every rate.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,59 +25,30 @@ from matgen_core.crystal_metrics import (
 from matgen_core.latent import Decoded
 from matgen_core.prediction import predict
 
-Z = NDArray[np.float32]
-Decode = Callable[[Z], Sequence[Decoded]]
 
-
-def walk(
-    decode: Decode, z: Z, families: NDArray[Any], n_pairs: int, n_steps: int, seed: int
-) -> dict[str, dict[str, float]]:
-    """Decode along straight lines between random pairs of one family and of two different families.
+def walked(found: Sequence[Decoded], n_steps: int) -> dict[str, float]:
+    """Judge what straight lines between known crystals decode to.
 
     Args:
-        decode: Latent points to materials.
-        z: Latent points of known crystals, (n, latent_dim).
-        families: Family of each.
-        n_pairs: Lines of each kind.
-        n_steps: Points between the ends of a line; the ends do not count.
-        seed: The same seed draws the same pairs.
+        found: The points of all lines, one line after the other, without their ends.
+        n_steps: Points of a line.
 
     Returns:
-        For "same_family" and "different_families": share of points that decode, share that decode to a valid
-        crystal, share of lines that are valid all along, and the mean number of different formulas on a line.
+        Share of points that decode, share that decode to a valid crystal, share of lines that are valid all along,
+        and the mean number of different formulas on a line.
     """
-    rng = np.random.default_rng(seed)
-    t = np.linspace(0, 1, n_steps + 2, dtype=np.float32)[1:-1, None]
-    figures = {}
-    sizes = np.unique(families, return_counts=True)[1]
-    for name, same in (("same_family", True), ("different_families", False)):
-        if not (sizes.max() > 1 if same else len(sizes) > 1):
-            continue  # no such pair
-        lines: list[Z] = []
-        while len(lines) < n_pairs:
-            start, end = rng.integers(len(z), size=2)
-            if start != end and (families[start] == families[end]) == same:
-                lines.append((1 - t) * z[start] + t * z[end])
-        found = decode(np.concatenate(lines))
-        valid = np.array([item.material is not None and structure_validity(item.material) for item in found])
-        formulas = [item.material.composition.reduced_formula if item.material else None for item in found]
-        figures[name] = {
-            "n_lines": len(lines),
-            "n_points": len(found),
-            "decoded": float(np.mean([item.material is not None for item in found])),
-            "valid": float(valid.mean()),
-            "lines_valid_throughout": float(valid.reshape(len(lines), n_steps).all(1).mean()),
-            "formulas_per_line": float(
-                np.mean([len({*formulas[i : i + n_steps]} - {None}) for i in range(0, len(found), n_steps)])
-            ),
-        }
-    return figures
-
-
-def around(z: Z, n_samples: int, variance: float, seed: int) -> Z:
-    """Draw points round each of some latent points, (len(z) * n_samples, latent_dim); the paper's variance is 0.5."""
-    noise = np.random.default_rng(seed).standard_normal((len(z), n_samples, z.shape[1]), np.float32)
-    return (z[:, None] + np.float32(np.sqrt(variance)) * noise).reshape(-1, z.shape[1])
+    valid = np.array([item.material is not None and structure_validity(item.material) for item in found])
+    formulas = [item.material.composition.reduced_formula if item.material else None for item in found]
+    return {
+        "n_lines": len(found) // n_steps,
+        "n_points": len(found),
+        "decoded": float(np.mean([item.material is not None for item in found])),
+        "valid": float(valid.mean()),
+        "lines_valid_throughout": float(valid.reshape(-1, n_steps).all(1).mean()),
+        "formulas_per_line": float(
+            np.mean([len({*formulas[i : i + n_steps]} - {None}) for i in range(0, len(found), n_steps)])
+        ),
+    }
 
 
 def obedience(asked: NDArray[Any], found: NDArray[np.float64], edges: Sequence[float]) -> dict[str, float]:
@@ -115,23 +86,18 @@ def generated(
     samples: Sequence[Decoded],
     reference: Sequence[Structure],
     training: Sequence[Structure],
-    cutoffs: CoverageCutoffs | None = None,
-    n_covered: int | None = None,
     n_workers: int = 1,
 ) -> dict[str, Any]:
     """Judge a generated set; all rates are over all samples, failures included.
 
     Args:
         samples: Everything that was drawn.
-        reference: What the distances and the coverage compare with.
+        reference: What the distances compare with.
         training: What does not count as new.
-        cutoffs: Of the coverage, which takes about 20 ms a site; without them it is not asked for.
-        n_covered: The coverage compares with so many of the reference, the first ones; with all if not given.
         n_workers: Processes to share the work.
 
     Returns:
-        Rates, distances of density and number of elements over the valid samples, and under `coverage` the
-        coverage or one line that says why there is none.
+        Rates, and distances of density and number of elements over the valid samples.
     """
     checked, kinds = validity(samples), uniqueness_and_novelty(samples, training, n_workers)
     figures: dict[str, Any] = {
@@ -148,20 +114,31 @@ def generated(
     if len(valid):
         distances = property_distances([samples[i] for i in valid.tolist()], reference)
         figures |= distances | {"n_samples": len(samples), "n_property_samples": len(valid)}
-    if cutoffs is None:
-        return figures
+    return figures
+
+
+def covered(
+    sets: Mapping[str, Sequence[Decoded]],
+    reference: Sequence[Structure],
+    cutoffs: CoverageCutoffs,
+    n_workers: int = 1,
+) -> dict[str, Any]:
+    """Measure how well generated sets cover a reference and are covered by it; about 20 ms a site.
+
+    Returns:
+        The coverage of each set, or one line that says why there is none.
+    """
     try:
-        covered = fingerprints(samples, n_workers)
+        target = fingerprints(reference, n_workers)
     except ModuleNotFoundError as error:
-        return figures | {"coverage": f"not measured: {error.name} is missing; install the extra `descriptors`"}
-    if not covered.known.any():
-        return figures | {
-            "coverage": {
-                "cov_recall": 0.0,
-                "cov_precision": 0.0,
-                "n_generated": len(samples),
-                "n_reference": len(reference[:n_covered]),
-            }
-        }
-    target = fingerprints(reference[:n_covered], n_workers)
-    return figures | {"coverage": coverage(covered, target, cutoffs)}
+        line = f"not measured: {error.name} is missing; install the extra `descriptors`"
+        return dict.fromkeys(sets, line)
+    figures: dict[str, Any] = {}
+    for name, samples in sets.items():
+        made = fingerprints(samples, n_workers)
+        figures[name] = (
+            coverage(made, target, cutoffs)
+            if made.known.any()
+            else {"cov_recall": 0.0, "cov_precision": 0.0, "n_generated": len(made), "n_reference": len(target)}
+        )
+    return figures

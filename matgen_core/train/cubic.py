@@ -24,6 +24,7 @@ from matgen_core.representations.voxel_grid import cubic_setting, element_codes
 FAMILIES = ("binary", "abx3", "heusler")
 MAX_SITES = 80  # the largest conventional cell of the families
 SPLIT = {"train": 0.8, "val": 0.1, "test": 0.1}
+LAYOUT = 2  # raised whenever the cell that `cubic_setting` returns changes: kept arrays are made anew
 FIRST_CUBIC = 195  # space groups 195 to 230 are cubic
 
 
@@ -136,10 +137,11 @@ def structures(arrays: CrystalArrays) -> list[Structure]:
 def load_or_prepare(name: str, folder: Path, report: Callable[[str], None] = lambda line: None) -> CrystalArrays:
     """Read the arrays of "cubic" or "perov5" from `folder`, or make them and keep them there.
 
-    The file's name holds the hash of the data set, so that other data never meet old arrays.
+    The file's name holds the hash of the data set and the number of the layout, so that other data and another
+    standard cell never meet old arrays.
     """
     parts = {"cubic": cubic_families, "perov5": perov5}[name]()
-    path = folder / f"{name}-{parts['train'].sha256[:12]}.safetensors"
+    path = folder / f"{name}-{parts['train'].sha256[:12]}-{LAYOUT}.safetensors"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         prepare(parts, conventional=name == "cubic", report=report).save(path)

@@ -1,0 +1,200 @@
+"""The latent points on which a crystal VAE is judged, and the crystals that they decode to.
+
+Decoding is the costly half of judging and needs torch alone, so it is done where the network was trained; the file
+that it leaves is judged where the data and pymatgen are:
+
+    python -m matgen_core.crystal_points arrays.safetensors run
+"""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from matgen_core import crystals, density
+from matgen_core.crystals import CrystalArrays
+from matgen_core.models.icsg3d import ICSG3D
+
+FILE = "points.safetensors"
+AROUND = {"around_known_crystals": 0.5, "around_known_crystals_close": 0.05}  # variance; the first is the paper's
+
+
+@dataclass(frozen=True)
+class Samples:
+    """How much of each is measured."""
+
+    round_trips: int = 1000
+    walks: int = 200  # lines of each kind
+    steps: int = 8  # points between the ends of a line
+    prior: int = 1000
+    covered: int = 1000  # crystals of the reference; a fingerprint takes 20 ms a site
+    around: int = 300  # ten round each known crystal
+    per_class: int = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Latent points and the sites that were read from what they decode to, one crystal after the other.
+
+    Attributes:
+        z: (n, latent_dim).
+        edge: (n,) in Å.
+        counts: (n,), sites of each crystal; more than the arrays hold where too many were found.
+        frac_coords: (sum of counts, 3).
+        species: (sum of counts,), place in the elements of the arrays.
+    """
+
+    z: Tensor
+    edge: Tensor
+    counts: Tensor
+    frac_coords: Tensor
+    species: Tensor
+
+
+@torch.inference_mode()
+def decode(model: ICSG3D, arrays: CrystalArrays, z: Tensor, batch_size: int) -> Points:
+    """Decode latent points and read sites and species where the network is."""
+    device = next(model.parameters()).device
+    values, max_sites = crystals.site_values(arrays.codes.to(device)), arrays.species.shape[1] + 1
+    widths = torch.full((1, 1, 3), model.config.width, device=device)
+    edges, counts, frac_coords, species = [], [], [], []
+    for part in z.to(device).split(batch_size):
+        voxels = model.decode(part)
+        sites, kinds = density.read(voxels, values, widths, max_sites)
+        edges.append(density.lattice_of(voxels[:, 1:4])[:, 0, 0])
+        counts.append(sites.found.sum(1))
+        frac_coords.append(sites.frac_coords[sites.found])
+        species.append(kinds[sites.found])
+    return Points(z.cpu(), *(torch.cat(parts).cpu() for parts in (edges, counts, frac_coords, species)))
+
+
+def draw(model: ICSG3D, known: Tensor, arrays: CrystalArrays, n: Samples, seed: int) -> dict[str, Tensor]:
+    """Return the latent points that are judged, by name, all on the CPU.
+
+    Args:
+        model: A trained network with its prior.
+        known: Posterior means of all crystals, (N, latent_dim).
+        arrays: The crystals, with their parts.
+        n: How many of each.
+        seed: Of every draw.
+
+    Returns:
+        `test`, the posterior means of the test part; `same_family` and `different_families` (where there are such
+        pairs), points on straight lines between them; `standard_normal` and `learned_prior`; the names of AROUND;
+        and, for a model with a condition, `conditioned` and `unconditioned`, the same noise with and without a class
+        of energy, `per_class` points of each class.
+    """
+    rng = Generator().manual_seed(seed)
+    is_test = (arrays.part == crystals.PARTS.index("test")).cpu()
+    test, family = known.cpu()[is_test], arrays.family.cpu()[is_test]
+    drawn = {"test": test}
+    for name, same in (("same_family", True), ("different_families", False)):
+        pairs = _pairs(family, same, n.walks, rng)
+        if len(pairs):
+            drawn[name] = line_points(test[pairs[:, 0]], test[pairs[:, 1]], n.steps)
+    noise = torch.randn(n.prior, model.latent_dim, generator=rng)
+    prior = model.prior.cpu()
+    drawn |= {"standard_normal": noise, "learned_prior": prior.sample(noise)}
+    centers = test[torch.randperm(len(test), generator=rng)[: n.around // 10]]
+    for name, variance in AROUND.items():
+        cloud = torch.randn(len(centers), 10, model.latent_dim, generator=rng)
+        drawn[name] = (centers.unsqueeze(1) + variance**0.5 * cloud).flatten(0, 1)
+    n_classes = model.config.n_conditions
+    if n_classes:
+        asked = F.one_hot(torch.arange(n_classes).repeat_interleave(n.per_class), n_classes).float()
+        noise = torch.randn(len(asked), model.latent_dim, generator=rng)
+        drawn |= {"conditioned": prior.sample(noise, asked), "unconditioned": prior.sample(noise)}
+    return drawn
+
+
+def line_points(start: Tensor, end: Tensor, n_steps: int) -> Tensor:
+    """Points on straight lines between ends that do not count, (lines * n_steps, latent_dim)."""
+    share = torch.linspace(0, 1, n_steps + 2)[1:-1].view(1, -1, 1)
+    return torch.lerp(start.unsqueeze(1), end.unsqueeze(1), share).flatten(0, 1)
+
+
+def _pairs(family: Tensor, same: bool, n_pairs: int, rng: Generator) -> Tensor:
+    """Random pairs of one family or of two, (n_pairs, 2); none where there is no such pair."""
+    counts = family.bincount()
+    if not (counts.max() > 1 if same else (counts > 0).sum() > 1):
+        return torch.zeros(0, 2, dtype=torch.long)
+    found = torch.zeros(0, 2, dtype=torch.long)
+    while len(found) < n_pairs:
+        pairs = torch.randint(len(family), (4 * n_pairs, 2), generator=rng)
+        fits = (pairs[:, 0] != pairs[:, 1]) & ((family[pairs[:, 0]] == family[pairs[:, 1]]) == same)
+        found = torch.cat([found, pairs[fits]])
+    return found[:n_pairs]
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What `judge_points` leaves: every crystal of the arrays, and the points that were drawn.
+
+    Attributes:
+        known: Posterior means of all crystals, (N, latent_dim).
+        returned: Whether each comes back by the quick check of the training code, (N,) bool.
+        points: By the names of `draw`.
+    """
+
+    known: Tensor
+    returned: Tensor
+    points: dict[str, Points]
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file."""
+        tensors = {"known": self.known, "returned": self.returned}
+        for name, points in self.points.items():
+            tensors |= {f"{name}.{item.name}": getattr(points, item.name) for item in dataclasses.fields(points)}
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Judged":
+        """Read what `save` wrote."""
+        tensors = load_file(path)
+        known, returned = tensors.pop("known"), tensors.pop("returned")
+        grouped: dict[str, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            name, field = key.split(".")
+            grouped.setdefault(name, {})[field] = tensor
+        return cls(known, returned, {name: Points(**fields) for name, fields in grouped.items()})
+
+
+def judge_points(model: ICSG3D, arrays: CrystalArrays, n: Samples, seed: int, device: str) -> Judged:
+    """Encode and check every crystal, draw the points that are judged, and decode them on `device`."""
+    batch_size = 256 if device == "cuda" else 16  # larger ones make a CPU wait for memory
+    model = model.to(device)
+    known, returned = crystals.reconstruct(model, arrays.to(device), batch_size)
+    drawn = draw(model, known, arrays, n, seed)
+    model = model.to(device)
+    points = {name: decode(model, arrays, z, batch_size) for name, z in drawn.items()}
+    return Judged(known.cpu(), returned.cpu(), points)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Decode from the command line what a run is judged on, beside its weights."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("arrays", type=Path)
+    parser.add_argument("run", type=Path, help="folder with config.json and weights.safetensors")
+    parser.add_argument("--samples", type=json.loads, default={}, help='fields of Samples as JSON: {"walks": 50}')
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    given = parser.parse_args(arguments)
+    arrays = CrystalArrays.load(given.arrays)
+    found = judge_points(crystals.read_run(given.run), arrays, Samples(**given.samples), given.seed, given.device)
+    found.save(given.run / FILE)
+    print(
+        json.dumps(
+            {"returned": float(found.returned.float().mean()), "points": {k: len(v.z) for k, v in found.points.items()}}
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Make the checkpoint of a voxel recipe from the folder that a bare GPU machine left.
+
+python -m matgen_core.train.describe icsg3d run
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from matgen_core import checkpoint
+from matgen_core.train import RECIPES
+from matgen_core.train.icsg3d import ICSG3DRecipe
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Describe one run and write its checkpoint."""
+    recipes = {name: recipe for name, recipe in RECIPES.items() if isinstance(recipe, ICSG3DRecipe)}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=sorted(recipes))
+    parser.add_argument("folder", type=Path, help="config.json, weights.safetensors, losses, points.safetensors")
+    given = parser.parse_args(arguments)
+    checkpoint.save(recipes[given.name].describe(given.folder), checkpoint.root() / given.name)
+
+
+if __name__ == "__main__":
+    main()
