@@ -30,6 +30,7 @@ def made_points(n: int) -> dict[str, object]:
     return {
         "xy": xy,
         "apart": apart,
+        "formulas": formulas,
         "points": map_scene.point_cloud(xy),
         "Crystal system": map_scene.color_by_category(kind, label="Crystal system", order=kinds.tolist()),
         "Band gap": map_scene.color_by_value(gap, label="Band gap", unit="eV"),
@@ -90,6 +91,8 @@ def map_page() -> None:
     st.text(f"selected={0 if chosen is None else int(chosen.sum())}")
     if chosen is not None:
         st.text(f"right={int((chosen & made['apart']).sum())} truth={int(made['apart'].sum())}")
+    if chosen is not None and st.query_params.get("table"):
+        st.dataframe(made["formulas"][chosen.nonzero()[0][:2_000]])
     st.text(f"clicked={state.get('clicked')} step={state.get('step')}")
     st.text(f"look={state.get('look')}")
     st.text(f"camera={state.get('camera')}")

@@ -1,0 +1,196 @@
+"""How long people wait, in a real browser: first picture, click to card, lasso to table, bytes sent up.
+
+Chromium draws by software here (SwiftShader), so a machine with a graphics card is quicker. The map of many points is
+the page of the browser tests with made points; the card is that of the app with its shipped crystals.
+
+    .venv/bin/python -m benchmarks.app
+"""
+
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parent.parent
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+REPEATS = 5
+COUNT_CONTEXTS = """
+window.contexts = [];
+const original = HTMLCanvasElement.prototype.getContext;
+HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+  const made = original.call(this, kind, ...rest);
+  if (made && kind.startsWith("webgl") && !contexts.includes(made)) contexts.push(made);
+  return made;
+};
+"""
+
+
+@contextmanager
+def served(script: str) -> Iterator[str]:
+    """Run a script under Streamlit on a free port and give its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = [f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true"]
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / script), *options]
+    server = subprocess.Popen(
+        command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+@contextmanager
+def visited(browser: Browser) -> Iterator[tuple[Page, list[int]]]:
+    """A fresh visitor's page, and the sizes of what it sends up."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.add_init_script(COUNT_CONTEXTS)
+    page, sent = context.new_page(), list[int]()
+    page.set_default_timeout(120_000)
+    page.on("websocket", lambda channel: channel.on("framesent", lambda frame: sent.append(len(frame))))
+    yield page, sent
+    context.close()
+
+
+def ready(page: Page) -> None:
+    """Wait until a map is there and all of it is drawn."""
+    page.locator(".lm[data-state=ready]").wait_for()
+
+
+def timed(call: Any) -> float:
+    """Run once; return seconds."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def first_pictures(browser: Browser, address: str, n_points: int) -> list[float]:
+    """Seconds from the address to the whole map, once for each fresh visitor; the first finds an idle server."""
+    found = []
+    for _ in range(REPEATS):
+        with visited(browser) as (page, _):
+
+            def look(page: Page = page) -> None:
+                page.goto(f"{address}/?n={n_points}")
+                ready(page)
+
+            found.append(timed(look))
+    return found
+
+
+def lassos(browser: Browser, address: str, n_points: int) -> tuple[list[float], list[int]]:
+    """Seconds from the end of a box to the table of what it holds, and bytes sent up each time."""
+    found, sizes = [], []
+    with visited(browser) as (page, sent):
+        page.goto(f"{address}/?n={n_points}&table=1")
+        ready(page)
+        page.locator("[data-tool=box]").click()
+        plot = page.locator(".lm").bounding_box()
+        assert plot is not None
+        for k in range(REPEATS):
+            before = page.get_by_text("selected=").inner_text()
+            page.mouse.move(plot["x"] + 250 + 10 * k, plot["y"] + 150)
+            page.mouse.down()
+            page.mouse.move(plot["x"] + 600, plot["y"] + 420, steps=8)
+            sent.clear()
+
+            def release(page: Page = page, before: str = before) -> None:
+                page.mouse.up()
+                page.wait_for_function(
+                    "before => { const text = document.body.innerText.match(/selected=(\\d+)/);"
+                    " const rows = document.querySelector('[data-testid=stDataFrame]');"
+                    " return text && text[0] !== before && rows; }",
+                    arg=before,
+                )
+
+            found.append(timed(release))
+            sizes.append(sum(sent))
+            ready(page)
+    return found, sizes
+
+
+def cards(browser: Browser, address: str) -> tuple[list[float], list[int], int]:
+    """Seconds from a click on a crystal to its card with the viewer, bytes sent up, and WebGL contexts of the page."""
+    found, sizes = [], []
+    with visited(browser) as (page, sent):
+        page.goto(f"{address}/latent_map?map=icsg3d")
+        ready(page)
+        plot = page.locator(".lm").bounding_box()
+        assert plot is not None
+        card = page.locator("[data-testid=stHeading] h3").first
+        for k in range(REPEATS + 1):
+            before = card.inner_text() if card.count() else ""
+            if not hover_a_point(page, plot, 0.3 + 0.07 * k):
+                continue
+            sent.clear()
+
+            def click(page: Page = page, before: str = before) -> None:
+                page.mouse.down()
+                page.mouse.up()
+                page.wait_for_function(
+                    "before => { const card = document.querySelector('[data-testid=stHeading] h3');"
+                    " return card && card.innerText !== before; }",
+                    arg=before,
+                )
+
+            found.append(timed(click))
+            sizes.append(sum(sent))
+            page.wait_for_timeout(2500)
+        contexts = page.evaluate("contexts.filter(each => !each.isContextLost() && each.canvas.isConnected).length")
+    return found, sizes, int(contexts)
+
+
+def hover_a_point(page: Page, plot: Any, height: float) -> bool:
+    """Move along a line of the map until the pointer rests on a point."""
+    for x in range(20, 90):
+        page.mouse.move(plot["x"] + x / 100 * plot["width"], plot["y"] + height * plot["height"])
+        page.wait_for_timeout(30)
+        if page.locator(".lm-stage.lm-over").count():
+            return True
+    return False
+
+
+def line(what: str, seconds: list[float], budget: str) -> str:
+    """One row of the table: the first time, and the median of the others."""
+    return f"| {what} | {budget} | {seconds[0]:.2f} s | {statistics.median(seconds[1:]):.2f} s |"
+
+
+def main() -> None:
+    """Print one table."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        with served("tests/apps/latent_map_app.py") as address:
+            pictures = first_pictures(browser, address, 100_000)
+            tables, lasso_bytes = lassos(browser, address, 1_000_000)
+        with served("app.py") as address:
+            clicks, click_bytes, contexts = cards(browser, address)
+        browser.close()
+    print("| what | budget | first time | then (median) |\n|---|---|---|---|")
+    print(line("address to whole map, 100,000 points", pictures, "3 s"))
+    print(line("click to the crystal's card", clicks, "0.5 s"))
+    print(line("lasso to table, 1,000,000 points", tables, "1 s"))
+    print(f"| sent up for a lasso, for a click | 5 kB | {max(lasso_bytes):,} bytes | {max(click_bytes):,} bytes |")
+    print(f"| WebGL contexts with map and viewer | 2 | {contexts} | |")
+
+
+if __name__ == "__main__":
+    main()
