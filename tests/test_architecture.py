@@ -40,9 +40,9 @@ LAYERS = {
     "screening": 4,
     "crystal_metrics": 5,
     "reconstruction": 6,
+    "bench": 5,
     "map_columns": 5,
     "figures": 6,
-    "figures_diffraction": 6,
     "train": 7,
     "cli": 8,
 }
@@ -52,13 +52,13 @@ FORBIDDEN = {
     "pages": {"numpy", "torch", "pymatgen", "scipy", "sklearn"},
 }
 PAGES_MAY = {
+    "bench",
     "checkpoint",
     "crystal_picture",
     "crystal_scene",
     "data",
     "diffraction",
     "figures",
-    "figures_diffraction",
     "latent",
     "map_columns",
     "map_events",

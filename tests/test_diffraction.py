@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from matgen_core import diffraction, figures_diffraction
+from matgen_core import diffraction, figures
 
 SILICON = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.4310), ["Si"], [[0, 0, 0]])
 ANGLE, INTENSITY = "2 theta (degrees)", "Intensity"
@@ -105,7 +105,7 @@ def test_the_figure_lays_each_pattern_over_the_measured_one() -> None:
     table = diffraction.reflections(SILICON)
     calculated = diffraction.profile(table)
     laid, _ = diffraction.scaled(diffraction.Measured(np.arange(20, 80, 0.1), np.arange(600.0)), calculated)
-    figure = figures_diffraction.powder_pattern({"Si": calculated}, {"Si": table}, laid)
+    figure = figures.powder_pattern({"Si": calculated}, {"Si": table}, laid)
     assert [trace.name for trace in figure.data] == ["measured", "Si", "Si: reflections"]
     assert len(figure.data[2].x) == len(table)
     assert max(figure.data[2].y) < 0 <= min(figure.data[1].y)

@@ -7,6 +7,7 @@ from matgen_core.data.materials import chemical_system, structure
 from matgen_core.data.registry import DATASETS, Source
 from matgen_core.data.store import load, load_crystal, overview, path_of, root
 from matgen_core.data.structure_files import StructureFile, read_structures
+from matgen_core.data.uploads import Upload, read_uploads
 
 __all__ = [
     "DATASETS",
@@ -15,6 +16,7 @@ __all__ = [
     "ImportReport",
     "Source",
     "StructureFile",
+    "Upload",
     "chemical_system",
     "fetch",
     "import_file",
@@ -23,6 +25,7 @@ __all__ = [
     "overview",
     "path_of",
     "read_structures",
+    "read_uploads",
     "root",
     "structure",
 ]
