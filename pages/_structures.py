@@ -123,14 +123,18 @@ def _known(entry: Entry, row: int) -> Crystal:
     return Crystal(entry, label, source, decoded.material)
 
 
-def title(entry: Entry) -> str:
-    """Name an entry in a list to choose from, without decoding it."""
-    if entry.is_upload:
-        file = uploads().get(entry.key)
-        return file.name if file else "an upload of another session"
-    row = _maps.row_of(entry.source, entry.key) if entry.source in crystal_models() else None
-    formula = "unknown" if row is None else _maps.map_table(entry.source)["name"].iloc[row]
-    return f"{formula} · {entry.key} · {'original' if entry.is_original else entry.source}"
+def titles(entries: Sequence[Entry]) -> dict[str, str]:
+    """Name entries in a list to choose from, without decoding them."""
+    formulas = {name: dict(_maps.map_table(name)[["key", "name"]].to_numpy()) for name in crystal_models()}
+    found = {}
+    for entry in entries:
+        if entry.is_upload:
+            file = uploads().get(entry.key)
+            found[str(entry)] = file.name if file else "an upload of another session"
+        else:
+            formula = formulas.get(entry.source, {}).get(entry.key, "unknown")
+            found[str(entry)] = f"{formula} · {entry.key} · {'original' if entry.is_original else entry.source}"
+    return found
 
 
 def has_original(entry: Entry) -> bool:

@@ -13,6 +13,7 @@ from pages._components.crystal_viewer import crystal_viewer
 from pages._structures import Crystal, plain
 
 VIEWS = ("Sites", "Diffraction", "Properties", "Comparison", "Export")
+FAMILIES = {"heusler": "Heusler", "abx3": "ABX₃", "perov5": "perovskite", "binary": "binary"}
 NUMBER = st.column_config.NumberColumn
 
 
@@ -79,11 +80,12 @@ def choose() -> None:
             known = [Entry(model, key) for key in _maps.map_table(model)["key"]]
         mine = [Entry(bench.UPLOAD, digest) for digest in _structures.uploads()]
         st.session_state["bench_chosen"] = [str(entry) for entry in on_it]
+        titles = _structures.titles(list(dict.fromkeys([*on_it, *mine, *known])))
         with st.container(width="stretch"):
             st.multiselect(
                 f"On the bench, up to {bench.MAX_ENTRIES}",
-                [str(entry) for entry in dict.fromkeys([*on_it, *mine, *known])],
-                format_func=lambda text: _structures.title(bench.read_entry(text)),
+                list(titles),
+                format_func=titles.__getitem__,
                 key="bench_chosen",
                 max_selections=bench.MAX_ENTRIES,
                 placeholder="Type a formula or an id",
@@ -122,13 +124,10 @@ def examples() -> None:
                 st.caption(plain(crystal.problem))
             else:
                 st.image(_structures.still(crystal.key, crystal.structure, 200), width=200, alt=crystal.label)
-            st.markdown(
-                f"**{row.name}** {getattr(row, 'family', '')}  \n:small[{row.key}, not trained on]"
-                if row.split == "test"
-                else f"**{row.name}**  \n:small[{row.key}]",
-                text_alignment="center",
-            )
-            st.button("Open", key=f"example_{row.key}", on_click=add, args=([entry],), icon=":material/open_in_new:")
+            family = FAMILIES.get(getattr(row, "family", ""), "")
+            seen = ", not trained on" if getattr(row, "split", "") == "test" else ""
+            st.markdown(f"**{row.name}** {family}  \n:small[{row.key}{seen}]", text_alignment="center")
+            st.button("Lay on the bench", key=f"example_{row.key}", on_click=add, args=([entry],))
 
 
 def overview(crystals: Sequence[Crystal]) -> None:
@@ -136,20 +135,23 @@ def overview(crystals: Sequence[Crystal]) -> None:
     crystal_viewer(
         [_structures.scene(each.key, each.structure) for each in crystals],
         key="bench_viewer",
-        captions=[each.source if not each.entry.is_upload else each.label for each in crystals],
+        captions=[each.label if each.entry.is_upload else each.source for each in crystals],
         height=430,
     )
     table = _structures.summary([each.key for each in crystals], by_label(crystals), symprec())
-    table.insert(1, "From", [each.source for each in crystals])
-    table.insert(2, "RMSD to original (Å)", [deviation(each) for each in crystals])
+    deviations = [deviation(each) for each in crystals]
+    table.insert(1, "RMSD (Å)", ["" if each is None else f"{each:.3f}" for each in deviations])
     st.dataframe(
         table,
         hide_index=True,
         height="content",
         column_config={
-            "Structure": st.column_config.TextColumn(width="medium"),
-            "From": st.column_config.TextColumn(width="medium"),
-            "RMSD to original (Å)": NUMBER(format="%.3f", help="of what a model decodes to the crystal it was given"),
+            "Structure": st.column_config.TextColumn(width=180),
+            "RMSD (Å)": st.column_config.TextColumn(
+                width=90, alignment="right", help="from what a model decodes to the crystal that it was given"
+            ),
+            "Space group": st.column_config.TextColumn(width=195),
+            "Sites": NUMBER(width=55),
             **{f"{axis} (Å)": NUMBER(format="%.3f", width=70) for axis in "abc"},
             **{
                 f"{name} (°)": NUMBER(f"{symbol} (°)", format="%.1f", width=62)
@@ -408,7 +410,7 @@ def same_in_python(crystals: Sequence[Crystal]) -> None:
     example = Entry(models[0], bench.examples(_maps.map_table(models[0]))["key"].iloc[0]) if models else None
     entry = next((each.entry for each in crystals if not each.entry.is_original), example)
     if entry is None or entry.is_upload:
-        name = _structures.title(entry).partition(":")[0] if entry else "mine.cif"
+        name = next((each.label for each in crystals), "mine.cif")
         first = f"structure = data.read_structures([Path({name!r})])[0].structure"
         head = "from pathlib import Path\n\nfrom matgen_core import checkpoint, data"
     else:
@@ -440,7 +442,7 @@ entries, _ = bench.read_entries(st.session_state["bench"])
 found = _structures.find_all(entries)
 for each in found:
     if each.problem:
-        st.error(plain(f"{_structures.title(each.entry)}: {each.problem}"))
+        st.error(plain(f"{each.label}: {each.problem}"))
 crystals = [each for each in found if not each.problem]
 if not entries:
     examples()

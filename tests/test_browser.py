@@ -3,13 +3,15 @@
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from pymatgen.core import Lattice, Structure
 
-from matgen_core import checkpoint, ranking
+from matgen_core import checkpoint, ranking, structure_export
 
 pytestmark = pytest.mark.browser
 
@@ -150,3 +152,43 @@ def test_nothing_is_wider_than_the_window(
         shoot(browser_page, f"{path or 'home'}_{width}")
         main = browser_page.locator("[data-testid=stMain]")
         assert main.evaluate("element => element.scrollWidth <= element.clientWidth"), title
+
+
+def test_the_bench_shows_what_a_model_decodes_and_what_a_visitor_brings(
+    browser_page: Any, streamlit_app: Callable[[str], str], shoot: Shoot, tmp_path: Path
+) -> None:
+    page = browser_page
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{streamlit_app('app.py')}/structure_bench")
+    settle(page, "Structure bench")
+    shoot(page, "bench_empty")
+    page.get_by_role("button", name="Lay on the bench").nth(2).click()
+    page.locator(".crystal-viewer canvas").first.wait_for()
+    page.get_by_text("Tolerance of symmetry").wait_for()
+    page.wait_for_timeout(3000)  # the balls are drawn by software
+    shoot(page, "bench")
+
+    rutile = Structure.from_spacegroup(
+        "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
+    )
+    file = tmp_path / "<img src=x onerror=alert(1)> **rutile**.cif"
+    file.write_text(structure_export.cif(rutile))
+    page.get_by_role("button", name="Add files").click()
+    page.locator("input[type=file]").set_input_files(file)
+    page.get_by_text("<img src=x onerror=alert(1)> **rutile**.cif").first.wait_for()
+    page.keyboard.press("Escape")
+    for view, said in (
+        ("Sites", "Tolerance of symmetry"),
+        ("Diffraction", "Kinematic intensities"),
+        ("Properties", "calibrated standard deviation"),
+        ("Comparison", "Cells are reduced"),
+        ("Export", "camera button"),
+    ):
+        page.get_by_role("radio", name=view).or_(page.get_by_role("button", name=view, exact=True)).first.click()
+        page.get_by_text(said).first.wait_for()
+        settle(page, "Structure bench")
+        page.get_by_text("The same in Python").scroll_into_view_if_needed()
+        shoot(page, f"bench_{view.lower()}")
+        main = page.locator("[data-testid=stMain]")
+        assert main.evaluate("element => element.scrollWidth <= element.clientWidth"), view
+    assert page.locator("img[src=x]").count() == 0
