@@ -217,6 +217,7 @@ def powder_pattern(
         The figure; intensities are relative, so the axis has no unit.
     """
     figure = go.Figure()
+    span = 100 + offset * (len(profiles) - 1)
     if measured is not None:
         figure.add_scatter(
             x=measured[ANGLE],
@@ -239,7 +240,7 @@ def powder_pattern(
         peaks = reflections[name]
         figure.add_scatter(
             x=peaks[ANGLE],
-            y=[-6.0 - 5.0 * row] * len(peaks),
+            y=[-span * (0.05 + 0.045 * row)] * len(peaks),
             name=f"{name}: reflections",
             legendgroup=name,
             showlegend=False,
@@ -250,7 +251,8 @@ def powder_pattern(
         )
     figure.update_layout(
         xaxis_title="2θ (degrees)",
-        yaxis_title="Intensity (strongest = 100)",
+        yaxis={"title": "Intensity (strongest = 100)", "showticklabels": not offset},
+        height=360 + 50 * len(profiles),
         hovermode="closest",
         legend={"orientation": "h", "y": 1.08},
         margin={"l": 60, "r": 20, "t": 30, "b": 50},

@@ -144,6 +144,13 @@ def has_original(entry: Entry) -> bool:
     return not find(Entry(entry.source, entry.key, True)).problem
 
 
+def open_on_bench(entry: Entry, key: str) -> None:
+    """Offer to lay a crystal on the structure bench, its original beside it if that is here."""
+    if st.button("Open on the bench", key=key, icon=":material/deployed_code:"):
+        beside = [Entry(entry.source, entry.key, True)] if has_original(entry) else []
+        st.switch_page("pages/structure_bench.py", query_params={"bench": bench.write_entries([*beside, entry])})
+
+
 def radiation_title(name: str) -> str:
     """Write a radiation for people, with its wavelength."""
     line = name[2:].replace("a", "α")  # noqa: RUF001

@@ -5,10 +5,10 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from matgen_core import crystal_scene, map_columns, ranking, selection, structure_report
+from matgen_core import bench, crystal_scene, map_columns, ranking, selection, structure_report
 from matgen_core.map_events import MapEvents
 from matgen_core.map_scene import Camera, MapScene
-from pages import _maps, _widgets
+from pages import _maps, _structures, _widgets
 from pages._components.crystal_viewer import crystal_viewer
 
 ELEMENT, FAITHFULNESS = "element", "faithfulness"
@@ -107,6 +107,7 @@ def crystal_card(key: str) -> None:
     st.subheader(known["name"])
     st.caption(f"{key}. The map keeps {known[f'{projection}_faithfulness']:.0%} of its 15 true neighbors.")
     show_decoded(row)
+    _structures.open_on_bench(bench.Entry(name, key), "open_on_bench")
     _widgets.values(known, _maps.map_table_columns(name))
     _maps.nearest_known([name], key, "near", look_at)
 

@@ -353,11 +353,17 @@ def show_comparison(crystals: Sequence[Crystal]) -> None:
         hide_index=True,
         height="content",
         column_config={
-            "RMSD (Å)": NUMBER(format="%.4f"),
-            "Largest displacement (Å)": NUMBER(format="%.4f"),
-            **{f"Δ{axis} (%)": NUMBER(format="%+.2f") for axis in "abc"},
-            **{f"Δ{name} (°)": NUMBER(f"Δ{symbol} (°)", format="%+.2f") for name, symbol in _structures.ANGLES.items()},
-            "Δ volume per site (%)": NUMBER(format="%+.2f"),
+            "RMSD (Å)": NUMBER(format="%.4f", width=80),
+            "Largest displacement (Å)": NUMBER("Largest shift (Å)", format="%.4f", width=110),
+            **{f"Δ{axis} (%)": NUMBER(format="%+.2f", width=65) for axis in "abc"},
+            **{
+                f"Δ{name} (°)": NUMBER(f"Δ{symbol} (°)", format="%+.2f", width=62)
+                for name, symbol in _structures.ANGLES.items()
+            },
+            "Δ volume per site (%)": NUMBER("ΔV per site (%)", format="%+.2f", width=105),
+            "Match": st.column_config.CheckboxColumn(width=55),
+            "Structure": st.column_config.TextColumn(width=150),
+            "Remark": st.column_config.TextColumn(width=250),
         },
         alt=f"Structures compared with {reference.label}",
     )
