@@ -210,11 +210,31 @@ class LatentMap(LatentSpace):
             Distances and rows of `index`, (n_points, k) each, nearest first.
         """
         k = min(k, len(self.z))
-        square = np.square(z).sum(1)[:, None] - 2 * z @ self.z.T + np.square(self.z).sum(1)
-        nearest = np.argpartition(square, k - 1, axis=1)[:, :k]
-        distances = np.sqrt(np.maximum(np.take_along_axis(square, nearest, axis=1), 0))
+        every = _distances(z, self.z)
+        nearest = np.argpartition(every, k - 1, axis=1)[:, :k]
+        distances = np.take_along_axis(every, nearest, axis=1)
         order = np.argsort(distances, axis=1, kind="stable")
         return np.take_along_axis(distances, order, axis=1), np.take_along_axis(nearest, order, axis=1)
+
+    def distance_percentile(self, z: Z, k: int = 5) -> NDArray[np.float64]:
+        """Say how far points lie from the training materials, as the training materials themselves judge it.
+
+        The distance of a point is the mean of those to its k nearest training materials. It is held against the
+        distances of the training materials, each measured to its k nearest others (leave one out).
+
+        Args:
+            z: Points, (n_points, latent_dim).
+            k: How many neighbors; all but one of the training materials if there are fewer.
+
+        Returns:
+            (n_points,), percent of the training materials that lie nearer to the others than the point does: 50 is
+            as usual, 100 is farther out than each of them.
+        """
+        known = self.z[(self.index["split"] == "train").to_numpy()] if "split" in self.index else self.z
+        k = min(k, len(known) - 1)
+        own = np.sort(_distances(known, known), axis=1)[:, 1 : k + 1].mean(axis=1)  # the nearest is itself
+        theirs = np.sort(_distances(z, known), axis=1)[:, :k].mean(axis=1)
+        return 100.0 * np.searchsorted(np.sort(own), theirs) / len(own)
 
     def place(self, z: Z, projection: str) -> NDArray[np.float32]:
         """Place points on a stored projection by their nearest training materials, (n_points, 2).
@@ -226,6 +246,11 @@ class LatentMap(LatentSpace):
         weights = 1 / np.maximum(np.square(distances), 1e-12)
         weights /= weights.sum(axis=1, keepdims=True)
         return np.einsum("nk,nkd->nd", weights, self.positions(projection)[rows])
+
+
+def _distances(z: Z, others: Z) -> NDArray[np.float32]:
+    square = np.square(z).sum(1)[:, None] - 2 * z @ others.T + np.square(others).sum(1)
+    return np.sqrt(np.maximum(square, 0))
 
 
 def fitting(encoded: Sequence[Encoded]) -> tuple[list[Any], Z]:

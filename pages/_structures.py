@@ -144,11 +144,13 @@ def has_original(entry: Entry) -> bool:
     return not find(Entry(entry.source, entry.key, True)).problem
 
 
-def open_on_bench(entry: Entry, key: str) -> None:
-    """Offer to lay a crystal on the structure bench, its original beside it if that is here."""
+def open_on_bench(entries: Sequence[Entry], key: str) -> None:
+    """Offer to lay crystals on the structure bench, each original before its reconstruction if it is here."""
     if st.button("Open on the bench", key=key, icon=":material/deployed_code:"):
-        beside = [Entry(entry.source, entry.key, True)] if has_original(entry) else []
-        st.switch_page("pages/structure_bench.py", query_params={"bench": bench.write_entries([*beside, entry])})
+        shown: list[Entry] = []
+        for entry in entries:
+            shown += [Entry(entry.source, entry.key, True), entry] if has_original(entry) else [entry]
+        st.switch_page("pages/structure_bench.py", query_params={"bench": bench.write_entries(shown)})
 
 
 def radiation_title(name: str) -> str:
@@ -200,3 +202,9 @@ def reflections(key: str, _structure: Any, radiation: str, two_theta: tuple[floa
 def properties(models: Sequence[str], keys: Sequence[str], _structures: Mapping[str, Any]) -> pd.DataFrame:
     """Predict every property that some models know, with uncertainty."""
     return prediction.property_table([_widgets.read(name) for name in models], _structures)
+
+
+def written(properties: pd.DataFrame) -> pd.DataFrame:
+    """Write the properties of one structure for reading: property, predicted with its deviation, unit, mae."""
+    table = prediction.side_by_side(properties)
+    return table.rename(columns={table.columns[-1]: "predicted"})[["property", "predicted", "unit", "mae"]]

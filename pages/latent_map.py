@@ -107,7 +107,7 @@ def crystal_card(key: str) -> None:
     st.subheader(known["name"])
     st.caption(f"{key}. The map keeps {known[f'{projection}_faithfulness']:.0%} of its 15 true neighbors.")
     show_decoded(row)
-    _structures.open_on_bench(bench.Entry(name, key), "open_on_bench")
+    _structures.open_on_bench([bench.Entry(name, key)], "open_on_bench")
     _widgets.values(known, _maps.map_table_columns(name))
     _maps.nearest_known([name], key, "near", look_at)
 

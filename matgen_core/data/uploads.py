@@ -7,8 +7,9 @@ as it is read, whatever it says of itself, and the names in it are names, never 
 import io
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from matgen_core.data.structure_files import MAX_BYTES, StructureFile, one_line, read_content, too_large
@@ -40,7 +41,8 @@ def read_uploads(uploads: Sequence[Upload]) -> list[StructureFile]:
 
     Returns:
         One for each crystal, and one with the reason for each file that was skipped, in the order of the files;
-        "a.zip/b.cif" names a file of an archive. Crystals beyond `MAX_CRYSTALS` have a reason and no structure.
+        "a.zip/b.cif" names a file of an archive, and " (2)" stands behind a name that was there before. Crystals
+        beyond `MAX_CRYSTALS` have a reason and no structure.
     """
     found: list[StructureFile] = []
     n_crystals = 0
@@ -58,7 +60,17 @@ def read_uploads(uploads: Sequence[Upload]) -> list[StructureFile]:
                         StructureFile(name, left_out[0].stem, problem=f"{len(left_out)} crystals: {_TOO_MANY}")
                     )
                 n_crystals += sum(each.structure is not None for each in read)
-    return found
+    return _distinct(found)
+
+
+def _distinct(files: Sequence[StructureFile]) -> list[StructureFile]:
+    counts: Counter[str] = Counter()
+    named = []
+    for file in files:
+        counts[file.name] += 1
+        number = counts[file.name]
+        named.append(file if number == 1 else replace(file, name=f"{file.name} ({number})"))
+    return named
 
 
 _TOO_MANY = f"not read: more than {MAX_CRYSTALS} crystals at a time; give the rest in a second go"
