@@ -2,6 +2,7 @@
 
 import io
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -192,3 +193,50 @@ def test_the_bench_shows_what_a_model_decodes_and_what_a_visitor_brings(
         main = page.locator("[data-testid=stMain]")
         assert main.evaluate("element => element.scrollWidth <= element.clientWidth"), view
     assert page.locator("img[src=x]").count() == 0
+
+
+def test_a_visitor_places_her_own_crystals(
+    browser_page: Any, streamlit_app: Callable[[str], str], shoot: Shoot, tmp_path: Path
+) -> None:
+    page = browser_page
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{streamlit_app('app.py')}/place")
+    settle(page, "Place my structures")
+    shoot(page, "place_empty")
+    cubic = {
+        "fluorite.cif": Structure.from_spacegroup(
+            "Fm-3m", Lattice.cubic(5.46), ["Ca", "F"], [[0, 0, 0], [0.25, 0.25, 0.25]]
+        ),
+        "my Heusler.cif": Structure.from_spacegroup(
+            "Fm-3m", Lattice.cubic(5.74), ["Co", "Ti", "Al"], [[0.25, 0.25, 0.25], [0, 0, 0], [0.5, 0.5, 0.5]]
+        ),
+        "<img src=x onerror=alert(1)>.cif": Structure.from_spacegroup(
+            "Pm-3m", Lattice.cubic(3.905), ["Sr", "Ti", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]]
+        ),
+        "rutile.cif": Structure.from_spacegroup(
+            "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
+        ),
+    }
+    archive = tmp_path / "mine.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name, structure in cubic.items():
+            opened.writestr(name, structure_export.cif(structure))
+        opened.writestr("notes.txt", "not a crystal")
+    page.locator("input[type=file]").set_input_files(archive)
+    page.get_by_role("heading", name="Placed: 3 of 5").wait_for()
+    page.get_by_text("Not placed: 2").wait_for()
+    page.locator(".crystal-viewer canvas").first.wait_for()
+    settle_map(page)
+    page.get_by_text("mine.zip/fluorite.cif").first.wait_for()
+    page.wait_for_timeout(3000)  # the balls are drawn by software
+    shoot(page, "place")
+    main = page.locator("[data-testid=stMain]")
+    assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
+    page.get_by_text("The same in Python").scroll_into_view_if_needed()
+    shoot(page, "place_table")
+    assert page.locator("img[src=x]").count() == 0
+    page.get_by_role("button", name="Open on the bench").click()
+    settle(page, "Structure bench")
+    page.get_by_text("Tolerance of symmetry").wait_for()
+    page.get_by_text("mine.zip/fluorite.cif").first.wait_for()
+    shoot(page, "place_to_bench")
