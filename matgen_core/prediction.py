@@ -9,20 +9,10 @@ import torch
 from pymatgen.core import Structure
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.data.crystal_properties import UNITS
+from matgen_core.data.crystal_properties import LABELS, UNITS
 from matgen_core.models.cgcnn import CGCNN, in_units
 from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch, concatenate
 
-LABELS = {
-    "formation_energy_per_atom": "Formation energy",
-    "energy_above_hull": "Energy above hull",
-    "band_gap": "Band gap (PBE)",
-    "bulk_modulus": "Bulk modulus",
-    "shear_modulus": "Shear modulus",
-    "poisson_ratio": "Poisson ratio",
-    "eps_electronic": "Dielectric constant, electronic",
-    "refractive_index": "Refractive index",
-}
 SITES_A_CHUNK = 96  # what stays in the cache of a core
 
 
@@ -90,7 +80,7 @@ def property_table(checkpoints: Sequence[Checkpoint], structures: Mapping[str, S
         for name in checkpoint.model.config.properties:  # type: ignore[union-attr]
             tested = checkpoint.metrics.get("test", {}).get(name, {})
             common = {
-                "property": LABELS.get(name, name.replace("_", " ")),
+                "property": _title(name),
                 "unit": UNITS.get(name, ""),
                 "mae": tested.get("mae", np.nan),
                 "n_test": tested.get("n", 0),
@@ -102,9 +92,14 @@ def property_table(checkpoints: Sequence[Checkpoint], structures: Mapping[str, S
                 for label, value, std, problem in values
             ]
     columns = ["structure", "property", "value", "std", "unit", "mae", "n_test", "model", "problem"]
-    order = list(LABELS.values())
+    order = [_title(name) for name in LABELS]
     rows.sort(key=lambda row: order.index(row["property"]) if row["property"] in order else len(order))
     return pd.DataFrame(rows, columns=columns)
+
+
+def _title(name: str) -> str:
+    label = LABELS.get(name, name.replace("_", " "))
+    return label[0].upper() + label[1:]
 
 
 def with_deviation(value: float, std: float) -> str:

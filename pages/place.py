@@ -1,6 +1,7 @@
 """Place my structures: where a person's own crystals lie among those that a model knows."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -17,6 +18,13 @@ from pages._components.crystal_viewer import crystal_viewer
 from pages._structures import plain
 
 A_STEP = 8  # crystals between two movements of the progress bar
+Color = Literal["blue", "gray", "green", "orange"]
+FAR = 95  # percent
+NOVELTY: dict[bool | None, tuple[str, Color]] = {
+    True: ("new", "blue"),
+    False: ("known", "gray"),
+    None: ("new or not: undecided", "gray"),
+}
 NUMBER, TEXT = st.column_config.NumberColumn, st.column_config.TextColumn
 
 
@@ -100,7 +108,7 @@ def map_with_pins(placed: Sequence[Placement], chosen: Placement | None) -> None
             hover=_maps.hover(name),
             marker_links=[] if at is None else [(at, row) for row in placed[at].rows],
             markers=[
-                MapMarker(x, y, label, "pin" if k == at else "sample")
+                MapMarker(x, y, label.rpartition("/")[2][:28], "pin" if k == at else "sample")
                 for k, (label, (x, y)) in enumerate(zip(names, spots, strict=True))
             ],
             axis_labels=_maps.axis_labels(projection),
@@ -118,7 +126,8 @@ def map_with_pins(placed: Sequence[Placement], chosen: Placement | None) -> None
 
 def card(each: Placement, properties: pd.DataFrame) -> None:
     """What the model makes of one crystal."""
-    st.markdown(f"**{plain(each.file.name)}**")
+    formula = f"{each.file.structure.composition.reduced_formula} · " if each.file.structure is not None else ""
+    st.markdown(f"**{plain(formula + each.file.name)}**")
     if each.file.structure is None or each.problem:
         st.error(plain(each.problem or each.file.problem))
         return
@@ -134,23 +143,24 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
         ],
         key="place_crystals",
         captions=captions,
-        height=300,
+        height=330,
     )
-    back = (
-        f"comes back within **{each.deviation:.3f} Å**"
-        if each.comes_back
-        else f"does not come back: {plain(each.reason)}"
-    )
-    new = {True: ":material/new_releases: New:", False: ":material/check: Known:", None: "New or not is undecided:"}
-    near = table.iloc[list(each.rows)].assign(distance=each.distances)
+    with st.container(horizontal=True, gap="xsmall"):
+        st.badge(NOVELTY[each.novel.passed][0], color=NOVELTY[each.novel.passed][1])
+        st.badge(f"unusual: {each.percentile:.0f} %", color="orange" if each.percentile > FAR else "gray")
+        if each.comes_back:
+            st.badge("comes back", color="green")
+        else:
+            st.badge("does not come back", color="orange")
     st.markdown(
-        f"- {new[each.novel.passed]} {plain(each.novel.reason)}\n"
-        f"- Farther from the training crystals than **{each.percentile:.0f} %** of them are from each other"
-        f"{': outside what the model knows' if each.percentile > 95 else ''}\n- Through the model and back, it {back}"
+        f"{plain(each.novel.reason[:1].upper() + each.novel.reason[1:])}. {each.percentile:.0f} % of the training"
+        f" crystals on the map have nearer neighbors than it has. Through the model and back it "
+        + (f"moves by **{each.deviation:.3f} Å** a site." if each.comes_back else f"fails: {plain(each.reason)}.")
     )
+    near = table.iloc[list(each.rows)].assign(distance=each.distances)
     _structures.open_on_bench([*_structures.keep([each.file]), Entry(name, near["key"].iloc[0])], "place_bench")
-    st.markdown("**Nearest known crystals** :small[by distance in the latent space]")
-    st.dataframe(
+    nearest, predicted = st.tabs(["Nearest known", "Predicted properties"])
+    nearest.dataframe(
         near[[column for column in ("formula", "id", "distance", "space_group") if column in near]],
         hide_index=True,
         height="content",
@@ -162,20 +172,21 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
         },
         alt="Nearest known crystals",
     )
-    if not properties.empty:
-        st.markdown("**Predicted properties** :small[± one standard deviation]")
-        st.dataframe(
-            _structures.written(properties),
-            hide_index=True,
-            height="content",
-            column_config={
-                "property": "Property",
-                "predicted": "Predicted",
-                "unit": TEXT("Unit", width="small"),
-                "mae": NUMBER("Mean error", format="%.3f", help="of the model over its test crystals"),
-            },
-            alt="Predicted properties",
-        )
+    if properties.empty:
+        predicted.caption("No checkpoint here predicts properties of crystals.")
+        return
+    predicted.dataframe(
+        _structures.written(properties),
+        hide_index=True,
+        height="content",
+        column_config={
+            "property": "Property",
+            "predicted": TEXT("Predicted", help="± one calibrated standard deviation"),
+            "unit": TEXT("Unit", width="small"),
+            "mae": NUMBER("Mean error", format="%.3f", help="of the model over its test crystals"),
+        },
+        alt="Predicted properties",
+    )
 
 
 def results(files: Sequence[StructureFile], placed: Sequence[Placement], properties: pd.DataFrame) -> None:
@@ -197,7 +208,7 @@ def results(files: Sequence[StructureFile], placed: Sequence[Placement], propert
 
     if names:
         st.dataframe(
-            there.drop(columns=["n_sites", "novel_reason"]),
+            there.drop(columns=["n_sites", "novel", "comes_back", *([] if there["problem"].any() else ["problem"])]),
             key="place_rows",
             hide_index=True,
             height="content" if len(there) <= 10 else 400,
@@ -210,10 +221,9 @@ def results(files: Sequence[StructureFile], placed: Sequence[Placement], propert
                 "nearest_id": TEXT("Material", width=100),
                 "distance": NUMBER("Latent distance", format="%.2f", width=110),
                 "percentile": NUMBER("Unusual (%)", format="%.0f", width=95, help=UNUSUAL),
-                "novel": st.column_config.CheckboxColumn("New", width=55, help="matches no known structure"),
-                "comes_back": st.column_config.CheckboxColumn("Comes back", width=90),
-                "deviation": NUMBER("Deviation (Å)", format="%.3f", width=100),
-                "problem": TEXT("Remark", width=200),
+                "novel_reason": TEXT("Known?", width=240),
+                "deviation": NUMBER("Comes back (Å)", format="%.3f", width=115, help=DEVIATION),
+                "problem": TEXT("Why it does not come back", width=220),
             },
             alt=f"{len(there)} crystals placed",
         )
@@ -224,11 +234,12 @@ def results(files: Sequence[StructureFile], placed: Sequence[Placement], propert
             left_out[["file", "formula", "problem"]],
             hide_index=True,
             height="content" if len(left_out) <= 10 else 400,
-            column_config={"file": TEXT("File", width=300), "formula": TEXT("Formula", width=110), "problem": "Why"},
+            column_config={"file": TEXT("File", width=190), "formula": TEXT("Formula", width=80), "problem": "Why"},
             alt=f"{len(left_out)} files that were not placed",
         )
 
 
+DEVIATION = "mean deviation of the sites between a crystal and what its latent point decodes to; empty: no match"
 UNUSUAL = "share of the training crystals that lie nearer to the others than this one does; 100 is outside them all"
 
 st.title("Place my structures")
@@ -266,6 +277,7 @@ with st.expander("Files", icon=":material/upload_file:", expanded=not given):
         key="place_upload",
         on_change=on_upload,
     )
+    st.caption(f"`{name}` reads {space.representation.accepts}.")
     st.caption(f"{LIMITS[0].upper()}{LIMITS[1:]}. Nothing is written to disk, and all of it is gone with this session.")
 if not given:
     st.markdown(

@@ -17,7 +17,14 @@ from matgen_core import checkpoint, ranking, structure_export
 pytestmark = pytest.mark.browser
 
 Shoot = Callable[[Any, str], None]
-TITLES = {"": "MatGen Explorer", "phase_fields": "Phase fields", "latent_map": "Latent map", "trust": "Trust"}
+TITLES = {
+    "": "MatGen Explorer",
+    "structure_bench": "Structure bench",
+    "place": "Place my structures",
+    "phase_fields": "Phase fields",
+    "latent_map": "Latent map",
+    "trust": "Trust",
+}
 
 
 def settle(page: Any, title: str) -> None:

@@ -1,6 +1,5 @@
 """Placing crystals: where they land, what is said of them, and the page that shows it."""
 
-import contextlib
 import io
 import zipfile
 from collections.abc import Iterator
@@ -169,7 +168,7 @@ def test_the_example_places_known_crystals() -> None:
     assert_whole(test)
     assert "Placed: 3 of 3" in texts(test)
     shown = next(each.value for each in test.dataframe if "percentile" in each.value)
-    assert shown["comes_back"].all()
+    assert (shown["deviation"] < 0.1).all()  # Å
 
 
 def test_files_are_placed_and_what_is_skipped_says_why(salts: None, crystal_map: checkpoint.Checkpoint) -> None:
@@ -211,18 +210,3 @@ def test_stopping_keeps_what_is_done_and_goes_on(crystal_map: checkpoint.Checkpo
     assert_whole(test)
     assert not test.warning
     assert "Placed: 10 of 10" in texts(test)
-
-
-def test_without_a_model_the_page_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path))
-    test = page().run()
-    assert_whole(test)
-    assert "matgen train" in test.info[0].value
-
-
-def test_the_same_in_python_runs() -> None:
-    test = page().run()
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output):
-        exec(compile(test.code[-1].value, "place", "exec"), {})
-    assert "nearest_id" in output.getvalue()

@@ -1,7 +1,5 @@
 """The structure bench: what lies on it, where it comes from, and what bad input costs."""
 
-import contextlib
-import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -230,12 +228,3 @@ def test_a_measured_pattern_lies_over_the_first_structure(salt_and_rutile: Calla
     test.run()
     assert_whole(test, errors=1)
     assert "choose a range that both have" in test.error[0].value
-
-
-def test_the_same_in_python_runs() -> None:
-    test = page().run()
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output):
-        exec(compile(test.code[-1].value, "bench", "exec"), {})
-    assert "Formation energy" in output.getvalue()
-    assert "_cell_length_a" in output.getvalue()
