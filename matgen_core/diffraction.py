@@ -16,6 +16,7 @@ from pymatgen.core import Structure
 RADIATIONS = ("CuKa", "CuKa1", "MoKa", "CoKa", "CrKa", "FeKa", "AgKa")
 MAX_BYTES = 5_000_000
 MAX_POINTS = 200_000
+MAX_REFLECTIONS = 100_000  # lattice points within reach; of a cell with 1,000 sites they take about 4 s
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,20 @@ def reflections(
         overlapping ones), "d (Å)". Empty if nothing falls into the range.
 
     Raises:
-        ValueError: If the radiation is not known, an element has no scattering factors, or the range is not
-            within 0 to 180 degrees.
+        ValueError: If the radiation is not known, an element has no scattering factors, the range is not within 0 to
+            180 degrees, or more than `MAX_REFLECTIONS` lattice points would have to be summed.
     """
     if radiation not in RADIATIONS:
         raise ValueError(f"radiation {radiation!r}: known are {', '.join(RADIATIONS)}")
     low, high = two_theta
     if not 0 <= low < high <= 180:
         raise ValueError(f"2 theta from {low} to {high}: expected a range within 0 to 180 degrees")
+    reach = 2 * np.sin(np.radians(high / 2)) / wavelength(radiation)  # 1/Å
+    if (expected := 4 / 3 * np.pi * reach**3 * structure.volume) > MAX_REFLECTIONS:
+        raise ValueError(
+            f"about {expected:,.0f} reflections up to {high:g} degrees in a cell of {structure.volume:,.0f} Å³; at most"
+            f" {MAX_REFLECTIONS:,} are computed, so end the range earlier or take a longer wavelength"
+        )
     try:
         pattern = XRDCalculator(wavelength=radiation).get_pattern(structure, two_theta_range=two_theta)
     except ValueError as error:

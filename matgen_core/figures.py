@@ -5,6 +5,7 @@ in its light or dark theme and a notebook in its own. Colors that carry a meanin
 """
 
 from collections.abc import Sequence
+from html import escape
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -228,11 +229,12 @@ def powder_pattern(
         )
     for row, (name, table) in enumerate(profiles.items()):
         color = _PATTERNS[row % len(_PATTERNS)]
+        label = escape(name)  # Plotly takes a name for markup
         figure.add_scatter(
             x=table[ANGLE],
             y=table[INTENSITY] + row * offset,
-            name=name,
-            legendgroup=name,
+            name=label,
+            legendgroup=label,
             mode="lines",
             line={"color": color, "width": 2},
             hoverinfo="skip",
@@ -241,8 +243,8 @@ def powder_pattern(
         figure.add_scatter(
             x=peaks[ANGLE],
             y=[-span * (0.05 + 0.045 * row)] * len(peaks),
-            name=f"{name}: reflections",
-            legendgroup=name,
+            name=f"{label}: reflections",
+            legendgroup=label,
             showlegend=False,
             mode="markers",
             marker={"symbol": "line-ns", "size": 10, "line": {"width": 1.5, "color": color}},
@@ -251,7 +253,7 @@ def powder_pattern(
         )
     figure.update_layout(
         xaxis_title="2θ (degrees)",
-        yaxis={"title": "Intensity (strongest = 100)", "showticklabels": not offset},
+        yaxis={"title": "Intensity (strongest = 100)", "showticklabels": not offset, "showgrid": not offset},
         height=360 + 50 * len(profiles),
         hovermode="closest",
         legend={"orientation": "h", "y": 1.08},

@@ -15,6 +15,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedE
 
 from matgen_core.crystal_scene import bonding, site_labels
 
+MAX_MATCHED = 150  # sites; the time grows with more than the square, 120 take 3 s
 _CELL_PARAMETERS = ("a (Å)", "b (Å)", "c (Å)", "alpha (°)", "beta (°)", "gamma (°)")
 
 
@@ -216,6 +217,8 @@ def comparison_table(reference: Structure, others: Mapping[str, Structure]) -> p
 def _why_never(original: Structure, other: Structure) -> str | None:
     if original.composition.reduced_formula != other.composition.reduced_formula:
         return f"{other.composition.reduced_formula} is another composition than {original.composition.reduced_formula}"
+    if len(original) > MAX_MATCHED:
+        return f"{len(original)} sites; at most {MAX_MATCHED} are matched"
     if len(original) != len(other):
         return f"{len(other)} sites against {len(original)} in the primitive cells"
     return None

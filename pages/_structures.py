@@ -144,10 +144,10 @@ def has_original(entry: Entry) -> bool:
     return not find(Entry(entry.source, entry.key, True)).problem
 
 
-def open_on_bench(entries: Sequence[Entry], key: str) -> None:
-    """Offer to lay crystals on the structure bench, each original before its reconstruction if it is here."""
+def open_on_bench(entries: Sequence[Entry], key: str, files: Sequence[data.StructureFile] = ()) -> None:
+    """Offer to lay files and crystals on the structure bench, each original before its reconstruction if it is here."""
     if st.button("Open on the bench", key=key, icon=":material/deployed_code:"):
-        shown: list[Entry] = []
+        shown = keep(files)
         for entry in entries:
             shown += [Entry(entry.source, entry.key, True), entry] if has_original(entry) else [entry]
         st.switch_page("pages/structure_bench.py", query_params={"bench": bench.write_entries(shown)})

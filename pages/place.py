@@ -50,9 +50,18 @@ def take(files: Sequence[StructureFile]) -> None:
     look_at(next((file.name for file in files if file.structure is not None), ""))
 
 
-def on_upload() -> None:
+def forget() -> None:
+    """Take away all that was handed over, and what came of it."""
+    take([])
+    st.session_state["placed"] = {}
+    st.session_state["place_uploads"] = (
+        st.session_state.get("place_uploads", 0) + 1
+    )  # an uploader of a new key is empty
+
+
+def on_upload(key: str) -> None:
     """Read the files that were just handed over or taken back."""
-    take(_structures.read_uploaded(st.session_state["place_upload"]))
+    take(_structures.read_uploaded(st.session_state[key]))
 
 
 def take_examples(model: str) -> None:
@@ -158,7 +167,7 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
         + (f"moves by **{each.deviation:.3f} Å** a site." if each.comes_back else f"fails: {plain(each.reason)}.")
     )
     near = table.iloc[list(each.rows)].assign(distance=each.distances)
-    _structures.open_on_bench([*_structures.keep([each.file]), Entry(name, near["key"].iloc[0])], "place_bench")
+    _structures.open_on_bench([Entry(name, near["key"].iloc[0])], "place_bench", [each.file])
     nearest, predicted = st.tabs(["Nearest known", "Predicted properties"])
     nearest.dataframe(
         near[[column for column in ("formula", "id", "distance", "space_group") if column in near]],
@@ -234,9 +243,31 @@ def results(files: Sequence[StructureFile], placed: Sequence[Placement], propert
             left_out[["file", "formula", "problem"]],
             hide_index=True,
             height="content" if len(left_out) <= 10 else 400,
-            column_config={"file": TEXT("File", width=190), "formula": TEXT("Formula", width=80), "problem": "Why"},
+            column_config={
+                "file": TEXT("File", width=190),
+                "formula": TEXT("Formula", width=80),
+                "problem": TEXT("Why", width=830),
+            },
             alt=f"{len(left_out)} files that were not placed",
         )
+
+
+@st.fragment
+def explorer(files: Sequence[StructureFile], placed: Sequence[Placement], properties: pd.DataFrame) -> None:
+    """The map, the card and the tables; what is done there runs this alone."""
+    good = [each for each in placed if not each.problem]
+    at = st.session_state.get("place_at")
+    chosen = next((each for each in placed if each.file.name == at), good[0] if good else None)
+    left, right = st.columns([6, 5], gap="medium")
+    with left:
+        map_with_pins(good, chosen)
+    with right, st.container(border=True):
+        if chosen is None:
+            st.markdown("**Nothing could be placed**")
+            st.caption("The table below says why, file by file.")
+        else:
+            card(chosen, properties[properties["structure"] == chosen.file.name])
+    results(files, placed, properties)
 
 
 DEVIATION = "mean deviation of the sites between a crystal and what its latent point decodes to; empty: no match"
@@ -271,12 +302,16 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         )
 given: list[StructureFile] = st.session_state.get("place_files", [])
 with st.expander("Files", icon=":material/upload_file:", expanded=not given):
+    upload_key = f"place_upload_{st.session_state.get('place_uploads', 0)}"
     st.file_uploader(
         "CIF, POSCAR, extended XYZ, or a zip of them",
         accept_multiple_files=True,
-        key="place_upload",
+        key=upload_key,
         on_change=on_upload,
+        args=(upload_key,),
     )
+    if given:
+        st.button("Forget them all", on_click=forget, icon=":material/delete:")
     st.caption(f"`{name}` reads {space.representation.accepts}.")
     st.caption(f"{LIMITS[0].upper()}{LIMITS[1:]}. Nothing is written to disk, and all of it is gone with this session.")
 if not given:
@@ -290,19 +325,7 @@ else:
     if len(placed) < len(given):
         st.warning(f"Stopped: {len(placed)} of {len(given)} files are done.")
         st.button("Go on", on_click=set_stopped, args=(False,))
-    good = [each for each in placed if not each.problem]
-    at = st.session_state.get("place_at")
-    chosen = next((each for each in placed if each.file.name == at), good[0] if good else None)
-    left, right = st.columns([6, 5], gap="medium")
-    with left:
-        map_with_pins(good, chosen)
-    with right, st.container(border=True):
-        if chosen is None:
-            st.markdown("**Nothing could be placed**")
-            st.caption("The table below says why, file by file.")
-        else:
-            card(chosen, properties[properties["structure"] == chosen.file.name])
-    results(given, placed, properties)
+    explorer(given, placed, properties)
 _widgets.same_in_python(
     f"""
 from matgen_core import checkpoint, data, map_columns, placement

@@ -55,6 +55,13 @@ def on_upload(key: str) -> None:
     st.session_state["bench_uploaded"] = st.session_state.get("bench_uploaded", 0) + 1
 
 
+def forget() -> None:
+    """Take away the files of this session."""
+    _structures.uploads().clear()
+    on_it, _ = bench.read_entries(st.session_state["bench"])
+    lay_out([entry for entry in on_it if not entry.is_upload])
+
+
 def on_pattern(key: str) -> None:
     """Read the measured pattern that was just handed over."""
     file = st.session_state[key]
@@ -100,6 +107,8 @@ def choose() -> None:
                 on_change=partial(on_upload, key),
             )
             st.caption(f"{LIMITS[0].upper()}{LIMITS[1:]}. Files stay in this session and are written nowhere.")
+            if mine:
+                st.button(f"Forget my {len(mine)} crystals", on_click=forget, icon=":material/delete:")
     if not models:
         st.info("No model of crystals is present, so only files can be shown. Make one with: `matgen train icsg3d`")
     for line in [*problems, *st.session_state.pop("bench_problems", [])]:

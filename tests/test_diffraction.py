@@ -31,6 +31,18 @@ def test_an_empty_range_gives_an_empty_table_and_a_flat_profile() -> None:
     assert diffraction.profile(table, two_theta=(5, 10))[INTENSITY].max() == 0
 
 
+def test_more_reflections_than_anybody_waits_for_are_refused() -> None:
+    huge = Structure(Lattice.cubic(900), ["Fe"], [[0, 0, 0]])
+    with pytest.raises(ValueError, match="at most 100,000 are computed, so end the range earlier"):
+        diffraction.reflections(huge, "CuKa", (5, 90))
+
+
+def test_what_a_file_is_called_is_no_markup_in_a_figure() -> None:
+    peaks = diffraction.reflections(SILICON, "CuKa", (20, 60))
+    drawn = figures.powder_pattern({"<b>x</b>": diffraction.profile(peaks, two_theta=(20, 60))}, {"<b>x</b>": peaks})
+    assert {trace.name.partition(":")[0] for trace in drawn.data} == {"&lt;b&gt;x&lt;/b&gt;"}
+
+
 @pytest.mark.parametrize("shape", ["gaussian", "pseudo_voigt"])
 def test_a_peak_is_as_wide_as_asked(shape) -> None:
     table = pd.DataFrame({ANGLE: [30.0], INTENSITY: [40.0]})

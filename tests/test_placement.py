@@ -210,3 +210,19 @@ def test_stopping_keeps_what_is_done_and_goes_on(crystal_map: checkpoint.Checkpo
     assert_whole(test)
     assert not test.warning
     assert "Placed: 10 of 10" in texts(test)
+
+
+def test_what_was_handed_over_can_be_taken_away(crystal_map: checkpoint.Checkpoint) -> None:
+    test = page([StructureFile("salt.cif", "salt", rock_salt())]).run()
+    next(each for each in test.button if each.label == "Forget them all").click().run()
+    assert_whole(test)
+    assert test.session_state["place_files"] == []
+    assert test.session_state["placed"] == {}
+    assert "Drop in crystals of your own" in texts(test)
+
+
+def test_nothing_uploaded_is_cached_for_other_sessions() -> None:
+    text = (ROOT / "pages" / "_structures.py").read_text()
+    caches = [line for line in text.splitlines() if line.startswith("@st.cache")]
+    assert caches
+    assert all('scope="session"' in line for line in caches)

@@ -228,3 +228,11 @@ def test_a_measured_pattern_lies_over_the_first_structure(salt_and_rutile: Calla
     test.run()
     assert_whole(test, errors=1)
     assert "choose a range that both have" in test.error[0].value
+
+
+def test_files_can_be_taken_away(salt_and_rutile: Callable[..., AppTest]) -> None:
+    test = salt_and_rutile().run()
+    next(each for each in test.button if each.label == "Forget my 2 crystals").click().run()
+    assert_whole(test)
+    assert test.session_state["uploads"] == {}
+    assert "Lay up to four crystals" in texts(test)
