@@ -236,3 +236,15 @@ def test_files_can_be_taken_away(salt_and_rutile: Callable[..., AppTest]) -> Non
     assert_whole(test)
     assert test.session_state["uploads"] == {}
     assert "Lay up to four crystals" in texts(test)
+
+
+def test_a_card_of_the_latent_map_opens_on_the_bench(crystal_map: checkpoint.Checkpoint) -> None:
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+    test.switch_page("pages/latent_map.py")
+    test.query_params["at"] = "mp-3"
+    test.run()
+    next(each for each in test.button if each.label == "Open on the bench").click().run()
+    assert not test.exception
+    assert test.title[0].value == "Structure bench"
+    assert test.session_state["bench"] == "crystals:mp-3"
+    assert "does not decode" in test.error[0].value  # the network is untrained
