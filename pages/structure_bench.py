@@ -124,9 +124,10 @@ def examples() -> None:
     models = _structures.crystal_models()
     if not models:
         return
-    table = bench.examples(_maps.map_table(models[0]))
+    model = st.session_state["bench_model"]
+    table = bench.examples(_maps.map_table(model))
     for column, row in zip(st.columns(3, gap="medium"), table.itertuples(), strict=False):
-        entry = Entry(models[0], row.key)
+        entry = Entry(model, row.key)
         crystal = _structures.find(entry)
         with column.container(border=True, height="stretch", horizontal_alignment="center"):
             if crystal.problem:
@@ -463,7 +464,9 @@ if not entries:
     examples()
 elif crystals:
     overview(crystals)
-    view = st.segmented_control("Show", VIEWS, default=VIEWS[0], key="bench_view", label_visibility="collapsed")
+    view = st.segmented_control(
+        "Show", VIEWS, default=VIEWS[0], key="bench_view", label_visibility="collapsed", bind="query-params"
+    )
     if view == "Diffraction":
         show_diffraction(crystals)
     elif view == "Properties":

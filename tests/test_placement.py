@@ -64,6 +64,13 @@ def test_crystals_of_a_formula_are_found_in_any_cell(salts: None) -> None:
         data.load_crystals_like("nothing", [RUTILE])
 
 
+def test_crystals_that_are_numbered_are_read_by_their_number(salts: None) -> None:
+    path = data.path_of("salts")
+    pd.read_parquet(path).assign(material_id=[11, 12, 13]).to_parquet(path)
+    assert data.load_crystal("salts", "13").composition.reduced_formula == "KF"
+    assert sorted(data.load_crystals_like("salts", [rock_salt()])) == ["11", "12"]
+
+
 def test_novelty_is_known_new_or_undecided(salts: None, crystal_map: checkpoint.Checkpoint) -> None:
     strange = Structure(Lattice.orthorhombic(3, 9, 6), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.2, 0.5]])
     files = [StructureFile(str(i), str(i), each) for i, each in enumerate((rock_salt(edge=5.9), strange, RUTILE))]

@@ -98,7 +98,8 @@ def load_crystal(name: str, material_id: str) -> Structure:
     if not path.is_file():
         raise ValueError(_missing(name))
     try:
-        rows = pd.read_parquet(path, filters=[("material_id", "==", material_id)])
+        numbered = pa.types.is_integer(pq.read_schema(path).field("material_id").type)
+        rows = pd.read_parquet(path, filters=[("material_id", "==", int(material_id) if numbered else material_id)])
     except _UNREADABLE as error:
         raise ValueError(
             f"{path}: this file of data set {name} cannot be read ({_first_line(error)}); get it again"
