@@ -4,6 +4,7 @@ Intensities are kinematic (structure factor, Lorentz and polarization factors, n
 where reflections fall and which are strong, not what a refinement would.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -165,6 +166,8 @@ def scaled(measured: Measured, calculated: pd.DataFrame) -> tuple[pd.DataFrame, 
     """Bring a measured pattern to the scale of a calculated one, over the angles that both have.
 
     A flat background (5th percentile) is taken off and the rest is scaled by least squares; shapes stay as measured.
+    Where the two have little in common (a correlation below 0.3) least squares would flatten the measured pattern out
+    of sight, so that its strongest point becomes 100 instead.
 
     Returns:
         Columns "2 theta (degrees)" and "Intensity", and the correlation with the calculated pattern (-1 to 1; nan where
@@ -183,8 +186,29 @@ def scaled(measured: Measured, calculated: pd.DataFrame) -> tuple[pd.DataFrame, 
     two_theta, counts = measured.two_theta[inside], measured.intensity[inside]
     counts = counts - np.percentile(counts, 5)
     there = np.interp(two_theta, angles, calculated["Intensity"].to_numpy())
-    overlap = float(counts @ there)
-    factor = overlap / float(counts @ counts) if overlap > 0 else 100 / max(float(counts.max()), 1e-12)
     flat = counts.std() == 0 or there.std() == 0
     correlation = float("nan") if flat else float(np.corrcoef(counts, there)[0, 1])
+    alike = correlation >= 0.3
+    factor = float(counts @ there) / float(counts @ counts) if alike else 100 / max(float(counts.max()), 1e-12)
     return pd.DataFrame({"2 theta (degrees)": two_theta, "Intensity": factor * counts}), correlation
+
+
+def best_overlay(
+    measured: Measured, profiles: Mapping[str, pd.DataFrame]
+) -> tuple[str, pd.DataFrame, dict[str, float]]:
+    """Find the calculated pattern that a measured one is most like.
+
+    Args:
+        measured: The measured pattern.
+        profiles: By name, what `profile` returns, all over the same angles.
+
+    Returns:
+        The name, the measured pattern as `scaled` brings it to that one, and the correlation with each.
+
+    Raises:
+        ValueError: As `scaled`.
+    """
+    overlays = {name: scaled(measured, table) for name, table in profiles.items()}
+    correlations = {name: correlation for name, (_, correlation) in overlays.items()}
+    best = max(correlations, key=lambda name: np.nan_to_num(correlations[name], nan=-2.0))
+    return best, overlays[best][0], correlations

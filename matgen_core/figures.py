@@ -205,6 +205,7 @@ def powder_pattern(
     reflections: dict[str, pd.DataFrame],
     measured: pd.DataFrame | None = None,
     offset: float = 0.0,
+    measured_over: str = "",
 ) -> go.Figure:
     """Draw one or more calculated patterns, their reflections as ticks below, and a measured one behind them.
 
@@ -213,6 +214,7 @@ def powder_pattern(
         reflections: By the same names, what `diffraction.reflections` returns; shown under the mouse with hkl and d.
         measured: What `diffraction.scaled` returns.
         offset: Distance by which each further pattern is lifted (the strongest peak is 100).
+        measured_over: Name of the pattern with which the measured one is lifted; the first if it is not given.
 
     Returns:
         The figure; intensities are relative, so the axis has no unit.
@@ -222,7 +224,7 @@ def powder_pattern(
     if measured is not None:
         figure.add_scatter(
             x=measured[ANGLE],
-            y=measured[INTENSITY],
+            y=measured[INTENSITY] + offset * ([*profiles].index(measured_over) if measured_over else 0),
             name="measured",
             mode="lines",
             line={"color": MUTED, "width": 1.5},

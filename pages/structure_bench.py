@@ -255,7 +255,9 @@ def show_diffraction(crystals: Sequence[Crystal]) -> None:
                 on_change=on_pattern,
                 args=("measured_file",),
             )
-            st.caption("It is laid over the first structure: a flat background is taken off, then it is scaled.")
+            st.caption(
+                "It is laid over the structure that it is most like: a flat background is taken off, then it is scaled."
+            )
     limits = (float(two_theta[0]), float(two_theta[1]))
     if problem := st.session_state.get("measured_problem"):
         st.error(plain(problem))
@@ -269,19 +271,20 @@ def show_diffraction(crystals: Sequence[Crystal]) -> None:
         profiles[each.label] = diffraction.profile(peaks[each.label], width, limits)
     if not profiles:
         return
-    overlay = None
+    overlay, over = None, ""
     if "measured" in st.session_state:
         name, measured = st.session_state["measured"]
         try:
-            overlay, correlation = diffraction.scaled(measured, next(iter(profiles.values())))
+            over, overlay, correlations = diffraction.best_overlay(measured, profiles)
+            listed = ", ".join(f"{plain(label)} **{value:.3f}**" for label, value in correlations.items())
             st.markdown(
-                f"{plain(name)} over {plain(next(iter(profiles)))}: correlation **{correlation:.3f}**"
+                f"Correlation of {plain(name)} with {listed}"
                 " :small[(1 is the same shape; it says nothing of what a refinement would find)]"
             )
         except ValueError as error:
             st.error(plain(f"{name}: {error}"))
     _widgets.chart(
-        figures.powder_pattern(profiles, peaks, overlay, offset=110.0 if stacked else 0.0),
+        figures.powder_pattern(profiles, peaks, overlay, 110.0 if stacked else 0.0, over),
         "pattern",
         f"Powder patterns of {', '.join(profiles)}",
     )

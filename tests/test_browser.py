@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from pymatgen.core import Lattice, Structure
 
-from matgen_core import checkpoint, ranking, structure_export
+from matgen_core import checkpoint, diffraction, ranking, structure_export
 
 pytestmark = pytest.mark.browser
 
@@ -181,6 +181,10 @@ def test_the_bench_shows_what_a_model_decodes_and_what_a_visitor_brings(
     )
     file = tmp_path / "<img src=x onerror=alert(1)> **rutile**.cif"
     file.write_text(structure_export.cif(rutile))
+    pattern = diffraction.profile(diffraction.reflections(rutile, "CuKa", (20, 80)), 0.4, (20, 80), step=0.05)
+    noise = np.random.default_rng(0).normal(0, 2, len(pattern))
+    measured = tmp_path / "run 7.xy"
+    measured.write_text(pattern.assign(Intensity=50 + pattern["Intensity"] + noise).to_csv(sep=" ", index=False))
     page.get_by_role("button", name="Add files").click()
     page.locator("input[type=file]").set_input_files(file)
     page.get_by_text("<img src=x onerror=alert(1)> **rutile**.cif").first.wait_for()
@@ -194,6 +198,11 @@ def test_the_bench_shows_what_a_model_decodes_and_what_a_visitor_brings(
     ):
         page.get_by_role("radio", name=view).or_(page.get_by_role("button", name=view, exact=True)).first.click()
         page.get_by_text(said).first.wait_for()
+        if view == "Diffraction":
+            page.get_by_role("button", name="Measured pattern").click()
+            page.locator("input[type=file]").last.set_input_files(measured)
+            page.get_by_text("Correlation of run 7.xy").wait_for()
+            page.keyboard.press("Escape")
         settle(page, "Structure bench")
         page.get_by_text("The same in Python").scroll_into_view_if_needed()
         shoot(page, f"bench_{view.lower()}")

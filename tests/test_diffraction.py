@@ -31,6 +31,26 @@ def test_an_empty_range_gives_an_empty_table_and_a_flat_profile() -> None:
     assert diffraction.profile(table, two_theta=(5, 10))[INTENSITY].max() == 0
 
 
+def test_a_measured_pattern_finds_what_it_is_of_and_stays_in_sight_where_it_is_not() -> None:
+    copper = Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.615), ["Cu"], [[0, 0, 0]])
+    profiles = {
+        name: diffraction.profile(diffraction.reflections(each, "CuKa", (20, 80)), 0.3, (20, 80))
+        for name, each in (("copper", copper), ("silicon", SILICON))
+    }
+    table = profiles["silicon"]
+    measured = diffraction.Measured(table[ANGLE].to_numpy(), 3 * table[INTENSITY].to_numpy() + 20)
+    name, overlay, correlations = diffraction.best_overlay(measured, profiles)
+    assert name == "silicon"
+    assert correlations["silicon"] == pytest.approx(1)
+    assert correlations["copper"] < 0.3
+    assert overlay[INTENSITY].max() == pytest.approx(100, abs=1)
+    apart, _ = diffraction.scaled(measured, profiles["copper"])
+    assert apart[INTENSITY].max() == pytest.approx(100)  # least squares would leave 2
+    peaks = {name: diffraction.reflections(SILICON, "CuKa", (20, 80)) for name in profiles}
+    drawn = figures.powder_pattern(profiles, peaks, overlay, offset=110, measured_over="silicon")
+    assert drawn.data[0].y.min() == pytest.approx(110 + overlay[INTENSITY].min())
+
+
 def test_more_reflections_than_anybody_waits_for_are_refused() -> None:
     huge = Structure(Lattice.cubic(900), ["Fe"], [[0, 0, 0]])
     with pytest.raises(ValueError, match="at most 100,000 are computed, so end the range earlier"):
