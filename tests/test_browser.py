@@ -188,7 +188,8 @@ def test_the_bench_shows_what_a_model_decodes_and_what_a_visitor_brings(
     page.get_by_role("button", name="Add files").click()
     page.locator("input[type=file]").set_input_files(file)
     page.get_by_text("<img src=x onerror=alert(1)> **rutile**.cif").first.wait_for()
-    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Add files").click()
+    page.get_by_text("Files stay in this session").wait_for(state="hidden")
     for view, said in (
         ("Sites", "Tolerance of symmetry"),
         ("Diffraction", "Kinematic intensities"),
@@ -202,7 +203,8 @@ def test_the_bench_shows_what_a_model_decodes_and_what_a_visitor_brings(
             page.get_by_role("button", name="Measured pattern").click()
             page.locator("input[type=file]").last.set_input_files(measured)
             page.get_by_text("Correlation of run 7.xy").wait_for()
-            page.keyboard.press("Escape")
+            page.get_by_role("button", name="Measured pattern").click()
+            page.get_by_text("It is laid over").wait_for(state="hidden")
         settle(page, "Structure bench")
         page.get_by_text("The same in Python").scroll_into_view_if_needed()
         shoot(page, f"bench_{view.lower()}")
