@@ -89,6 +89,23 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         shutil.move(new, folder)
 
 
+def amend(name: str, metrics: dict[str, Any], index: pd.DataFrame) -> None:
+    """Replace the metrics and the index of a checkpoint; weights, settings and card stay byte for byte.
+
+    Raises:
+        CheckpointError: If there is no such checkpoint or it cannot be used.
+    """
+    load(name)
+    folder = root() / name
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
+        new = Path(temporary) / name
+        shutil.copytree(folder, new)
+        (new / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+        index.to_parquet(new / "index.parquet", index=False, compression="zstd")
+        folder.rename(Path(temporary) / "replaced")
+        shutil.move(new, folder)
+
+
 def load(name: str) -> Checkpoint:
     """Read a checkpoint by its name.
 

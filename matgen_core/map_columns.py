@@ -4,12 +4,14 @@ A page asks here instead of knowing what an index holds, so phase fields and cry
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
-from matgen_core import map_scene, query, ranking
+from matgen_core import clusters, map_scene, query, ranking
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.crystal_properties import LABELS, UNITS
 from matgen_core.map_scene import Coloring, HoverText
@@ -26,7 +28,7 @@ _LABELS = {
     **{name: (label[0].upper() + label[1:], UNITS[name]) for name, label in LABELS.items()},
 }
 _NAMES = {"id", "key", "name", "formula", "phase_field", "chemical_system"}  # these say which material it is
-_MAP = ("_x", "_y", "_faithfulness")
+_MAP = ("_x", "_y", "_faithfulness", "_stability")
 _COMES_BACK = {0.0: "comes back", 1.0: "does not come back"}
 
 
@@ -102,6 +104,16 @@ def faithfulness(projection: str) -> Column:
     return Column(f"{projection}_faithfulness", "True neighbors kept", "share")
 
 
+def stability(projection: str) -> Column:
+    """Return the column that says how much of a neighborhood on a projection stays with other seeds."""
+    return Column(f"{projection}_stability", "Map neighbors kept with other seeds", "share")
+
+
+def systems(table: pd.DataFrame) -> pd.Series:
+    """Return the chemical system of each material."""
+    return table["chemical_system"] if "chemical_system" in table else table["name"]
+
+
 def coloring(table: pd.DataFrame, column: Column) -> Coloring:
     """Color points by a column.
 
@@ -124,6 +136,21 @@ def color_by_element(table: pd.DataFrame, element: str) -> Coloring:
     return map_scene.color_by_category(kinds, label=f"Holds {element}", order=(with_it, without))
 
 
+def color_by_cluster(table: pd.DataFrame, labels: NDArray[np.int64]) -> Coloring:
+    """Color materials by their cluster in the latent space; those in none are gray and named in the legend."""
+    named = pd.Series(clusters.names(labels, systems(table)))
+    in_none = named == clusters.NOISE_NAME
+    order = named[~in_none].groupby(labels[~in_none]).first()
+    colored = map_scene.color_by_category(named.mask(in_none, "").to_numpy(), label="Cluster", order=list(order))
+    gray = map_scene.LegendEntry(clusters.NOISE_NAME, map_scene.MISSING, int(in_none.sum()))
+    return replace(colored, entries=(*colored.entries, *([gray] if gray.count else [])), n_missing=0)
+
+
+def color_by_grade(values: ArrayLike, column: Column) -> Coloring:
+    """Color points by a grade of the map, from 0 to 1 on every map so that maps can be compared."""
+    return map_scene.color_by_value(values, label=column.label, unit=column.unit, limits=(0.0, 1.0))
+
+
 def hover(table: pd.DataFrame, shown: Sequence[Column]) -> HoverText:
     """Pack what is shown where the pointer rests: the material, then its values."""
     fields: dict[str, Sequence[object]] = {}
@@ -137,5 +164,4 @@ def hover(table: pd.DataFrame, shown: Sequence[Column]) -> HoverText:
 
 def elements(table: pd.DataFrame) -> list[str]:
     """Return the elements of the materials, the commonest first."""
-    systems = table["chemical_system"] if "chemical_system" in table else table["name"]
-    return list(systems.str.split("-").explode().value_counts().index)
+    return list(systems(table).str.split("-").explode().value_counts().index)

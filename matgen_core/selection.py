@@ -74,7 +74,12 @@ def extend(selection: Selection | None, xy: ArrayLike, lasso: Lasso, projection:
     return Selection(mask, (*before, (projection, lasso))) if mask.any() else None
 
 
-def in_both(found: Sequence[bool], selection: Selection | None) -> NDArray[np.bool_] | None:
+def in_all(*found: Sequence[bool]) -> NDArray[np.bool_]:
+    """Return the points that every one of several searches has found."""
+    return np.logical_and.reduce([np.asarray(each, dtype=bool) for each in found])
+
+
+def in_both(found: Sequence[bool] | NDArray[np.bool_], selection: Selection | None) -> NDArray[np.bool_] | None:
     """Return the points that a search has found and outlines have chosen; None where neither leaves one out."""
     mask = np.asarray(found, dtype=bool)
     if selection is not None:

@@ -6,14 +6,17 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from matgen_core import data, map_columns, map_scene, ranking
+from matgen_core import clusters, data, map_columns, map_scene, projection, query, ranking
 from matgen_core.checkpoint import CheckpointError
 from matgen_core.latent import Decoded, LatentMap, fitting
 from matgen_core.map_events import MapEvents
 from matgen_core.map_scene import MapScene
+from matgen_core.projection import SubsetMap
+from matgen_core.projection_worker import ProjectionWorker
 from pages import _widgets
 from pages._components.latent_map import latent_map
 
+ELEMENT, CLUSTER, FAITHFULNESS, STABILITY = "element", "cluster", "faithfulness", "stability"
 MOST_CANDIDATES = 1_000  # each is drawn as a mark of its own, and sent at every run
 
 
@@ -62,16 +65,120 @@ def elements_in(name: str) -> list[str]:
     return map_columns.elements(map_table(name))
 
 
+@st.cache_data(max_entries=4, show_spinner=False)
+def absent_elements(name: str) -> dict[str, str]:
+    """Return the elements that no known material of a map holds, each with the reason."""
+    known = set(elements_in(name))
+    return {symbol: f"in none of the materials of {name}" for symbol in ranking.every_element() if symbol not in known}
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def keeping_to(name: str, search: str) -> list[bool]:
+    """Tell which known materials keep to a search line.
+
+    Raises:
+        ValueError: If it cannot be understood.
+    """
+    return query.find(search, map_table(name)["name"])
+
+
+# Maps of this session
+
+
+@st.cache_resource(show_spinner=False, on_release=ProjectionWorker.close)
+def worker() -> ProjectionWorker:
+    """Return the one process of this app that makes maps."""
+    return ProjectionWorker()
+
+
+def own_maps(name: str) -> dict[str, SubsetMap]:
+    """Return the maps that this visitor has made of a model, by their keys."""
+    made: dict[str, dict[str, SubsetMap]] = st.session_state.setdefault("own_maps", {})
+    return made.setdefault(name, {})
+
+
+def keep_own_map(name: str, made: SubsetMap) -> str:
+    """Keep a map for as long as the session lasts and return its key."""
+    own = own_maps(name)
+    key = f"own-{len(own) + 1}"
+    own[key] = made
+    return key
+
+
+def projections(name: str) -> list[str]:
+    """Return the keys of all maps of a model: those that it came with, then those of this visitor."""
+    return [*_load_map(name).projections, *own_maps(name)]
+
+
+def projection_title(name: str, key: str) -> str:
+    """Return what a map is called."""
+    if key not in own_maps(name):
+        return _widgets.PROJECTIONS.get(key, key)
+    own = own_maps(name)[key]
+    return f"{_widgets.PROJECTIONS[own.made.settings.method]}, mine {key.removeprefix('own-')}"
+
+
+def positions(name: str, key: str) -> Any:
+    """Return where the known materials lie on a map, (n_materials, 2)."""
+    own = own_maps(name)
+    return own[key].positions if key in own else _load_map(name).positions(key)
+
+
+def everyone(name: str) -> Any:
+    """Return a mask of all known materials of a model."""
+    return map_table(name)["key"].notna().to_numpy()
+
+
+def faithfulness(name: str, key: str) -> Any:
+    """Return for each material how much of its true neighborhood a map keeps; NaN where it did not shape the map."""
+    own = own_maps(name)
+    return own[key].faithfulness if key in own else map_table(name)[f"{key}_faithfulness"].to_numpy()
+
+
+def grades_in_words(name: str, key: str) -> str:
+    """Say how far a map can be trusted."""
+    title, own = projection_title(name, key), own_maps(name).get(key)
+    mean = pd.Series(faithfulness(name, key)).mean()
+    sentence = f"A point keeps on average {mean:.0%} of its 15 true neighbors on this map"
+    if own:
+        made = own.made
+        whole = made.trustworthiness, made.continuity
+        settings = _settings_in_words(made.settings)
+        sentence = f"{title}: {settings}, of {int(own.member.sum()):,} points; the others are gray. {sentence}"
+    else:
+        grades = _widgets.read(name).metrics.get("maps", {}).get("maps", {}).get(key, {})
+        whole = grades.get("trustworthiness"), grades.get("continuity")
+        if "stability" in grades:
+            sentence += f", and {grades['stability']:.0%} of its neighbors here would be there with another seed"
+    if whole[0] is not None:
+        sentence += (
+            f". The whole map, 1 being perfect: trustworthiness {whole[0]:.2f} (what lies near here is near in truth),"
+            f" continuity {whole[1]:.2f} (what is near in truth lies near here)"
+        )
+    return (
+        f"{sentence}. Distances and empty space on a map mean little; the lines to true neighbors and the lists are"
+        " exact."
+    )
+
+
+def _settings_in_words(settings: projection.ProjectionSettings) -> str:
+    own = {
+        "umap": f"{settings.n_neighbors} neighbors, least distance {settings.min_dist:g}, {settings.metric}, ",
+        "tsne": f"perplexity {settings.perplexity:g}, {settings.metric}, ",
+    }
+    return f"{own.get(settings.method, '')}seed {settings.seed}"
+
+
 # Neighbors
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def placed(name: str, projection: str, fields: tuple[str, ...]) -> pd.DataFrame:
+def placed(name: str, key: str, fields: tuple[str, ...]) -> pd.DataFrame:
     """Place fields on a map by their true neighbors: columns name, x, y; one that does not fit is left out."""
     space = _load_map(name)
     found, z = fitting(space.encode([tuple(field.split("-")) for field in fields]))
     names = ["-".join(field) for field in found]
-    return pd.DataFrame(space.place(z, projection) if names else None, columns=["x", "y"]).assign(name=names)
+    return pd.DataFrame(space.place(z, key) if names else None, columns=["x", "y"]).assign(name=names)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -105,6 +212,12 @@ def neighbors(name: str, key: str, k: int = 6) -> pd.DataFrame:
     return near[near["key"] != key].head(k)
 
 
+@st.cache_resource(max_entries=4, show_spinner=False)
+def true_neighbors(name: str) -> Any:
+    """Return the rows of the true neighbors of every known material, (n_materials, 15)."""
+    return projection.nearest(_load_map(name).z)
+
+
 def neighbor_rows(name: str, key: str) -> list[int]:
     """Return the rows of the true neighbors of a material; none where it has no place in the model."""
     try:
@@ -127,7 +240,8 @@ def nearest_known(maps: Sequence[str], key_of: str, key: str, on_choose: Callabl
     noun = "fields" if is_fields else "crystals"
     st.markdown(f"**Nearest known {noun}** :small[by distance in the latent space of `{maps[0]}`]")
     wanted = ("name", "distance", "reconstruction_error") if is_fields else ("formula", "id", "distance", "space_group")
-    _widgets.field_table(near[[each for each in wanted if each in near]], key, on_choose, "content")
+    shown = near[[each for each in wanted if each in near]]
+    _widgets.field_table(shown, key, on_choose, "content", map_table_columns(maps[0]))
 
 
 # Drawing
@@ -139,23 +253,44 @@ def map_chart(scene: MapScene, key: str, on_event: Callable[[MapEvents], None]) 
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def point_cloud(name: str, projection: str) -> map_scene.PointCloud:
-    """Return the places of the known materials on a projection, packed for the browser."""
-    return map_scene.point_cloud(_load_map(name).positions(projection))
+def _stored_cloud(name: str, key: str) -> map_scene.PointCloud:
+    return map_scene.point_cloud(_load_map(name).positions(key))
+
+
+def point_cloud(name: str, key: str) -> map_scene.PointCloud:
+    """Return the places of the known materials on a map, packed for the browser."""
+    own = own_maps(name)
+    return own[key].points if key in own else _stored_cloud(name, key)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def coloring(name: str, column: map_columns.Column, element: str) -> map_scene.Coloring:
-    """Return the colors of the known materials by a column, or by whether they hold an element."""
-    if element:
+def coloring(name: str, column: map_columns.Column | None, element: str) -> map_scene.Coloring:
+    """Return the colors of the known materials by a column, or without one by whether they hold an element."""
+    if column is None:
         return map_columns.color_by_element(map_table(name), element)
     return map_columns.coloring(map_table(name), column)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Looking for clusters …")
+def cluster_coloring(name: str) -> map_scene.Coloring:
+    """Return the colors of the known materials by their clusters in the latent space itself."""
+    return map_columns.color_by_cluster(map_table(name), clusters.find(_load_map(name).z))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def hover(name: str) -> map_scene.HoverText:
     """Return what is shown where the pointer rests on a known material."""
     return map_columns.hover(map_table(name), map_table_columns(name))
+
+
+def color_titles(name: str, key: str) -> dict[str, str]:
+    """Return what the points of a map can be colored by, each with its title, the telling ones first."""
+    titles = {column.name: column.label for column in map_table_columns(name)}
+    titles |= {ELEMENT: "One element", CLUSTER: "Cluster in latent space", FAITHFULNESS: "Faithfulness of the map"}
+    if f"{key}_stability" in map_table(name):
+        titles[STABILITY] = "Stability over seeds"
+    first = next((each for each in ("anions", "family") if each in titles), ELEMENT)
+    return {each: titles[each] for each in sorted(titles, key=lambda each: each != first)}
 
 
 def markers(where: pd.DataFrame, at: str) -> list[map_scene.MapMarker]:
@@ -166,9 +301,9 @@ def markers(where: pd.DataFrame, at: str) -> list[map_scene.MapMarker]:
     ]
 
 
-def axis_labels(projection: str) -> tuple[str, str]:
-    """Return the names of both axes of a projection."""
-    title = _widgets.PROJECTIONS.get(projection, projection)
+def axis_labels(name: str, key: str) -> tuple[str, str]:
+    """Return the names of both axes of a map."""
+    title = projection_title(name, key).partition(",")[0]
     return f"{title} 1", f"{title} 2"
 
 

@@ -171,6 +171,12 @@ def field_table(
                 )
                 for projection, title in PROJECTIONS.items()
             },
+            **{
+                f"{projection}_stability": st.column_config.NumberColumn(
+                    f"Kept with other seeds, {title}", format="percent"
+                )
+                for projection, title in PROJECTIONS.items()
+            },
         },
         alt=f"Table of {len(table)} {'crystals' if column == 'id' else 'phase fields'}",
     )
@@ -197,13 +203,17 @@ def download_text(text: str, file_name: str, label: str) -> None:
 
 
 def values(material: pd.Series, shown: Sequence[map_columns.Column]) -> None:
-    """List what is known of one material, with units."""
+    """List what is known of one material, with units; no symbol of a space group is torn apart."""
     lines = [
-        f"{column.label} **{value if column.is_category else format(value, '.4g')}** {column.unit}".strip()
+        f"{column.label} **{_unbroken(value) if column.is_category else format(value, '.4g')}** {column.unit}".strip()
         for column in shown
-        if not pd.isna(value := material[column.name])
+        if not pd.isna(value := material[column.name]) and value != ""
     ]
     st.markdown(" · ".join(lines))
+
+
+def _unbroken(text: str) -> str:
+    return str(text).replace("-", "\u2011").replace(" ", "\u00a0")
 
 
 def same_in_python(code: str) -> None:

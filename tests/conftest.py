@@ -36,6 +36,7 @@ _FLAGS = [
 ]
 _HARMLESS = (
     "GPU stall due to ReadPixels",  # Chromium's own, of software WebGL
+    "/media/",  # a buffer asked for between two runs of a page; the map asks again
     "/_stcore/",  # Streamlit's own, as it looks for its server below the path of a page
 )
 

@@ -240,7 +240,7 @@ def test_crystals_have_a_map_with_values_and_units(crystal_map: checkpoint.Check
     shown = texts(test)
     assert "Showing 60 of 60 known crystals" in shown
     assert "Formation energy **-2.847** eV/atom" in shown
-    assert "Space group **Fm-3m (225)**" in shown
+    assert "Space group **Fm\u20113m\u00a0(225)**" in shown
     assert "The original is not shown: unknown data set 'salts'" in shown
     near = next(each.value for each in test.dataframe if "distance" in each.value)
     assert near["distance"].is_monotonic_increasing
@@ -258,6 +258,12 @@ def test_crystals_are_found_by_formula_elements_and_id(crystal_map: checkpoint.C
 @pytest.mark.parametrize("color", ["One element", "Formation energy", "Space group", "Faithfulness of the map"])
 def test_crystals_take_every_color(crystal_map: checkpoint.Checkpoint, color: str) -> None:
     assert_whole(page("latent_map", color=color, projection="PCA").run())
+
+
+def test_a_card_of_another_kind_costs_one_line() -> None:
+    test = page("latent_map", map="phase_field_vae", at="mp-999").run()
+    assert_whole(test, errors=1)
+    assert "mp-999 is no phase field" in test.error[0].value
 
 
 def test_a_crystal_that_is_not_here_costs_one_line(crystal_map: checkpoint.Checkpoint) -> None:
@@ -316,7 +322,7 @@ def test_without_checkpoints_a_page_says_how_to_get_one(
 @pytest.mark.parametrize("name", PAGES)
 def test_the_same_in_python_runs(name: str) -> None:
     test = page(name).run()
-    (code,) = [each.value for each in test.code]
+    (code,) = [each.value for each in test.code if each.language == "python"]
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
         exec(compile(code, name, "exec"), {})

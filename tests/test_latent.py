@@ -9,6 +9,7 @@ from matgen_core import projection
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import LatentMap, LatentSpace, index_columns
 from matgen_core.models._blocks import Gaussian
+from matgen_core.projection import ProjectionSettings
 from matgen_core.representations import DecodeError
 
 
@@ -113,15 +114,15 @@ def test_faithfulness_is_one_on_a_true_map_and_chance_on_a_shuffled_one() -> Non
     z = np.column_stack([plane, np.zeros((300, 3))]).astype(np.float32)
     np.testing.assert_allclose(projection.faithfulness(z, 5 * plane), 1)
     assert projection.faithfulness(z, np.random.default_rng(3).permutation(plane)).mean() < 0.15
-    pca = projection.project(z, "pca", seed=0)
+    pca = projection.project(z, ProjectionSettings("pca"))
     np.testing.assert_allclose(projection.faithfulness(z, pca), 1)
 
 
 def test_unknown_methods_and_too_few_points_are_refused() -> None:
     with pytest.raises(ValueError, match="'som' is no projection; known: umap, tsne, pca"):
-        projection.project(np.zeros((100, 3), np.float32), "som", seed=0)
+        projection.project(np.zeros((100, 3), np.float32), ProjectionSettings("som"))
     with pytest.raises(ValueError, match="10 points; a map needs more than 45"):
-        projection.project(np.zeros((10, 3), np.float32), "pca", seed=0)
+        projection.project(np.zeros((10, 3), np.float32), ProjectionSettings("pca"))
 
 
 def test_the_percentile_of_a_distance_is_that_among_training_materials_left_out() -> None:

@@ -75,6 +75,14 @@ def train(
 
 
 @app.command()
+def regrade(name: Annotated[str, typer.Argument(help="Name of a checkpoint with maps")]) -> None:
+    """Grade the maps of a checkpoint anew, without training: faithfulness, stability, trustworthiness, continuity."""
+    from matgen_core.train import regrade as grade
+
+    typer.echo(json.dumps(grade(name), indent=2))
+
+
+@app.command()
 def evaluate(
     name: Annotated[str, typer.Argument(help="Name of a checkpoint")],
     data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data sets")] = None,

@@ -2,6 +2,9 @@
 
 from typing import Any, Protocol
 
+import numpy as np
+
+from matgen_core import checkpoint, projection
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.train.cgcnn import CGCNNRecipe
 from matgen_core.train.icsg3d import ICSG3DRecipe, Samples
@@ -56,3 +59,27 @@ def recipe_named(name: str) -> Recipe:
     if name not in RECIPES:
         raise ValueError(f"{name!r} is no recipe; known: {', '.join(RECIPES)}")
     return RECIPES[name]
+
+
+def regrade(name: str, n_seeds: int = projection.N_SEEDS) -> dict[str, Any]:
+    """Grade the maps of a checkpoint anew and write the grades into its index and metrics; nothing is trained.
+
+    Args:
+        name: A checkpoint with maps, made by its recipe: the seed of the maps is the recipe's.
+        n_seeds: Further seeds that the stability of a map is measured with.
+
+    Returns:
+        What now stands under `maps` in its metrics.
+
+    Raises:
+        CheckpointError: If there is no such checkpoint or it cannot be used.
+        ValueError: If it has no map.
+    """
+    model = checkpoint.load(name)
+    if model.index is None or "z" not in model.index:
+        raise ValueError(f"{name} has no latent points, so it has no map to grade")
+    z = np.stack(model.index["z"].to_numpy()).astype(np.float32)
+    index = projection.regrade(model.index, z, int(model.provenance["seed"]), n_seeds)
+    grades = projection.map_grades(index)
+    checkpoint.amend(name, model.metrics | {"maps": grades}, index)
+    return grades

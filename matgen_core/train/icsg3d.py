@@ -27,7 +27,7 @@ from matgen_core.data import Dataset
 from matgen_core.latent import Decoded, LatentSpace, Z, index_columns
 from matgen_core.loops import Schedule
 from matgen_core.models.icsg3d import ICSG3D, ICSG3DConfig
-from matgen_core.projection import projections
+from matgen_core.projection import map_grades, projections
 from matgen_core.train._card import data_section, provenance
 from matgen_core.train._icsg3d_card import PEERS, icsg3d_card
 from matgen_core.train._icsg3d_metrics import BATCH, Samples, measure, without_nan
@@ -110,6 +110,7 @@ class ICSG3DRecipe:
                 "paper": f"{PEERS[0][1]:.1%} on Perov-5",
             },
             **figures,
+            "maps": {} if checkpoint.index is None else map_grades(checkpoint.index),
         }
 
     def _arrays(self) -> CrystalArrays:

@@ -16,7 +16,7 @@ from matgen_core import data, loops, ranking
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import index_columns
 from matgen_core.models.phase_field_vae import PhaseFieldVAE, PhaseFieldVAEConfig
-from matgen_core.projection import projections
+from matgen_core.projection import map_grades, projections
 from matgen_core.ranking.evidence import CONTROLS, Score, cross_validate
 from matgen_core.representations import ElementFeatures, PhaseField, parse_phase_field, write_phase_field
 from matgen_core.train._card import data_section, markdown_table, provenance, write_card
@@ -195,6 +195,7 @@ class PhaseFieldVAERecipe:
             },
             "evidence": evidence,
             "baselines": baselines,
+            "maps": {} if checkpoint.index is None else map_grades(checkpoint.index),
         }
 
     def _judge(self, config: PhaseFieldVAEConfig, device: str) -> dict[str, Any]:

@@ -10,9 +10,14 @@ function appUrl(path) {
   return new URL(path.replace(/^\//, ""), base).href;
 }
 
-async function fetchRange(path, range) {
+async function fetchRange(path, range, tries = 8) {
   // A range keeps the server from compressing megabytes of floats anew for every visitor.
   const response = await fetch(appUrl(path), { headers: { Range: `bytes=${range}` } });
+  // While a page runs again, the end of another visitor's run may take its buffers away until it shows them again.
+  if (response.status === 404 && tries > 1) {
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    return fetchRange(path, range, tries - 1);
+  }
   if (!response.ok) throw new Error(`the server answered ${response.status}`);
   return response.arrayBuffer();
 }

@@ -1,0 +1,113 @@
+"""Maps that a visitor asks for, made in a process of their own while the page stays as it is."""
+
+from typing import Any
+
+import streamlit as st
+
+from matgen_core import projection
+from matgen_core.projection import METRICS, ProjectionSettings
+from matgen_core.projection_worker import MAX_POINTS, Job
+from pages import _maps, _widgets
+
+
+def button(name: str, shown: Any) -> None:
+    """Show the settings of a new map behind a button.
+
+    Args:
+        name: The model.
+        shown: Which materials are found and selected, (n_materials,); None for all.
+    """
+    n_all = len(_maps.map_table(name))
+    n_shown = n_all if shown is None else int(shown.sum())
+    with st.popover("New map", icon=":material/add_chart:", disabled="map_job" in st.session_state):
+        st.markdown("**A map of your own**, made beside this page; it becomes one more projection here.", width=440)
+        of = st.radio(
+            "Made of",
+            ["shown", "all"],
+            format_func=lambda each: f"what is selected ({n_shown:,})" if each == "shown" else f"all ({n_all:,})",
+            horizontal=True,
+            key="new_of",
+            disabled=shown is None,
+        )
+        method = st.segmented_control(
+            "Method",
+            projection.METHODS,
+            default="umap",
+            required=True,
+            format_func=_widgets.PROJECTIONS.__getitem__,
+            key="new_method",
+        )
+        settings = _settings(method or "umap")
+        if st.button("Make the map", type="primary"):
+            member = shown if shown is not None and of == "shown" else _maps.everyone(name)
+            try:
+                number = _maps.worker().submit(_maps.load_map(name).z[member], settings)
+            except ValueError as error:
+                st.error(str(error))
+            else:
+                st.session_state["map_job"] = (name, number, member)
+                st.rerun(scope="app")
+        st.caption(f"At most {MAX_POINTS:,} points. The others are drawn in gray, placed by their true neighbors.")
+
+
+def _settings(method: str) -> ProjectionSettings:
+    """Ask for the settings that a method reads."""
+    fresh = ProjectionSettings()
+    left, right = st.columns(2)
+    seed = int(left.number_input("Seed", 0, 2**31 - 1, 0, key="new_seed"))
+    if method == "pca":
+        return ProjectionSettings("pca", seed)
+    metric = right.selectbox("Metric", METRICS, key="new_metric")
+    if method == "tsne":
+        label, reach = "Perplexity: about how many neighbors count", fresh.perplexity
+        perplexity = st.slider(label, 5.0, 100.0, reach, 1.0, key="new_perplexity")
+        return ProjectionSettings("tsne", seed, metric=metric, perplexity=perplexity)
+    n_neighbors = left.slider("Neighbors kept", 2, 100, fresh.n_neighbors, key="new_neighbors")
+    min_dist = right.slider("Least distance", 0.0, 0.99, fresh.min_dist, key="new_min_dist")
+    return ProjectionSettings("umap", seed, n_neighbors, min_dist, metric)
+
+
+def show_job() -> None:
+    """Show how the map that was asked for gets on, as long as there is one."""
+    if "map_job" in st.session_state:
+        _follow()
+
+
+@st.fragment(run_every=1.0)
+def _follow() -> None:
+    name, number, member = st.session_state["map_job"]
+    try:
+        job = _maps.worker().job(number)
+    except ValueError as error:
+        del st.session_state["map_job"]
+        st.error(str(error))
+        return
+    if job.result is not None:
+        del st.session_state["map_job"]
+        made = projection.subset_map(_maps.load_map(name).z, member, job.result)
+        key = _maps.keep_own_map(name, made)
+        if st.session_state.get("map") == name:
+            st.session_state["next_projection"] = key
+        st.rerun(scope="app")
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        if job.is_over:
+            st.markdown(f"No map was made: {job.problem or 'canceled'}.", width="stretch")
+            if st.button("Close"):
+                del st.session_state["map_job"]
+                st.rerun(scope="app")
+            return
+        with st.container(width="stretch"):
+            st.progress(job.share or 0.0, _stage(job))
+        if st.button("Cancel", icon=":material/close:"):
+            _maps.worker().cancel(number)
+            del st.session_state["map_job"]
+            st.rerun(scope="app")
+
+
+def _stage(job: Job) -> str:
+    """Say in a line what is being done."""
+    of = f"{_widgets.PROJECTIONS[job.settings.method]} of {job.n_points:,} points"
+    if job.state == "waiting":
+        return f"{of}: waiting, {job.ahead} ahead"
+    share = f" {job.share:.0%}" if job.share is not None else ""
+    return f"{of}: {job.stage}{share} ({job.seconds:.0f} s)"

@@ -1,0 +1,181 @@
+"""The latent map page without a browser: links, elements, clusters, own maps, and what stands beside a selection."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from matgen_core import checkpoint, projection, view_link
+from matgen_core.map_scene import Camera
+from matgen_core.projection import ProjectionSettings
+from matgen_core.selection import Lasso, extend
+from matgen_core.view_link import View
+from tests.test_app import assert_whole, page, texts
+
+TRIANGLE = Lasso(np.array([[-2.0, -2.0], [2.5, -2.0], [0.0, 2.5]]), "new")
+
+
+@pytest.fixture(autouse=True)
+def fresh_caches() -> Iterator[None]:
+    yield
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+def chosen_by(crystals: checkpoint.Checkpoint, where: str = "umap") -> Any:
+    """What the triangle selects on a map of the crystals."""
+    assert crystals.index is not None
+    places = crystals.index[[f"{where}_x", f"{where}_y"]].to_numpy()
+    chosen = extend(None, places, TRIANGLE, where)
+    assert chosen is not None
+    assert 5 < chosen.mask.sum() < 55
+    return chosen
+
+
+def view(**changes: Any) -> str:
+    values: dict[str, Any] = {
+        "model": "crystals",
+        "projection": "pca",
+        "color": "element",
+        "element": "F",
+        "search": "n<=2",
+        "never": ("K",),
+        "at": "mp-3",
+        "camera": Camera(0.5, -0.25, 3.0),
+        "outlines": (("umap", TRIANGLE),),
+    }
+    return view_link.encode(View(**(values | changes)))
+
+
+def test_a_link_reopens_the_view_and_the_address_keeps_it(crystal_map: checkpoint.Checkpoint) -> None:
+    assert crystal_map.index is not None
+    chosen = chosen_by(crystal_map)
+    kept = chosen.mask & ~crystal_map.index["formula"].str.contains("K").to_numpy()
+    test = page("latent_map", view=view()).run()
+    assert_whole(test, errors=1)  # the untrained network decodes nothing
+    assert f"Selected by lasso: {kept.sum()} crystals" in texts(test)
+    assert f"Showing {kept.sum()} of 60 known crystals" in texts(test)
+    assert test.selectbox(key="projection").value == "pca"
+    assert (test.selectbox(key="color").value, test.selectbox(key="element").value) == ("element", "F")
+    assert test.text_input(key="find").value == "n<=2"
+    assert test.subheader[0].value == "NaF"
+    address = {key: test.query_params[key] for key in ("at", "never", "camera", "outlines")}
+    assert "view" not in test.query_params
+    assert address["camera"] == "crystals,pca,0.5,-0.25,3.0"
+    again = page(
+        "latent_map",
+        map="crystals",
+        **{key: value[0] if isinstance(value, list) else value for key, value in address.items()},
+    ).run()
+    assert f"Selected by lasso: {kept.sum()} crystals" in texts(again)  # after a reload
+
+
+def test_the_page_offers_the_link_to_what_it_shows(crystal_map: checkpoint.Checkpoint) -> None:
+    text = view()
+    test = page("latent_map", view=text).run()
+    (link,) = [each.value for each in test.code if "view=" in each.value]
+    assert view_link.decode(link.partition("view=")[2]) == view_link.decode(text)
+    shown = view_link.decode(link.partition("view=")[2]).outlines[0][1].polygon
+    np.testing.assert_allclose(shown, TRIANGLE.polygon, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("rubbish", "this link to a view cannot be read"),
+        (view(model="elsewhere"), "this link shows a map of 'elsewhere', which is not here; here are crystals"),
+        (view(outlines=(("tsne", TRIANGLE),)), "drawn on the map 'tsne', which is not here; here are umap, pca"),
+        (view(never=("Xx",)), "'Xx' is no element"),
+    ],
+)
+def test_a_link_that_cannot_be_opened_costs_one_line(crystal_map: checkpoint.Checkpoint, text: str, said: str) -> None:
+    test = page("latent_map", view=text).run()
+    assert_whole(test, errors=1)
+    assert said in test.error[0].value
+    assert "Showing 60 of 60" in texts(test)
+
+
+def test_a_link_to_a_projection_or_color_that_is_not_here_opens_what_is(crystal_map: checkpoint.Checkpoint) -> None:
+    test = page("latent_map", view=view(projection="own-1", color="hardness", at="", outlines=(), never=())).run()
+    assert_whole(test)
+    assert test.selectbox(key="projection").value == "umap"
+    assert test.selectbox(key="color").value == "family"
+
+
+def test_elements_filter_beside_the_search(crystal_map: checkpoint.Checkpoint) -> None:
+    test = page("latent_map", holds="Na", never="Cl").run()
+    assert_whole(test)
+    assert crystal_map.index is not None
+    n = crystal_map.index["formula"].isin(["NaF", "NaBr"]).sum()
+    assert f"Showing {n} of 60 known crystals" in texts(test)
+    test.text_input(key="find").set_value("has:Br").run()
+    assert f"Found: {(crystal_map.index['formula'] == 'NaBr').sum()} crystals" in texts(test)
+    assert_whole(page("latent_map", holds="Xx").run(), errors=1)
+
+
+def select(test: AppTest, crystals: checkpoint.Checkpoint) -> AppTest:
+    """Put a selection into a session, as the map does."""
+    test.session_state["selection"] = ("crystals", chosen_by(crystals))
+    return test
+
+
+def test_a_selection_is_held_against_the_rest(crystal_map: checkpoint.Checkpoint) -> None:
+    chosen = chosen_by(crystal_map)
+    test = select(page("latent_map"), crystal_map).run()
+    assert_whole(test)
+    z = np.stack(crystal_map.index["z"].to_numpy()).astype(np.float32)  # type: ignore[index]
+    outside = projection.share_outside(projection.nearest(z), chosen.mask)
+    assert f"{outside:.0%} of the 15 true neighbors of the points in your outlines lie outside them" in texts(test)
+    view = next(each for each in test.button_group if each.key == "selection_view")
+    view.set_value("Compared with the rest").run()
+    assert_whole(test)
+    assert "Cliff's δ" in texts(test)
+    assert "of the selected" in texts(test)
+
+
+def test_crystals_of_a_selection_become_a_zip_with_a_row_for_each(crystal_map: checkpoint.Checkpoint) -> None:
+    chosen = chosen_by(crystal_map)
+    test = select(page("latent_map"), crystal_map).run()
+    next(each for each in test.button if each.label == "Decode to CIF files").click().run()
+    assert_whole(test)
+    (_, about), packed = test.session_state["cif_zip"]
+    assert json.loads(about)["n_selected"] == chosen.mask.sum()
+    assert packed.startswith(b"PK")
+    assert any(each.label == f"Save {chosen.mask.sum()} crystals (zip)" for each in test.get("download_button"))
+
+
+def test_clusters_color_the_map(crystal_map: checkpoint.Checkpoint) -> None:
+    assert_whole(page("latent_map", color="Cluster in latent space").run())
+
+
+def test_an_own_map_is_one_more_projection_with_its_grades(crystal_map: checkpoint.Checkpoint) -> None:
+    z = np.stack(crystal_map.index["z"].to_numpy()).astype(np.float32)  # type: ignore[index]
+    member = np.arange(60) < 50
+    made = projection.projected(z[member], ProjectionSettings("pca", seed=7))
+    test = page("latent_map", at="mp-55")
+    test.session_state["own_maps"] = {"crystals": {"own-1": projection.subset_map(z, member, made)}}
+    test.session_state["next_projection"] = "own-1"
+    test.run()
+    assert_whole(test, errors=1)
+    assert test.selectbox(key="projection").value == "own-1"
+    shown = texts(test)
+    assert "PCA, mine 1: seed 7, of 50 points; the others are gray" in shown
+    assert f"trustworthiness {made.trustworthiness:.2f}" in shown
+    assert "It did not shape this map" in shown
+    assert not any("outlines" in each.value for each in test.warning)
+    test.session_state["selection"] = ("crystals", extend(None, z[:, :2], TRIANGLE, "own-1"))
+    test.run()
+    assert any("drawn on a map that you made" in each.value for each in test.warning)
+
+
+def test_a_map_that_was_graded_says_so_in_words() -> None:
+    shown = texts(page("latent_map", map="phase_field_vae").run())
+    grades = checkpoint.load("phase_field_vae").metrics["maps"]["maps"]["umap"]
+    assert f"trustworthiness {grades['trustworthiness']:.2f}" in shown
+    assert f"continuity {grades['continuity']:.2f}" in shown
+    assert f"{grades['stability']:.0%} of its neighbors here would be there with another seed" in shown
+    assert_whole(page("latent_map", map="phase_field_vae", color="Stability over seeds").run())
