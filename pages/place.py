@@ -120,7 +120,7 @@ def map_with_pins(placed: Sequence[Placement], chosen: Placement | None) -> None
                 MapMarker(x, y, label.rpartition("/")[2][:28], "pin" if k == at else "sample")
                 for k, (label, (x, y)) in enumerate(zip(names, spots, strict=True))
             ],
-            axis_labels=_maps.axis_labels(projection),
+            axis_labels=_maps.axis_labels(name, projection),
             title=f"{_widgets.PROJECTIONS.get(projection, projection)} map of {name}",
             noun="crystals",
         ),
