@@ -262,3 +262,111 @@ def powder_pattern(
         margin={"l": 60, "r": 20, "t": 30, "b": 50},
     )
     return figure
+
+
+def journey(
+    table: pd.DataFrame,
+    prop: tuple[str, str] | None,
+    n_steps: int,
+    edge: float,
+    walked_from: int | None = 0,
+    current: int | None = None,
+) -> go.Figure:
+    """Draw a predicted property with its spread over the steps of a journey, and below it the distance to the data.
+
+    Args:
+        table: As `journeys.table` gives it; steps that are not there yet leave room.
+        prop: Column of the property and its title with unit; None draws the distance to the data alone.
+        n_steps: Steps of the whole journey.
+        edge: Percentile at which the edge of the data begins.
+        walked_from: First step, from 0, that a line joins to the next; None joins none.
+        current: The step to mark, from 0.
+    """
+    rows = 1 if prop is None else 2
+    figure = make_subplots(
+        rows=rows, shared_xaxes=True, vertical_spacing=0.09, row_heights=[0.62, 0.38] if prop else [1.0]
+    )
+    apart = table[table["step"] <= walked_from] if walked_from is not None else table
+    walked = table.drop(apart.index)
+    if prop is not None:
+        name, title = prop
+        _property_with_band(figure, walked, name, joined=True)
+        _property_with_band(figure, apart, name, joined=False)
+        figure.update_yaxes(title=title, range=_shown_range(table, name), row=1, col=1)
+    for part, mode in ((walked, "lines+markers"), (apart, "markers")):
+        if part.empty:
+            continue
+        figure.add_scatter(
+            x=part["step"],
+            y=part["percentile"],
+            mode=mode,
+            line={"color": MUTED, "width": 1.5},
+            marker={
+                "size": 8,
+                "color": [ACCENT if value > edge else KNOWN for value in part["percentile"]],
+                "symbol": ["circle-open" if value > edge else "circle" for value in part["percentile"]],
+                "line": {"width": 2},
+            },
+            customdata=part[["formula", "nearest"]].to_numpy(),
+            hovertemplate="step %{x}: %{customdata[0]}<br>percentile %{y:.0f}, nearest %{customdata[1]}<extra></extra>",
+            row=rows,
+            col=1,
+        )
+    figure.add_hline(
+        y=edge,
+        line={"dash": "dot", "color": ACCENT, "width": 1.5},
+        annotation={"text": "edge of the data", "font": {"size": 11}, "yanchor": "top"},
+        annotation_position="bottom left",
+        row=rows,
+        col=1,
+    )
+    figure.update_yaxes(title="distance to the data<br>(percentile)", range=[-6, 108], row=rows, col=1)
+    figure.update_yaxes(automargin=True)
+    if current is not None:
+        figure.add_vline(x=current + 1, line={"color": ACCENT, "width": 1.5}, layer="below")
+    figure.update_xaxes(range=[0.5, n_steps + 0.5], dtick=max(1, n_steps // 20))
+    figure.update_xaxes(title="step", row=rows, col=1)
+    figure.update_layout(margin={"l": 10, "r": 10, "t": 10, "b": 10}, height=200 + 180 * (rows - 1), showlegend=False)
+    return figure
+
+
+def _shown_range(table: pd.DataFrame, name: str) -> tuple[float, float] | None:
+    """Room for all values and the usual spread: one step with a huge spread must not flatten all others."""
+    values, std = table[name].dropna(), table.get(f"{name}_std", table[name] * 0).dropna()
+    if values.empty:
+        return None
+    room = max(2.5 * float(std.median()), 0.12 * float(values.max() - values.min()), 1e-3)
+    return float(values.min()) - room, float(values.max()) + room
+
+
+def _property_with_band(figure: go.Figure, rows: pd.DataFrame, name: str, joined: bool) -> None:
+    """One standard deviation either way: a band along a walk, whiskers where steps do not follow one another."""
+    if rows.empty:
+        return
+    std = rows.get(f"{name}_std")
+    if joined and std is not None:
+        for value, fill in ((rows[name] + std, None), (rows[name] - std, "tonexty")):
+            figure.add_scatter(
+                x=rows["step"],
+                y=value,
+                mode="lines",
+                line={"width": 0},
+                fill=fill,
+                fillcolor="rgba(14,134,192,0.22)",
+                hoverinfo="skip",
+                row=1,
+                col=1,
+            )
+    spread = [""] * len(rows) if std is None else [f" ± {value:.3g}" for value in std]
+    figure.add_scatter(
+        x=rows["step"],
+        y=rows[name],
+        mode="lines+markers" if joined else "markers",
+        line={"color": KNOWN, "width": 2},
+        marker={"size": 8, "color": KNOWN},
+        error_y=None if joined or std is None else {"array": std, "color": MUTED, "thickness": 1.5, "width": 4},
+        customdata=pd.DataFrame({"formula": rows["formula"], "spread": spread}).to_numpy(),
+        hovertemplate="step %{x}: %{customdata[0]}<br>%{y:.3g}%{customdata[1]}<extra></extra>",
+        row=1,
+        col=1,
+    )

@@ -1,7 +1,9 @@
 """A structure as a file: CIF, POSCAR, extended XYZ, a stand-alone web page, chemiscope's JSON."""
 
+import io
 import json
 import re
+import zipfile
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -75,6 +77,20 @@ def distinct_names(stems: Sequence[str]) -> list[str]:
         taken.add(name.casefold())
         names.append(name)
     return names
+
+
+def cif_archive(structures: Sequence[tuple[str, Structure]]) -> bytes:
+    """Write a zip archive of CIF files.
+
+    Args:
+        structures: What each should be called, without extension, and the structure.
+    """
+    archive = io.BytesIO()
+    names = distinct_names([name for name, _ in structures])
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, (_, structure) in zip(names, structures, strict=True):
+            file.writestr(f"{name}.cif", cif(structure))
+    return archive.getvalue()
 
 
 def chemiscope_json(structures: dict[str, Structure], properties: dict[str, list[float]] | None = None) -> str:

@@ -8,31 +8,27 @@ st.markdown(
     " and how far either can be trusted. Every figure is computed on this machine."
 )
 
-st.subheader("Start here")
-tours = st.columns(3, gap="medium")
-for column, page, title, text, parameters in (
+TOURS = (
     (
-        tours[0],
         "pages/phase_fields.py",
         "Rank phase fields",
         "The 303 lithium fields that the published study chose from, ranked, with what each element adds.",
         {},
     ),
     (
-        tours[1],
         "pages/latent_map.py",
         "See Li-Sn-S-Cl on the map",
         "Where the field that the study went on to make lies among the known fields, and its true neighbors.",
-        {"at": "Cl-Li-S-Sn", "candidates": "true"},
+        {"map": "phase_field_vae", "at": "Cl-Li-S-Sn", "candidates": "true"},
     ),
     (
-        tours[2],
-        "pages/trust.py",
-        "Judge the models",
-        "Held-out evidence beside plain baselines and the figures of the papers.",
-        {},
+        "pages/journeys.py",
+        "Walk from a perovskite to a Heusler phase",
+        "From SrTiO₃ to Cu₂MnAl in steps: each point decoded to a crystal in 3D, and where it leaves what is known.",
+        {"journey": "icsg3d", "via": "mp-5229,mp-3574"},
     ),
-):
+)
+for column, (page, title, text, parameters) in zip(st.columns(3, gap="medium"), TOURS, strict=True):
     with column.container(border=True, height="stretch"):
         st.markdown(text)
         if st.button(title, icon=":material/arrow_forward:", type="primary"):
@@ -47,17 +43,15 @@ for line in broken:
     st.error(line)
 if not good:
     st.info("No checkpoint is present. Make one with: `matgen train phase_field_norm`")
-with st.grid(3, gap="medium"):
+with st.grid(3, gap="small"):
     for summary in good:
-        with st.container(border=True, height="stretch"):
-            st.markdown(f"**{summary['title']}**  \n`{summary['name']}`, {summary['system']}")
-            with st.container(horizontal=True, gap="xsmall"):
-                st.badge(summary["level"], color="gray")
-                for capability in summary["capabilities"]:
-                    st.badge(capability, color="blue")
-            headline = summary["headline"]
-            st.caption(headline["figure"])
-            st.markdown(f"**{headline['ours']}**  \n:small[paper: {headline['paper']}]")
+        headline = summary["headline"]
+        with st.container(border=True, height="stretch", gap="xsmall"):
+            st.markdown(f"**{summary['title']}**")
+            st.caption(f"`{summary['name']}` · {summary['system']} · can {', '.join(summary['capabilities'])}")
+            st.markdown(
+                f"**{headline['ours']}** :small[{headline['figure']}]  \n:small[:gray[paper: {headline['paper']}]]"
+            )
 
 _widgets.health_line(len(good), len(broken))
 _widgets.same_in_python(

@@ -7,7 +7,7 @@ import streamlit as st
 from matgen_core import map_columns, ranking, selection
 from matgen_core.map_events import MapEvents
 from matgen_core.map_scene import Coloring, MapScene
-from pages import _map_cards, _map_recompute, _map_selection, _map_state, _maps, _widgets
+from pages import _journey, _map_cards, _map_recompute, _map_selection, _map_state, _maps, _widgets
 
 
 def find_material() -> None:
@@ -139,10 +139,9 @@ def explorer() -> None:
         if not at:
             st.markdown("**Click a point**")
             st.caption(f"Its values and its nearest known {noun} appear here.")
-        elif is_fields:
-            _map_cards.field_card(name, projection, at)
         else:
-            _map_cards.crystal_card(name, projection, at)
+            (_map_cards.field_card if is_fields else _map_cards.crystal_card)(name, projection, at)
+            _journey.button_to_add(name, at)
     if shown is None:
         st.caption(f"Draw a lasso on the map or search to list {noun} here.")
     else:

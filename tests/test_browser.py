@@ -23,6 +23,7 @@ TITLES = {
     "place": "Place my structures",
     "phase_fields": "Phase fields",
     "latent_map": "Latent map",
+    "journeys": "Journeys",
     "trust": "Trust",
 }
 

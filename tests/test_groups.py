@@ -3,13 +3,14 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import mannwhitneyu
 
-from matgen_core import checkpoint, clusters, figures_groups, groups, map_columns, projection, selection_export
+from matgen_core import checkpoint, clusters, figures_groups, groups, map_columns, projection, selection_export, train
 from matgen_core.latent import Decoded, LatentMap
 from matgen_core.map_columns import Column
 from matgen_core.projection import ProjectionSettings
@@ -129,6 +130,23 @@ def test_a_checkpoint_is_graded_anew_without_touching_its_weights(crystal_map: c
     assert set(after) == set(before)
     assert {name for name in after if after[name] != before[name]} == {"metrics.json", "index.parquet"}
     assert (checkpoint.load("crystals").index["umap_stability"] == 0.5).all()  # type: ignore[index]
+
+
+def test_regrading_a_checkpoint_writes_its_grades(crystal_map: checkpoint.Checkpoint) -> None:
+    assert crystal_map.index is not None
+    index = crystal_map.index[[name for name in crystal_map.index if not name.startswith("umap")]]
+    only_pca = replace(crystal_map, index=index, provenance=crystal_map.provenance | {"seed": 0})
+    checkpoint.save(only_pca, checkpoint.root() / "crystals")
+    grades = train.regrade("crystals", n_seeds=1)
+    again = checkpoint.load("crystals")
+    assert again.index is not None
+    assert again.metrics["maps"] == grades
+    assert again.metrics["headline"] == crystal_map.metrics["headline"]
+    assert grades["maps"]["pca"]["faithfulness"] < 0.75  # the fixture's places are random; it only said 0.75
+    assert again.index["pca_stability"].between(0, 0.9).all()
+    checkpoint.save(replace(only_pca, index=index.drop(columns="z")), checkpoint.root() / "crystals")
+    with pytest.raises(ValueError, match="crystals has no latent points, so it has no map to grade"):
+        train.regrade("crystals")
 
 
 def test_a_zip_names_every_crystal_and_holds_those_that_decode(

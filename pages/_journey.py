@@ -1,0 +1,342 @@
+"""Journeys as the pages share them: waypoints, what is asked for, and the steps that arrive in the background."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import streamlit as st
+
+from matgen_core import crystal_picture, journeys, ranking, structure_export
+from matgen_core.checkpoint import Checkpoint, CheckpointError
+from matgen_core.map_columns import Column
+from pages import _maps, _widgets
+from pages._components.film_strip import Frame
+
+Mode = Literal["Path", "Arithmetic", "Axis", "Samples"]
+AxisKind = Literal["principal", "coordinate"]
+Around = Literal["waypoints", "lasso", "prior"]
+MOST_WAYPOINTS: dict[Mode, int] = {"Path": 8, "Arithmetic": 3, "Axis": 1, "Samples": 8}
+PICTURE = 120  # px
+_PATIENCE = 1.0  # s that a page waits for the first step before it is drawn without
+_WORKERS = 2  # walks at once, over all visitors
+
+
+@dataclass(frozen=True)
+class Journey:
+    """What a visitor asks for; what its mode does not use is at its default, so that equal journeys are equal."""
+
+    model: str
+    mode: Mode
+    keys: tuple[str, ...]
+    n_steps: int = 0
+    kind: journeys.PathKind = "straight"
+    axis: int = 0
+    axis_kind: AxisKind = "principal"
+    reach: float = 2.0
+    around: Around = "waypoints"
+    rows: tuple[int, ...] = ()  # of the lasso
+    width: float = 0.2
+    seed: int = 0
+    formation_energy: float | None = None
+    elements: str = ""
+
+
+# Waypoints
+
+
+def waypoints() -> list[str]:
+    """Return the keys of the waypoints, which outlive the page and stand in the address."""
+    return [key for key in _widgets.remembered("via").split(",") if key]
+
+
+def _taken() -> list[str]:
+    """The same on any page, whose address is its own."""
+    return [key for key in st.session_state.get("via", "").split(",") if key]
+
+
+def set_waypoints(keys: Sequence[str]) -> None:
+    """Remember the waypoints."""
+    st.session_state["via"] = ",".join(keys)
+
+
+def add_waypoint(name: str, key: str, most: int = 8) -> None:
+    """Put a material at the end of the journey; one too many pushes the first out."""
+    before = _taken() if st.session_state.get("journey", name) == name else []
+    st.session_state["journey"] = name
+    if before[-1:] != [key]:
+        set_waypoints([*before, key][-most:])
+
+
+def button_to_add(name: str, key: str) -> None:
+    """Offer to take a material along, and the way to the journey."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Add to journey", icon=":material/add_location:", on_click=add_waypoint, args=(name, key))
+        taken = _taken() if st.session_state.get("journey") == name else []
+        if taken and st.button(f"Journey of {len(taken)}", icon=":material/route:", type="tertiary"):
+            st.switch_page("pages/journeys.py", query_params={"journey": name, "via": ",".join(taken)})
+
+
+def label_of(name: str, key: str) -> str:
+    """Return what a list of waypoints shows for a key."""
+    table, row = _maps.map_table(name), _maps.row_of(name, key)
+    if "phase_field" in table:
+        try:
+            return ranking.chemists_order(key)
+        except ValueError:  # an address may name anything; a line beside it says what is wrong
+            return key
+    return key if row is None else f"{table['name'].iloc[row]} · {key}"
+
+
+# Routes and steps
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def route(journey: Journey) -> journeys.Route:
+    """Return where a journey goes.
+
+    Raises:
+        ValueError: If it cannot be gone; the line says why.
+    """
+    space = _maps.load_map(journey.model)
+    places = [journeys.waypoint(space, key) for key in journey.keys]
+    if journey.mode == "Path":
+        return journeys.path(space, places, journey.n_steps, journey.kind)
+    if journey.mode == "Arithmetic":
+        a, b, c = places
+        return journeys.arithmetic(space, a, b, c, journey.n_steps)
+    if journey.mode == "Axis":
+        return journeys.axis(space, places[0], journey.axis, journey.n_steps, journey.reach, journey.axis_kind)
+    points = {"waypoints": [place.z for place in places], "lasso": list(space.z[list(journey.rows)]), "prior": None}
+    return journeys.samples(space, points[journey.around], journey.n_steps, journey.width, journey.seed)
+
+
+def pins(journey: Journey) -> list[journeys.Waypoint]:
+    """Return the waypoints that can be found; the route says what is wrong with the others."""
+    found = []
+    for key in journey.keys:
+        try:
+            found.append(journeys.waypoint(_maps.load_map(journey.model), key))
+        except ValueError as error:
+            st.error(str(error))
+    return found
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def axis_shares(name: str) -> list[float]:
+    """Return the share of the variance of the known materials along each principal axis."""
+    return journeys.axis_shares(_maps.load_map(name)).tolist()
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _outside(journey: Journey) -> list[int]:
+    return journeys.outside(_maps.load_map(journey.model), route(journey))
+
+
+def overlay(journey: Journey, projection: str, current: int) -> journeys.Overlay:
+    """Return a journey as it lies on a map."""
+    return journeys.overlay(_maps.load_map(journey.model), route(journey), projection, _outside(journey), current)
+
+
+@st.cache_resource(scope="session", max_entries=8, on_release=journeys.Recording.stop, show_spinner=False)
+def recording(journey: Journey) -> journeys.Recording:
+    """Return the steps of a journey, which arrive in the background once it is started.
+
+    Raises:
+        ValueError: If the search line or the condition does not suit the model.
+    """
+    steps = journeys.walk(
+        _maps.load_map(journey.model),
+        route(journey),
+        properties=_property_models(journey.model),
+        formation_energy_per_atom=journey.formation_energy,
+        elements=journey.elements,
+    )
+    return journeys.Recording(_drawn(steps), len(route(journey)))
+
+
+def _drawn(steps: Iterator[journeys.Step]) -> Iterator[journeys.Step]:
+    """Find out what is drawn of each step where nobody waits for it."""
+    for step in steps:
+        _ = step.scene
+        yield step
+
+
+def _property_models(name: str) -> list[Checkpoint]:
+    """Return what predicts properties of the materials of a model; a checkpoint that cannot be used is left out."""
+    if "phase_field" in _maps.map_table(name):
+        return [_widgets.read(each) for each in _widgets.names_with("score") if each == name]
+    found = []
+    for each in _widgets.names_with("predict", "structure"):
+        try:
+            found.append(_widgets.read(each))
+        except CheckpointError as error:
+            st.warning(str(error))
+    return found
+
+
+@st.cache_resource(show_spinner=False)
+def workers() -> Executor:
+    """Return the threads that walk, shared by all visitors so that none takes the machine from the others."""
+    return journeys.workers(_WORKERS)
+
+
+@st.cache_resource(show_spinner=False)
+def warm(name: str) -> None:
+    """Take the first step of the example while the visitor looks round: the first takes twice as long as the next."""
+    space = _maps.load_map(name)
+    places = [journeys.waypoint(space, key) for key in journeys.example(space)]
+    steps = _drawn(journeys.walk(space, journeys.path(space, places, 2), _property_models(name)))
+    workers().submit(next, steps)
+
+
+def under_way(journey: Journey) -> journeys.Recording:
+    """Return the steps of a journey and see that they arrive, unless the visitor has stopped this one."""
+    current = recording(journey)
+    before = st.session_state.get("recorded")
+    if before is not None and before is not current:
+        before.stop()
+    st.session_state["recorded"] = current
+    if st.session_state.get("halted") != journey:
+        current.start(workers())
+        current.wait_for_first(_PATIENCE)
+    return current
+
+
+def halt(journey: Journey) -> None:
+    """Stop a journey; what has arrived stays."""
+    st.session_state["halted"] = journey
+    recording(journey).stop()
+
+
+def go_on() -> None:
+    """Let a stopped journey go on."""
+    st.session_state["halted"] = None
+
+
+# What is shown
+
+
+def frames(steps: Sequence[journeys.Step]) -> list[Frame]:
+    """Return the steps as frames of the film strip."""
+    return [
+        Frame(
+            title=step.formula,
+            tag=step.label,
+            picture=crystal_picture.picture(step.scene, PICTURE) if step.scene else "",
+            lights=[(light.answer, light.word) for light in step.lights],
+            note="\n".join(f"{journeys.LIGHTS[light.name]}: {light.reason}" for light in step.lights),
+            faded=not step.kept,
+        )
+        for step in steps
+    ]
+
+
+_COLORS = {"yes": "green", "undecided": "orange", "no": "red"}
+_MARKS = {"yes": "✓", "undecided": "?", "no": "✕"}
+
+
+def lights(step: journeys.Step) -> None:
+    """Say for each light what it says and why."""
+    lines = []
+    for light in step.lights:
+        badge = f":{_COLORS[light.answer]}-badge[{_MARKS[light.answer]} {light.word}]"
+        lines.append(f"**{journeys.LIGHTS[light.name]}** {badge} :small[{light.reason}]")
+    st.markdown("  \n".join(lines))
+
+
+def tally(steps: Sequence[journeys.Step], n_steps: int, noun: str) -> str:
+    """Say in one line how the steps so far were judged, with all of them in every count."""
+    parts = []
+    for row in journeys.tally(steps).itertuples(index=False):
+        undecided = f" ({row.undecided} undecided)" if row.undecided else ""
+        parts.append(f"{_COUNTED[row.light]} **{row.yes}**{undecided}")
+    so_far = f"{len(steps)} of {n_steps}" if len(steps) < n_steps else f"{n_steps}"
+    return f"Of **{so_far}** {noun}: " + " · ".join(parts)
+
+
+_COUNTED = {
+    "decodes": "decode",
+    "distances": "sound distances",
+    "charge": "charge-balanced",
+    "data": "in the data",
+    "returns": "return",
+    "elements": "as asked",
+}
+
+
+def save_crystals(steps: Sequence[journeys.Step], file_name: str) -> None:
+    """Offer the decoded crystals as an archive of CIF files."""
+    crystals = journeys.structures_of(steps)
+    if crystals:
+        st.download_button(
+            f"Save {len(crystals)} CIF",
+            partial(structure_export.cif_archive, crystals),
+            file_name,
+            "application/zip",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+
+
+def table(steps: Sequence[journeys.Step]) -> None:
+    """List the steps with units."""
+    shown = journeys.table(steps)
+    columns: list[Column] = journeys.titles(list(shown))
+    st.dataframe(
+        shown,
+        hide_index=True,
+        height=min(38 + 35 * len(shown), 500),
+        column_config={
+            each.name: (
+                st.column_config.TextColumn(each.title)
+                if each.is_category
+                else st.column_config.NumberColumn(each.title, format="%.4g")
+            )
+            for each in columns
+        },
+        alt=f"Table of {len(shown)} steps",
+    )
+
+
+def same_in_python(journey: Journey, example: tuple[str, str]) -> str:
+    """Return the Python that goes this journey; the example's where no waypoint has been chosen."""
+    keys = journey.keys or example
+    places = f"[journeys.waypoint(space, key) for key in {list(keys)!r}]"
+    if journey.mode == "Path":
+        way = f"journeys.path(space, {places}, n_steps={journey.n_steps}, kind={journey.kind!r})"
+        if len(keys) < 2:
+            way = way.replace(f"{list(keys)!r}", f"{list(example)!r}")
+    elif journey.mode == "Arithmetic":
+        three = [*keys, *example, *example][:3]
+        places = f"*(journeys.waypoint(space, key) for key in {three!r})"
+        way = f"journeys.arithmetic(space, {places}, n_steps={journey.n_steps})"
+    elif journey.mode == "Axis":
+        way = (
+            f"journeys.axis(\n    space, journeys.waypoint(space, {keys[-1]!r}), number={journey.axis},"
+            f" n_steps={journey.n_steps}, reach={journey.reach}, kind={journey.axis_kind!r}\n)"
+        )
+    else:
+        centers = {
+            "waypoints": f"space.z[[journeys.waypoint(space, key).row for key in {list(keys)!r}]]",
+            "lasso": f"space.z[{list(journey.rows)!r}]",
+            "prior": "None",
+        }[journey.around]
+        way = (
+            f"journeys.samples(\n    space, {centers},\n    n_samples={journey.n_steps}, width={journey.width},"
+            f" seed={journey.seed},\n)"
+        )
+    models = [each.name for each in _property_models(journey.model)]
+    return f"""
+from matgen_core import checkpoint, journeys
+from matgen_core.latent import LatentMap
+
+space = LatentMap(checkpoint.load({journey.model!r}))
+route = {way}
+properties = [checkpoint.load(name) for name in {models!r}]
+steps = journeys.walk(
+    space, route, properties, formation_energy_per_atom={journey.formation_energy!r}, elements={journey.elements!r}
+)
+print(journeys.table(list(steps)).to_string())
+"""

@@ -1,0 +1,397 @@
+"""Journeys: walk through a latent space, and see at each step what it decodes to and how far it can be trusted."""
+
+from dataclasses import replace
+from functools import partial
+
+import streamlit as st
+
+from matgen_core import figures, journeys, map_columns
+from matgen_core.map_events import MapEvents
+from matgen_core.map_scene import MapScene
+from pages import _journey, _map_state, _maps, _widgets
+from pages._components.crystal_viewer import crystal_viewer
+from pages._components.film_strip import film_strip
+from pages._journey import Around, AxisKind, Journey, Mode
+
+AXES: dict[AxisKind, str] = {"principal": "Principal axis", "coordinate": "Coordinate"}
+FILM, DETAILS = "film", "details"  # fragments
+POLL = 0.4  # s between two looks at a journey under way
+WANTED: dict[Mode, str] = {
+    "Path": "Waypoints, in order",
+    "Arithmetic": "A, B and C of A − B + C",  # noqa: RUF001
+    "Axis": "Around",
+    "Samples": "Around",
+}
+NEEDED: dict[Mode, int] = {"Path": 2, "Arithmetic": 3, "Axis": 1, "Samples": 1}
+
+
+def forget_strangers() -> None:
+    """Drop waypoints that the model that was just chosen does not know."""
+    new = st.session_state["journey"]
+    keys = [key for key in st.session_state.get("via", "").split(",") if _maps.row_of(new, key) is not None]
+    _journey.set_waypoints(keys)
+
+
+def choose_waypoints() -> None:
+    """Take over what stands in the list of waypoints."""
+    _journey.set_waypoints(st.session_state["waypoints"])
+
+
+def look_at(number: int) -> None:
+    """Look at a step everywhere."""
+    st.session_state["step"] = str(number + 1)
+    st.rerun([FILM, DETAILS])
+
+
+def looked_at(n_steps: int) -> int:
+    """Return the step that is looked at, the first if the address names none that is there."""
+    text = _widgets.remembered("step", "1")
+    return int(text) - 1 if text.isdecimal() and 1 <= int(text) <= n_steps else 0
+
+
+def lasso_rows() -> tuple[int, ...]:
+    """Return the known materials that a lasso on a map of this model has chosen."""
+    chosen = _map_state.selected(name)
+    return () if chosen is None else tuple(chosen.mask.nonzero()[0].tolist())
+
+
+def on_event(events: MapEvents, marker_steps: tuple[int, ...], first: int) -> None:
+    """Take up what the visitor did on the map."""
+    if events.lasso is not None:
+        _map_state.extend_selection(name, projection, events.lasso)
+        st.rerun()
+    if events.step is not None:
+        look_at(first + events.step[1])
+    if events.marker is not None and marker_steps:
+        look_at(marker_steps[events.marker])
+    if events.clicked is not None:
+        _journey.add_waypoint(name, keys[events.clicked], _journey.MOST_WAYPOINTS[mode])
+        st.rerun()
+
+
+def options() -> Journey:
+    """Show what can be chosen for this mode beside the waypoints, and return what is asked for."""
+    plain = Journey(name, mode, tuple(via[-_journey.MOST_WAYPOINTS[mode] :]))
+    asked = {"Path": way, "Arithmetic": lambda each: each, "Axis": along_axis, "Samples": sampled}[mode](plain)
+    if asked.kind == "known":
+        return asked
+    title = "Samples" if mode == "Samples" else "Steps"
+    n_steps = st.number_input(title, 2, 60, 12, key=f"n_{mode.lower()}", width=110, bind="query-params")
+    return replace(asked, n_steps=n_steps)
+
+
+def way(journey: Journey) -> Journey:
+    """Ask for the kind of a path."""
+    kind = st.segmented_control(
+        "Way",
+        list(journeys.PATHS),
+        default="straight",
+        required=True,
+        format_func=journeys.PATHS.__getitem__,
+        key="way",
+        help="Along neighbors: the shortest way from known material to nearest known material, in equal steps."
+        " Known materials: the stops of that way themselves.",
+        bind="query-params",
+    )
+    return replace(journey, kind=kind)
+
+
+def along_axis(journey: Journey) -> Journey:
+    """Ask for an axis and how far to follow it."""
+    shares = _journey.axis_shares(name)
+    kind = st.segmented_control(
+        "Axis",
+        list(AXES),
+        default="principal",
+        required=True,
+        format_func=AXES.__getitem__,
+        key="axis",
+        help=f"The first principal axis holds {shares[0]:.0%} of the variance of the known {noun}, the second"
+        f" {shares[1]:.0%}.",
+        bind="query-params",
+    )
+    number = st.number_input("Number", 1, space.latent_dim, 1, key="axis_number", width=120, bind="query-params")
+    reach = st.number_input(
+        "Reach (±, in spreads)",
+        0.5,
+        10.0,
+        2.0,
+        0.5,
+        key="reach",
+        width=180,
+        help=f"A spread is one standard deviation of the known {noun} along the axis.",
+        bind="query-params",
+    )
+    return replace(journey, axis_kind=kind, axis=number - 1, reach=reach)
+
+
+def sampled(journey: Journey) -> Journey:
+    """Ask for samples: around what, how wide, which elements, under which condition."""
+    rows = lasso_rows()
+    places: dict[Around, str] = {"waypoints": "Waypoints", "lasso": f"Lasso ({len(rows):,})", "prior": "Prior"}
+    around = st.segmented_control(
+        "Around",
+        list(places),
+        default="waypoints",
+        required=True,
+        format_func=places.__getitem__,
+        key="around",
+        help="The chosen materials, those in the lasso on the map, or anywhere as the model's prior has it.",
+        bind="query-params",
+    )
+    if around != "prior":
+        width = st.number_input(
+            "Width",
+            0.01,
+            2.0,
+            0.2,
+            0.05,
+            key="width",
+            width=120,
+            help="Standard deviation in each latent coordinate; the prior has about 1.",
+            bind="query-params",
+        )
+        journey = replace(journey, width=width)
+    seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="seed", width=120, bind="query-params")
+    elements = st.text_input(
+        "Elements",
+        key="elements",
+        width=200,
+        placeholder="has:O not:Pb",
+        help="A sample that does not keep to this line is rejected, shown faded and counted.",
+        bind="query-params",
+    )
+    if journeys.takes_condition(space):
+        energy = st.number_input(
+            "Formation energy (eV/atom)",
+            -5.0,
+            5.0,
+            None,
+            0.1,
+            key="energy",
+            width=215,
+            placeholder="any",
+            bind="query-params",
+        )
+        journey = replace(journey, formation_energy=energy)
+    return replace(
+        journey,
+        keys=journey.keys if around == "waypoints" else (),
+        rows=rows if around == "lasso" else (),
+        around=around,
+        seed=seed,
+        elements=elements or "",
+    )
+
+
+def ways_to_begin() -> None:
+    """Say what is missing, and offer an example."""
+    missing = NEEDED[mode] - len(via)
+    many = "one more place" if missing == 1 and via else "a place" if missing == 1 else f"{missing} places"
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**Choose {many}**: click on the map, or search by name above.", width="content")
+        if not via:
+            example = journeys.example(space)
+            names = " to ".join(_journey.label_of(name, key).split(" · ")[0] for key in example)
+            st.button(f"Try {names}", icon=":material/route:", on_click=_journey.set_waypoints, args=(example,))
+
+
+st.title("Journeys")
+controls = st.container(horizontal=True, vertical_alignment="bottom")
+with controls:
+    with st.container(width=230):
+        name = _widgets.choose_checkpoint(
+            "Model", _widgets.names_with("encode", None), key="journey", on_change=forget_strangers
+        )
+    mode: Mode = st.segmented_control(
+        "Journey", list(NEEDED), default="Path", required=True, key="mode", bind="query-params", width="content"
+    )
+space = _maps.load_map(name)
+table = _maps.map_table(name)
+keys, is_fields = tuple(table["key"]), "phase_field" in table
+noun = "fields" if is_fields else "crystals"
+projection = space.projections[0]
+via = _journey.waypoints()
+with controls:
+    asked = options()
+
+if asked.around == "waypoints":
+    st.session_state["waypoints"] = via[-_journey.MOST_WAYPOINTS[mode] :]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.multiselect(
+            WANTED[mode],
+            [*keys, *(key for key in via if _maps.row_of(name, key) is None)],
+            format_func=partial(_journey.label_of, name),
+            key="waypoints",
+            on_change=choose_waypoints,
+            max_selections=_journey.MOST_WAYPOINTS[mode],
+            placeholder=f"Search {len(keys):,} known {noun} by name",
+        )
+        st.button(
+            "Reverse",
+            icon=":material/swap_horiz:",
+            on_click=_journey.set_waypoints,
+            args=(via[::-1],),
+            disabled=not via,
+        )
+
+route, pins = None, _journey.pins(asked)
+if len(pins) < len(asked.keys):
+    pass  # a line says which of them are not here
+elif asked.around != "waypoints" or len(pins) >= NEEDED[mode]:
+    try:
+        _journey.recording(asked)
+        route = _journey.route(asked)
+    except ValueError as error:
+        st.error(str(error))
+else:
+    ways_to_begin()
+    _journey.warm(name)
+
+
+def film() -> None:
+    """The steps as they arrive, and how they were judged; while they do, this alone is drawn again and again."""
+    if route is None:
+        return
+    walk = _journey.under_way(asked)
+    state, steps = walk.state, walk.steps
+    if was_under_way and state not in ("waiting", "running"):
+        st.rerun()  # the whole page once more, and then no more looks
+    status(steps, state, len(route))
+    film_strip(_journey.frames(steps), len(route), looked_at(len(route)), key="strip", on_choose=look_at)
+
+
+@st.fragment(key=DETAILS)
+def details() -> None:
+    """The map, what is said of the step that is looked at, and what comes of them all."""
+    left, right = st.columns([6, 5], gap="medium")
+    if route is None:
+        with left:
+            draw_map(journeys.pinned(space, pins, projection), 0)
+        with right, st.container(border=True):
+            about_lights()
+        return
+    walk = _journey.under_way(asked)
+    steps, current = walk.steps, looked_at(len(route))
+    with left:
+        draw_map(_journey.overlay(asked, projection, current), route.walked_from or 0)
+    with right, st.container(border=True):
+        if current < len(steps):
+            step_card(steps[current])
+        else:
+            st.caption(f"Step {current + 1} is on its way.")
+    if walk.state in ("waiting", "running"):
+        st.caption("The curve, the table and the files follow with the last step.")
+    elif steps:
+        curve(steps, route, current)
+        results(steps)
+
+
+def about_lights() -> None:
+    """Say what will be told of each step."""
+    st.markdown("**What each step will tell**")
+    st.markdown(
+        "\n".join(
+            [
+                "- **Decodes**: whether the latent point is a material at all",
+                *([] if is_fields else [
+                    "- **Distances**: the shortest distance between atoms, in Å",
+                    "- **Charge**: whether oxidation states can balance; undecided for metals",
+                ]),
+                "- **Distance to the data**: in the latent space, beside the data's own distances",
+                "- **Round trip**: whether it comes back when it is encoded and decoded again",
+            ]
+        )
+    )  # fmt: skip
+    st.caption("No light says that a material is stable or can be made.")
+
+
+def status(steps: list[journeys.Step], state: str, n_steps: int) -> None:
+    """Say how far the journey is and how its steps were judged."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        noun = "samples" if mode == "Samples" else "steps"
+        st.markdown(_journey.tally(steps, n_steps, noun) if steps else "Decoding the first …", width="stretch")
+        if state in ("waiting", "running"):
+            words = "waiting for others" if state == "waiting" else f"decoding {len(steps) + 1} of {n_steps}"
+            st.badge(words, icon=":material/progress_activity:", color="blue")
+            st.button("Stop", icon=":material/stop:", on_click=_journey.halt, args=(asked,))
+        elif state == "stopped":
+            st.badge(f"stopped after {len(steps)} of {n_steps}", color="orange")
+            st.button("Go on", icon=":material/play_arrow:", on_click=_journey.go_on)
+
+
+def draw_map(drawn: journeys.Overlay, first: int) -> None:
+    """Draw the journey on the map; a click on a known material takes it along."""
+    columns = {column.name: column for column in _maps.map_table_columns(name)}
+    color = columns.get("family") or columns.get("anions") or map_columns.faithfulness(projection)
+    _maps.map_chart(
+        MapScene(
+            _maps.point_cloud(name, projection),
+            coloring=_maps.coloring(name, color, ""),
+            hover=_maps.hover(name),
+            paths=drawn.paths,
+            markers=drawn.markers,
+            labels=drawn.labels,
+            axis_labels=_maps.axis_labels(name, projection),
+            title=f"Journey through {name}",
+            noun=noun,
+        ),
+        key=f"journey_map_{name}",
+        on_event=partial(on_event, marker_steps=drawn.marker_steps, first=first),
+    )
+    st.caption(
+        f"A click on one of the {len(keys):,} known {noun} takes it along. Steps between them are placed by their true"
+        " neighbors; a hollow step lies farther from the data than 95 % of the data from each other."
+    )
+
+
+def step_card(step: journeys.Step) -> None:
+    """Show one step: the crystal in 3D, its lights with reasons, what is predicted."""
+    st.subheader(f"{step.number + 1} · {journeys.subscripted(step.formula) or 'no material'}")
+    about = [step.label, step.space_group, f"nearest known: {step.nearest}"]
+    st.caption(" · ".join(text for text in about if text))
+    if step.scene is not None:
+        crystal_viewer([step.scene], key="journey_crystal", height=330)
+    _journey.lights(step)
+    lines = journeys.property_lines(step)
+    if lines:
+        st.markdown(" · ".join(lines))
+
+
+def curve(steps: list[journeys.Step], route: journeys.Route, current: int) -> None:
+    """Draw a predicted property along the journey over the distance to the data."""
+    properties = {column.name: column for column in journeys.properties_of(steps)}
+    shown = None
+    if properties:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            chosen = st.selectbox(
+                "Property",
+                list(properties),
+                format_func=lambda each: properties[each].title,
+                key="property",
+                width=330,
+                disabled=len(properties) == 1,
+            )
+        shown = (chosen, properties[chosen].title)
+    _widgets.chart(
+        figures.journey(journeys.table(steps), shown, len(route), journeys.EDGE, route.walked_from, current),
+        "curve",
+        "Predicted property and distance to the data over the steps",
+    )
+
+
+def results(steps: list[journeys.Step]) -> None:
+    """Offer the steps as a table and as files."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _widgets.download(journeys.table(steps), "journey.csv")
+        _journey.save_crystals(steps, "journey.zip")
+    with st.expander(f"All {len(steps)} steps as a table", icon=":material/table:"):
+        _journey.table(steps)
+
+
+was_under_way = False
+if route is not None:
+    was_under_way = _journey.under_way(asked).state in ("waiting", "running")
+st.fragment(film, key=FILM, run_every=POLL if was_under_way else None)()
+details()
+_widgets.same_in_python(_journey.same_in_python(asked, journeys.example(space)))

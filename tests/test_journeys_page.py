@@ -1,0 +1,179 @@
+"""The page Journeys alone: nothing chosen, every kind of journey, and what cannot be gone."""
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from matgen_core import checkpoint, journeys
+from matgen_core.latent import LatentMap
+
+PAGE = Path(__file__).parent.parent / "pages" / "journeys.py"
+
+
+@pytest.fixture(autouse=True)
+def fresh_caches() -> Iterator[None]:
+    """No test sees the checkpoints of another."""
+    yield
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.fixture(scope="module")
+def fields() -> LatentMap:
+    return LatentMap(checkpoint.load("phase_field_vae"))
+
+
+def page(**address: str) -> AppTest:
+    test = AppTest.from_file(str(PAGE), default_timeout=120)
+    for key, value in {"journey": "phase_field_vae", **address}.items():
+        test.query_params[key] = value
+    return test.run()
+
+
+def finished(test: AppTest) -> AppTest:
+    """Run until every step is there."""
+    for _ in range(200):
+        test.run()
+        if not any("decoding" in each.value or "waiting" in each.value for each in test.markdown):
+            return test
+        time.sleep(0.1)
+    raise AssertionError("the steps did not arrive")
+
+
+def said(test: AppTest) -> str:
+    return "\n".join(str(each.value) for each in [*test.title, *test.subheader, *test.markdown, *test.caption])
+
+
+def whole(test: AppTest, *errors: str) -> AppTest:
+    assert not test.exception, [each.message for each in test.exception]
+    assert len(test.error) == len(errors), [each.value for each in test.error]
+    for shown, expected in zip(test.error, errors, strict=True):
+        assert expected in shown.value
+        assert "\n" not in shown.value
+    return test
+
+
+def keys_of(space: LatentMap, *rows: int) -> str:
+    return ",".join(space.index["phase_field"].iloc[list(rows)])
+
+
+def test_without_a_place_the_page_asks_for_one_and_offers_an_example() -> None:
+    test = whole(page())
+    assert "**Choose 2 places**" in said(test)
+    next(each for each in test.button if each.label.startswith("Try ")).click()
+    test = whole(finished(test))
+    assert "Of **12** steps: decode **12**" in said(test)
+    assert test.query_params["via"].count(",") == 1
+
+
+def test_a_path_is_walked_and_reopened_by_its_address(fields: LatentMap) -> None:
+    test = whole(finished(page(via=keys_of(fields, 3, 40), step="5", n_path="7")))
+    space = fields
+    route = journeys.path(space, [journeys.waypoint(space, key) for key in keys_of(space, 3, 40).split(",")], 7)
+    steps = list(journeys.walk(space, route, [checkpoint.load("phase_field_vae")]))
+    assert f"5 · {steps[4].formula}" in [each.value for each in test.subheader]
+    assert "Of **7** steps" in said(test)
+    assert journeys.property_lines(steps[4])[0] in said(test)
+    shown = test.dataframe[0].value
+    assert list(shown["formula"]) == [step.formula for step in steps]
+    assert {"via", "step", "n_path"} <= set(test.query_params)
+    test.button_group(key="mode").set_value("Axis").run()
+    whole(finished(test))
+    assert "Of **12** steps" in said(test)
+
+
+@pytest.mark.parametrize(
+    ("mode", "rows", "address", "expected"),
+    [
+        ("Arithmetic", (1, 5, 9), {"n_arithmetic": "4"}, "Of **6** steps"),
+        ("Axis", (1,), {"n_axis": "5", "axis_number": "3"}, "Of **5** steps"),
+        ("Samples", (1, 2), {"n_samples": "6", "seed": "3", "elements": "has:O"}, "as asked **"),
+        ("Samples", (), {"around": "Prior", "n_samples": "4"}, "in the data **0**"),
+    ],
+)
+def test_every_kind_of_journey(
+    fields: LatentMap, mode: str, rows: tuple[int, ...], address: dict[str, str], expected: str
+) -> None:
+    test = whole(finished(page(mode=mode, via=keys_of(fields, *rows), **address)))
+    assert expected in said(test)
+
+
+def test_crystals_have_lights_for_their_atoms(crystal_map: checkpoint.Checkpoint) -> None:
+    test = whole(finished(page(journey="crystals", via="mp-1,mp-8", n_path="3")))
+    assert "Of **3** steps: decode **0** · sound distances **0** · charge-balanced **0**" in said(test)
+    assert "1 · no material" in said(test)
+    energy = finished(page(journey="crystals", mode="Samples", via="mp-1", n_samples="2", energy="-1.5"))
+    assert "formation_energy_per_atom=-1.5" in whole(energy).code[0].value
+
+
+@pytest.mark.parametrize(
+    ("address", "errors"),
+    [
+        ({"via": "Li-Xx-S-Cl,Cl-Li-S-Sn"}, ["'Xx' is no element"]),
+        ({"via": "Cl-Li-S-Sn,Cl-Li-S-Sn"}, ["Li-Sn-S-Cl comes twice in turn"]),
+        ({"via": "Cl-Li-S-Sn,Cl-Li-O-Sn,Br-Li-O-Sn", "n_path": "2"}, ["2 steps for 3 waypoints"]),
+        ({"via": "Cl-Li-S-Sn", "mode": "Samples", "elements": "has:Xx"}, ["'Xx' is no element"]),
+        ({"via": "", "mode": "Samples", "around": "Lasso (0)"}, ["no place to sample around"]),
+    ],
+)
+def test_what_cannot_be_gone_costs_one_line(address: dict[str, str], errors: list[str]) -> None:
+    whole(page(**address), *errors)
+
+
+def test_the_condition_reaches_the_decoder(fields: LatentMap) -> None:
+    from pages import _journey
+
+    asked = _journey.Journey("phase_field_vae", "Samples", (keys_of(fields, 1),), 3, around="waypoints")
+    assert _journey.recording.__wrapped__(asked).n_steps == 3
+    with pytest.raises(ValueError, match="phase_field_vae takes no formation energy"):
+        _journey.recording.__wrapped__(replace(asked, formation_energy=-1.0))
+
+
+def test_a_journey_waits_its_turn_stops_and_goes_on(fields: LatentMap) -> None:
+    from pages import _journey
+
+    gate = threading.Event()
+    for _ in range(2):  # as many walks as go on at once
+        _journey.workers().submit(gate.wait)
+    try:
+        test = whole(page(via=keys_of(fields, 3, 40), n_path="9"))
+        assert any("waiting for others" in each.value for each in test.markdown)
+        next(each for each in test.button if each.label == "Stop").click().run()
+        assert any("stopped after 0 of 9" in each.value for each in whole(test).markdown)
+    finally:
+        gate.set()
+    next(each for each in test.button if each.label == "Go on").click()
+    assert "Of **9** steps" in said(whole(finished(test)))
+
+
+def test_another_model_forgets_waypoints_that_it_does_not_know(crystal_map: checkpoint.Checkpoint) -> None:
+    test = whole(page(journey="crystals", via="mp-1,mp-2"))
+    test.session_state["via"] = "mp-1,Cl-Li-S-Sn"
+    test.run()
+    whole(test, "Cl-Li-S-Sn is not among the 60 crystals of crystals")
+
+
+def test_the_card_of_the_map_takes_materials_along(crystal_map: checkpoint.Checkpoint) -> None:
+    test = AppTest.from_file(str(PAGE.parent / "latent_map.py"), default_timeout=120)
+    for key in ("mp-3", "mp-8"):
+        test.query_params["at"] = key
+        test.run()
+        next(each for each in test.button if each.label == "Add to journey").click().run()
+    assert test.session_state["via"] == "mp-3,mp-8"
+    assert any(each.label == "Journey of 2" for each in test.button)
+    assert not test.exception
+
+
+def test_a_broken_checkpoint_costs_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(checkpoint.root() / "phase_field_vae", tmp_path / "phase_field_vae")
+    monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path))
+    weights = tmp_path / "phase_field_vae" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    whole(page(), "weights.safetensors cannot be used")
