@@ -7,7 +7,9 @@ st.navigation(
     [
         st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
         st.Page("pages/latent_map.py", title="Latent map", icon=":material/scatter_plot:"),
+        st.Page("pages/structure_bench.py", title="Structure bench", icon=":material/deployed_code:"),
         st.Page("pages/journeys.py", title="Journeys", icon=":material/route:"),
+        st.Page("pages/place.py", title="Place my structures", icon=":material/add_location_alt:"),
         st.Page("pages/phase_fields.py", title="Phase fields", icon=":material/format_list_numbered:"),
         st.Page("pages/trust.py", title="Trust", icon=":material/verified:"),
     ],

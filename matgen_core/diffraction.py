@@ -4,6 +4,7 @@ Intensities are kinematic (structure factor, Lorentz and polarization factors, n
 where reflections fall and which are strong, not what a refinement would.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,7 @@ from pymatgen.core import Structure
 RADIATIONS = ("CuKa", "CuKa1", "MoKa", "CoKa", "CrKa", "FeKa", "AgKa")
 MAX_BYTES = 5_000_000
 MAX_POINTS = 200_000
+MAX_REFLECTIONS = 100_000  # lattice points within reach; of a cell with 1,000 sites they take about 4 s
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,20 @@ def reflections(
         overlapping ones), "d (Å)". Empty if nothing falls into the range.
 
     Raises:
-        ValueError: If the radiation is not known, an element has no scattering factors, or the range is not
-            within 0 to 180 degrees.
+        ValueError: If the radiation is not known, an element has no scattering factors, the range is not within 0 to
+            180 degrees, or more than `MAX_REFLECTIONS` lattice points would have to be summed.
     """
     if radiation not in RADIATIONS:
         raise ValueError(f"radiation {radiation!r}: known are {', '.join(RADIATIONS)}")
     low, high = two_theta
     if not 0 <= low < high <= 180:
         raise ValueError(f"2 theta from {low} to {high}: expected a range within 0 to 180 degrees")
+    reach = 2 * np.sin(np.radians(high / 2)) / wavelength(radiation)  # 1/Å
+    if (expected := 4 / 3 * np.pi * reach**3 * structure.volume) > MAX_REFLECTIONS:
+        raise ValueError(
+            f"about {expected:,.0f} reflections up to {high:g} degrees in a cell of {structure.volume:,.0f} Å³; at most"
+            f" {MAX_REFLECTIONS:,} are computed, so end the range earlier or take a longer wavelength"
+        )
     try:
         pattern = XRDCalculator(wavelength=radiation).get_pattern(structure, two_theta_range=two_theta)
     except ValueError as error:
@@ -158,6 +166,8 @@ def scaled(measured: Measured, calculated: pd.DataFrame) -> tuple[pd.DataFrame, 
     """Bring a measured pattern to the scale of a calculated one, over the angles that both have.
 
     A flat background (5th percentile) is taken off and the rest is scaled by least squares; shapes stay as measured.
+    Where the two have little in common (a correlation below 0.3) least squares would flatten the measured pattern out
+    of sight, so that its strongest point becomes 100 instead.
 
     Returns:
         Columns "2 theta (degrees)" and "Intensity", and the correlation with the calculated pattern (-1 to 1; nan where
@@ -176,8 +186,29 @@ def scaled(measured: Measured, calculated: pd.DataFrame) -> tuple[pd.DataFrame, 
     two_theta, counts = measured.two_theta[inside], measured.intensity[inside]
     counts = counts - np.percentile(counts, 5)
     there = np.interp(two_theta, angles, calculated["Intensity"].to_numpy())
-    overlap = float(counts @ there)
-    factor = overlap / float(counts @ counts) if overlap > 0 else 100 / max(float(counts.max()), 1e-12)
     flat = counts.std() == 0 or there.std() == 0
     correlation = float("nan") if flat else float(np.corrcoef(counts, there)[0, 1])
+    alike = correlation >= 0.3
+    factor = float(counts @ there) / float(counts @ counts) if alike else 100 / max(float(counts.max()), 1e-12)
     return pd.DataFrame({"2 theta (degrees)": two_theta, "Intensity": factor * counts}), correlation
+
+
+def best_overlay(
+    measured: Measured, profiles: Mapping[str, pd.DataFrame]
+) -> tuple[str, pd.DataFrame, dict[str, float]]:
+    """Find the calculated pattern that a measured one is most like.
+
+    Args:
+        measured: The measured pattern.
+        profiles: By name, what `profile` returns, all over the same angles.
+
+    Returns:
+        The name, the measured pattern as `scaled` brings it to that one, and the correlation with each.
+
+    Raises:
+        ValueError: As `scaled`.
+    """
+    overlays = {name: scaled(measured, table) for name, table in profiles.items()}
+    correlations = {name: correlation for name, (_, correlation) in overlays.items()}
+    best = max(correlations, key=lambda name: np.nan_to_num(correlations[name], nan=-2.0))
+    return best, overlays[best][0], correlations

@@ -5,6 +5,7 @@ in its light or dark theme and a notebook in its own. Colors that carry a meanin
 """
 
 from collections.abc import Sequence
+from html import escape
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -16,6 +17,10 @@ ACCENT = "#D55E00"  # what is selected; vermilion of Okabe and Ito
 CANDIDATE = "#CC79A7"
 KNOWN = "#0E86C0"
 MUTED = "#8A949E"  # context: neither selected nor asked for
+
+ANGLE, INTENSITY = "2 theta (degrees)", "Intensity"
+_PATTERNS = (KNOWN, ACCENT, "#009E73", CANDIDATE)  # at most four structures lie on the bench
+_HOVER = "%{customdata[0]}<br>2θ %{x:.2f}°, d %{customdata[1]:.4f} Å, %{customdata[2]:.1f} %<extra></extra>"
 
 _ROW_HEIGHT = 22  # px of one row of a chart with a row a field
 
@@ -191,6 +196,70 @@ def faithfulness(index: pd.DataFrame, projections: Sequence[str]) -> go.Figure:
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
         height=90 + 60 * len(projections),
         showlegend=False,
+    )
+    return figure
+
+
+def powder_pattern(
+    profiles: dict[str, pd.DataFrame],
+    reflections: dict[str, pd.DataFrame],
+    measured: pd.DataFrame | None = None,
+    offset: float = 0.0,
+    measured_over: str = "",
+) -> go.Figure:
+    """Draw one or more calculated patterns, their reflections as ticks below, and a measured one behind them.
+
+    Args:
+        profiles: By name, what `diffraction.profile` returns.
+        reflections: By the same names, what `diffraction.reflections` returns; shown under the mouse with hkl and d.
+        measured: What `diffraction.scaled` returns.
+        offset: Distance by which each further pattern is lifted (the strongest peak is 100).
+        measured_over: Name of the pattern with which the measured one is lifted; the first if it is not given.
+
+    Returns:
+        The figure; intensities are relative, so the axis has no unit.
+    """
+    figure = go.Figure()
+    span = 100 + offset * (len(profiles) - 1)
+    if measured is not None:
+        figure.add_scatter(
+            x=measured[ANGLE],
+            y=measured[INTENSITY] + offset * ([*profiles].index(measured_over) if measured_over else 0),
+            name="measured",
+            mode="lines",
+            line={"color": MUTED, "width": 1.5},
+        )
+    for row, (name, table) in enumerate(profiles.items()):
+        color = _PATTERNS[row % len(_PATTERNS)]
+        label = escape(name)  # Plotly takes a name for markup
+        figure.add_scatter(
+            x=table[ANGLE],
+            y=table[INTENSITY] + row * offset,
+            name=label,
+            legendgroup=label,
+            mode="lines",
+            line={"color": color, "width": 2},
+            hoverinfo="skip",
+        )
+        peaks = reflections[name]
+        figure.add_scatter(
+            x=peaks[ANGLE],
+            y=[-span * (0.05 + 0.045 * row)] * len(peaks),
+            name=f"{label}: reflections",
+            legendgroup=label,
+            showlegend=False,
+            mode="markers",
+            marker={"symbol": "line-ns", "size": 10, "line": {"width": 1.5, "color": color}},
+            customdata=peaks[["hkl", "d (Å)", INTENSITY]],
+            hovertemplate=_HOVER,
+        )
+    figure.update_layout(
+        xaxis_title="2θ (degrees)",
+        yaxis={"title": "Intensity (strongest = 100)", "showticklabels": not offset, "showgrid": not offset},
+        height=360 + 50 * len(profiles),
+        hovermode="closest",
+        legend={"orientation": "h", "y": 1.08},
+        margin={"l": 60, "r": 20, "t": 30, "b": 50},
     )
     return figure
 

@@ -1,6 +1,6 @@
 """Properties of crystals with their standard deviations, one row a crystal whatever becomes of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from pymatgen.core import Structure
 
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.data.crystal_properties import LABELS, UNITS
 from matgen_core.models.cgcnn import CGCNN, in_units
 from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch, concatenate
 
@@ -59,6 +60,64 @@ def predict(checkpoint: Checkpoint, structures: Sequence[Structure]) -> pd.DataF
     for column, name in enumerate(properties):
         columns[name], columns[f"{name}_std"] = mean[:, column], std[:, column]
     return pd.DataFrame(columns | {"problem": problems})
+
+
+def property_table(checkpoints: Sequence[Checkpoint], structures: Mapping[str, Structure]) -> pd.DataFrame:
+    """Predict every property that some checkpoints know, and say how far each can be trusted.
+
+    Args:
+        checkpoints: Those whose model is a CGCNN.
+        structures: By the name that is shown.
+
+    Returns:
+        One row for each property and structure: structure, property (as people call it), value and std (calibrated
+        standard deviation) in unit, mae (mean absolute error over the n_test crystals of the model's own test part),
+        model, and problem where there is no value.
+    """
+    rows = []
+    for checkpoint in checkpoints:
+        found = predict(checkpoint, list(structures.values()))
+        for name in checkpoint.model.config.properties:  # type: ignore[union-attr]
+            tested = checkpoint.metrics.get("test", {}).get(name, {})
+            common = {
+                "property": _title(name),
+                "unit": UNITS.get(name, ""),
+                "mae": tested.get("mae", np.nan),
+                "n_test": tested.get("n", 0),
+                "model": checkpoint.name,
+            }
+            values = zip(structures, found[name], found[f"{name}_std"], found["problem"], strict=True)
+            rows += [
+                {"structure": label, **common, "value": value, "std": std, "problem": problem}
+                for label, value, std, problem in values
+            ]
+    columns = ["structure", "property", "value", "std", "unit", "mae", "n_test", "model", "problem"]
+    order = [_title(name) for name in LABELS]
+    rows.sort(key=lambda row: order.index(row["property"]) if row["property"] in order else len(order))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _title(name: str) -> str:
+    label = LABELS.get(name, name.replace("_", " "))
+    return label[0].upper() + label[1:]
+
+
+def with_deviation(value: float, std: float) -> str:
+    """Write a value as precisely as its standard deviation allows, "-0.479 ± 0.031"; "none" where there is none."""
+    if not (np.isfinite(value) and np.isfinite(std)):
+        return "none"
+    decimals = max(0, 1 - int(np.floor(np.log10(std)))) if std > 0 else 3
+    return f"{value:.{decimals}f} ± {std:.{decimals}f}"
+
+
+def side_by_side(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out `property_table` with a column a structure, "1.23 ± 0.05", for reading."""
+    texts = [with_deviation(row.value, row.std) for row in table.itertuples(index=False)]
+    written = table.assign(text=texts)
+    rows = written.pivot_table(
+        index=["property", "unit", "mae"], columns="structure", values="text", aggfunc="first", sort=False, dropna=False
+    )
+    return rows[list(dict.fromkeys(table["structure"]))].dropna(how="all").reset_index().rename_axis(columns=None)
 
 
 def _chunks(graphs: list[tuple[int, GraphBatch]]) -> list[list[tuple[int, GraphBatch]]]:

@@ -8,7 +8,7 @@ from pymatgen.core import Structure
 
 from matgen_core.crystal_metrics import evaluate_reconstruction
 from matgen_core.data import StructureFile
-from matgen_core.latent import LatentMap, fitting
+from matgen_core.latent import LatentMap, Z, fitting
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,14 @@ class Reconstruction:
 
     Attributes:
         structures: What each decoded to, None where there is nothing.
+        inputs: Each in the cell that the model draws, None where it does not fit the model.
+        z: The latent point of each, None where it has none.
         table: One row each: `input`, then the columns of `crystal_metrics.evaluate_reconstruction`.
     """
 
     structures: list[Structure | None]
+    inputs: list[Structure | None]
+    z: list[Z | None]
     table: pd.DataFrame
 
 
@@ -45,7 +49,8 @@ def reconstruct(
     rows = [row for row in range(len(files)) if not problems[row]]
     materials, z = fitting(encoded)
     decoded = space.decode(z, progress=progress)
-    compared = evaluate_reconstruction([space.representation.standardize(item) for item in materials], decoded)
+    drawn = [space.representation.standardize(item) for item in materials]
+    compared = evaluate_reconstruction(drawn, decoded)
     records = dict(zip(rows, compared.to_dict("records"), strict=True))
     made = dict(zip(rows, decoded, strict=True))
     nothing = dict.fromkeys(compared.select_dtypes(bool), False) | {"species_accuracy": 0.0}
@@ -56,5 +61,11 @@ def reconstruct(
         ],
         columns=["input", *compared.columns],
     )
-    structures = [made[row].material if row in made else None for row in range(len(files))]
-    return Reconstruction(structures, table)
+    every = range(len(files))
+    inputs = dict(zip(rows, drawn, strict=True))
+    return Reconstruction(
+        structures=[made[row].material if row in made else None for row in every],
+        inputs=[inputs.get(row) for row in every],
+        z=[made[row].z if row in made else None for row in every],
+        table=table,
+    )

@@ -4,6 +4,7 @@ Reference for the comparison: pymatgen's StructureMatcher, whose RMSD is divided
 """
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,9 @@ from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
 
 from matgen_core.crystal_scene import bonding, site_labels
+
+MAX_MATCHED = 150  # sites; the time grows with more than the square, 120 take 3 s
+_CELL_PARAMETERS = ("a (Å)", "b (Å)", "c (Å)", "alpha (°)", "beta (°)", "gamma (°)")
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,28 @@ def _symmetry(structure: Structure, symprec: float) -> Symmetry:
                 for letter, orbit in zip(letters, orbits, strict=True)
             ),
         )
+
+
+def summary_table(structures: Mapping[str, Structure], symprec: float = 0.1) -> pd.DataFrame:
+    """Lay out what tells structures apart, a row each: formula, space group, cell, volume and density.
+
+    Args:
+        structures: By the name that is shown.
+        symprec: As `symmetry` takes it.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "Structure": name,
+                "Space group": symmetry(structure, symprec).summary,
+                "Sites": len(structure),
+                **dict(zip(_CELL_PARAMETERS, structure.lattice.parameters, strict=True)),
+                "Volume (Å³)": structure.volume,
+                "Density (g/cm³)": float(structure.density),
+            }
+            for name, structure in structures.items()
+        ]
+    )
 
 
 def site_table(structure: Structure, symprec: float = 0.1) -> pd.DataFrame:
@@ -161,9 +187,38 @@ def compare(
     return Comparison(False, None, None, lattice, _no_displacements(), problem)
 
 
+def comparison_table(reference: Structure, others: Mapping[str, Structure]) -> pd.DataFrame:
+    """Hold structures against one, a row each: RMSD, largest displacement, changes of the reduced cell.
+
+    Returns:
+        Columns Structure, Match, "RMSD (Å)", "Largest displacement (Å)", then each length and the volume per site as
+        "Δa (%)", each angle as "Δalpha (°)", and Remark with the reason where there is no match.
+    """
+    rows = []
+    for name, other in others.items():
+        found = compare(reference, other)
+        lattice = found.lattice.set_index("Parameter")
+        percent, degrees = lattice["Difference (%)"], lattice["Difference"]
+        rows.append(
+            {
+                "Structure": name,
+                "Match": found.matches,
+                "RMSD (Å)": found.rmsd_angstrom,
+                "Largest displacement (Å)": found.displacements["Displacement (Å)"].max(),
+                **{f"Δ{axis} (%)": percent[f"{axis} (Å)"] for axis in "abc"},
+                **{f"Δ{angle} (°)": degrees[f"{angle} (°)"] for angle in ("alpha", "beta", "gamma")},
+                "Δ volume per site (%)": percent["Volume per site (Å³)"],
+                "Remark": found.problem or "",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def _why_never(original: Structure, other: Structure) -> str | None:
     if original.composition.reduced_formula != other.composition.reduced_formula:
         return f"{other.composition.reduced_formula} is another composition than {original.composition.reduced_formula}"
+    if len(original) > MAX_MATCHED:
+        return f"{len(original)} sites; at most {MAX_MATCHED} are matched"
     if len(original) != len(other):
         return f"{len(other)} sites against {len(original)} in the primitive cells"
     return None
@@ -171,7 +226,7 @@ def _why_never(original: Structure, other: Structure) -> str | None:
 
 def _lattice_errors(original: Structure, other: Structure) -> pd.DataFrame:
     first, second = (s.lattice.get_niggli_reduced_lattice() for s in (original, other))
-    names = ["a (Å)", "b (Å)", "c (Å)", "alpha (°)", "beta (°)", "gamma (°)", "Volume per site (Å³)"]
+    names = [*_CELL_PARAMETERS, "Volume per site (Å³)"]
     a = np.array([*first.parameters, original.volume / len(original)])
     b = np.array([*second.parameters, other.volume / len(other)])
     columns = {"Original": a, "Other": b, "Difference": b - a, "Difference (%)": 100 * (b - a) / a}

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from matgen_core import crystal_scene, ranking, structure_report
-from pages import _maps, _widgets
+from matgen_core import bench, crystal_scene, ranking, structure_report
+from pages import _maps, _structures, _widgets
 from pages._components.crystal_viewer import crystal_viewer
 from pages._map_state import look_at
 
@@ -41,6 +41,7 @@ def crystal_card(name: str, projection: str, key: str) -> None:
     st.subheader(known["name"])
     st.caption(f"{key}. {_kept(name, projection, row)}")
     show_decoded(name, row)
+    _structures.open_on_bench([bench.Entry(name, key)], "open_on_bench")
     _widgets.values(known, _maps.map_table_columns(name))
     _maps.nearest_known([name], key, "near", look_at)
 

@@ -155,7 +155,9 @@ def crystal_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> checkpoint.C
     """The only checkpoint there is: a tiny untrained network with an index of 60 crystals, as recipes write it."""
     torch.manual_seed(0)
     elements = ("Li", "Na", "K", "F", "Cl", "Br")
-    config = ICSG3DConfig(grid=8, latent_dim=4, condition_edges=(-2.0,), channels=(8, 16), n_narrow=4, refiner=(8, 16))
+    config = ICSG3DConfig(
+        grid=8, width=0.1, latent_dim=4, condition_edges=(-2.0,), channels=(8, 16), n_narrow=4, refiner=(8, 16)
+    )
     layout = VoxelGrid(
         elements=elements,
         codes=element_codes(elements),

@@ -14,11 +14,13 @@ from streamlit.testing.v1 import AppTest
 from matgen_core import checkpoint, ranking, selection
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("home", "latent_map", "journeys", "phase_fields", "trust")
+PAGES = ("home", "latent_map", "structure_bench", "journeys", "place", "phase_fields", "trust")
 TITLES = {
     "home": "MatGen Explorer",
     "latent_map": "Latent map",
+    "structure_bench": "Structure bench",
     "journeys": "Journeys",
+    "place": "Place my structures",
     "phase_fields": "Phase fields",
     "trust": "Trust",
 }

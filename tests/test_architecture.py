@@ -48,10 +48,11 @@ LAYERS = {
     "screening": 4,
     "crystal_metrics": 5,
     "reconstruction": 6,
+    "bench": 5,
+    "placement": 7,
     "map_columns": 5,
     "journeys": 6,
     "figures": 6,
-    "figures_diffraction": 6,
     "train": 7,
     "cli": 8,
 }
@@ -61,6 +62,7 @@ FORBIDDEN = {
     "pages": {"numpy", "torch", "pymatgen", "scipy", "sklearn"},
 }
 PAGES_MAY = {
+    "bench",
     "checkpoint",
     "clusters",
     "crystal_picture",
@@ -68,7 +70,6 @@ PAGES_MAY = {
     "data",
     "diffraction",
     "figures",
-    "figures_diffraction",
     "figures_groups",
     "groups",
     "journeys",
@@ -76,6 +77,8 @@ PAGES_MAY = {
     "map_columns",
     "map_events",
     "map_scene",
+    "placement",
+    "prediction",
     "projection",
     "projection_worker",
     "query",
@@ -138,6 +141,13 @@ def test_pages_hold_no_logic(path: Path) -> None:
         assert parts[0] not in FORBIDDEN["pages"], f"{path.name} imports {name}"
         if parts[0] == "matgen_core" and len(parts) > 1:
             assert parts[1] in PAGES_MAY, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", PAGE_FILES, ids=lambda path: path.name)
+def test_caches_live_in_the_shared_parts_of_the_pages(path: Path) -> None:
+    parts = path.relative_to(ROOT).parts
+    if not any(part.startswith("_") and not part.startswith("__") for part in parts):
+        assert "st.cache" not in path.read_text(), f"{path.name} has a cache; keep it in pages/_*"
 
 
 def test_every_recipe_has_its_checkpoint_and_every_checkpoint_its_recipe() -> None:

@@ -2,20 +2,25 @@
 
 import io
 import re
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from pymatgen.core import Lattice, Structure
 
-from matgen_core import checkpoint, ranking
+from matgen_core import checkpoint, diffraction, ranking, structure_export
 
 pytestmark = pytest.mark.browser
 
 Shoot = Callable[[Any, str], None]
 TITLES = {
     "": "MatGen Explorer",
+    "structure_bench": "Structure bench",
+    "place": "Place my structures",
     "phase_fields": "Phase fields",
     "latent_map": "Latent map",
     "journeys": "Journeys",
@@ -156,3 +161,101 @@ def test_nothing_is_wider_than_the_window(
         shoot(browser_page, f"{path or 'home'}_{width}")
         main = browser_page.locator("[data-testid=stMain]")
         assert main.evaluate("element => element.scrollWidth <= element.clientWidth"), title
+
+
+def test_the_bench_shows_what_a_model_decodes_and_what_a_visitor_brings(
+    browser_page: Any, streamlit_app: Callable[[str], str], shoot: Shoot, tmp_path: Path
+) -> None:
+    page = browser_page
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{streamlit_app('app.py')}/structure_bench")
+    settle(page, "Structure bench")
+    shoot(page, "bench_empty")
+    page.get_by_role("button", name="Lay on the bench").nth(2).click()
+    page.locator(".crystal-viewer canvas").first.wait_for()
+    page.get_by_text("Tolerance of symmetry").wait_for()
+    page.wait_for_timeout(3000)  # the balls are drawn by software
+    shoot(page, "bench")
+
+    rutile = Structure.from_spacegroup(
+        "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
+    )
+    file = tmp_path / "<img src=x onerror=alert(1)> **rutile**.cif"
+    file.write_text(structure_export.cif(rutile))
+    pattern = diffraction.profile(diffraction.reflections(rutile, "CuKa", (20, 80)), 0.4, (20, 80), step=0.05)
+    noise = np.random.default_rng(0).normal(0, 2, len(pattern))
+    measured = tmp_path / "run 7.xy"
+    measured.write_text(pattern.assign(Intensity=50 + pattern["Intensity"] + noise).to_csv(sep=" ", index=False))
+    page.get_by_role("button", name="Add files").click()
+    page.locator("input[type=file]").set_input_files(file)
+    page.get_by_text("<img src=x onerror=alert(1)> **rutile**.cif").first.wait_for()
+    page.get_by_role("button", name="Add files").click()
+    page.get_by_text("Files stay in this session").wait_for(state="hidden")
+    for view, said in (
+        ("Sites", "Tolerance of symmetry"),
+        ("Diffraction", "Kinematic intensities"),
+        ("Properties", "calibrated standard deviation"),
+        ("Comparison", "Cells are reduced"),
+        ("Export", "camera button"),
+    ):
+        page.get_by_role("radio", name=view).or_(page.get_by_role("button", name=view, exact=True)).first.click()
+        page.get_by_text(said).first.wait_for()
+        if view == "Diffraction":
+            page.get_by_role("button", name="Measured pattern").click()
+            page.locator("input[type=file]").last.set_input_files(measured)
+            page.get_by_text("Correlation of run 7.xy").wait_for()
+            page.get_by_role("button", name="Measured pattern").click()
+            page.get_by_text("It is laid over").wait_for(state="hidden")
+        settle(page, "Structure bench")
+        page.get_by_text("The same in Python").scroll_into_view_if_needed()
+        shoot(page, f"bench_{view.lower()}")
+        main = page.locator("[data-testid=stMain]")
+        assert main.evaluate("element => element.scrollWidth <= element.clientWidth"), view
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_a_visitor_places_her_own_crystals(
+    browser_page: Any, streamlit_app: Callable[[str], str], shoot: Shoot, tmp_path: Path
+) -> None:
+    page = browser_page
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{streamlit_app('app.py')}/place")
+    settle(page, "Place my structures")
+    shoot(page, "place_empty")
+    cubic = {
+        "fluorite.cif": Structure.from_spacegroup(
+            "Fm-3m", Lattice.cubic(5.46), ["Ca", "F"], [[0, 0, 0], [0.25, 0.25, 0.25]]
+        ),
+        "my Heusler.cif": Structure.from_spacegroup(
+            "Fm-3m", Lattice.cubic(5.74), ["Co", "Ti", "Al"], [[0.25, 0.25, 0.25], [0, 0, 0], [0.5, 0.5, 0.5]]
+        ),
+        "<img src=x onerror=alert(1)>.cif": Structure.from_spacegroup(
+            "Pm-3m", Lattice.cubic(3.905), ["Sr", "Ti", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]]
+        ),
+        "rutile.cif": Structure.from_spacegroup(
+            "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
+        ),
+    }
+    archive = tmp_path / "mine.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name, structure in cubic.items():
+            opened.writestr(name, structure_export.cif(structure))
+        opened.writestr("notes.txt", "not a crystal")
+    page.locator("input[type=file]").set_input_files(archive)
+    page.get_by_role("heading", name="Placed: 3 of 5").wait_for()
+    page.get_by_text("Not placed: 2").wait_for()
+    page.locator(".crystal-viewer canvas").first.wait_for()
+    settle_map(page)
+    page.get_by_text("mine.zip/fluorite.cif").first.wait_for()
+    page.wait_for_timeout(3000)  # the balls are drawn by software
+    shoot(page, "place")
+    main = page.locator("[data-testid=stMain]")
+    assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
+    page.get_by_text("The same in Python").scroll_into_view_if_needed()
+    shoot(page, "place_table")
+    assert page.locator("img[src=x]").count() == 0
+    page.get_by_role("button", name="Open on the bench").click()
+    settle(page, "Structure bench")
+    page.get_by_text("Tolerance of symmetry").wait_for()
+    page.get_by_text("mine.zip/fluorite.cif").first.wait_for()
+    shoot(page, "place_to_bench")

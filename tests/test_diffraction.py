@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from matgen_core import diffraction, figures_diffraction
+from matgen_core import diffraction, figures
 
 SILICON = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.4310), ["Si"], [[0, 0, 0]])
 ANGLE, INTENSITY = "2 theta (degrees)", "Intensity"
@@ -29,6 +29,38 @@ def test_an_empty_range_gives_an_empty_table_and_a_flat_profile() -> None:
     table = diffraction.reflections(SILICON, "CuKa", (5, 10))
     assert len(table) == 0
     assert diffraction.profile(table, two_theta=(5, 10))[INTENSITY].max() == 0
+
+
+def test_a_measured_pattern_finds_what_it_is_of_and_stays_in_sight_where_it_is_not() -> None:
+    copper = Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.615), ["Cu"], [[0, 0, 0]])
+    profiles = {
+        name: diffraction.profile(diffraction.reflections(each, "CuKa", (20, 80)), 0.3, (20, 80))
+        for name, each in (("copper", copper), ("silicon", SILICON))
+    }
+    table = profiles["silicon"]
+    measured = diffraction.Measured(table[ANGLE].to_numpy(), 3 * table[INTENSITY].to_numpy() + 20)
+    name, overlay, correlations = diffraction.best_overlay(measured, profiles)
+    assert name == "silicon"
+    assert correlations["silicon"] == pytest.approx(1)
+    assert correlations["copper"] < 0.3
+    assert overlay[INTENSITY].max() == pytest.approx(100, abs=1)
+    apart, _ = diffraction.scaled(measured, profiles["copper"])
+    assert apart[INTENSITY].max() == pytest.approx(100)  # least squares would leave 2
+    peaks = {name: diffraction.reflections(SILICON, "CuKa", (20, 80)) for name in profiles}
+    drawn = figures.powder_pattern(profiles, peaks, overlay, offset=110, measured_over="silicon")
+    assert drawn.data[0].y.min() == pytest.approx(110 + overlay[INTENSITY].min())
+
+
+def test_more_reflections_than_anybody_waits_for_are_refused() -> None:
+    huge = Structure(Lattice.cubic(900), ["Fe"], [[0, 0, 0]])
+    with pytest.raises(ValueError, match="at most 100,000 are computed, so end the range earlier"):
+        diffraction.reflections(huge, "CuKa", (5, 90))
+
+
+def test_what_a_file_is_called_is_no_markup_in_a_figure() -> None:
+    peaks = diffraction.reflections(SILICON, "CuKa", (20, 60))
+    drawn = figures.powder_pattern({"<b>x</b>": diffraction.profile(peaks, two_theta=(20, 60))}, {"<b>x</b>": peaks})
+    assert {trace.name.partition(":")[0] for trace in drawn.data} == {"&lt;b&gt;x&lt;/b&gt;"}
 
 
 @pytest.mark.parametrize("shape", ["gaussian", "pseudo_voigt"])
@@ -105,7 +137,7 @@ def test_the_figure_lays_each_pattern_over_the_measured_one() -> None:
     table = diffraction.reflections(SILICON)
     calculated = diffraction.profile(table)
     laid, _ = diffraction.scaled(diffraction.Measured(np.arange(20, 80, 0.1), np.arange(600.0)), calculated)
-    figure = figures_diffraction.powder_pattern({"Si": calculated}, {"Si": table}, laid)
+    figure = figures.powder_pattern({"Si": calculated}, {"Si": table}, laid)
     assert [trace.name for trace in figure.data] == ["measured", "Si", "Si: reflections"]
     assert len(figure.data[2].x) == len(table)
     assert max(figure.data[2].y) < 0 <= min(figure.data[1].y)

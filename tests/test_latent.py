@@ -123,3 +123,13 @@ def test_unknown_methods_and_too_few_points_are_refused() -> None:
         projection.project(np.zeros((100, 3), np.float32), ProjectionSettings("som"))
     with pytest.raises(ValueError, match="10 points; a map needs more than 45"):
         projection.project(np.zeros((10, 3), np.float32), ProjectionSettings("pca"))
+
+
+def test_the_percentile_of_a_distance_is_that_among_training_materials_left_out() -> None:
+    z = np.array([[0, 0, 0], [1, 0, 0], [3, 0, 0], [7, 0, 0], [50, 0, 0]], np.float32)  # the last is not trained on
+    index = pd.DataFrame({"id": list("abcde"), "split": [*["train"] * 4, "test"]})
+    space = LatentMap(Checkpoint("line", "doubling", Doubling(), Numbers(), {}, "", index=index_columns(index, z)))
+    # To their nearest other, the training materials have 1, 1, 2 and 4.
+    points = np.array([[0.5, 0, 0], [-1.5, 0, 0], [10, 0, 0], [49, 0, 0]], np.float32)
+    np.testing.assert_array_equal(space.distance_percentile(points, k=1), [0, 50, 75, 100])
+    assert space.distance_percentile(points, k=99).tolist()[-1] == 100

@@ -100,3 +100,10 @@ def test_what_does_not_match_says_why_and_still_compares_lattices(other: Structu
     assert (found.rmsd, len(found.displacements)) == (None, 0)
     assert reason in found.problem
     assert len(found.lattice) == 7
+
+
+def test_cells_that_nobody_waits_for_are_not_matched() -> None:
+    large = ROCK_SALT * (3, 3, 3)
+    found = structure_report.compare(large, large)
+    assert found.problem == "216 sites; at most 150 are matched"
+    assert found.lattice["Difference"].abs().max() == pytest.approx(0, abs=1e-9)

@@ -11,6 +11,7 @@ from matgen_core.crystal_metrics.fingerprints import (
 from matgen_core.crystal_metrics.generation import (
     evaluate_generation,
     property_distances,
+    same_structure,
     uniqueness_and_novelty,
 )
 from matgen_core.crystal_metrics.reconstruction import evaluate_reconstruction, matcher, summarize
@@ -28,6 +29,7 @@ __all__ = [
     "fingerprints",
     "matcher",
     "property_distances",
+    "same_structure",
     "structure_validity",
     "summarize",
     "uniqueness_and_novelty",

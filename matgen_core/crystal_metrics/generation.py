@@ -170,15 +170,18 @@ def _group_formula(
     task: tuple[list[Structure], list[Structure]],
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     structures, known = task
-    pairs = [(i, j) for i, j in combinations(range(len(structures)), 2) if _same(structures[i], structures[j])]
+    pairs = [(i, j) for i, j in combinations(range(len(structures)), 2) if same_structure(structures[i], structures[j])]
     rows, columns = np.array(pairs, dtype=int).reshape(-1, 2).T
     graph = coo_array((np.ones(len(pairs)), (rows, columns)), shape=(len(structures), len(structures)))
     labels = connected_components(graph, directed=False)[1]
-    novel = np.array([not any(_same(structure, other) for other in known) for structure in structures], dtype=bool)
+    novel = np.array(
+        [not any(same_structure(structure, other) for other in known) for structure in structures], dtype=bool
+    )
     return labels, novel
 
 
-def _same(one: Structure, other: Structure) -> bool:
+def same_structure(one: Structure, other: Structure) -> bool:
+    """Tell whether two structures are the same by the published tolerances, whatever their volumes."""
     # the matcher is not symmetric: a pair is always put to it in the same order, wherever it stands in the list
     first, second = sorted((one, other), key=_order)
     try:

@@ -5,8 +5,9 @@ from matgen_core.data.fetching import fetch
 from matgen_core.data.importers import ImportLimits, ImportReport, import_file
 from matgen_core.data.materials import chemical_system, structure
 from matgen_core.data.registry import DATASETS, Source
-from matgen_core.data.store import load, load_crystal, overview, path_of, root
+from matgen_core.data.store import load, load_crystal, load_crystals_like, overview, path_of, root
 from matgen_core.data.structure_files import StructureFile, read_structures
+from matgen_core.data.uploads import Upload, read_uploads
 
 __all__ = [
     "DATASETS",
@@ -15,14 +16,17 @@ __all__ = [
     "ImportReport",
     "Source",
     "StructureFile",
+    "Upload",
     "chemical_system",
     "fetch",
     "import_file",
     "load",
     "load_crystal",
+    "load_crystals_like",
     "overview",
     "path_of",
     "read_structures",
+    "read_uploads",
     "root",
     "structure",
 ]

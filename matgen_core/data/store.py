@@ -3,12 +3,16 @@
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import lru_cache
 from hashlib import file_digest
+from math import gcd
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -94,7 +98,8 @@ def load_crystal(name: str, material_id: str) -> Structure:
     if not path.is_file():
         raise ValueError(_missing(name))
     try:
-        rows = pd.read_parquet(path, filters=[("material_id", "==", material_id)])
+        numbered = pa.types.is_integer(pq.read_schema(path).field("material_id").type)
+        rows = pd.read_parquet(path, filters=[("material_id", "==", int(material_id) if numbered else material_id)])
     except _UNREADABLE as error:
         raise ValueError(
             f"{path}: this file of data set {name} cannot be read ({_first_line(error)}); get it again"
@@ -102,6 +107,47 @@ def load_crystal(name: str, material_id: str) -> Structure:
     if rows.empty:
         raise ValueError(f"data set {name} in {root()} holds no {material_id}; it may be of another version")
     return structure(rows.iloc[0])
+
+
+def load_crystals_like(name: str, materials: Iterable[Structure]) -> dict[str, Structure]:
+    """Read the crystals of an installed data set that have the reduced formula of one of some structures.
+
+    Returns:
+        Crystals by material id.
+
+    Raises:
+        ValueError: If the data set is not installed or cannot be read.
+    """
+    path = path_of(name)
+    if not path.is_file():
+        raise ValueError(_missing(name))
+    wanted = {reduced_counts([site.specie.Z for site in material]) for material in materials if material.is_ordered}
+    try:
+        by_counts = _ids_by_counts(path, path.stat().st_mtime_ns)
+        ids = [each for counts in wanted for each in by_counts.get(counts, ())]
+        rows = pd.read_parquet(path, filters=[("material_id", "in", ids)]) if ids else pd.DataFrame()
+    except _UNREADABLE as error:
+        raise ValueError(
+            f"{path}: this file of data set {name} cannot be read ({_first_line(error)}); get it again"
+        ) from error
+    return {str(row["material_id"]): structure(row) for row in rows.to_dict("records")}
+
+
+def reduced_counts(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Reduce the atomic numbers of a cell to what a formula says: each with its count, without a common divisor."""
+    counts = Counter(numbers)
+    divisor = gcd(*counts.values())
+    return tuple(sorted((int(z), n // divisor) for z, n in counts.items()))
+
+
+@lru_cache(maxsize=4)
+def _ids_by_counts(path: Path, changed: int) -> dict[tuple[tuple[int, int], ...], list[Any]]:
+    """The material ids of each composition of a file; `changed` is its time, so that a new file is read anew."""
+    table = pq.read_table(path, columns=["material_id", "numbers"])
+    found: dict[tuple[tuple[int, int], ...], list[Any]] = {}
+    for material_id, numbers in zip(table["material_id"].to_pylist(), table["numbers"].to_pylist(), strict=True):
+        found.setdefault(reduced_counts(numbers), []).append(material_id)
+    return found
 
 
 def overview() -> DataFrame:

@@ -1,9 +1,11 @@
 """Crystals from files: CIF, POSCAR and extended XYZ, one reader each.
 
 `read_structures` is for a person's own files: what cannot be read keeps its place with the reason. Importing
-data sets uses the same readers.
+data sets uses the same readers. A file may come from anybody, so what a parser would multiply is counted first.
 """
 
+import io
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,9 +19,12 @@ from matgen_core.data.materials import structures_from_cif
 
 MAX_BYTES = 10 * 1024**2  # of one file; a CIF of 1,000 sites has a hundredth of it
 MAX_SITES = 1_000
+_LEAST_VOLUME = 1.0  # Å³ a site; compressed hydrogen takes 2, and a search for neighbors in less never ends
+_LEAST_SPACING = 0.5  # Å between the planes of a cell, for the same reason
 _XYZ = (".xyz", ".extxyz")
 _POSCAR = (".vasp", ".poscar")
 _POSCAR_NAMES = ("POSCAR", "CONTCAR")
+_COUNTS = re.compile(r"\s*\d{1,15}(\s+\d{1,15})*\s*")
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,11 @@ def parse_poscar(text: str) -> Structure:
     """
     from pymatgen.io.vasp import Poscar  # slow to import
 
+    announced = max(
+        (sum(map(int, line.split())) for line in text.splitlines()[5:7] if _COUNTS.fullmatch(line)), default=0
+    )
+    if announced > MAX_SITES:  # the parser would make a list of as many before it looks for their coordinates
+        raise ValueError(f"{announced} sites are announced, more than {MAX_SITES}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters is asked for below
@@ -98,15 +108,15 @@ def parse_poscar(text: str) -> Structure:
     return poscar.structure
 
 
-def iterate_xyz(path: Path) -> Iterator[Any]:
-    """Yield the frames of an extended XYZ file as ASE atoms.
+def iterate_xyz(file: Path | io.StringIO) -> Iterator[Any]:
+    """Yield the frames of an extended XYZ file, or of its text, as ASE atoms.
 
     Raises:
         ValueError: At the first frame that cannot be read; the reader cannot go on behind it.
     """
     from ase.io import iread  # slow to import
 
-    frames = iread(path, index=":", format="extxyz")
+    frames = iread(file, index=":", format="extxyz")
     while True:
         try:
             atoms = next(frames)
@@ -135,12 +145,21 @@ def structure_of_atoms(cell: Any, numbers: Any, positions: Any) -> Structure:
 
 def structure_problem(crystal: Structure, max_sites: int = MAX_SITES) -> str:
     """Say why nothing can be done with a crystal that was read; "" if something can."""
+    strange = sorted({symbol for symbol in crystal.symbol_set if not Element.is_valid_symbol(symbol)})
+    if strange:
+        return f"a site holds no element ({', '.join(strange)[:60]})"
     if len(crystal) > max_sites:
         return f"{len(crystal)} sites, more than {max_sites}"
     if not np.isfinite(crystal.lattice.matrix).all() or crystal.volume < 1e-3:
         return "no cell of finite volume; a molecule is not imported"
     if not np.isfinite(crystal.frac_coords).all():
         return "coordinates that are no numbers"
+    volume = crystal.volume / max(len(crystal), 1)
+    if volume < _LEAST_VOLUME:
+        return f"{volume:.2g} Å³ a site; no crystal has less than {_LEAST_VOLUME:g}, so check the unit of the cell"
+    spacing = 1 / max(crystal.lattice.reciprocal_lattice_crystallographic.abc)
+    if spacing < _LEAST_SPACING:
+        return f"a cell with faces {spacing:.2g} Å apart; at least {_LEAST_SPACING:g} Å is expected"
     return ""
 
 
@@ -162,8 +181,35 @@ def _is_poscar(path: Path) -> bool:
 
 def _read(name: str, path: Path) -> list[StructureFile]:
     try:
-        crystals = _crystals(path)
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ValueError(too_large(size))
+        content = path.read_bytes()
     except (ValueError, OSError) as error:
+        return [StructureFile(name, path.stem, problem=one_line(error))]
+    return read_content(name, path.name, content)
+
+
+def too_large(size: int) -> str:
+    """Say that a file of so many bytes is not read."""
+    return f"{size / 1e6:.0f} MB, but a structure file may have at most {MAX_BYTES / 1e6:.0f} MB"
+
+
+def read_content(name: str, file_name: str, content: bytes) -> list[StructureFile]:
+    """Read the crystals of one file that is in memory.
+
+    Args:
+        name: What the file is called in the result.
+        file_name: Without folder; its ending says what it is.
+        content: All of it.
+
+    Returns:
+        One for each crystal; one with the reason if there is none.
+    """
+    path = Path(file_name)
+    try:
+        crystals = _crystals(path, content)
+    except ValueError as error:
         return [StructureFile(name, path.stem, problem=one_line(error))]
     if len(crystals) == 1:
         return [_checked(name, path.stem, crystals[0])]
@@ -179,29 +225,41 @@ def _checked(name: str, stem: str, crystal: Structure | str) -> StructureFile:
     return StructureFile(name, stem, None if problem else crystal, problem)
 
 
-def _crystals(path: Path) -> list[Structure | str]:
+def _crystals(path: Path, content: bytes) -> list[Structure | str]:
     """The crystals of a file, or what is wrong with each; ValueError if that goes for the file as a whole."""
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise ValueError(f"{size / 1e6:.0f} MB, but a structure file may have at most {MAX_BYTES / 1e6:.0f} MB")
+    if len(content) > MAX_BYTES:
+        raise ValueError(too_large(len(content)))
     if not _is_structure_file(path):
         raise ValueError(f"not the name of a structure file; {_EXPECTED}")
+    text = _text(content)
+    if not text.strip():
+        raise ValueError("the file is empty")
     if path.suffix.lower() in _XYZ:
-        crystals = _frames(path)
+        crystals = _frames(text)
     else:
-        text = path.read_text(errors="replace")
-        if not text.strip():
-            raise ValueError("the file is empty")
         crystals = [parse_poscar(text)] if _is_poscar(path) else list(parse_cif(text))
     if not crystals:
         raise ValueError("no structure in this file")
     return crystals
 
 
-def _frames(path: Path) -> list[Structure | str]:
-    crystals: list[Structure | str] = []
+def _text(content: bytes) -> str:
+    """Decode a text in UTF-8, UTF-16 with its mark, or, as older programs write, Latin-1."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return content.decode("utf-16", errors="replace")
+    if b"\0" in content:
+        raise ValueError("no text but binary data; export the structure as CIF")
     try:
-        for atoms in iterate_xyz(path):
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _frames(text: str) -> list[Structure | str]:
+    crystals: list[Structure | str] = []
+    _check_counts(text)
+    try:
+        for atoms in iterate_xyz(io.StringIO(text)):
             try:
                 crystals.append(structure_of_atoms(atoms.cell[:], atoms.numbers, atoms.positions))
             except ValueError as error:
@@ -209,3 +267,18 @@ def _frames(path: Path) -> list[Structure | str]:
     except ValueError as error:
         crystals.append(one_line(error))
     return crystals
+
+
+def _check_counts(text: str) -> None:
+    """Refuse a frame that claims more atoms than there are lines: the reader would wait for each of them."""
+    lines = text.splitlines()
+    at = 0
+    while at < len(lines) and lines[at].strip():
+        first = lines[at].strip()
+        if not first.isdecimal():
+            return  # the reader says what is wrong with it, after the frames before
+        at += int(first) + 2
+        if at > len(lines):
+            raise ValueError(f"no readable extended XYZ ({first} atoms are announced, and the file ends before)")
+        while at < len(lines) and lines[at].lstrip().startswith("VEC"):
+            at += 1

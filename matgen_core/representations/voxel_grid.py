@@ -63,6 +63,15 @@ class VoxelGrid:
         """Channels and grid points."""
         return 4 + self.codes.shape[1], *self.grid
 
+    @property
+    def accepts(self) -> str:
+        """Say in a line which crystals it can hold."""
+        cell = {"as_given": "crystals", "cubic_cell": "crystals in a cubic cell", "cubic": "cubic crystals"}[
+            self.setting
+        ]
+        of = "the conventional cell" if self.setting == "cubic" else "the cell"
+        return f"ordered {cell} of {len(self.elements)} elements with at most {self.max_sites} sites in {of}"
+
     def standardize(self, structure: Structure) -> Structure:
         """Return the cell, origin and orientation of a crystal that is drawn.
 
