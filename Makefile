@@ -57,10 +57,11 @@ chromium:
 train: install
 	$(BIN)/matgen train $(NAME)
 
-benchmark: .venv/.installed-dev
+benchmark: .venv/.installed-dev chromium $(VIEWER)/3Dmol.es6-min.js
 	$(BIN)/python -m pip install --quiet --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.phase_fields
 	$(BIN)/python -m benchmarks.crystals
+	$(BIN)/python -m benchmarks.app
 
 clean:
 	rm -rf .venv node_modules .pytest_cache .mypy_cache .ruff_cache

@@ -31,20 +31,20 @@ def read(name: str) -> Checkpoint:
 
 
 def summaries() -> tuple[list[dict[str, Any]], list[str]]:
-    """Return what can be said of each checkpoint, and one line for each that cannot be used."""
+    """Return what can be said of each checkpoint, those that can do most first, and a line for each that is broken."""
     good, broken = [], []
     for name in checkpoints.names():
         try:
             good.append(checkpoints.summary(name))
         except CheckpointError as error:
             broken.append(str(error))
-    return good, broken
+    return sorted(good, key=lambda each: -len(each["capabilities"])), broken
 
 
 def names_with(capability: str, level: str | None = "phase field") -> list[str]:
     """Return the checkpoints of a level (None: of any) that can do something, those that can do most first."""
     able = [each for each in summaries()[0] if level in (None, each["level"]) and capability in each["capabilities"]]
-    return [summary["name"] for summary in sorted(able, key=lambda each: -len(each["capabilities"]))]
+    return [summary["name"] for summary in able]
 
 
 def load(name: str) -> Checkpoint:
