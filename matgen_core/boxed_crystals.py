@@ -143,6 +143,11 @@ def train(
     return model, history
 
 
+def read_run(folder: Path) -> ICSG3DPaper:
+    """Return the network of the config.json and weights.safetensors that a run left in a folder."""
+    return crystals.read_weights(ICSG3DPaper(ICSG3DPaperConfig(**crystals.read_config(folder))), folder)
+
+
 @torch.no_grad()
 def posteriors(model: ICSG3DPaper, arrays: CrystalArrays, elements: Elements, batch_size: int = 64) -> Gaussian:
     """Return q(z | crystal) of every crystal, whose energy is not told, (N, latent_dim)."""
