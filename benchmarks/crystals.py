@@ -21,21 +21,19 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from pymatgen.core import Element, Lattice, Structure
-from scipy import ndimage
-from scipy.spatial import ConvexHull, QhullError
 
 from matgen_core import checkpoint, data
 from matgen_core.crystal_metrics import evaluate_reconstruction, summarize
 from matgen_core.latent import LatentMap, fitting
 from matgen_core.prediction import predict
 from matgen_core.representations import VoxelGrid
+from matgen_core.representations.watershed import cut, majority
 from matgen_core.train.cubic import cubic_families
 
 N_CRYSTALS = 200
 N_CORES = 2
 GRID = 32
 PADDING = 0.25  # of the cell, on each side of the paper's box
-LEAST_VOXELS, LEAST_CONVEXITY, MOST_CUTS = 8, 0.8, 5  # as published
 
 Box = tuple[NDArray[np.float32], NDArray[np.int64], float]  # density, species (0: empty), edge in Å
 
@@ -64,58 +62,15 @@ def draw_box(structure: Structure, width: float) -> Box:
     return density, species, edge
 
 
-def convexity(part: NDArray[np.bool_]) -> float:
-    """Voxels of a part over the voxels of its convex hull."""
-    points = np.argwhere(part)
-    try:
-        faces = ConvexHull(points).equations
-    except QhullError:  # flat
-        return 1.0
-    grid = np.indices(part.shape).reshape(3, -1)
-    inside = (faces[:, :3] @ grid + faces[:, 3:] <= 1e-6).all(0).sum()
-    return len(points) / int(inside)
-
-
-def cut(occupied: NDArray[np.bool_], density: NDArray[np.float32], depth: int = 1) -> list[NDArray[np.int64]]:
-    """Cut the occupied voxels into sites by recursive watershed; the voxels of each, (n, 3)."""
-    labels, _ = ndimage.label(occupied)
-    sites: list[NDArray[np.int64]] = []
-    for i, window in enumerate(ndimage.find_objects(labels), 1):
-        part = labels[window] == i
-        corner = np.array([edge.start for edge in window])
-        if part.sum() <= 3:
-            continue
-        if convexity(part) >= LEAST_CONVEXITY or depth > MOST_CUTS:
-            sites.append(np.argwhere(part) + corner)
-            continue
-        markers, n_markers = ndimage.label(ndimage.binary_erosion(part))
-        if n_markers == 0:
-            sites.append(np.argwhere(part) + corner)
-            continue
-        markers[~part] = -1
-        here = density[window]
-        height = (65535 * (1 - here / max(float(here.max()), 1e-6))).astype(np.uint16)
-        areas = ndimage.watershed_ift(height, markers.astype(np.int32))
-        pieces = [areas == k for k in range(1, n_markers + 1)]
-        for piece in pieces:
-            if n_markers > 1 and piece.sum() >= LEAST_VOXELS:
-                sites += [voxels + corner for voxels in cut(piece, here, depth + 1)]
-            elif n_markers == 1 and piece.sum() >= LEAST_VOXELS:
-                # One marker cuts nothing: look at what erosion leaves, where touching balls come apart.
-                sites += [voxels + corner for voxels in cut(ndimage.binary_erosion(part), here, depth + 1)]
-    return sites
-
-
 def watershed(box: Box) -> Structure | None:
     """Read a crystal from its box; None if no site is found."""
     density, species, edge = box
     found: list[tuple[int, NDArray[np.float64]]] = []
     for voxels in cut(species > 0, density):
-        labels = species[tuple(voxels.T)]
         place = voxels.mean(0) / GRID * (1 + 2 * PADDING) - PADDING
         # The padding shows images: a site counts where it stands in the cell, once.
         if (place >= -0.02).all() and (place < 0.98).all():
-            found.append((int(np.bincount(labels).argmax()), place))
+            found.append((majority(species[tuple(voxels.T)]), place))
     if not found:
         return None
     symbols = [Element.from_Z(z) for z, _ in found]

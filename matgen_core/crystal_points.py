@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from matgen_core import crystals, density
 from matgen_core.crystals import CrystalArrays
 from matgen_core.models.icsg3d import ICSG3D
+from matgen_core.models.icsg3d_paper import ICSG3DPaper
 
 FILE = "points.safetensors"
 AROUND = {"around_known_crystals": 0.5, "around_known_crystals_close": 0.05}  # variance; the first is the paper's
@@ -75,11 +76,11 @@ def decode(model: ICSG3D, arrays: CrystalArrays, z: Tensor, batch_size: int) -> 
     return Points(z.cpu(), *(torch.cat(parts).cpu() for parts in (edges, counts, frac_coords, species)))
 
 
-def draw(model: ICSG3D, known: Tensor, arrays: CrystalArrays, n: Samples, seed: int) -> dict[str, Tensor]:
+def draw(model: ICSG3D | ICSG3DPaper, known: Tensor, arrays: CrystalArrays, n: Samples, seed: int) -> dict[str, Tensor]:
     """Return the latent points that are judged, by name, all on the CPU.
 
     Args:
-        model: A trained network with its prior.
+        model: A trained network, with its prior if it has learned one.
         known: Posterior means of all crystals, (N, latent_dim).
         arrays: The crystals, with their parts.
         n: How many of each.
@@ -87,9 +88,10 @@ def draw(model: ICSG3D, known: Tensor, arrays: CrystalArrays, n: Samples, seed: 
 
     Returns:
         `test`, the posterior means of the test part; `same_family` and `different_families` (where there are such
-        pairs), points on straight lines between them; `standard_normal` and `learned_prior`; the names of AROUND;
-        and, for a model with a condition, `conditioned` and `unconditioned`, the same noise with and without a class
-        of energy, `per_class` points of each class.
+        pairs), points on straight lines between them; `standard_normal` and, with a prior, `learned_prior`; the names
+        of AROUND; and, for a model with a condition, `conditioned` and `unconditioned`, the same noise with and
+        without a class of energy, `per_class` points of each class: without a prior the two are one, and the class
+        goes to the decoder.
     """
     rng = Generator().manual_seed(seed)
     is_test = (arrays.part == crystals.PARTS.index("test")).cpu()
@@ -100,18 +102,24 @@ def draw(model: ICSG3D, known: Tensor, arrays: CrystalArrays, n: Samples, seed: 
         if len(pairs):
             drawn[name] = line_points(test[pairs[:, 0]], test[pairs[:, 1]], n.steps)
     noise = torch.randn(n.prior, model.latent_dim, generator=rng)
-    prior = model.prior.cpu()
-    drawn |= {"standard_normal": noise, "learned_prior": prior.sample(noise)}
+    prior = model.prior.cpu() if isinstance(model, ICSG3D) else None
+    drawn |= {"standard_normal": noise} | ({"learned_prior": prior.sample(noise)} if prior else {})
     centers = test[torch.randperm(len(test), generator=rng)[: n.around // 10]]
     for name, variance in AROUND.items():
         cloud = torch.randn(len(centers), 10, model.latent_dim, generator=rng)
         drawn[name] = (centers.unsqueeze(1) + variance**0.5 * cloud).flatten(0, 1)
     n_classes = model.config.n_conditions
     if n_classes:
-        asked = F.one_hot(torch.arange(n_classes).repeat_interleave(n.per_class), n_classes).float()
+        asked = asked_for(n_classes, n.per_class)
         noise = torch.randn(len(asked), model.latent_dim, generator=rng)
-        drawn |= {"conditioned": prior.sample(noise, asked), "unconditioned": prior.sample(noise)}
+        drawn["conditioned"] = prior.sample(noise, asked) if prior else noise
+        drawn["unconditioned"] = prior.sample(noise) if prior else noise
     return drawn
+
+
+def asked_for(n_classes: int, per_class: int) -> Tensor:
+    """Return the conditions of the `conditioned` points, one class after the other, (samples, n_classes)."""
+    return F.one_hot(torch.arange(n_classes).repeat_interleave(per_class), n_classes).float()
 
 
 def line_points(start: Tensor, end: Tensor, n_steps: int) -> Tensor:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import safe_open
@@ -25,6 +25,7 @@ from matgen_core.models._blocks import Gaussian
 from matgen_core.models.icsg3d import ICSG3D, ICSG3DConfig
 
 PARTS = ("train", "val", "test")
+Network = TypeVar("Network", bound=torch.nn.Module)
 PRIOR = Schedule(epochs=600, batch_size=512, learning_rate=2e-3, weight_decay=1e-2)  # of the learned prior
 
 
@@ -319,12 +320,20 @@ def save_weights(model: torch.nn.Module, folder: Path) -> None:
 
 def read_run(folder: Path) -> ICSG3D:
     """Return the network of the config.json and weights.safetensors that a run left in a folder."""
+    return read_weights(ICSG3D(ICSG3DConfig(**read_config(folder))), folder)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the fields of the configuration that a run left in a folder."""
     stored: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    config: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
-    model = ICSG3D(ICSG3DConfig(**config)).eval()
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
+
+
+def read_weights(model: Network, folder: Path) -> Network:
+    """Give a network the weights that a run left in a folder."""
     weights = load_file(folder / "weights.safetensors")
     model.load_state_dict({name: value.float() for name, value in weights.items()})
-    return model
+    return model.eval()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

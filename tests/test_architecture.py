@@ -16,6 +16,7 @@ CORE = ROOT / "matgen_core"
 # A layer may import those of lower numbers, and its own package.
 LAYERS = {
     "density": -1,
+    "padded_box": -1,
     "palettes": -1,
     "selection": -1,
     "representations": 0,
@@ -28,6 +29,7 @@ LAYERS = {
     "packed_graphs": 1,
     "crystals": 2,
     "compositions": 2,
+    "boxed_crystals": 3,
     "crystal_points": 3,
     "checkpoint": 2,
     "crystal_scene": 3,

@@ -45,6 +45,7 @@ def test_obedience_counts_a_failed_decode_as_a_miss() -> None:
     perfect = obedience(asked, np.array([-2.0, -0.5, 0.5, -2.0, -0.5, 0.5]), edges)
     assert perfect["in_class"] == perfect["in_class_or_beside"] == 1
     assert perfect["rank_correlation"] == pytest.approx(1)
+    assert np.isnan(obedience(asked, np.full(6, -0.5), edges)["rank_correlation"])  # one value for every sample
     nothing = obedience(asked, np.full(6, np.nan), edges)
     assert nothing["in_class"] == nothing["in_class_or_beside"] == 0
 

@@ -65,6 +65,7 @@ KINDS = {
     "phase_field_norm": phase_fields,
     "phase_field_vae": phase_fields,
     "icsg3d": crystals,
+    "icsg3d_paper": crystals,
     "cgcnn": properties,
 }
 

@@ -13,6 +13,7 @@ from matgen_core.representations.element_features import (
     parse_phase_field,
     write_phase_field,
 )
+from matgen_core.representations.padded_voxels import PaddedVoxels
 from matgen_core.representations.voxel_grid import VoxelGrid
 
 
@@ -54,6 +55,7 @@ class Invertible(Representation, Protocol):
 REPRESENTATIONS: dict[str, type[Representation]] = {
     "crystal_graph": CrystalGraph,
     "element_features": ElementFeatures,
+    "padded_voxels": PaddedVoxels,
     "voxel_grid": VoxelGrid,
 }
 
@@ -63,6 +65,7 @@ __all__ = [
     "DecodeError",
     "ElementFeatures",
     "Invertible",
+    "PaddedVoxels",
     "PhaseField",
     "Representation",
     "VoxelGrid",

@@ -14,6 +14,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
 from matgen_core.representations._errors import DecodeError
+from matgen_core.representations.padded_voxels import PaddedVoxels
 from matgen_core.representations.voxel_grid import VoxelGrid
 
 SITE_BINS = (0, 2, 5, 8, 16, 24, 40, 80)  # right edges included
@@ -21,7 +22,7 @@ DISTANCE_BINS = (0.0, 1.5, 2.0, 2.5, 3.0, 20.0)  # Å
 
 
 def round_trip(
-    representation: VoxelGrid, structures: Iterable[Structure], noise: float = 0.0, seed: int = 0
+    representation: VoxelGrid | PaddedVoxels, structures: Iterable[Structure], noise: float = 0.0, seed: int = 0
 ) -> pd.DataFrame:
     """Encode and decode crystals, one row each.
 

@@ -11,6 +11,7 @@ from matgen_core.crystals import PRIOR
 from matgen_core.models.icsg3d import ICSG3DConfig
 from matgen_core.train.cgcnn import CGCNNRecipe
 from matgen_core.train.icsg3d import ICSG3DRecipe
+from matgen_core.train.icsg3d_paper import ICSG3DPaperRecipe
 from matgen_core.train.phase_field_norm import PhaseFieldNormRecipe
 from matgen_core.train.phase_field_vae import PhaseFieldVAERecipe
 
@@ -46,6 +47,7 @@ RECIPES: dict[str, Recipe] = {
         prior=replace(PRIOR, epochs=10_000, minutes=1.2),
         n_index=3_000,
     ),
+    "icsg3d_paper": ICSG3DPaperRecipe(),
     "phase_field_norm": PhaseFieldNormRecipe(),
     "phase_field_vae": PhaseFieldVAERecipe(),
 }

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+from torch import nn
 
 from matgen_core.models.icsg3d import ICSG3D
 from matgen_core.train._card import markdown_table, write_card
@@ -32,24 +33,26 @@ def icsg3d_card(name: str, metrics: Mapping[str, Any], model: ICSG3D, data_text:
             "Data": data_text,
             "Recipe": f"`matgen train {name} --device cuda`: {run['epoch']} epochs in {run['seconds'] / 60:.1f} minutes"
             f" on a GPU. Grid {c.grid}^3, {c.latent_dim} latent coordinates, KL weight {c.beta:g},"
-            f" {_n_weights(model):,} weights. Last losses of a crystal: density {run['density']:.2f}, codes"
+            f" {n_weights(model):,} weights. Last losses of a crystal: density {run['density']:.2f}, codes"
             f" {run['codes']:.1f} (squared, summed over voxels), species {run['species']:.3f},"
             f" KL {run['kl']:.0f} nats; {run['species_right']:.1%} of the sites had the right element, with half of"
             " the crystals given elements that they do not have in nature. The prior was then taught the latent points"
             f" of the training crystals (without such changes) for {prior['epoch']} epochs; its last loss is"
             f" {prior['loss']:.3f} on them and {prior.get('validation', float('nan')):.3f} on the validation part.",
-            "Figures beside the paper's": _figures(metrics),
+            "Figures beside the paper's": figures_text(metrics)
+            + "\n\nThe figures of the published iCSG3D are those of its peers' comparison. `icsg3d_paper` is the"
+            " published design, trained and judged here; its own card has its figures.",
             "What was tried": _tried(),
             "Intended use": "Looking at a latent space of cubic crystals, walking in it, and proposing cubic cells that"
             " are to be relaxed and checked.",
             "Out of scope": "Cells that are not cubic, partly occupied sites, elements outside the training families. A"
             " decoded crystal is a proposal; nothing here says that it is stable.",
-            "Known failures": _failures(metrics),
+            "Known failures": failures_text(metrics),
         },
     )
 
 
-def _figures(metrics: Mapping[str, Any]) -> str:
+def figures_text(metrics: Mapping[str, Any]) -> str:
     """Reconstruction, walks, generation and obedience in tables, with what they mean."""
     figures = metrics["reconstruction_test"]
     rows = [_row(f"{name} (n = {part['n_samples']:,})", part) for name, part in figures.items()]
@@ -67,8 +70,6 @@ def _figures(metrics: Mapping[str, Any]) -> str:
             f" {PUBLISHED['composition_valid']:.2%}.",
             *_coverage(metrics["coverage"]),
             *_obedience(metrics["condition"]),
-            "The figures of the published iCSG3D are those of its peers' comparison. `icsg3d_paper` is the published"
-            " design, trained and judged here; its own card has its figures.",
         ]
     )
 
@@ -85,14 +86,16 @@ def _row(label: str, part: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _coverage(figures: Mapping[str, Any]) -> list[str]:
+def _coverage(figures: Mapping[str, Any] | None) -> list[str]:
+    if figures is None:
+        return ["Coverage was not measured."]
     limits = figures["cutoffs"]
     lines = [
         f"Coverage, a crystal counting as near within {limits['structure']:g} of the structure fingerprint and"
         f" {limits['composition']:g} of the composition fingerprint (the published iCSG3D on Perov-5: recall"
         f" {PUBLISHED['cov_recall']:.2%}, precision {PUBLISHED['cov_precision']:.2%}):"
     ]
-    for name in ("standard_normal", "learned_prior"):
+    for name in (name for name in ("standard_normal", "learned_prior") if name in figures):
         found = figures[name]
         lines.append(
             f"- {name}: {found}."
@@ -109,12 +112,13 @@ def _obedience(found: Mapping[str, Any] | None) -> list[str]:
     if "problem" in found:
         return [f"Obedience to the condition: {found['problem']}."]
     with_it, without = found["conditioned"], found["unconditioned"]
+    guided = f" (guidance {found['guidance']:g})" if "guidance" in found else ""
     return [
         f"Each class of the formation energy was asked for in {with_it['n']:,} samples in all, and `{found['judge']}`"
         f" said what came: {with_it['in_class']:.1%} in the class, {with_it['in_class_or_beside']:.1%} in it or beside"
         f" it, rank correlation {_number(with_it['rank_correlation'])}; {found['decoded_and_valid']:.1%} were valid"
-        f" (guidance {found['guidance']:g}). The same noise without a condition, which is"
-        f" chance: {without['in_class']:.1%}, {without['in_class_or_beside']:.1%},"
+        f"{guided}. The same noise without a condition, which is chance:"
+        f" {without['in_class']:.1%}, {without['in_class_or_beside']:.1%},"
         f" {_number(without['rank_correlation'])}."
     ]
 
@@ -136,7 +140,8 @@ def _tried() -> str:
     )
 
 
-def _failures(metrics: Mapping[str, Any]) -> str:
+def failures_text(metrics: Mapping[str, Any]) -> str:
+    """Say why crystals do not come back, and which sizes and crystals are worst."""
     found = metrics["failures"]
     n_all = metrics["reconstruction_test"]["all"]["n_samples"]
     if not found["n"]:
@@ -156,7 +161,8 @@ def _number(value: float | None) -> str:
     return "not defined" if value is None or value != value else f"{value:.2f}"
 
 
-def _n_weights(model: ICSG3D) -> int:
+def n_weights(model: nn.Module) -> int:
+    """Return the number of weights of a network."""
     return sum(weight.numel() for weight in model.parameters())
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from matgen_core.crystal_points import AROUND, Judged, Points, Samples
 from matgen_core.crystals import CrystalArrays
 from matgen_core.latent import Decoded
 from matgen_core.models.icsg3d import ICSG3DConfig
-from matgen_core.representations import DecodeError, VoxelGrid
+from matgen_core.models.icsg3d_paper import ICSG3DPaperConfig
+from matgen_core.representations import DecodeError, PaddedVoxels, VoxelGrid
 from matgen_core.representations.round_trip import DISTANCE_BINS, SITE_BINS, closest_distance, round_trip, summarize
 from matgen_core.train.crystal_figures import covered, generated, obedience, predicted, walked
 from matgen_core.train.cubic import structures
@@ -28,21 +30,33 @@ N_WORKERS: int = getattr(os, "process_cpu_count", os.cpu_count)() or 1  # the fo
 def measure(
     config: ICSG3DConfig, layout: VoxelGrid, arrays: CrystalArrays, judged: Judged, n: Samples, seed: int
 ) -> dict[str, Any]:
-    """Return every figure of a voxel checkpoint; a point that does not decode is a failure in each rate.
+    """Return every figure of a voxel checkpoint, see `measured`, from what its points decoded to."""
+    found = {name: decoded(points, layout) for name, points in judged.points.items()}
+    return measured(config, layout, arrays, found, n, seed)
+
+
+def measured(
+    config: ICSG3DConfig | ICSG3DPaperConfig,
+    layout: VoxelGrid | PaddedVoxels,
+    arrays: CrystalArrays,
+    found: dict[str, list[Decoded]],
+    n: Samples,
+    seed: int,
+) -> dict[str, Any]:
+    """Return every figure of a network for cubic crystals; a point that does not decode is a failure in each rate.
 
     Args:
         config: Of the network.
         layout: Its array layout.
         arrays: All crystals, with their parts.
-        judged: What the drawn points decoded to.
-        n: Sizes of the samples.
+        found: Crystals of the points that were drawn, by the names of `crystal_points.draw`.
+        n: Sizes of the samples; coverage is left out where nothing is to be covered.
         seed: Of the draws that are made here: of the round trips, and of the crystals that are to be covered.
     """
     rng = np.random.default_rng(seed)
     test = arrays.of_part("test")
     everything, originals = structures(arrays), structures(test)
     known = structures(arrays.of_part("train"))
-    found = {name: decoded(points, layout) for name, points in judged.points.items()}
     table = evaluate_reconstruction(originals, found["test"], n_workers=N_WORKERS)
     families = np.array([test.families[i] for i in test.family.tolist()])
     groups = {"all": table}
@@ -50,10 +64,11 @@ def measure(
         groups |= {str(name): rows for name, rows in table.groupby(families)}
     sites = pd.cut([len(structure) for structure in originals], SITE_BINS)
     closest = pd.cut([closest_distance(structure) for structure in originals], DISTANCE_BINS)
-    as_given = VoxelGrid(**{**vars(layout), "setting": "as_given"})  # the arrays hold the standard cells already
+    as_given = replace(layout, setting="as_given")  # the arrays hold the standard cells already
     trips = round_trip(as_given, [everything[i] for i in rng.permutation(len(everything))[: n.round_trips]])
     reference = [originals[i] for i in rng.permutation(len(originals))[: n.covered]]
     cutoffs = PEROV5_CUTOFFS if arrays.families == ("perov5",) else MP20_CUTOFFS
+    priors = {name: found[name] for name in PRIORS if name in found}
     return {
         "round_trip_without_network": summarize(trips),
         "reconstruction_test": {name: crystal_metrics.summarize(rows) for name, rows in groups.items()},
@@ -63,9 +78,8 @@ def measure(
         "walks": {
             name: walked(found[name], n.steps) for name in ("same_family", "different_families") if name in found
         },
-        "generation": {name: generated(found[name], originals, known, N_WORKERS) for name in (*PRIORS, *AROUND)},
-        "coverage": covered({name: found[name] for name in PRIORS}, reference, cutoffs, N_WORKERS)
-        | {"cutoffs": vars(cutoffs)},
+        "generation": {name: generated(found[name], originals, known, N_WORKERS) for name in (*priors, *AROUND)},
+        "coverage": covered(priors, reference, cutoffs, N_WORKERS) | {"cutoffs": vars(cutoffs)} if reference else None,
         "condition": conditioned(config, found) if config.n_conditions else None,
     }
 
@@ -82,7 +96,7 @@ def decoded(points: Points, layout: VoxelGrid) -> list[Decoded]:
     return found
 
 
-def conditioned(config: ICSG3DConfig, found: dict[str, list[Decoded]]) -> dict[str, Any]:
+def conditioned(config: ICSG3DConfig | ICSG3DPaperConfig, found: dict[str, list[Decoded]]) -> dict[str, Any]:
     """Let another network say what came when each class of the formation energy was asked for.
 
     The same noise became latent points without a condition too, and the same classes are expected of these: what
@@ -96,7 +110,7 @@ def conditioned(config: ICSG3DConfig, found: dict[str, list[Decoded]]) -> dict[s
     asked = np.repeat(np.arange(n_classes), len(values["conditioned"]) // n_classes)
     return {
         "judge": ENERGY_JUDGE,
-        "guidance": config.guidance,
+        **({"guidance": config.guidance} if isinstance(config, ICSG3DConfig) else {}),
         "edges": list(edges),
         **{name: obedience(asked, energies, edges) for name, energies in values.items()},
         "median_of_class": [

@@ -66,11 +66,12 @@ def obedience(asked: NDArray[Any], found: NDArray[np.float64], edges: Sequence[f
     known = np.isfinite(found)
     classes = np.where(known, np.searchsorted(edges, found), -99)
     ranks = pd.DataFrame({"asked": asked[known], "found": found[known]}).rank()
+    varied = known.sum() > 2 and ranks.nunique().min() > 1
     return {
         "n": len(asked),
         "in_class": float((classes == asked).mean()),
         "in_class_or_beside": float((np.abs(classes - asked) <= 1).mean()),
-        "rank_correlation": float(ranks["asked"].corr(ranks["found"])) if known.sum() > 2 else float("nan"),
+        "rank_correlation": float(ranks["asked"].corr(ranks["found"])) if varied else float("nan"),
     }
 
 

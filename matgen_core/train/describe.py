@@ -10,14 +10,19 @@ from pathlib import Path
 from matgen_core import checkpoint
 from matgen_core.train import RECIPES
 from matgen_core.train.icsg3d import ICSG3DRecipe
+from matgen_core.train.icsg3d_paper import ICSG3DPaperRecipe
+
+KINDS = (ICSG3DRecipe, ICSG3DPaperRecipe)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Describe one run and write its checkpoint."""
-    recipes = {name: recipe for name, recipe in RECIPES.items() if isinstance(recipe, ICSG3DRecipe)}
+    recipes = {name: recipe for name, recipe in RECIPES.items() if isinstance(recipe, KINDS)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=sorted(recipes))
-    parser.add_argument("folder", type=Path, help="config.json, weights.safetensors, losses, points.safetensors")
+    parser.add_argument(
+        "folder", type=Path, help="config.json, weights.safetensors, losses; points.safetensors of icsg3d"
+    )
     given = parser.parse_args(arguments)
     checkpoint.save(recipes[given.name].describe(given.folder), checkpoint.root() / given.name)
 

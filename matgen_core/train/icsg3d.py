@@ -17,22 +17,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from pymatgen.core import Composition
 
 from matgen_core import crystals
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.crystal_points import FILE, Judged, Samples, judge_points
-from matgen_core.crystals import PARTS, PRIOR, Augmentation, CrystalArrays
+from matgen_core.crystals import PRIOR, Augmentation, CrystalArrays
 from matgen_core.data import Dataset
-from matgen_core.latent import index_columns
 from matgen_core.loops import Schedule
 from matgen_core.models.icsg3d import ICSG3DConfig
-from matgen_core.projection import map_grades, projections
+from matgen_core.projection import map_grades
 from matgen_core.representations import VoxelGrid
 from matgen_core.train._card import data_section, provenance
+from matgen_core.train._crystal_index import crystal_index
 from matgen_core.train._icsg3d_card import PEERS, icsg3d_card
 from matgen_core.train._icsg3d_metrics import measure, without_nan
-from matgen_core.train.cubic import cubic_families, load_or_prepare, perov5, representation, structures
+from matgen_core.train.cubic import cubic_families, load_or_prepare, perov5, representation
 
 SYSTEM = "Court 2020, iCSG3D"
 
@@ -57,7 +56,7 @@ class ICSG3DRecipe:
     def run(self, device: str) -> Checkpoint:
         """Train, judge and describe a checkpoint; a CPU takes hours."""
         schedule = replace(self.schedule, seed=self.seed, bfloat16=device == "cuda")
-        folder = _cache() / self.name
+        folder = cache() / self.name
         model, _ = crystals.train(self._arrays(), self.config, schedule, self.augmentation, device, folder)
         crystals.train_prior(model, self._arrays(), replace(self.prior, seed=self.seed), folder)
         (folder / FILE).unlink(missing_ok=True)  # of a run before
@@ -82,13 +81,12 @@ class ICSG3DRecipe:
                     " remove it, or run matgen_core.crystal_points again"
                 )
         else:
-            judged = judge_points(model, arrays, self.samples, self.seed, _device())
+            judged = judge_points(model, arrays, self.samples, self.seed, best_device())
             model = model.to("cpu")
         index = self._index(judged, arrays, parts)
         metrics = self._figures(model.config, layout, arrays, judged) | {"maps": map_grades(index)}
-        for name, file in (("training", "losses.jsonl"), ("training_of_prior", "prior_losses.jsonl")):
-            lines = [json.loads(line) for line in (folder / file).read_text().splitlines()]
-            metrics[name] = {key: value for line in lines for key, value in line.items()}  # the last of each
+        metrics["training"] = last_losses(folder / "losses.jsonl")
+        metrics["training_of_prior"] = last_losses(folder / "prior_losses.jsonl")
         return Checkpoint(
             name=self.name,
             model_name="icsg3d",
@@ -111,7 +109,7 @@ class ICSG3DRecipe:
         model: Any = checkpoint.model.float()
         layout: Any = checkpoint.representation
         arrays = self._arrays()
-        judged = judge_points(model, arrays, self.samples, self.seed, _device())
+        judged = judge_points(model, arrays, self.samples, self.seed, best_device())
         model.to("cpu")
         maps = {} if checkpoint.index is None else map_grades(checkpoint.index)
         return without_nan(self._figures(model.config, layout, arrays, judged) | {"maps": maps})
@@ -130,39 +128,27 @@ class ICSG3DRecipe:
         }
 
     def _arrays(self) -> CrystalArrays:
-        return load_or_prepare(self.arrays, _cache(), lambda line: print(line, file=sys.stderr))
+        return load_or_prepare(self.arrays, cache(), lambda line: print(line, file=sys.stderr))
 
     def _parts(self) -> dict[str, Dataset]:
         return {"cubic": cubic_families, "perov5": perov5}[self.arrays]()
 
     def _index(self, judged: Judged, arrays: CrystalArrays, parts: dict[str, Dataset]) -> pd.DataFrame:
         chosen = np.sort(np.random.default_rng(self.seed).permutation(len(arrays))[: self.n_index])
-        table = pd.concat([parts[part].table for part in PARTS], ignore_index=True).iloc[chosen]
-        arrays = arrays.select(torch.from_numpy(chosen))
-        # As stored, so that maps and latents agree.
-        z = judged.known[chosen].numpy().astype(np.float16).astype(np.float32)
-        formulas = [structure.composition.reduced_formula for structure in structures(arrays)]
-        rows = pd.DataFrame(
-            {
-                "id": arrays.ids,
-                "formula": formulas,
-                "chemical_system": [Composition(formula).chemical_system for formula in formulas],
-                "family": [arrays.families[i] for i in arrays.family.tolist()],
-                "edge": arrays.edge.numpy(),
-                "formation_energy_per_atom": arrays.formation_energy_per_atom.numpy(),
-                "split": [PARTS[i] for i in arrays.part.tolist()],
-                "reconstruction_error": 1 - judged.returned[chosen].float().numpy(),
-            }
-        )
-        for name in ("space_group_number", "energy_above_hull", "band_gap"):
-            if name in table:
-                rows[name] = table[name].to_numpy(np.float32, na_value=np.nan)
-        return index_columns(pd.concat([rows, projections(z, self.seed)], axis=1), z)
+        z, returned = judged.known[chosen].numpy(), judged.returned[chosen].numpy()
+        return crystal_index(arrays, parts, chosen, z, returned, self.seed)
 
 
-def _device() -> str:
+def last_losses(path: Path) -> dict[str, float]:
+    """Return the last value of each figure in the log of a training run."""
+    return {key: value for line in path.read_text().splitlines() for key, value in json.loads(line).items()}
+
+
+def best_device() -> str:
+    """Return "cuda" where there is one, else "cpu"."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """Return the folder that keeps arrays and what a run leaves."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matgen-explorer" / "crystals"

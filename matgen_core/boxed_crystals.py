@@ -1,0 +1,228 @@
+"""Training of the published iCSG3D on cubic crystals as padded boxes.
+
+It needs torch alone, so that a bare GPU machine can train; the boxes are drawn where the networks are, batch by batch:
+
+    python -m matgen_core.boxed_crystals arrays.safetensors elements.safetensors --out run --minutes 9
+
+`elements.safetensors` holds what the boxes show of the elements of the arrays, see `Elements`.
+"""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Generator, Tensor
+
+from matgen_core import crystals, padded_box
+from matgen_core.crystals import PARTS, CrystalArrays
+from matgen_core.loops import Batch, Losses, Schedule, fit
+from matgen_core.models._blocks import Gaussian
+from matgen_core.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
+
+SCHEDULE = Schedule(epochs=200, batch_size=64, learning_rate=1e-3, minutes=9.0)
+EMPTY_WEIGHT = 0.2  # of an empty voxel in the loss of the labels; the mean element has 1
+WITHOUT_CONDITION = 0.5  # share of the training crystals whose energy is hidden
+
+
+@dataclass(frozen=True, eq=False)
+class Elements:
+    """What a box shows of each element of the arrays.
+
+    Attributes:
+        numbers: (n_elements,), atomic numbers.
+        radii: (n_elements,), mean ionic radii in Å.
+    """
+
+    numbers: Tensor
+    radii: Tensor
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file."""
+        save_file({"numbers": self.numbers, "radii": self.radii}, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Elements":
+        """Read what `save` wrote."""
+        return cls(**load_file(path))
+
+    def to(self, device: str) -> "Elements":
+        """Return the same on another device."""
+        return Elements(self.numbers.to(device), self.radii.to(device))
+
+
+def draw(arrays: CrystalArrays, elements: Elements, grid: int) -> tuple[Tensor, Tensor]:
+    """Boxes (N, 4, grid, grid, grid) and labels (N, grid, grid, grid) of all crystals as they stand."""
+    sites = padded_box.to_corner(arrays.frac_coords, arrays.species)
+    return padded_box.draw(sites, arrays.species, arrays.edge, elements.numbers, elements.radii, grid)
+
+
+def class_weights(arrays: CrystalArrays) -> Tensor:
+    """Weight of empty space and of each element in the loss of the labels, (1 + n_elements,)."""
+    weights = crystals.class_weights(arrays)
+    return torch.cat([weights.new_full((1,), EMPTY_WEIGHT), weights])
+
+
+def batches(
+    model: ICSG3DPaper, elements: Elements, weights: Tensor, hidden: float = WITHOUT_CONDITION
+) -> Callable[[Batch, Generator], Batch]:
+    """Return what makes of drawn rows (sites in the corner, species, edge, condition) the arguments of the loss.
+
+    Every crystal is turned by one of the 24 rotations of a cube, and a share of the conditions is hidden.
+    """
+    turns = padded_box.rotations().to(weights.device)
+
+    def transform(rows: Batch, rng: Generator) -> Batch:
+        sites, species, edge, condition = rows
+        drawn = torch.randint(len(turns), (len(edge),), generator=rng, device=edge.device)
+        # Half precision would blur distances; the loop runs under autocast.
+        with torch.autocast(edge.device.type, enabled=False):
+            turned = padded_box.turn(sites, turns[drawn])
+            x, labels = padded_box.draw(turned, species, edge, elements.numbers, elements.radii, model.config.grid)
+        shown = torch.rand(len(edge), 1, generator=rng, device=edge.device) >= hidden
+        return x, labels, condition * shown, weights
+
+    return transform
+
+
+def train(
+    arrays: CrystalArrays,
+    elements: Elements,
+    config: ICSG3DPaperConfig,
+    schedule: Schedule,
+    device: str,
+    folder: Path,
+    check_every: int = 5,
+) -> tuple[ICSG3DPaper, list[Losses]]:
+    """Train on the training part; weights go to `folder` every `check_every` epochs and at the end.
+
+    Args:
+        arrays: All parts.
+        elements: Of the arrays.
+        config: Sizes; `n_elements` and `condition_edges` are replaced by those of the arrays.
+        schedule: Epochs, rates and limits.
+        device: "cpu" or "cuda".
+        folder: Gets losses.jsonl, config.json and weights.safetensors.
+        check_every: Epochs between two checks against the validation part.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays, elements = arrays.to(device), elements.to(device)
+    training = arrays.of_part("train")
+    energies = training.formation_energy_per_atom
+    config = dataclasses.replace(
+        config, n_elements=len(arrays.elements), condition_edges=crystals.energy_edges(energies.cpu())
+    )
+    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+    torch.manual_seed(schedule.seed)
+    model = ICSG3DPaper(config).to(device)
+    model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    checked = arrays.of_part("val")
+    checked = checked.select(torch.arange(min(len(checked), 500), device=device))
+
+    def after_epoch(epoch: int) -> Losses:
+        if (epoch + 1) % check_every:
+            return {}
+        crystals.save_weights(model, folder)
+        return {f"validation_{name}": value for name, value in check(model, checked, elements).items()}
+
+    sites = padded_box.to_corner(training.frac_coords, training.species)
+    history = fit(
+        model,
+        (sites, training.species, training.edge, model.condition_of(energies)),
+        schedule,
+        transform=batches(model, elements, class_weights(training)),
+        after_epoch=after_epoch,
+        log=folder / "losses.jsonl",
+    )
+    crystals.save_weights(model, folder)
+    return model, history
+
+
+def read_run(folder: Path) -> ICSG3DPaper:
+    """Return the network of the config.json and weights.safetensors that a run left in a folder."""
+    return crystals.read_weights(ICSG3DPaper(ICSG3DPaperConfig(**crystals.read_config(folder))), folder)
+
+
+@torch.no_grad()
+def posteriors(model: ICSG3DPaper, arrays: CrystalArrays, elements: Elements, batch_size: int = 64) -> Gaussian:
+    """Return q(z | crystal) of every crystal, whose energy is not told, (N, latent_dim)."""
+    found = []
+    for rows in torch.arange(len(arrays), device=arrays.edge.device).split(batch_size):
+        x, _ = draw(arrays.select(rows), elements, model.config.grid)
+        found.append(model.encode(x))
+    return Gaussian(torch.cat([each.mean for each in found]), torch.cat([each.log_var for each in found]))
+
+
+@torch.no_grad()
+def check(model: ICSG3DPaper, arrays: CrystalArrays, elements: Elements, batch_size: int = 64) -> dict[str, float]:
+    """Judge a network voxel by voxel, which needs no sites; the figures of a card come from decoded crystals.
+
+    Returns:
+        edge_error, mean in Å; elements_right_of_true, the share of occupied voxels of true boxes that the U-Net labels
+        right; elements_right, the same of decoded boxes; occupied_overlap, intersection over union of the decoded
+        and the true occupied voxels.
+    """
+    edge_error, right_of_true, right, overlap = 0.0, 0.0, 0.0, 0.0
+    for rows in torch.arange(len(arrays), device=arrays.edge.device).split(batch_size):
+        part = arrays.select(rows)
+        x, labels = draw(part, elements, model.config.grid)
+        decoded = model.decode(model.encode(x).mean)
+        occupied, found = labels > 0, decoded[:, 5] >= 0.5
+        n_occupied = occupied.flatten(1).sum(1).clamp(min=1)
+        edge_error += float((padded_box.edge_of(decoded[:, 1:4]).mean(1) - part.edge).abs().sum())
+        right_of_true += float((_agree(model.unet(x)[0].argmax(1), labels) / n_occupied).sum())
+        right += float((_agree(decoded[:, 4], labels) / n_occupied).sum())
+        union = (occupied | found).flatten(1).sum(1).clamp(min=1)
+        overlap += float(((occupied & found).flatten(1).sum(1) / union).sum())
+    totals = {
+        "edge_error": edge_error,
+        "elements_right_of_true": right_of_true,
+        "elements_right": right,
+        "occupied_overlap": overlap,
+    }
+    return {name: total / len(arrays) for name, total in totals.items()}
+
+
+def _agree(found: Tensor, labels: Tensor) -> Tensor:
+    """Number of occupied voxels with the right label, (B,)."""
+    return ((found == labels) & (labels > 0)).flatten(1).sum(1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train from the command line, on arrays that were prepared elsewhere."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("arrays", type=Path)
+    parser.add_argument("elements", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="folder for weights, configuration and losses")
+    parser.add_argument("--minutes", type=float, default=SCHEDULE.minutes, help="wall-clock limit")
+    parser.add_argument("--epochs", type=int, default=SCHEDULE.epochs)
+    parser.add_argument("--batch-size", type=int, default=SCHEDULE.batch_size)
+    parser.add_argument("--learning-rate", type=float, default=SCHEDULE.learning_rate)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--config", type=json.loads, default={}, help='fields of ICSG3DPaperConfig: {"beta": 0.001}')
+    given = parser.parse_args(arguments)
+    schedule = dataclasses.replace(
+        SCHEDULE,
+        epochs=given.epochs,
+        batch_size=given.batch_size,
+        learning_rate=given.learning_rate,
+        seed=given.seed,
+        minutes=given.minutes,
+        bfloat16=given.device == "cuda",
+    )
+    config: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in given.config.items()}
+    arrays, elements = CrystalArrays.load(given.arrays), Elements.load(given.elements)
+    model, history = train(arrays, elements, ICSG3DPaperConfig(**config), schedule, given.device, given.out)
+    arrays, elements = arrays.to(given.device), elements.to(given.device)
+    checked = {part: check(model, arrays.of_part(part), elements) for part in PARTS}
+    print(json.dumps({"last": history[-1], "checked": checked}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
