@@ -154,7 +154,7 @@ def test_training_leaves_weights_settings_and_losses(tmp_path) -> None:
     assert config["edge_mean"] == pytest.approx(float(arrays().of_part("train").edge.log().mean()))
     assert len((tmp_path / "run" / "losses.jsonl").read_text().splitlines()) == 2
     assert len((tmp_path / "run" / "prior_losses.jsonl").read_text().splitlines()) == 3
-    net = crystal_points.read_run(tmp_path / "run")
+    net = crystals.read_run(tmp_path / "run")
     known = crystals.posteriors(net, arrays().of_part("train")).mean
     torch.testing.assert_close(net.prior.mean, known.mean(0), atol=2e-3, rtol=2e-3)  # the weights are in float16
     small = {"walks": 3, "steps": 2, "prior": 4, "around": 10, "per_class": 2}
