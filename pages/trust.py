@@ -44,15 +44,14 @@ else:
 
 st.subheader("Models")
 if good:
-    by_ability = sorted(good, key=lambda each: -len(each["capabilities"]))
-    name = st.selectbox("Checkpoint", [each["name"] for each in by_ability], key="checkpoint", bind="query-params")
+    name = st.selectbox("Checkpoint", [each["name"] for each in good], key="checkpoint", bind="query-params")
     model = _widgets.load(name)
     left, right = st.columns(2, gap="large")
     with left:
         headline = model.metrics["headline"]
         st.markdown(f"{headline['figure']}: **{headline['ours']}**  \nPaper: {headline['paper']}")
         _widgets.reconstruction_metrics(model.metrics)
-        if name in _widgets.names_with("encode"):
+        if name in _widgets.names_with("encode", None):
             space = _maps.load_map(name)
             st.markdown("**Projections**: how much of each neighborhood survives the flattening")
             _widgets.chart(
