@@ -135,6 +135,15 @@ function drawCaption(context, panel, colors, font) {
   context.textBaseline = "alphabetic";
   let x = frame.x + 14;
   const y = frame.y + 28;
+  // In a narrow panel atoms reach behind the words: a veil in the page's color keeps these readable.
+  context.font = `400 13px ${font}`;
+  const width = Math.max(context.measureText(panel.caption).width, 11 * scene.formula.length) + 16;
+  context.globalAlpha = 0.8;
+  context.fillStyle = colors.ground;
+  context.beginPath();
+  context.roundRect(frame.x + 6, frame.y + 6, width, panel.caption ? 48 : 30, 6);
+  context.fill();
+  context.globalAlpha = 1;
   for (const part of scene.formula.match(/[0-9.]+|[^0-9.]+/g) ?? []) {
     const low = /^[0-9.]+$/.test(part);
     context.font = `600 ${low ? 13 : 19}px ${font}`;
