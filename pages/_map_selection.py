@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from matgen_core import figures_groups, groups
+from matgen_core import figures, groups
 from matgen_core.selection import Selection
 from matgen_core.selection_export import MOST_CRYSTALS, cif_zip
 from pages import _map_state, _maps, _widgets
@@ -86,7 +86,7 @@ def compare(name: str, shown: Any) -> None:
             with place:
                 st.markdown(f"**{each.column.title}**  \n:small[{each.sentence}]")
                 _widgets.chart(
-                    figures_groups.difference(each),
+                    figures.difference(each),
                     f"difference_{each.column.name}",
                     f"{each.column.title}, selected and rest: {each.sentence}",
                 )

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import mannwhitneyu
 
-from matgen_core import checkpoint, clusters, figures_groups, groups, map_columns, projection, selection_export, train
+from matgen_core import checkpoint, clusters, figures, groups, map_columns, projection, selection_export, train
 from matgen_core.latent import Decoded, LatentMap
 from matgen_core.map_columns import Column
 from matgen_core.projection import ProjectionSettings
@@ -53,7 +53,7 @@ def test_the_column_that_differs_most_comes_first_and_missing_values_do_not_coun
     assert by_label["Edge"].sentence.startswith("Cliff's δ +0.17")
     assert groups.differences(table, columns, np.ones(5, bool)) == []
     for each in found:
-        drawn = figures_groups.difference(each)
+        drawn = figures.difference(each)
         shares = [trace for trace in drawn.data if trace.name == "selected"]
         assert len(shares[0].x) == len(each.selected)
 
