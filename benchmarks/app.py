@@ -6,64 +6,24 @@ the page of the browser tests with made points; the card is that of the app with
     .venv/bin/python -m benchmarks.app
 """
 
-import socket
 import statistics
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-ROOT = Path(__file__).parent.parent
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+from tests.serving import CHROMIUM, QUIET, ROOT, SOFTWARE_GL, WATCH_CONTEXTS, served
+
 REPEATS = 5
-COUNT_CONTEXTS = """
-window.contexts = [];
-const original = HTMLCanvasElement.prototype.getContext;
-HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
-  const made = original.call(this, kind, ...rest);
-  if (made && kind.startsWith("webgl") && !contexts.includes(made)) contexts.push(made);
-  return made;
-};
-"""
-
-
-@contextmanager
-def served(script: str) -> Iterator[str]:
-    """Run a script under Streamlit on a free port and give its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = [f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true"]
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / script), *options]
-    server = subprocess.Popen(
-        command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
 
 
 @contextmanager
 def visited(browser: Browser) -> Iterator[tuple[Page, list[int]]]:
     """A fresh visitor's page, and the sizes of what it sends up."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.add_init_script(COUNT_CONTEXTS)
+    context.add_init_script(WATCH_CONTEXTS)
     page, sent = context.new_page(), list[int]()
     page.set_default_timeout(120_000)
     page.on("websocket", lambda channel: channel.on("framesent", lambda frame: sent.append(len(frame))))
@@ -183,11 +143,11 @@ def line(what: str, seconds: list[float], budget: str) -> str:
 def main() -> None:
     """Print one table."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        with served("tests/apps/latent_map_app.py") as address:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *SOFTWARE_GL])
+        with served(ROOT / "tests" / "apps" / "latent_map_app.py") as address:
             pictures = first_pictures(browser, address, 100_000)
             tables, lasso_bytes = lassos(browser, address, 1_000_000)
-        with served("app.py") as address:
+        with served(ROOT / "app.py") as address:
             clicks, whole, click_bytes, contexts = cards(browser, address)
         browser.close()
     print("| what | budget | first time | then (median) |\n|---|---|---|---|")

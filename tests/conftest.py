@@ -1,12 +1,8 @@
 """What the tests share: a running app on a free port of this machine, and a browser that can reach nothing else."""
 
 import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +16,9 @@ from matgen_core.data import chemical_system
 from matgen_core.models.icsg3d import ICSG3D, ICSG3DConfig
 from matgen_core.representations import VoxelGrid
 from matgen_core.representations.voxel_grid import element_codes
+from tests.serving import CHROMIUM, QUIET, ROOT, SOFTWARE_GL, served
 
-ROOT = Path(__file__).parent.parent
 SCREENSHOTS = Path(__file__).parent / "screenshots"
-CHROMIUM = Path("/usr/bin/chromium")
-_FLAGS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-angle=swiftshader",  # WebGL by software, the same everywhere
-    "--enable-unsafe-swiftshader",
-]
 _HARMLESS = (
     "GPU stall due to ReadPixels",  # Chromium's own, of software WebGL
     "/media/",  # a buffer asked for between two runs of a page; the map asks again
@@ -48,42 +33,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers that each compute on every co
 @pytest.fixture(scope="session")
 def streamlit_app() -> Iterator[Callable[[str], str]]:
     """Start a script of this project under Streamlit, once a session, and return its address."""
-    servers: dict[str, tuple[str, subprocess.Popen[bytes]]] = {}
+    addresses: dict[str, str] = {}
+    with ExitStack() as running:
 
-    def start(script: str = "app.py") -> str:
-        if script not in servers:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                port = free.getsockname()[1]
-            command = [sys.executable, "-m", "streamlit", "run", str(ROOT / script), f"--server.port={port}"]
-            server = subprocess.Popen(
-                [*command, "--server.address=127.0.0.1", "--server.headless=true"],
-                cwd=ROOT,
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            servers[script] = f"http://127.0.0.1:{port}", server
-            _wait_until_healthy(*servers[script])
-        return servers[script][0]
+        def start(script: str = "app.py") -> str:
+            if script not in addresses:
+                addresses[script] = running.enter_context(served(ROOT / script))
+            return addresses[script]
 
-    yield start
-    for _, server in servers.values():
-        server.terminate()
-        server.wait(timeout=20)
-
-
-def _wait_until_healthy(url: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        if server.poll() is not None:
-            pytest.fail(f"streamlit ended with {server.returncode} before it served {url}")
-        try:
-            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"{url} did not become healthy within a minute")
+        yield start
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +59,7 @@ def playwright() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def browser(playwright: Any) -> Iterator[Any]:
     """A headless Chromium."""
-    chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
+    chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *SOFTWARE_GL])
     yield chromium
     chromium.close()
 

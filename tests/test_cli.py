@@ -1,6 +1,9 @@
 """The command line as a contract: exit codes, one clear line, tables that scripts can read."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import pandas as pd
 import pytest
 
 from matgen_core import cli
+from tests.serving import free_port, wait_until_healthy
 
 
 def matgen(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -157,3 +161,26 @@ def test_every_command_has_help(run, command: str) -> None:
 
 def test_a_usage_error_exits_with_2(run) -> None:
     assert run("rank")[0] == 2
+
+
+def test_the_app_opens_and_listens_on_this_machine_only() -> None:
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-c", "from matgen_core.cli import main; main()", "app"],
+        env={**os.environ, "STREAMLIT_SERVER_PORT": str(port)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until_healthy(f"http://localhost:{port}", server)
+        tables = "".join(Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6"))
+        sockets = [line.split() for line in tables.splitlines()]
+        listening = {
+            address for _, address, _, state, *_ in sockets if state == "0A" and address.endswith(f":{port:04X}")
+        }
+        assert listening
+        assert listening <= {f"0100007F:{port:04X}", f"{'0' * 24}01000000:{port:04X}"}  # 127.0.0.1 and ::1
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)  # streamlit is the command's child
+        server.wait(timeout=20)

@@ -5,12 +5,7 @@ import json
 import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,28 +20,14 @@ from streamlit.testing.v1 import AppTest
 
 from matgen_core import crystal_scene, structure_export
 from matgen_core.crystal_scene import AtomReference
+from tests.serving import CHROMIUM, NO_GL, QUIET, ROOT, SOFTWARE_GL, WATCH_CONTEXTS, served
 
-ROOT = Path(__file__).parents[1]
 APP = ROOT / "tests" / "apps" / "crystal_viewer_app.py"
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = ["--no-sandbox", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
-SOFTWARE_GL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-NO_GL = ["--disable-gpu", "--disable-3d-apis"]
 WAIT = 120_000  # ms; software WebGL on busy cores
 RUTILE = Structure.from_spacegroup(
     "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
 )
 
-# Keeps every WebGL context that the page makes, so that a test can ask whether it still lives.
-WATCH_CONTEXTS = """
-window.contexts = [];
-const getContext = HTMLCanvasElement.prototype.getContext;
-HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
-  const context = getContext.call(this, kind, ...rest);
-  if (context && kind.startsWith("webgl") && !window.contexts.includes(context)) window.contexts.push(context);
-  return context;
-};
-"""
 LIVE = "window.contexts.filter((context) => !context.isContextLost()).length"
 
 
@@ -77,41 +58,14 @@ def base(tmp_path_factory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("viewer")
     shutil.copy(APP, folder / "app.py")
     shutil.copytree(structure_export.VIEWER_LIBRARY, folder / "static" / "vendor" / "3dmol")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = {
-        "server.port": port,
-        "server.address": "127.0.0.1",
-        "server.headless": "true",
-        "server.fileWatcherType": "none",
-        "server.enableStaticServing": "true",
-        "browser.gatherUsageStats": "false",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", *(f"--{name}={value}" for name, value in options.items())],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}/"
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{address}_stcore/health", timeout=5).close()
-                break
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.25)
-        yield address
-    finally:
-        process.kill()  # nothing to save, and a polite stop waits for every open socket
-        process.wait(timeout=20)
+    settings = {"OMP_NUM_THREADS": "1", "STREAMLIT_SERVER_ENABLE_STATIC_SERVING": "true"}
+    with served(folder / "app.py", folder, **settings) as address:
+        yield f"{address}/"
 
 
 @pytest.fixture(scope="module")
 def browser(playwright) -> Iterator[Browser]:
-    opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=[*QUIET, *SOFTWARE_GL])
+    opened = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *SOFTWARE_GL])
     yield opened
     opened.close()
 
@@ -298,7 +252,7 @@ def test_dark_theme_and_png(browser: Browser, base: str) -> None:
 @browser_test
 @needs_browser
 def test_without_webgl_a_still_picture_is_shown(playwright, base: str) -> None:
-    browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=[*QUIET, *NO_GL])
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *NO_GL])
     visit = Visit(browser.new_context(), base)
     visit.page.goto(base)
     # For a moment the component says it too, until the page has run again without it.

@@ -1,14 +1,7 @@
 """The map in a real browser, by its pixels; every request that leaves the machine is refused and counted."""
 
 import io
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,24 +12,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 from streamlit.testing.v1 import AppTest
 
 from matgen_core import palettes
+from tests.serving import CHROMIUM, NO_GL, QUIET, ROOT, SOFTWARE_GL, WATCH_CONTEXTS, served
 
-ROOT = Path(__file__).parents[1]
 APP = ROOT / "tests" / "apps" / "latent_map_app.py"
-QUIET = ["--no-sandbox", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
-SOFTWARE_GL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-NO_GL = ["--disable-gpu", "--disable-3d-apis"]
 COLORS = palettes.categories(7, "light")
-
-# Keeps every WebGL context that the page makes, so that a test can ask whether it is still alive.
-WATCH_CONTEXTS = """
-window.contexts = [];
-const getContext = HTMLCanvasElement.prototype.getContext;
-HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
-  const context = getContext.call(this, kind, ...rest);
-  if (context && /webgl/.test(kind) && !window.contexts.includes(context)) window.contexts.push(context);
-  return context;
-};
-"""
 
 
 def test_the_page_runs_without_a_browser():
@@ -47,40 +26,12 @@ def test_the_page_runs_without_a_browser():
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = {
-        "server.port": port,
-        "server.address": "127.0.0.1",
-        "server.headless": "true",
-        "server.fileWatcherType": "none",
-        "browser.gatherUsageStats": "false",
-    }
-    flags = [f"--{name}={value}" for name, value in options.items()]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", str(APP), *flags],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    base = f"http://127.0.0.1:{port}/"
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{base}_stcore/health", timeout=5).close()
-                break
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.25)
-        yield base
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
+    with served(APP, OMP_NUM_THREADS="1") as address:
+        yield f"{address}/"
 
 
 def launch(playwright: Playwright, flags: list[str]) -> Browser:
-    return playwright.chromium.launch(executable_path="/usr/bin/chromium", args=[*QUIET, *flags])
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *flags])
 
 
 @pytest.fixture(scope="module")

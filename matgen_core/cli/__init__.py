@@ -97,7 +97,7 @@ def evaluate(
 @app.command("app")
 def app_command() -> None:
     """Open the app in a browser; it listens on this machine only."""
-    script = Path(__file__).parent.parent / "app.py"
+    script = Path(__file__).parents[2] / "app.py"
     if not script.is_file():
         raise ValueError(f"{script} is not there; run matgen app from a checkout of the project")
     raise SystemExit(subprocess.call([sys.executable, "-m", "streamlit", "run", str(script)], cwd=script.parent))
