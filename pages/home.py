@@ -5,7 +5,7 @@ import streamlit as st
 st.title("MatGen Explorer")
 st.markdown(
     "Look inside generative models of inorganic materials: see where a model puts what is known, rank what is not,"
-    " and how far either can be trusted. Every figure is computed on this machine."
+    " and how far either can be trusted. Nothing is fetched from outside this machine."
 )
 
 TOURS: tuple[tuple[str, str, str, dict[str, str]], ...] = (

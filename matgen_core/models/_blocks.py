@@ -1,10 +1,11 @@
-"""Layers that three or more models use unchanged."""
+"""Parts that several models use unchanged."""
 
 from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn import functional as F
 
 
 class Gaussian(NamedTuple):
@@ -21,6 +22,17 @@ class Gaussian(NamedTuple):
     def kl(self) -> Tensor:
         """KL divergence from the standard normal, in nats, shape (B,)."""
         return 0.5 * (self.mean.square() + self.log_var.exp() - 1 - self.log_var).sum(-1)
+
+
+def one_hot_classes(values: Tensor, edges: tuple[float, ...]) -> Tensor:
+    """One-hot classes (B, len(edges) + 1) of values (B,) between inner edges; rows of 0 where the value is NaN.
+
+    Without edges there is no class, (B, 0).
+    """
+    if not edges:
+        return values.new_zeros(len(values), 0)
+    classes = torch.bucketize(values, torch.tensor(edges, device=values.device))
+    return F.one_hot(classes, len(edges) + 1).float() * ~values.isnan().unsqueeze(1)
 
 
 def mlp(*sizes: int) -> nn.Sequential:

@@ -23,7 +23,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from matgen_core import density
-from matgen_core.models._blocks import Gaussian, Residual3d, conv3d
+from matgen_core.models._blocks import Gaussian, Residual3d, conv3d, one_hot_classes
 from matgen_core.models.latent_prior import LatentPrior, LatentPriorConfig
 from matgen_core.models.unet import UNet, UNetConfig
 
@@ -111,12 +111,7 @@ class ICSG3D(nn.Module):
 
     def condition_of(self, formation_energy_per_atom: Tensor) -> Tensor:
         """One-hot classes (B, n_conditions) of energies in eV/atom, (B,); rows of 0 where the energy is NaN."""
-        if not self.config.n_conditions:
-            return formation_energy_per_atom.new_zeros(len(formation_energy_per_atom), 0)
-        edges = torch.tensor(self.config.condition_edges, device=formation_energy_per_atom.device)
-        classes = torch.bucketize(formation_energy_per_atom, edges)
-        known = ~formation_energy_per_atom.isnan()
-        return F.one_hot(classes, self.config.n_conditions).float() * known.unsqueeze(1)
+        return one_hot_classes(formation_energy_per_atom, self.config.condition_edges)
 
     def encode(self, x: Tensor) -> Gaussian:
         """Map voxels (B, 4 + n_codes, N, N, N) to q(z | x) over (B, latent_dim).

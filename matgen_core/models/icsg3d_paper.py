@@ -22,7 +22,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from matgen_core.models._blocks import Gaussian
+from matgen_core.models._blocks import Gaussian, one_hot_classes
 
 
 @dataclass(frozen=True)
@@ -127,12 +127,7 @@ class ICSG3DPaper(nn.Module):
 
     def condition_of(self, formation_energy_per_atom: Tensor) -> Tensor:
         """One-hot classes (B, n_conditions) of energies in eV/atom, (B,); rows of 0 where the energy is NaN."""
-        if not self.config.n_conditions:
-            return formation_energy_per_atom.new_zeros(len(formation_energy_per_atom), 0)
-        edges = torch.tensor(self.config.condition_edges, device=formation_energy_per_atom.device)
-        classes = torch.bucketize(formation_energy_per_atom, edges)
-        known = ~formation_energy_per_atom.isnan()
-        return F.one_hot(classes, self.config.n_conditions).float() * known.unsqueeze(1)
+        return one_hot_classes(formation_energy_per_atom, self.config.condition_edges)
 
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Gaussian:
         """Map boxes to q(z | x, condition) over (B, latent_dim).
