@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from matgen_core import checkpoint, data, map_columns, placement, prediction, structure_export
 from matgen_core.data import StructureFile, Upload, read_uploads
 from matgen_core.latent import LatentMap
+from tests.test_app import assert_whole, texts
 
 ROOT = Path(__file__).parent.parent
 PAGE = str(ROOT / "pages" / "place.py")
@@ -151,15 +152,6 @@ def page(files: list[StructureFile] | None = None, **state: object) -> AppTest:
     for key, value in state.items():
         test.session_state[key] = value
     return test
-
-
-def texts(test: AppTest) -> str:
-    return "\n".join(str(each.value) for each in [*test.title, *test.subheader, *test.markdown, *test.caption])
-
-
-def assert_whole(test: AppTest, errors: int = 0) -> None:
-    assert not test.exception, [each.message for each in test.exception]
-    assert len(test.error) == errors, [each.value for each in test.error]
 
 
 def test_the_empty_page_says_what_it_takes_and_shows_it(crystal_map: checkpoint.Checkpoint) -> None:

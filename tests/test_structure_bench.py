@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from matgen_core import bench, checkpoint, map_columns, prediction, structure_export, structure_report
 from matgen_core.bench import Entry
+from tests.test_app import assert_whole, texts
 
 ROOT = Path(__file__).parent.parent
 PAGE = str(ROOT / "pages" / "structure_bench.py")
@@ -108,16 +109,6 @@ def page(**address: str) -> AppTest:
     for key, value in address.items():
         test.query_params[key] = value
     return test
-
-
-def texts(test: AppTest) -> str:
-    return "\n".join(str(each.value) for each in [*test.title, *test.markdown, *test.caption])
-
-
-def assert_whole(test: AppTest, errors: int = 0) -> None:
-    assert not test.exception, [each.message for each in test.exception]
-    assert len(test.error) == errors, [each.value for each in test.error]
-    assert all("\n" not in each.value for each in test.error)
 
 
 def table_with(test: AppTest, column: str) -> Any:
