@@ -7,15 +7,13 @@ composition of metals, or an element of which nothing is known, is undecided. Ru
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache, reduce
+from functools import reduce
 from itertools import pairwise
-from pathlib import Path
 from typing import Literal
 
-import pandas as pd
 from pymatgen.core import Composition, Structure
 
+from matgen_core.element_table import element_table, writing_order
 from matgen_core.screening._verdict import Check, Verdict
 
 OxidationStates = Literal["icsd24", "smact14"]
@@ -28,17 +26,8 @@ def formula_of(composition: Composition) -> str:
 
     pymatgen's own formulas warn where an element has no electronegativity, and generated ones may hold helium.
     """
-    order = {symbol: element.electronegativity or 9.0 for symbol, element in _elements().items()}
-    amounts = sorted(composition.items(), key=lambda item: (order.get(item[0].symbol, math.inf), item[0].symbol))
+    amounts = sorted(composition.items(), key=lambda item: writing_order(item[0].symbol))
     return "".join(element.symbol + (f"{amount:g}" if amount != 1 else "") for element, amount in amounts)
-
-
-@dataclass(frozen=True)
-class _Element:
-    electronegativity: float | None  # Pauling
-    metal: bool
-    mixed_valence: bool
-    states: Mapping[str, tuple[int, ...]]  # oxidation states by the name of their set
 
 
 def neutral_check(oxidation_states: OxidationStates = "icsd24", mixed_valence: bool = True) -> Check:
@@ -95,7 +84,7 @@ def _judge_charges(
         return Verdict(True, "an element")
     if not judge_alloys and _all_metals(composition):
         return Verdict(None, "metals only: an alloy needs no oxidation states")
-    table = _elements()
+    table = element_table()
     missing = sorted(symbol for symbol in counts if not table[symbol].states[oxidation_states])
     if missing:
         return Verdict(None, f"no oxidation states known for {', '.join(missing)} in {oxidation_states}")
@@ -139,7 +128,7 @@ def _find_charges(
     at or below it and all anions above; so for each cut every element has its sign and the sums of charge are
     a set that grows by one element at a time, instead of a product over all of them.
     """
-    table = _elements()
+    table = element_table()
     choices = {
         symbol: _element_charges(table[symbol].states[oxidation_states], n, symbol in mixed)
         for symbol, n in counts.items()
@@ -190,7 +179,7 @@ def _zero_sum(choices: Mapping[str, Mapping[int, tuple[int, ...]]]) -> str | Non
 
 
 def _all_metals(composition: Composition) -> bool:
-    table = _elements()
+    table = element_table()
     return all(table[element.symbol].metal for element in composition if element.symbol in table)
 
 
@@ -199,27 +188,9 @@ def _for_compositions(
 ) -> Callable[[Structure | Composition], Verdict]:
     def guarded(material: Structure | Composition) -> Verdict:
         composition = material if isinstance(material, Composition) else material.composition
-        unknown = sorted({element.symbol for element in composition} - _elements().keys())
+        unknown = sorted({element.symbol for element in composition} - element_table().keys())
         if unknown:
             return Verdict(None, f"nothing known of {', '.join(unknown)}")
         return judge(composition)
 
     return guarded
-
-
-@cache
-def _elements() -> dict[str, _Element]:
-    # the default marks of missing values would take sodium's "Na" for one
-    table = pd.read_csv(Path(__file__).parent.parent / "tables" / "smact_elements.csv", keep_default_na=False)
-    return {
-        row.element: _Element(
-            float(row.pauling_electronegativity) if row.pauling_electronegativity else None,
-            bool(row.metal),
-            bool(row.mixed_valence),
-            {
-                "icsd24": tuple(int(state) for state in row.icsd24.split()),
-                "smact14": tuple(int(state) for state in row.smact14.split()),
-            },
-        )
-        for row in table.itertuples()
-    }

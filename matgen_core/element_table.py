@@ -1,0 +1,56 @@
+"""What SMACT knows of each element, H to Lr: electronegativity, metal or not, oxidation states.
+
+`tables/README.md` says where the figures come from.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class ElementFacts:
+    """One element."""
+
+    symbol: str
+    number: int  # atomic number
+    electronegativity: float | None  # Pauling
+    metal: bool
+    mixed_valence: bool
+    states: Mapping[str, tuple[int, ...]]  # oxidation states by the name of their set
+
+    @property
+    def writing_order(self) -> tuple[float, str]:
+        """Place in a formula: from the least to the most electronegative, those without a value before the noble."""
+        return (self.electronegativity or 9.0, self.symbol)
+
+
+@cache
+def element_table() -> Mapping[str, ElementFacts]:
+    """Return the elements by their symbols, in the order of their atomic numbers."""
+    # the default marks of missing values would take sodium's "Na" for one
+    table = pd.read_csv(Path(__file__).parent / "tables" / "smact_elements.csv", keep_default_na=False)
+    return {
+        row.element: ElementFacts(
+            row.element,
+            number,
+            float(row.pauling_electronegativity) if row.pauling_electronegativity else None,
+            bool(row.metal),
+            bool(row.mixed_valence),
+            {
+                "icsd24": tuple(int(state) for state in row.icsd24.split()),
+                "smact14": tuple(int(state) for state in row.smact14.split()),
+            },
+        )
+        for number, row in enumerate(table.itertuples(), start=1)
+    }
+
+
+def writing_order(symbol: str) -> tuple[float, str]:
+    """Return an element's place in a formula; those that are not in the table come last."""
+    facts = element_table().get(symbol)
+    return facts.writing_order if facts else (math.inf, symbol)
