@@ -126,6 +126,24 @@ class Formulas:
         known[[0, *(element_table()[symbol].number for symbol in elements)]] = True
         return known[self.numbers].all(1) & (self.counts <= max_count).all(1) & (self.numbers[:, 0] > 0)
 
+    def misfits(self, elements: Sequence[str], max_count: int) -> list[str]:
+        """Say what of each formula does not fit, "" if all does."""
+        symbols = {element_table()[symbol].number: symbol for symbol in elements}
+        found = [""] * len(self)
+        for row in np.flatnonzero(~self.fit(elements, max_count)):
+            text = self[row : row + 1].texts()[0] or "an empty formula"
+            strangers = [_symbol(number) for number in self.numbers[row] if number and number not in symbols]
+            large = [
+                f"{n} {_symbol(i)}" for i, n in zip(self.numbers[row], self.counts[row], strict=True) if n > max_count
+            ]
+            if strangers:
+                found[row] = f"{text}: no {', '.join(strangers)} among the {len(elements)} elements"
+            elif large:
+                found[row] = f"{text}: {', '.join(large)}; counts must be whole, 1 to {max_count}"
+            else:
+                found[row] = text
+        return found
+
     def reduced(self) -> "Formulas":
         """Divide the counts of each formula by their greatest common divisor."""
         divisor = np.gcd.reduce(self.counts, axis=1, keepdims=True)
@@ -182,6 +200,10 @@ def _parts(text: str, amounts: dict[str, int] | dict[str, float]) -> tuple[tuple
     return tuple(
         (element_table()[symbol].number, round(amounts[symbol])) for symbol in sorted(amounts, key=writing_order)
     )
+
+
+def _symbol(number: int) -> str:
+    return next(symbol for symbol, facts in element_table().items() if facts.number == number)
 
 
 @cache

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Composition
 
+from matgen_core.formulas import Formulas
 from matgen_core.representations import DecodeError
-from matgen_core.representations.element_counts import ElementCounts, common_elements, slots
+from matgen_core.representations.element_counts import ElementCounts
 
 ELEMENTS = ("Li", "O", "Ti", "Sr", "Pb")
 FORMULAS = st.dictionaries(st.sampled_from(ELEMENTS), st.integers(1, 8), min_size=1).map(Composition)
@@ -53,13 +54,13 @@ def test_of_two_counts_the_higher_cell_wins_and_faint_ones_are_none() -> None:
         layout.decode(0 * array[0])
 
 
-def test_formulas_are_written_and_packed() -> None:
-    layout = ElementCounts(ELEMENTS)
-    counts = np.stack([layout.counts(Composition(formula)) for formula in ("SrTiO3", "Li2O")])
-    assert layout.formulas(counts) == ["O3TiSr", "Li2O"]
-    places, amounts = slots(counts, 3)
-    assert places.tolist() == [[1, 2, 3], [0, 1, -1]]
-    assert amounts.tolist() == [[3, 1, 1], [2, 1, 0]]
-    with pytest.raises(ValueError, match="3 elements; at most 2"):
-        slots(counts, 2)
-    assert common_elements([Composition("PbO"), Composition("LiO2")]) == ("Li", "O", "Pb")
+def test_many_formulas_are_written_and_read_at_once() -> None:
+    formulas, _ = Formulas.of_texts(["SrTiO3", "Li2O"])
+    for absent_column in (False, True):
+        layout = ElementCounts(ELEMENTS, absent_column=absent_column)
+        arrays = layout.encode_formulas(formulas)
+        assert arrays.shape == (2, *layout.shape)
+        np.testing.assert_array_equal(arrays[0], layout.encode(Composition("SrTiO3")))
+        assert list(layout.formulas(arrays).texts()) == ["SrTiO3", "Li2O"]
+    assert formulas.misfits(("Li", "O", "Sr"), 2) == ["SrTiO3: no Ti among the 3 elements", ""]
+    assert formulas.misfits(ELEMENTS, 2) == ["SrTiO3: 3 O; counts must be whole, 1 to 2", ""]

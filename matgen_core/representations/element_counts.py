@@ -4,13 +4,13 @@ References: Dan et al., npj Comput. Mater. 6, 84 (2020), doi:10.1038/s41524-020-
 Chem. Phys. 22, 26935 (2020), doi:10.1039/D0CP03508D
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Composition
 
+from matgen_core.formulas import Formulas
 from matgen_core.representations._errors import DecodeError
 
 
@@ -37,34 +37,22 @@ class ElementCounts:
         """(n_elements, n_columns)."""
         return len(self.elements), self.max_count + self.absent_column
 
-    def counts(self, composition: Composition) -> NDArray[np.int8]:
-        """Return how many of each element a formula has, (n_elements,).
-
-        Raises:
-            ValueError: If an element or a count is outside the table; the message names it.
-        """
-        found = np.zeros(len(self.elements), np.int8)
-        for element, amount in composition.items():
-            if element.symbol not in self.elements:
-                raise ValueError(f"{composition.formula}: no {element.symbol} among the {len(self.elements)} elements")
-            if amount != round(amount) or not 1 <= amount <= self.max_count:
-                raise ValueError(
-                    f"{composition.formula}: {amount:g} {element.symbol}; counts must be whole, 1 to {self.max_count}"
-                )
-            found[self.elements.index(element.symbol)] = round(amount)
-        if not found.any():
-            raise ValueError("an empty formula")
-        return found
-
     def encode(self, composition: Composition) -> NDArray[np.float32]:
         """Write a formula as an array of 0 and 1, (n_elements, n_columns).
 
         Raises:
             ValueError: If an element or a count is outside the table; the message names it.
         """
-        column = self.counts(composition).astype(int)
-        table = np.eye(self.max_count + 1, dtype=np.float32)[column]
-        return table if self.absent_column else table[:, 1:]
+        formulas = Formulas.of_compositions([composition])
+        (misfit,) = formulas.misfits(self.elements, self.max_count)
+        if misfit:
+            raise ValueError(misfit)
+        return self.encode_formulas(formulas)[0]
+
+    def encode_formulas(self, formulas: Formulas) -> NDArray[np.float32]:
+        """Write many formulas, (N, n_elements, n_columns); all must fit, see `Formulas.misfits`."""
+        table = np.eye(self.max_count + 1, dtype=np.float32)[formulas.table(self.elements)]
+        return table if self.absent_column else table[..., 1:]
 
     def read(self, arrays: NDArray[np.float32]) -> NDArray[np.int8]:
         """Return the counts that arrays stand for, (B, n_elements) of (B, n_elements, n_columns)."""
@@ -92,34 +80,12 @@ class ElementCounts:
         """Read many arrays; one that stands for nothing becomes the error that says so."""
         return [self._composition(counts) for counts in self.read(arrays)]
 
-    def formulas(self, counts: NDArray[np.int8]) -> list[str]:
-        """Write counts (B, n_elements) as formulas in the order of the rows: "Sr1Ti1O3" is "SrTiO3"."""
-        return [
-            "".join(f"{self.elements[i]}{row[i] if row[i] > 1 else ''}" for i in np.flatnonzero(row)) for row in counts
-        ]
+    def formulas(self, arrays: NDArray[np.float32]) -> Formulas:
+        """Read many arrays at once; one that stands for nothing becomes a formula without elements."""
+        return Formulas.of_table(self.read(arrays), self.elements)
 
     def _composition(self, counts: NDArray[np.int8]) -> Composition | DecodeError:
         present = np.flatnonzero(counts)
         if not len(present):
             return DecodeError("no element is above the threshold")
         return Composition({self.elements[i]: int(counts[i]) for i in present})
-
-
-def slots(counts: NDArray[np.int8], n_slots: int) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Pack counts (B, n_elements) as places of elements and their counts, (B, n_slots) each; empty slots have -1 and 0.
-
-    Raises:
-        ValueError: If a formula has more elements than slots.
-    """
-    most = int((counts > 0).sum(1).max(initial=0))
-    if most > n_slots:
-        raise ValueError(f"a formula of {most} elements; at most {n_slots} fit")
-    order: NDArray[np.int64] = np.argsort(counts == 0, axis=1, kind="stable")[:, :n_slots]
-    amount = np.take_along_axis(counts, order, 1)
-    return np.where(amount > 0, order, -1).astype(np.int8), amount
-
-
-def common_elements(compositions: Sequence[Composition]) -> tuple[str, ...]:
-    """Return the elements of some formulas by atomic number."""
-    found = {element for composition in compositions for element in composition.elements}
-    return tuple(element.symbol for element in sorted(found, key=lambda element: element.Z))
