@@ -11,18 +11,27 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Generator, Tensor
-from torch.nn import functional as F
 
-from matgen_core.loops import AdversarialSchedule, Losses, fit_adversarial
+from matgen_core.loops import AdversarialSchedule, Losses, Schedule, fit, fit_adversarial
 from matgen_core.models.matgan import MatGAN, MatGANConfig
 
 PARTS = ("train", "held_out")
+LIKELIHOOD = Schedule(epochs=40, batch_size=512, learning_rate=2e-3, weight_decay=1e-2)
+ADVERSARIAL = AdversarialSchedule(
+    minutes=5,
+    steps=10**6,
+    batch_size=512,
+    learning_rate=2e-5,
+    critic_learning_rate=4e-4,
+    critic_first=300,
+    averaging=0.99,
+    report_every=50,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +85,7 @@ class FormulaArrays:
 
 def tables(counts: Tensor, n_counts: int) -> Tensor:
     """Counts (B, n_elements) as 0 and 1 in (B, n_elements, n_counts); an absent element has an empty row."""
-    return F.one_hot(counts, n_counts + 1)[..., 1:].float()
+    return (counts.unsqueeze(-1) == torch.arange(1, n_counts + 1, device=counts.device)).float()
 
 
 def counts_of(made: Tensor, threshold: float) -> Tensor:
@@ -85,41 +94,73 @@ def counts_of(made: Tensor, threshold: float) -> Tensor:
     return torch.where(height >= threshold, column + 1, 0)
 
 
+@torch.no_grad()
+def surprise(model: MatGAN, arrays: FormulaArrays) -> float:
+    """Return the mean negative log likelihood of formulas in nats a formula."""
+    sums = [
+        float(model.generator.loss(arrays.species[rows], arrays.counts[rows])["loss"]) * len(rows)
+        for rows in _batches(len(arrays), arrays.species.device)
+    ]
+    return sum(sums) / len(arrays)
+
+
 def train(
-    arrays: FormulaArrays, config: MatGANConfig, schedule: AdversarialSchedule, device: str, folder: Path
-) -> tuple[MatGAN, list[Losses]]:
-    """Train on the training part.
+    arrays: FormulaArrays,
+    config: MatGANConfig,
+    likelihood: Schedule,
+    adversarial: AdversarialSchedule,
+    device: str,
+    folder: Path,
+) -> MatGAN:
+    """Train on the training part: the generator by likelihood, then both networks against each other.
 
     Args:
         arrays: Both parts.
         config: Sizes; the number of elements is replaced by that of the arrays.
-        schedule: Rates and limits.
+        likelihood: Of the first stage.
+        adversarial: Of the second stage.
         device: "cpu" or "cuda".
-        folder: Gets losses.jsonl, config.json and weights.safetensors (float16).
+        folder: Gets config.json and, of each stage, likelihood.safetensors and weights.safetensors (float16),
+            likelihood.jsonl and losses.jsonl.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "losses.jsonl").unlink(missing_ok=True)
-    training = arrays.to(device).of_part("train")
+    for log in ("likelihood.jsonl", "losses.jsonl"):
+        (folder / log).unlink(missing_ok=True)
+    arrays = arrays.to(device)
+    training, held_out = arrays.of_part("train"), arrays.of_part("held_out")
     config = dataclasses.replace(config, n_elements=len(arrays.elements))
     (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
-    torch.manual_seed(schedule.seed)
+    torch.manual_seed(likelihood.seed)
     model = MatGAN(config).to(device)
+    look = _reporter(model, training, device, adversarial.seed)
+
+    def after_epoch(epoch: int) -> Losses:
+        return {"held_out": surprise(model, held_out)} | (look() if epoch % 5 == 4 else {})
+
+    model.eval()
+    fit(
+        model.generator,
+        (training.species, training.counts),
+        likelihood,
+        after_epoch=after_epoch,
+        log=folder / "likelihood.jsonl",
+    )
+    _save(model, folder / "likelihood.safetensors")
 
     def real(n: int, rng: Generator) -> Tensor:
         rows = torch.randint(len(training), (n,), generator=rng, device=device)
         return tables(training.dense(rows), config.n_counts)
 
-    history = fit_adversarial(
-        model,
-        real,
-        device,
-        schedule,
-        report=_reporter(model, training, device, schedule.seed),
-        log=folder / "losses.jsonl",
-    )
-    tensors = {name: tensor.detach().half().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, folder / "weights.safetensors")
-    return model, history
+    def report() -> Losses:
+        return {"held_out": surprise(model.eval(), held_out)} | look()
+
+    fit_adversarial(model, real, device, adversarial, report=report, log=folder / "losses.jsonl")
+    _save(model, folder / "weights.safetensors")
+    return model
+
+
+def _save(model: MatGAN, path: Path) -> None:
+    save_file({name: tensor.detach().half().cpu().contiguous() for name, tensor in model.state_dict().items()}, path)
 
 
 def _reporter(model: MatGAN, training: FormulaArrays, device: str, seed: int) -> Callable[[], Losses]:
@@ -131,19 +172,18 @@ def _reporter(model: MatGAN, training: FormulaArrays, device: str, seed: int) ->
     @torch.no_grad()
     def report() -> Losses:
         rng = Generator(device).manual_seed(seed)
-        counts = counts_of(model.decode(torch.randn(10_000, model.latent_dim, generator=rng, device=device)), 0.2)
+        counts = counts_of(model.decode(torch.randn(10_000, model.latent_dim, generator=rng, device=device)), 0.5)
         keys = (counts * weights).sum(1)
         return {
             "unique": len(keys.unique()) / len(keys),
             "known": float(torch.isin(keys, known).float().mean()),
-            "empty": float((counts.sum(1) == 0).float().mean()),
             "n_elements": float((counts > 0).sum(1).float().mean()),
         }
 
     return report
 
 
-def _batches(n: int, device: str, size: int = 65_536) -> tuple[Tensor, ...]:
+def _batches(n: int, device: str | torch.device, size: int = 65_536) -> tuple[Tensor, ...]:
     return torch.arange(n, device=device).split(size)
 
 
@@ -152,20 +192,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("arrays", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, configuration and losses")
-    parser.add_argument("--minutes", type=float, default=5.0, help="wall-clock limit")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--config", type=json.loads, default={}, help='fields of MatGANConfig as JSON: {"critic": 256}')
-    parser.add_argument("--schedule", type=json.loads, default={}, help="fields of AdversarialSchedule as JSON")
+    parser.add_argument("--likelihood", type=json.loads, default={}, help="fields of Schedule as JSON")
+    parser.add_argument("--adversarial", type=json.loads, default={}, help="fields of AdversarialSchedule as JSON")
     given = parser.parse_args(arguments)
-    schedule: dict[str, Any] = {"steps": 10**6, "batch_size": 1024} | given.schedule
-    _, history = train(
+    train(
         FormulaArrays.load(given.arrays),
         MatGANConfig(**given.config),
-        AdversarialSchedule(minutes=given.minutes, **schedule),
+        dataclasses.replace(LIKELIHOOD, **given.likelihood),
+        dataclasses.replace(ADVERSARIAL, **given.adversarial),
         given.device,
         given.out,
     )
-    print(json.dumps(history[-1], indent=2))
 
 
 if __name__ == "__main__":

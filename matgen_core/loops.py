@@ -112,6 +112,7 @@ class AdversarialSchedule:
     learning_rate: float = 2e-4
     critic_learning_rate: float = 4e-4
     critic_steps: int = 3  # for each of the generator
+    critic_first: int = 0  # steps of the critic before the generator moves: it has to know something first
     averaging: float = 0.9995  # of the running mean of the generator's weights
     seed: int = 0
     report_every: int = 500  # generator steps
@@ -160,13 +161,14 @@ def fit_adversarial(
         ):
             for group in optimizer.param_groups:
                 group["lr"] = peak * rate
-        for _ in range(schedule.critic_steps):
+        for _ in range(schedule.critic_steps + (schedule.critic_first if step == 1 else 0)):
             parts = model.critic_loss(real(schedule.batch_size, rng), rng=rng)
             critic_step.zero_grad(set_to_none=True)
-            parts["loss"].backward()
+            parts["loss"].backward(inputs=of_critic)
             critic_step.step()
         generator_step.zero_grad(set_to_none=True)
-        model.generator_loss(schedule.batch_size, torch.device(device), rng=rng).backward()
+        loss = model.generator_loss(schedule.batch_size, torch.device(device), rng=rng)
+        loss.backward(inputs=of_generator)
         generator_step.step()
         torch._foreach_lerp_(mean, of_generator, 1 - min(schedule.averaging, step / (step + 10)))
         over = progress >= 1 or step == schedule.steps

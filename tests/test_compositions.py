@@ -10,7 +10,9 @@ from matgen_core.compositions import FormulaArrays, counts_of, main, tables, tra
 from matgen_core.loops import AdversarialSchedule
 from matgen_core.models.matgan import MatGAN, MatGANConfig
 
-TINY = MatGANConfig(n_counts=3, latent_dim=4, generator=24, generator_depth=2, critic=24, critic_depth=2, n_features=8)
+TINY = MatGANConfig(
+    n_counts=3, noise_dim=4, n_slots=3, generator=24, generator_depth=2, critic=24, critic_depth=2, n_features=8
+)
 
 
 def formulas() -> FormulaArrays:
@@ -56,7 +58,7 @@ def test_a_generator_learns_what_is_real(tmp_path: Path) -> None:
         minutes=5, steps=400, batch_size=32, learning_rate=2e-3, critic_learning_rate=2e-3, averaging=0.9
     )
     model, history = train(formulas(), TINY, schedule, "cpu", tmp_path)
-    z = torch.randn(500, 4, generator=torch.Generator().manual_seed(3))
+    z = torch.randn(500, model.latent_dim, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         made = counts_of(model.decode(z), 0.2)
     real = torch.tensor([[1, 0, 2], [0, 1, 3]])
