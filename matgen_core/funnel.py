@@ -4,7 +4,10 @@ Samples are drawn and judged in chunks, so that the memory does not grow with th
 which a formula is known again.
 """
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -169,10 +172,24 @@ def samples(checkpoint: Checkpoint, request: Request, chunk_size: int = CHUNK) -
         raise ValueError(f"chunks of {chunk_size}; expected a multiple of {BATCH}")
     condition = _condition(checkpoint, request.condition)
     rng = np.random.default_rng(request.seed)
-    for start in range(0, request.n_samples, chunk_size):
-        n = min(chunk_size, request.n_samples - start)
-        noise = torch.from_numpy(rng.standard_normal((n, model.latent_dim), np.float32))
-        yield Formulas.concatenate([_decode(model, representation, part, condition) for part in noise.split(BATCH)])
+    sizes = (min(chunk_size, request.n_samples - start) for start in range(0, request.n_samples, chunk_size))
+
+    def decode(noise: torch.Tensor) -> Formulas:
+        return _decode(model, representation, noise, condition)
+
+    # A batch a core: threads that share one batch wait for each other, above all where other work runs beside them.
+    # The setting holds for the thread that sets it.
+    pool = ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        ahead: deque[Iterator[Formulas]] = deque()
+        for size in sizes:
+            noise = torch.from_numpy(rng.standard_normal((size, model.latent_dim), np.float32))
+            ahead.append(pool.map(decode, noise.split(BATCH)))
+            if len(ahead) > 1:  # one chunk is decoded while the one before it is judged
+                yield Formulas.concatenate(list(ahead.popleft()))
+        yield from (Formulas.concatenate(list(parts)) for parts in ahead)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @torch.inference_mode()

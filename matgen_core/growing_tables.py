@@ -45,9 +45,11 @@ class ParquetFolder:
         try:
             rows.to_parquet(unfinished, index=False, compression="zstd")
             unfinished.rename(self.folder / f"part-{self.n_parts:05d}.parquet")
-        except OSError as error:
+        except BaseException as error:
             unfinished.unlink(missing_ok=True)
-            raise _stopped(error, self.folder, self.n_rows, f"{self.n_parts} whole files") from error
+            if isinstance(error, OSError):
+                raise _stopped(error, self.folder, self.n_rows, f"{self.n_parts} whole files") from error
+            raise
         self.n_parts += 1
         self.n_rows += len(rows)
 
@@ -67,12 +69,14 @@ class CSVFile:
         try:
             with self.path.open("a", newline="") as file:
                 rows.to_csv(file, index=False, header=not self.n_rows)
-        except OSError as error:
+        except BaseException as error:
             os.truncate(self.path, size)  # half a line would pass for a whole one
-            raise _stopped(error, self.path, self.n_rows, "whole lines") from error
+            if isinstance(error, OSError):
+                raise _stopped(error, self.path, self.n_rows, "whole lines") from error
+            raise
         self.n_rows += len(rows)
 
 
 def _stopped(error: OSError, path: Path, n_rows: int, what: str) -> OSError:
-    why = error.strerror or str(error)
+    why = os.strerror(error.errno) if error.errno else str(error)  # that of pyarrow is longer
     return OSError(error.errno, f"{why}; the {n_rows:,} rows before stand there, in {what}", str(path))
