@@ -11,19 +11,26 @@ screened and written to parquet.
 """
 
 import os
+import resource
+import sys
+import tempfile
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from smact.screening import smact_validity
 
-from matgen_core import data
+from matgen_core import checkpoint, data, funnel
 from matgen_core.element_table import element_table
 from matgen_core.formulas import Formulas
-from matgen_core.screening import screen_formulas, smact_rule
+from matgen_core.growing_tables import ParquetFolder
+from matgen_core.screening import COMPOSITION_RULES, screen_formulas, smact_rule
 
 N_REAL = N_RANDOM = 50_000
 N_CORES = os.cpu_count() or 1
@@ -81,5 +88,33 @@ def compare() -> None:
     print(pd.DataFrame(rows).to_string(index=False, float_format=lambda value: f"{value:,.0f}"))
 
 
+def write_samples(name: str, n: int) -> tuple[float, float, Mapping[str, int]]:
+    """Generate and screen in this process; return seconds, peak memory in GB and the counts of the stages."""
+    generator = checkpoint.load(name)
+    screen_formulas(Formulas.of_texts(["NaCl"])[0], COMPOSITION_RULES)  # compiled
+    counts: Mapping[str, int] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        table = ParquetFolder(Path(folder) / "samples")
+        start = time.perf_counter()
+        for chunk in funnel.run(generator, funnel.Request(n)):
+            table.write(chunk.rows)
+            counts = chunk.counts
+        seconds = time.perf_counter() - start
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, counts
+
+
+def whole_funnel(name: str, n: int) -> None:
+    """Print how long a generator's samples take, in a process of their own, and how much memory."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        seconds, memory, counts = pool.submit(write_samples, name, n).result()
+    print(
+        f"\n{n:,} samples of {name}, told apart, screened and written to parquet: {seconds:.0f} s,"
+        f" at most {memory:.2f} GB of memory"
+    )
+    print(", ".join(f"{stage} {count:,}" for stage, count in counts.items()))
+
+
 if __name__ == "__main__":
     compare()
+    if len(sys.argv) > 1:
+        whole_funnel(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 2_000_000)

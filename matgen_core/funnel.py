@@ -76,7 +76,8 @@ class Wanted:
             passed &= (numbers == number).any(1)
         for values, (low, high) in ((formulas.n_elements, self.n_elements), (formulas.n_atoms, self.n_atoms)):
             passed &= (low <= values) & (values <= high)
-        return passed & (((self.counts[0] <= counts) & (counts <= self.counts[1])) | ~there).all(1)
+        passed &= (((self.counts[0] <= counts) & (counts <= self.counts[1])) | ~there).all(1)
+        return np.asarray(passed)
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def test_the_samples_depend_on_the_seed_alone(writer: Checkpoint) -> None:
     pd.testing.assert_frame_equal(small, whole)
     other = everything(writer, Request(N, seed=4))[0]
     assert (other["formula"] != whole["formula"]).mean() > 0.5
-    noise = torch.from_numpy(np.random.default_rng(3).standard_normal((N, 5), np.float32))
+    noise = torch.from_numpy(np.random.default_rng(3).standard_normal((N, writer.model.latent_dim), np.float32))
     with torch.inference_mode():
         made = writer.representation.formulas(writer.model.decode(noise).numpy())
     assert (made.texts() != whole["formula"]).sum() <= 2  # one large batch rounds otherwise
