@@ -283,7 +283,7 @@ def test_generate_refuses_other_files_and_what_is_there(run, saved: Path) -> Non
 
 @pytest.mark.parametrize(
     ("name", "signal_number", "code"),
-    [("out.csv", signal.SIGINT, 130), ("out.parquet", signal.SIGINT, 130), ("out.parquet", signal.SIGKILL, -9)],
+    [("out.csv", signal.SIGINT, 130), ("out.parquet", signal.SIGKILL, -9)],
 )
 def test_a_run_that_is_stopped_leaves_whole_rows(saved: Path, name: str, signal_number: int, code: int) -> None:
     out = saved / name
