@@ -26,6 +26,7 @@ STAGES = ("generated", "formula", "wanted", "unique", "neutral", "balanced", "no
 _MAY_BE_OPEN = ("neutral", "balanced")
 BATCH = 4_096  # samples decoded at once, wherever a chunk ends: a sum of floats depends on the size of its batch
 CHUNK = 12 * BATCH
+_N_THREADS = torch.get_num_threads()  # of one operation, as torch was set when this was imported
 
 Predictor = Callable[[Formulas], pd.DataFrame]  # a row a formula: properties, their _std, and problem
 
@@ -179,7 +180,7 @@ def samples(checkpoint: Checkpoint, request: Request, chunk_size: int = CHUNK) -
         return _decode(model, representation, noise, condition)
 
     # A batch a core: threads that share one batch wait for each other, above all where other work runs beside them.
-    # The setting holds for the thread that sets it.
+    # The setting holds for the thread that sets it, and for threads that begin later: so it is set back.
     pool = ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
     try:
         ahead: deque[Iterator[Formulas]] = deque()
@@ -191,6 +192,7 @@ def samples(checkpoint: Checkpoint, request: Request, chunk_size: int = CHUNK) -
         yield from (Formulas.concatenate(list(parts)) for parts in ahead)
     finally:
         pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(_N_THREADS)
 
 
 @torch.inference_mode()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -64,6 +65,8 @@ def test_every_sample_has_its_row_and_every_stage_its_count(writer: Checkpoint) 
     assert 0 < (~there).sum() < N
     assert (table["problem"] == np.where(there, "", "no elements")).all()
     assert (table["first"] == ~table["formula"].duplicated() & there).all()
+    verdicts = ["wanted", "charge_neutral", "electronegativity_balanced", "smact_valid", "novel"]
+    assert not table.loc[~there, verdicts].to_numpy(bool).any()
     chosen = table[there].drop_duplicates("formula").iloc[:300]
     judged = screen(chosen["formula"], COMPOSITION_CHECKS)
     for name in ("charge_neutral", "electronegativity_balanced", "smact_valid"):
@@ -99,6 +102,22 @@ def test_the_samples_depend_on_the_seed_alone(writer: Checkpoint) -> None:
     with torch.inference_mode():
         made = writer.representation.formulas(writer.model.decode(noise).numpy())
     assert (made.texts() != whole["formula"]).sum() <= 2  # one large batch rounds otherwise
+
+
+def test_torch_is_left_as_it_was(writer: Checkpoint) -> None:
+    seen: list[int] = []
+
+    def look() -> None:
+        seen.append(torch.get_num_threads())
+
+    for chunks in (None, funnel.run(writer, Request(N), chunk_size=BATCH)):
+        if chunks is not None:
+            next(chunks)
+            chunks.close()  # as a visitor who cancels
+        thread = Thread(target=look)
+        thread.start()
+        thread.join()
+    assert seen == [torch.get_num_threads()] * 2
 
 
 def test_undecided_formulas_go_on_when_asked_for(writer: Checkpoint) -> None:
