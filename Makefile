@@ -11,6 +11,7 @@ NPM := ci --ignore-scripts --no-audit --no-fund --silent
 
 install: .venv/.installed $(VIEWER)/3Dmol.es6-min.js
 
+# The last line compiles the screening of formulas, so that nobody waits for it later.
 # torch comes first: nothing that is installed after it can then ask for a build with gigabytes of CUDA.
 .venv/.installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
@@ -18,6 +19,7 @@ install: .venv/.installed $(VIEWER)/3Dmol.es6-min.js
 	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' requirements.txt)"
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	$(BIN)/python -c 'from matgen_core import screening; screening.screen_texts(["NaCl"], screening.COMPOSITION_RULES)'
 	@touch $@
 
 .venv/.installed-dev: .venv/.installed requirements-dev.txt
@@ -61,6 +63,7 @@ benchmark: .venv/.installed-dev chromium $(VIEWER)/3Dmol.es6-min.js
 	$(BIN)/python -m pip install --quiet --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.phase_fields
 	$(BIN)/python -m benchmarks.crystals
+	$(BIN)/python -m benchmarks.screening matgan_oqmd
 	$(BIN)/python -m benchmarks.app
 
 clean:

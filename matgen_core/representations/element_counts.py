@@ -56,10 +56,12 @@ class ElementCounts:
 
     def read(self, arrays: NDArray[np.float32]) -> NDArray[np.int8]:
         """Return the counts that arrays stand for, (B, n_elements) of (B, n_elements, n_columns)."""
-        column = arrays.argmax(-1).astype(np.int8)
+        column = arrays.argmax(-1)
         if self.absent_column:
-            return column
-        return np.where(arrays.max(-1) >= self.threshold, column + 1, 0).astype(np.int8)
+            return column.astype(np.int8)
+        # numpy's maximum of short rows takes five times as long
+        height = np.take_along_axis(arrays, column[..., None], -1)[..., 0]
+        return np.where(height >= self.threshold, column + 1, 0).astype(np.int8)
 
     def n_rivals(self, arrays: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return for how many elements more than one count passes the threshold, (B,)."""
