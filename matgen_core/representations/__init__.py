@@ -13,6 +13,7 @@ from matgen_core.representations.element_features import (
     parse_phase_field,
     write_phase_field,
 )
+from matgen_core.representations.magpie_features import MagpieFeatures
 from matgen_core.representations.padded_voxels import PaddedVoxels
 from matgen_core.representations.voxel_grid import VoxelGrid
 
@@ -55,6 +56,7 @@ class Invertible(Representation, Protocol):
 REPRESENTATIONS: dict[str, type[Representation]] = {
     "crystal_graph": CrystalGraph,
     "element_features": ElementFeatures,
+    "magpie_features": MagpieFeatures,
     "padded_voxels": PaddedVoxels,
     "voxel_grid": VoxelGrid,
 }
@@ -65,6 +67,7 @@ __all__ = [
     "DecodeError",
     "ElementFeatures",
     "Invertible",
+    "MagpieFeatures",
     "PaddedVoxels",
     "PhaseField",
     "Representation",
