@@ -7,6 +7,7 @@ from matgen_core.models.icsg3d import ICSG3D
 from matgen_core.models.icsg3d_paper import ICSG3DPaper
 from matgen_core.models.phase_field_norm import PhaseFieldNorm
 from matgen_core.models.phase_field_vae import PhaseFieldVAE
+from matgen_core.models.random_forest import RandomForest
 
 MODELS: dict[str, Any] = {
     "cgcnn": CGCNN,
@@ -14,6 +15,7 @@ MODELS: dict[str, Any] = {
     "icsg3d_paper": ICSG3DPaper,
     "phase_field_norm": PhaseFieldNorm,
     "phase_field_vae": PhaseFieldVAE,
+    "random_forest": RandomForest,
 }
 
 __all__ = ["MODELS"]
