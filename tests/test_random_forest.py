@@ -6,7 +6,7 @@ import torch
 from sklearn.ensemble import RandomForestClassifier
 
 from matgen_core.models import random_forest
-from matgen_core.models.random_forest import RandomForest, RandomForestConfig
+from matgen_core.models.random_forest import RandomForest, RandomForestConfig, log_odds
 from matgen_core.train._forest import Growth, bin_edges, forest_of, grow
 
 
@@ -26,13 +26,12 @@ def test_the_arrays_give_scikit_learns_probabilities(settings: dict) -> None:
     grown = RandomForestClassifier(n_estimators=13, random_state=0, **settings).fit(bins[0], labels)
     forest = forest_of(grown, edges)
     np.testing.assert_array_equal(forest.bins(torch.from_numpy(other)), bins[1])
-    mean, std = forest.predict(torch.from_numpy(other))
+    votes, (_, std) = forest.votes(torch.from_numpy(other)), forest.predict(torch.from_numpy(other))
     trees = np.stack([tree.predict_proba(bins[1])[:, 1] for tree in grown.estimators_], 1)
     # A leaf holds 255ths: off by half of one at most, and then not at all.
-    np.testing.assert_allclose(mean[:, 0], grown.predict_proba(bins[1])[:, 1], atol=0.5 / 255 + 1e-6)
+    np.testing.assert_allclose(votes.mean(1), grown.predict_proba(bins[1])[:, 1], atol=0.5 / 255 + 1e-6)
     stored = np.rint(255 * trees) / 255
-    np.testing.assert_allclose(forest.votes(torch.from_numpy(other)), stored, atol=1e-6)
-    np.testing.assert_allclose(mean[:, 0], stored.mean(1), atol=1e-6)
+    np.testing.assert_allclose(votes, stored, atol=1e-6)
     np.testing.assert_allclose(std[:, 0], stored.std(1), atol=1e-6)
 
 
@@ -43,6 +42,15 @@ def test_a_row_alone_is_as_among_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random_forest, "_TREES_AT_ONCE", 2)
     torch.testing.assert_close(forest.votes(x), together, rtol=0, atol=0)
     torch.testing.assert_close(torch.cat([forest.votes(row[None]) for row in x]), together, rtol=0, atol=0)
+
+
+def test_the_probability_is_a_line_in_the_log_odds_of_the_votes() -> None:
+    forest, x = grow(*materials(400, 3), Growth(n_trees=5, max_depth=3), seed=1), torch.from_numpy(materials(300, 4)[0])
+    forest.calibration = torch.tensor([1.4, -0.3])
+    votes, probability = forest.votes(x).mean(1), forest.predict(x)[0][:, 0]
+    torch.testing.assert_close(torch.logit(probability), 1.4 * log_odds(votes) - 0.3)
+    torch.testing.assert_close(log_odds(votes), torch.logit(votes), atol=0.05, rtol=0.05)
+    assert torch.isfinite(log_odds(torch.tensor([0.0, 1.0]))).all()
 
 
 def test_growing_obeys_the_seed_and_the_settings() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 LEAF = 255  # in place of a feature
 _ROWS_AT_ONCE = 1024  # their bins and the nodes of a few trees stay in the cache of a core
 _TREES_AT_ONCE = 10
+_SHRINK = 1e-3
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class RandomForest(nn.Module):
     roots: Tensor
     feature: Tensor
     cut: Tensor
+    calibration: Tensor
 
     def __init__(self, config: RandomForestConfig) -> None:
         super().__init__()
@@ -52,6 +54,8 @@ class RandomForest(nn.Module):
         self.register_buffer("feature", torch.full((config.n_nodes,), LEAF, dtype=torch.uint8))
         # of a split: the last bin that goes to the left; of a leaf: the share of the positive class in 255ths
         self.register_buffer("cut", torch.zeros(config.n_nodes, dtype=torch.uint8))
+        # slope and intercept that turn the log odds of the votes into those of the probability (Platt 1999)
+        self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -81,9 +85,17 @@ class RandomForest(nn.Module):
         return self.cut[leaves].float() / 255
 
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean and the standard deviation over the trees, (B, 1) each, of features (B, n_features)."""
+        """Return calibrated probabilities and how far the trees disagree, (B, 1) each, of features (B, n_features).
+
+        The second is the standard deviation of the votes over the trees, before calibration.
+        """
         votes = self.votes(x)
-        return votes.mean(1, keepdim=True), votes.std(1, keepdim=True, correction=0)
+        return self.calibrated(votes.mean(1, keepdim=True)), votes.std(1, keepdim=True, correction=0)
+
+    def calibrated(self, votes: Tensor) -> Tensor:
+        """Return the probabilities that mean votes stand for, of any shape."""
+        slope, intercept = self.calibration
+        return torch.sigmoid(slope * log_odds(votes) + intercept)
 
     def _nodes(self) -> tuple[Tensor, Tensor, Tensor]:
         """Left child, feature and cut of each node, int32; a leaf is its own left child and never goes right."""
@@ -93,3 +105,9 @@ class RandomForest(nn.Module):
         before = torch.cumsum(split, 0, dtype=torch.int32) - split.int()  # splits in front of each node, of all trees
         left = torch.where(split, first + 1 + 2 * (before - before[first]), place)
         return left, torch.where(split, self.feature, 0).int(), torch.where(split, self.cut, LEAF).int()
+
+
+def log_odds(votes: Tensor) -> Tensor:
+    """Log odds of shares of votes; 0 and 1 have finite ones, and no two shares have the same."""
+    shrunk = (votes + _SHRINK) / (1 + 2 * _SHRINK)
+    return torch.logit(shrunk)

@@ -74,6 +74,7 @@ def forest_of(grown: Any, edges: NDArray[np.float32]) -> RandomForest:
             "roots": torch.from_numpy(np.cumsum([0, *sizes[:-1]], dtype=np.int32)),
             "feature": torch.from_numpy(np.concatenate([feature for feature, _ in trees])),
             "cut": torch.from_numpy(np.concatenate([cut for _, cut in trees])),
+            "calibration": forest.calibration,
         }
     )
     return forest.eval()
