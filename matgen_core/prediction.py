@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from pymatgen.core import Structure
+from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from matgen_core.checkpoint import Checkpoint
@@ -15,6 +16,7 @@ from matgen_core.data import crystal_properties
 from matgen_core.formulas import Formulas
 from matgen_core.models.cgcnn import CGCNN, in_units
 from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch, concatenate
+from matgen_core.representations.magpie_features import MagpieFeatures
 
 SITES_A_CHUNK = 96  # what stays in the cache of a core
 FORMULAS_A_CHUNK = 20_000  # as arrays they are a few MB
@@ -162,6 +164,37 @@ def predict(checkpoint: Checkpoint, structures: Sequence[Structure]) -> pd.DataF
     for column, name in enumerate(properties):
         columns[name], columns[f"{name}_std"] = mean[:, column], std[:, column]
     return pd.DataFrame(columns | {"problem": problems})
+
+
+def nearest_known(checkpoint: Checkpoint, formulas: Formulas) -> pd.DataFrame:
+    """Find the formula of a checkpoint's index that is most like each formula.
+
+    Args:
+        checkpoint: One that predicts from Magpie features and has an index with formulas.
+        formulas: Those that fit the checkpoint's representation, a page of a table rather than millions.
+
+    Returns:
+        One row a formula, in order: nearest_known; distance, the root mean square difference of their features in
+        standard deviations over the index; is_known, whether the reduced formulas are the same.
+
+    Raises:
+        ValueError: If the checkpoint has no such features or index.
+    """
+    representation, index = checkpoint.representation, checkpoint.index
+    if not isinstance(representation, MagpieFeatures) or index is None or "formula" not in index:
+        raise ValueError(f"{checkpoint.name} ({checkpoint.model_name}) has no index of formulas with Magpie features")
+    known, _ = Formulas.of_texts(index["formula"])
+    features = representation.encode_formulas(known)
+    spread = features.std(0)
+    scale = np.where(spread > 0, spread, 1) * np.sqrt(features.shape[1])
+    apart = cdist(representation.encode_formulas(formulas) / scale, features / scale)
+    return pd.DataFrame(
+        {
+            "nearest_known": index["formula"].to_numpy()[apart.argmin(1)],
+            "distance": apart.min(1),
+            "is_known": np.isin(formulas.reduced().keys(), known.reduced().keys()),
+        }
+    )
 
 
 def property_table(checkpoints: Sequence[Checkpoint], structures: Mapping[str, Structure]) -> pd.DataFrame:
