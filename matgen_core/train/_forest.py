@@ -12,9 +12,9 @@ from matgen_core.models.random_forest import LEAF, RandomForest, RandomForestCon
 
 @dataclass(frozen=True)
 class Growth:
-    """How the trees grow; the number and the depth are those of Song et al. 2021."""
+    """How the trees grow; the depth is that of Song et al. 2021, who had 250 trees."""
 
-    n_trees: int = 250
+    n_trees: int = 200
     max_depth: int | None = 20
     min_leaf: int = 1  # training rows in a leaf
     max_features: float | str = "sqrt"  # looked at for a split

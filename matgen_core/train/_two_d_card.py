@@ -36,7 +36,7 @@ def card(recipe: "TwoDScreenRecipe", metrics: dict[str, Any], sources: list[Data
             f" ({found['share_two_dimensional']:.1%} 2D), in {found['chemical_systems']:,} chemical systems. A formula"
             " that is known as both counts as 2D. The bulk formulas are unlabelled rather than negative: nobody found a"
             f" layer of them so far. {found['bulk_with_layered_polymorph']:,} of them have a layered polymorph too.",
-            "Recipe": f"{growth.n_trees} trees of depth {growth.max_depth} at most, as in the paper;"
+            "Recipe": f"{growth.n_trees} trees of depth {growth.max_depth} at most (paper: 250 and 20);"
             f" {growth.n_edges + 1} bins a feature at most, the square root of the number of features looked at for a"
             f" split, seed {recipe.seed}. A node takes two bytes; the share in a leaf is kept in 255ths, and every"
             " figure here is measured with the forest as it is stored. `matgen train two_d_screen` needs the extra"

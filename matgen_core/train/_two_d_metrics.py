@@ -29,7 +29,7 @@ PAPER_CANDIDATES = {
     0.5: (267_489, 1_340, 40_382, 99_943, 125_824),
 }
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-N_TREES = (25, 50, 100, 150, 200)  # of the first so many trees is said how well they do alone
+N_TREES = (25, 50, 100, 150)  # of the first so many trees is said how well they do alone
 CHUNK = 50_000  # formulas whose features are held at once
 Labels = NDArray[np.bool_]
 Scores = NDArray[np.floating]
