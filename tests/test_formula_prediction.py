@@ -1,6 +1,7 @@
 """Properties of formulas: every row keeps its place, in Python and on the command line."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from matgen_core import checkpoint, cli, prediction
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.formulas import Formulas
 from matgen_core.representations import MagpieFeatures
+from matgen_core.representations.element_counts import ElementCounts
 from matgen_core.structure_export import cif
 from matgen_core.train._forest import Growth, grow
 
@@ -79,6 +81,24 @@ def test_every_text_keeps_its_row(model: Checkpoint, monkeypatch: pytest.MonkeyP
     pd.testing.assert_frame_equal(prediction.predict_texts(model, TEXTS, done.append), whole)
     assert done == [6, 8]
     assert len(prediction.predict_texts(model, [])) == 0
+
+
+class AtomNumber(torch.nn.Module):
+    """How many atoms a formula has, to the network that reads its table."""
+
+    properties = ("atoms", "nothing")
+
+    def predict(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        atoms = (x * torch.arange(1, x.shape[2] + 1)).sum((1, 2))[:, None]
+        return torch.cat([atoms, atoms * 0], 1), torch.cat([atoms * 0.5, atoms * 0], 1)
+
+
+def test_a_formula_is_predicted_as_its_reduced_formula(model: Checkpoint) -> None:
+    tables = replace(model, model=AtomNumber(), representation=ElementCounts(ELEMENTS, max_count=3))
+    table = prediction.predict_texts(tables, ["Fe4O6", "Fe4O5", "Mo3S6"])
+    assert table["atoms"].to_list() == [5, pytest.approx(np.nan, nan_ok=True), 3]
+    assert table["atoms_std"].to_list() == [2.5, pytest.approx(np.nan, nan_ok=True), 1.5]
+    assert table["problem"].to_list() == ["", "Fe4O5: 4 Fe, 5 O; counts must be whole, 1 to 3", ""]
 
 
 def test_a_model_of_crystals_predicts_no_formulas(model: Checkpoint) -> None:
