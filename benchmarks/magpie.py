@@ -1,7 +1,4 @@
-"""Magpie features of formulas, by matminer one at a time and here as whole arrays, in one run on one core.
-
-make benchmark
-"""
+"""Magpie features of formulas, by matminer one at a time and here as whole arrays, in one run: `make benchmark`."""
 
 import time
 import warnings
