@@ -62,6 +62,7 @@ train: install
 benchmark: .venv/.installed-dev chromium $(VIEWER)/3Dmol.es6-min.js
 	$(BIN)/python -m pip install --quiet --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.phase_fields
+	$(BIN)/python -m benchmarks.magpie
 	$(BIN)/python -m benchmarks.crystals
 	$(BIN)/python -m benchmarks.screening matgan_oqmd
 	$(BIN)/python -m benchmarks.app

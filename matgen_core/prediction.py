@@ -1,19 +1,123 @@
-"""Properties of crystals with their standard deviations, one row a crystal whatever becomes of it."""
+"""Properties of crystals and of formulas with their standard deviations, one row each whatever becomes of it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from pymatgen.core import Structure
+from scipy.spatial.distance import cdist
+from torch import Tensor
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.data.crystal_properties import LABELS, UNITS
+from matgen_core.data import crystal_properties
+from matgen_core.formulas import Formulas
 from matgen_core.models.cgcnn import CGCNN, in_units
 from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch, concatenate
+from matgen_core.representations.magpie_features import MagpieFeatures
 
 SITES_A_CHUNK = 96  # what stays in the cache of a core
+FORMULAS_A_CHUNK = 20_000  # as arrays they are a few MB
+UNITS = crystal_properties.UNITS | {"volume_per_atom": "Å^3/atom", "energy_per_atom": "eV/atom", "probability": ""}
+LABELS = crystal_properties.LABELS | {
+    "volume_per_atom": "volume per atom",
+    "energy_per_atom": "energy per atom",
+    "probability": "probability",
+}
+
+
+@runtime_checkable
+class FormulaEncoder(Protocol):
+    """A representation of formulas that says which of them fit."""
+
+    def encode_formulas(self, formulas: Formulas) -> NDArray[np.float32]:
+        """Return an array for each formula."""
+        ...
+
+    def misfits(self, formulas: Formulas) -> list[str]:
+        """Say what of each formula does not fit, "" if all does."""
+        ...
+
+
+@runtime_checkable
+class FormulaPredictor(Protocol):
+    """A network that predicts properties of what a `FormulaEncoder` writes."""
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Names of the properties, as in the data."""
+        ...
+
+    def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return means and standard deviations, (B, n_properties) each, of arrays (B, ...)."""
+        ...
+
+
+def predicts_formulas(checkpoint: Checkpoint) -> bool:
+    """Whether `predict_formulas` takes a checkpoint."""
+    return isinstance(checkpoint.model, FormulaPredictor) and isinstance(checkpoint.representation, FormulaEncoder)
+
+
+@torch.inference_mode()
+def predict_formulas(
+    checkpoint: Checkpoint, formulas: Formulas, progress: Callable[[int], None] | None = None
+) -> pd.DataFrame:
+    """Predict the properties of formulas, each as its reduced formula: none of the properties depends on the size.
+
+    Args:
+        checkpoint: One that `predicts_formulas`.
+        formulas: Any number.
+        progress: Called with the number of formulas done.
+
+    Returns:
+        One row a formula, in order. Two columns a property, its name and that with "_std" behind it, in the units of
+        `UNITS`; `problem` says why a formula has none, else it is empty.
+
+    Raises:
+        ValueError: If the checkpoint predicts no properties of formulas.
+    """
+    model, representation = checkpoint.model, checkpoint.representation
+    if not isinstance(model, FormulaPredictor) or not isinstance(representation, FormulaEncoder):
+        raise ValueError(f"{checkpoint.name} ({checkpoint.model_name}) predicts no properties of formulas")
+    reduced = formulas.reduced()
+    problems = np.array(representation.misfits(reduced), object)
+    present = np.flatnonzero(problems == "")
+    mean, std = np.full((2, len(formulas), len(model.properties)), np.nan, np.float32)
+    for start in range(0, len(present), FORMULAS_A_CHUNK):
+        rows = present[start : start + FORMULAS_A_CHUNK]
+        predicted = model.predict(torch.from_numpy(representation.encode_formulas(reduced[rows])))
+        mean[rows], std[rows] = (values.numpy() for values in predicted)
+        if progress:
+            progress(int(rows[-1]) + 1)
+    columns: dict[str, Any] = {}
+    for column, name in enumerate(model.properties):
+        columns[name], columns[f"{name}_std"] = mean[:, column], std[:, column]
+    return pd.DataFrame(columns | {"problem": problems})
+
+
+def predict_texts(
+    checkpoint: Checkpoint, texts: Sequence[str], progress: Callable[[int], None] | None = None
+) -> pd.DataFrame:
+    """Read formulas and predict their properties.
+
+    Args:
+        checkpoint: One that `predicts_formulas`.
+        texts: Such as "Fe2O3"; one that is no formula keeps its row, and its problem says so.
+        progress: Called with the number of formulas done.
+
+    Returns:
+        What `predict_formulas` returns, behind a column formula with the texts as they came.
+
+    Raises:
+        ValueError: If the checkpoint predicts no properties of formulas.
+    """
+    formulas, unread = Formulas.of_texts(texts)
+    table = predict_formulas(checkpoint, formulas, progress)
+    table["problem"] = [why or misfit for why, misfit in zip(unread, table["problem"], strict=True)]
+    table.insert(0, "formula", list(texts))
+    return table
 
 
 def predict(checkpoint: Checkpoint, structures: Sequence[Structure]) -> pd.DataFrame:
@@ -60,6 +164,37 @@ def predict(checkpoint: Checkpoint, structures: Sequence[Structure]) -> pd.DataF
     for column, name in enumerate(properties):
         columns[name], columns[f"{name}_std"] = mean[:, column], std[:, column]
     return pd.DataFrame(columns | {"problem": problems})
+
+
+def nearest_known(checkpoint: Checkpoint, formulas: Formulas) -> pd.DataFrame:
+    """Find the formula of a checkpoint's index that is most like each formula.
+
+    Args:
+        checkpoint: One that predicts from Magpie features and has an index with formulas.
+        formulas: Those that fit the checkpoint's representation, a page of a table rather than millions.
+
+    Returns:
+        One row a formula, in order: nearest_known; distance, the root mean square difference of their features in
+        standard deviations over the index; is_known, whether the reduced formulas are the same.
+
+    Raises:
+        ValueError: If the checkpoint has no such features or index.
+    """
+    representation, index = checkpoint.representation, checkpoint.index
+    if not isinstance(representation, MagpieFeatures) or index is None or "formula" not in index:
+        raise ValueError(f"{checkpoint.name} ({checkpoint.model_name}) has no index of formulas with Magpie features")
+    known, _ = Formulas.of_texts(index["formula"])
+    features = representation.encode_formulas(known)
+    spread = features.std(0)
+    scale = np.where(spread > 0, spread, 1) * np.sqrt(features.shape[1])
+    apart = cdist(representation.encode_formulas(formulas) / scale, features / scale)
+    return pd.DataFrame(
+        {
+            "nearest_known": index["formula"].to_numpy()[apart.argmin(1)],
+            "distance": apart.min(1),
+            "is_known": np.isin(formulas.reduced().keys(), known.reduced().keys()),
+        }
+    )
 
 
 def property_table(checkpoints: Sequence[Checkpoint], structures: Mapping[str, Structure]) -> pd.DataFrame:

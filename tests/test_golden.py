@@ -15,7 +15,7 @@ from pymatgen.core import Lattice, Structure
 from matgen_core import checkpoint, ranking
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import LatentMap
-from matgen_core.prediction import predict
+from matgen_core.prediction import predict, predict_texts
 from matgen_core.representations import parse_phase_field
 
 GOLDEN = Path(__file__).parent / "golden.json"
@@ -61,12 +61,19 @@ def properties(shipped: Checkpoint) -> dict[str, Any]:
     }
 
 
+def formulas(shipped: Checkpoint) -> dict[str, Any]:
+    """Properties of compositions with their standard deviations."""
+    table = predict_texts(shipped, ["MoS2", "CrI3", "NaCl"])
+    return {row[0]: [float(value) for value in row[1:-1]] for row in table.itertuples(index=False)}
+
+
 KINDS = {
     "phase_field_norm": phase_fields,
     "phase_field_vae": phase_fields,
     "icsg3d": crystals,
     "icsg3d_paper": crystals,
     "cgcnn": properties,
+    "random_forest": formulas,
 }
 
 

@@ -67,6 +67,9 @@ TINY: dict[str, Any] = {
         feature_weight=2.5,
         hide_share=0.4,
     ),
+    "random_forest": MODELS["random_forest"].Config(
+        n_features=3, n_trees=2, n_nodes=8, depth=2, n_edges=4, properties=("chance",)
+    ),
 }
 TABLE = torch.randn(11, 5, generator=torch.Generator().manual_seed(8))  # features of 11 elements
 

@@ -15,19 +15,41 @@ from matgen_core.data import StructureFile, read_structures
 def predict(
     name: Annotated[str, typer.Argument(help="Name of a checkpoint that predicts; see: matgen models")],
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT...", help="CIF, POSCAR or extended XYZ files, or folders of them")
+        list[Path],
+        typer.Argument(
+            metavar="INPUT...",
+            help="CIF, POSCAR or extended XYZ files, or folders of them; for a model of compositions also a CSV with"
+            " a column formula",
+        ),
     ],
     out: Out = None,
 ) -> None:
-    """Predict properties: a row a crystal with its file, each property with _std beside it, and the problem."""
+    """Predict properties: a row a crystal or formula, each property with _std beside it, and the problem.
+
+    A model of compositions takes structure files too, and predicts from their formulas.
+    """
     checkpoint = checkpoints.load(name)
-    read = read_structures(inputs)
-    there = {row: file.structure for row, file in enumerate(read) if file.structure is not None}
-    predicted = prediction.predict(checkpoint, list(there.values()))
-    table = predicted.set_index(pd.Index(list(there))).reindex(range(len(read)))
-    table["problem"] = table["problem"].astype(object).fillna(pd.Series([file.problem for file in read]))
-    table.insert(0, "file", [file.name for file in read])
-    report_problems(table["file"], table["problem"])
+    tables = _tables_alone(inputs)
+    if prediction.predicts_formulas(checkpoint) and tables:
+        given = read_csv(tables[0], "formula", "Fe2O3")["formula"].to_list()
+        table = prediction.predict_texts(checkpoint, given, Counter(len(given), "formulas predicted"))
+    elif tables:
+        raise ValueError(
+            f"{tables[0]} is a table, but {name} predicts no properties of formulas; give it structure files, or take"
+            f" one of: {', '.join(_formula_models()) or 'none is here'}"
+        )
+    else:
+        read = read_structures(inputs)
+        there = {row: file.structure for row, file in enumerate(read) if file.structure is not None}
+        if prediction.predicts_formulas(checkpoint):
+            texts = [structure.composition.reduced_formula for structure in there.values()]
+            predicted = prediction.predict_texts(checkpoint, texts)
+        else:
+            predicted = prediction.predict(checkpoint, list(there.values()))
+        table = predicted.set_index(pd.Index(list(there))).reindex(range(len(read)))
+        table["problem"] = table["problem"].astype(object).fillna(pd.Series([file.problem for file in read]))
+        table.insert(0, "file", [file.name for file in read])
+        report_problems(table["file"], table["problem"])
     write_csv(table, out)
 
 
@@ -42,9 +64,7 @@ def check(
 
     A verdict is True, False, or empty where the check cannot tell.
     """
-    tables = [path for path in inputs if path.suffix.lower() == ".csv"]
-    if tables and len(inputs) > 1:
-        raise ValueError("give one CSV file, or structure files, not both and not several CSV files")
+    tables = _tables_alone(inputs)
     if tables:
         given = read_csv(tables[0], "formula", "Fe2O3")["formula"].to_list()
         table = screening.screen_texts(given, screening.COMPOSITION_RULES)
@@ -55,6 +75,20 @@ def check(
         table.insert(0, "file", [file.name for file in read])
         report_problems(table["file"], table["problem"])
     write_csv(table, out)
+
+
+def _tables_alone(inputs: list[Path]) -> list[Path]:
+    """The CSV file among some inputs, if there is one; it must be the only input."""
+    tables = [path for path in inputs if path.suffix.lower() == ".csv"]
+    if tables and len(inputs) > 1:
+        raise ValueError("give one CSV file, or structure files, not both and not several CSV files")
+    return tables
+
+
+def _formula_models() -> list[str]:
+    """Checkpoints that predict properties of formulas."""
+    rows = [checkpoints.summary(name) for name in checkpoints.names()]
+    return [row["name"] for row in rows if row["level"] == "composition" and "predict" in row["capabilities"]]
 
 
 def _material(file: StructureFile) -> object:

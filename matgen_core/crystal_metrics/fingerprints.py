@@ -20,6 +20,8 @@ from pymatgen.core import Composition, Structure
 from scipy.spatial.distance import cdist
 
 from matgen_core.crystal_metrics._parallel import Progress, parallel_map
+from matgen_core.element_table import element_table
+from matgen_core.representations import MagpieFeatures
 from matgen_core.screening import as_material, lattice_problem
 
 N_STRUCTURE_FEATURES = 61
@@ -136,21 +138,20 @@ def _fingerprint(sample: tuple[Structure | Composition | None, str]) -> tuple[An
         warnings.simplefilter("ignore")
         try:
             sites = [site.featurize(structure, i) for i in range(len(structure))]
-            composition = (np.array(magpie.featurize(structure.composition)) - means) / stds
+            composition = (magpie.encode(structure.composition) - means) / stds
         except (ValueError, ArithmeticError, IndexError, KeyError, RuntimeError) as error:
             return *none, f"no fingerprint: {error}"
-    return np.mean(sites, axis=0), np.nan_to_num(composition, nan=0.0), ""
+    return np.mean(sites, axis=0), composition, ""
 
 
 @cache
-def _featurizers() -> tuple[Any, Any, NDArray[np.float64], NDArray[np.float64]]:
+def _featurizers() -> tuple[Any, MagpieFeatures, NDArray[np.float64], NDArray[np.float64]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from matminer.featurizers.composition.composite import ElementProperty
         from matminer.featurizers.site.fingerprint import CrystalNNFingerprint
 
-        site, magpie = CrystalNNFingerprint.from_preset("ops"), ElementProperty.from_preset("magpie")
+        site, magpie = CrystalNNFingerprint.from_preset("ops"), MagpieFeatures.of_matminer(tuple(element_table()))
     scale = pd.read_csv(Path(__file__).parent.parent / "tables" / "magpie_scale.csv")
-    if magpie.feature_labels() != scale["feature"].tolist():
-        raise ValueError("matminer's Magpie features are not those of tables/magpie_scale.csv; install matminer 0.10.1")
+    if magpie.feature_names != scale["feature"].tolist():
+        raise ValueError("the Magpie features are not those of tables/magpie_scale.csv, or stand in another order")
     return site, magpie, scale["mean"].to_numpy(), scale["std"].to_numpy()

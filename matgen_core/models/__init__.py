@@ -8,6 +8,7 @@ from matgen_core.models.icsg3d_paper import ICSG3DPaper
 from matgen_core.models.matgan import MatGAN
 from matgen_core.models.phase_field_norm import PhaseFieldNorm
 from matgen_core.models.phase_field_vae import PhaseFieldVAE
+from matgen_core.models.random_forest import RandomForest
 
 MODELS: dict[str, Any] = {
     "cgcnn": CGCNN,
@@ -16,6 +17,7 @@ MODELS: dict[str, Any] = {
     "matgan": MatGAN,
     "phase_field_norm": PhaseFieldNorm,
     "phase_field_vae": PhaseFieldVAE,
+    "random_forest": RandomForest,
 }
 
 __all__ = ["MODELS"]

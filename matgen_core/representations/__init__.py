@@ -14,6 +14,7 @@ from matgen_core.representations.element_features import (
     parse_phase_field,
     write_phase_field,
 )
+from matgen_core.representations.magpie_features import MagpieFeatures
 from matgen_core.representations.padded_voxels import PaddedVoxels
 from matgen_core.representations.voxel_grid import VoxelGrid
 
@@ -57,6 +58,7 @@ REPRESENTATIONS: dict[str, type[Representation]] = {
     "crystal_graph": CrystalGraph,
     "element_counts": ElementCounts,
     "element_features": ElementFeatures,
+    "magpie_features": MagpieFeatures,
     "padded_voxels": PaddedVoxels,
     "voxel_grid": VoxelGrid,
 }
@@ -68,6 +70,7 @@ __all__ = [
     "ElementCounts",
     "ElementFeatures",
     "Invertible",
+    "MagpieFeatures",
     "PaddedVoxels",
     "PhaseField",
     "Representation",

@@ -14,6 +14,7 @@ from matgen_core.train.icsg3d import ICSG3DRecipe
 from matgen_core.train.icsg3d_paper import ICSG3DPaperRecipe
 from matgen_core.train.phase_field_norm import PhaseFieldNormRecipe
 from matgen_core.train.phase_field_vae import PhaseFieldVAERecipe
+from matgen_core.train.two_d_screen import TwoDScreenRecipe
 
 
 class Recipe(Protocol):
@@ -50,6 +51,7 @@ RECIPES: dict[str, Recipe] = {
     "icsg3d_paper": ICSG3DPaperRecipe(),
     "phase_field_norm": PhaseFieldNormRecipe(),
     "phase_field_vae": PhaseFieldVAERecipe(),
+    "two_d_screen": TwoDScreenRecipe(),
 }
 
 
