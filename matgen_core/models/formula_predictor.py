@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn import functional as F
 
 PROPERTIES = ("formation_energy_per_atom", "volume_per_atom", "energy_per_atom", "band_gap")
 N_FRACTION_FEATURES = 12
@@ -187,13 +188,14 @@ class _AttentionLayer(nn.Module):
 
 
 class _Statistics(nn.Module):
-    """Mean, spread and extremes of learned properties of the elements, through dense layers."""
+    """Mean, spread and extremes of learned properties of the elements, and of pairs of them, through dense layers."""
 
     def __init__(self, config: FormulaPredictorConfig) -> None:
         super().__init__()
         n_codes = config.width // 3
         self.codes = nn.Parameter(torch.randn(config.n_elements, n_codes))
-        self.first = nn.Linear(4 * n_codes + 3, config.width)
+        self.left, self.right = nn.Linear(n_codes, n_codes), nn.Linear(n_codes, n_codes, bias=False)
+        self.first = nn.Linear(5 * n_codes + 3, config.width)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.LayerNorm(config.width),
@@ -217,7 +219,10 @@ class _Statistics(nn.Module):
         least = present.masked_fill(absent, torch.inf).amin(1).nan_to_num(posinf=0.0)
         most = present.masked_fill(absent, -torch.inf).amax(1).nan_to_num(neginf=0.0)
         norms = torch.stack([share.norm(p, dim=1) for p in (2, 3, 7)], 1)
-        h = self.first(torch.cat([mean, (variance + 1e-4).sqrt(), least, most, norms], 1))
+        # Every pair of elements, the element with itself too, by the share of such pairs of atoms.
+        met = F.silu(self.left(present).unsqueeze(2) + self.right(present).unsqueeze(1))
+        pairs = torch.einsum("bi,bj,bijk->bk", share, share, met)
+        h = self.first(torch.cat([mean, (variance + 1e-4).sqrt(), least, most, pairs, norms], 1))
         for block in self.blocks:
             h = h + block(h)
         return self.last(h)

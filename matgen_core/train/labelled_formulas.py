@@ -21,7 +21,7 @@ from matgen_core.models.formula_predictor import PROPERTIES
 NAME = "oqmd_compositions"
 MAX_COUNT = 10
 # Share of the rows of each group, by chemical system.
-FRACTIONS = dict(zip(GROUPS, (0.45, 0.35, 0.05, 0.15), strict=True))
+FRACTIONS = dict(zip(GROUPS, (0.425, 0.425, 0.05, 0.1), strict=True))
 
 
 def oqmd(seed: int) -> tuple[Dataset, Formulas, LabelledFormulas]:
