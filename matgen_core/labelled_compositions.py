@@ -11,7 +11,7 @@ Each network leaves its weights and losses in the folder by itself, so that two 
 import argparse
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -236,9 +236,7 @@ def _train_random_split(
     rows = (~arrays.random_test).nonzero()[:, 0]
     rows = rows[torch.randperm(len(rows), generator=rng, device=device)]
     n_checked = len(rows) // 18  # of nine tenths, so a twentieth of all
-    model = _fit_predictor(
-        "random_split", arrays, rows[n_checked:], rows[:n_checked], config, schedule, device, folder
-    )
+    model = _fit_predictor("random_split", arrays, rows[n_checked:], rows[:n_checked], config, schedule, device, folder)
     errors = property_errors(model, arrays, arrays.random_test.nonzero()[:, 0])
     (folder / "random_split.json").write_text(json.dumps(errors, indent=2) + "\n")
 
@@ -359,7 +357,7 @@ def property_errors(model: FormulaPredictor, arrays: LabelledFormulas, rows: Ten
 
 @torch.no_grad()
 def draw(
-    model: DING, wanted: dict[str, float], n_samples: int, seed: int, guidance: float | None = None
+    model: DING, wanted: Mapping[str, float], n_samples: int, seed: int, guidance: float | None = None
 ) -> tuple[Tensor, Tensor]:
     """Draw formulas under wanted properties.
 
@@ -386,23 +384,40 @@ def draw(
 
 
 @torch.no_grad()
-def hits(
-    judge: FormulaPredictor, counts: Tensor, wanted: dict[str, float], tolerance: dict[str, float]
-) -> dict[str, float]:
-    """Share of formulas whose judged properties lie as near to the wanted ones as they may; empty ones never do."""
+def near(
+    judge: FormulaPredictor, counts: Tensor, wanted: Mapping[str, float], tolerance: Mapping[str, float]
+) -> Tensor:
+    """Whether judged properties lie as near to the wanted ones as they may, (B, n_wanted); empty formulas never do."""
     mean = torch.cat([judge.predict(part)[0] for part in counts.split(CHUNK)])
-    all_near = (counts > 0).any(1)
-    found = {"empty": float((~all_near).float().mean())}
-    for name, value in wanted.items():
-        near = ((mean[:, PROPERTIES.index(name)] - value).abs() <= tolerance[name]) & (counts > 0).any(1)
-        found[name] = float(near.float().mean())
-        all_near = all_near & near
-    return found | {"all": float(all_near.float().mean())}
+    made = (counts > 0).any(1)
+    columns = [
+        ((mean[:, PROPERTIES.index(name)] - value).abs() <= tolerance[name]) & made for name, value in wanted.items()
+    ]
+    return torch.stack(columns, 1)
 
 
-def read_run(folder: Path) -> DING:
-    """Return the networks of a run, on the CPU; those that are not there have their first weights."""
-    model = DING(read_config(folder))
+def hits(
+    judge: FormulaPredictor, counts: Tensor, wanted: Mapping[str, float], tolerance: Mapping[str, float]
+) -> dict[str, float]:
+    """Share of all formulas that hit each wanted value, that hit all of them, and that are empty."""
+    found = near(judge, counts, wanted, tolerance)
+    shares = dict(zip(wanted, found.float().mean(0).tolist(), strict=True))
+    return {
+        "all": float(found.all(1).float().mean()),
+        **shares,
+        "empty": float((counts == 0).all(1).float().mean()),
+    }
+
+
+def read_run(folder: Path, guidance: float | None = None) -> DING:
+    """Return the networks of a run, on the CPU; those that are not there have their first weights.
+
+    Args:
+        folder: What `train` left.
+        guidance: In place of that of the stored configuration; no network depends on it.
+    """
+    config = read_config(folder)
+    model = DING(config if guidance is None else dataclasses.replace(config, guidance=guidance))
     state = model.state_dict()
     for name, prefix in (("vae", ""), ("prior", "prior."), ("predictor", "predictor."), ("judge", "judge.")):
         if (folder / f"{name}.safetensors").exists():

@@ -133,10 +133,14 @@ class LatentSpace:
             ValueError: If nothing is asked for, a value is no finite number, or the model does not take the property.
         """
         if not wanted:
-            raise ValueError(f"nothing is asked for; {self.name} takes {', '.join(self.condition_properties) or 'none'}")
+            raise ValueError(
+                f"nothing is asked for; {self.name} takes {', '.join(self.condition_properties) or 'none'}"
+            )
         for name, value in wanted.items():
             if name not in self.condition_properties:
-                takes = f"it takes {', '.join(self.condition_properties)}" if self.condition_properties else "it takes none"
+                takes = (
+                    f"it takes {', '.join(self.condition_properties)}" if self.condition_properties else "it takes none"
+                )
                 plain = name.removesuffix("_per_atom").replace("_", " ")
                 raise ValueError(f"{self.name} takes no {plain}; {takes}; leave it out, or take another checkpoint")
             if not math.isfinite(value):

@@ -121,7 +121,11 @@ def generate(
     if _is_structural(checkpoint):
         new_folder(out)
     center = None if near is None else _point_of(checkpoint, near)
-    condition = None if formation_energy is None else space.condition_of({"formation_energy_per_atom": formation_energy}, n_samples)
+    condition = (
+        None
+        if formation_energy is None
+        else space.condition_of({"formation_energy_per_atom": formation_energy}, n_samples)
+    )
     drawn, decoded_under = (condition, None) if space.has_learned_prior else (None, condition)
     z = space.sample(n_samples, seed, center, width, drawn)
     decoded = space.decode(z, decoded_under, Counter(n_samples, "samples decoded"))
