@@ -160,8 +160,8 @@ class LatentSpace:
         """Say of each wanted value that lies outside the middle 99 % of the training materials that it does."""
         ranges = self.condition_ranges
         return [
-            f"{name} {value:g} is outside {ranges[name][1]:.3g} to {ranges[name][2]:.3g}, the middle 99 % of the training"
-            f" materials (all: {ranges[name][0]:.3g} to {ranges[name][3]:.3g})"
+            f"{name} {value:g} is outside {ranges[name][1]:.3g} to {ranges[name][2]:.3g}, the middle 99 % of the"
+            f" training materials (all: {ranges[name][0]:.3g} to {ranges[name][3]:.3g})"
             for name, value in wanted.items()
             if name in ranges and not ranges[name][1] <= value <= ranges[name][2]
         ]

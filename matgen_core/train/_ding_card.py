@@ -106,8 +106,8 @@ def figures_text(metrics: Mapping[str, Any]) -> str:
             f"\n\n{markdown_table(pd.DataFrame(errors))}\n\nThe band gap, a fourth output, errs by"
             f" {metrics['predictor']['band_gap']['mae']:.3f} eV (n = {metrics['predictor']['band_gap']['n']:,}, most of"
             f" them 0). {spread:.1%} of the formation energies lie within two predicted standard deviations.",
-            f"Requests: share of all {_conditioned(metrics)[0]['n']:,} samples, empty ones included, that the judge puts"
-            f" within {TOLERANCE['formation_energy_per_atom']:g} eV/atom of a wanted formation energy,"
+            f"Requests: share of all {_conditioned(metrics)[0]['n']:,} samples, empty ones included, that the judge"
+            f" puts within {TOLERANCE['formation_energy_per_atom']:g} eV/atom of a wanted formation energy,"
             f" {TOLERANCE['volume_per_atom']:g} Å^3/atom of a volume and {TOLERANCE['energy_per_atom']:g} eV/atom of an"
             " energy, all wanted values at once. Ef, V and E are the wanted values; the two with three are the paper's,"
             " which gives no share of hits. The judge errs too: of test formulas it puts"
