@@ -33,14 +33,14 @@ class DINGConfig:
 
     n_elements: int = 86
     max_count: int = 10
-    latent_dim: int = 32
+    latent_dim: int = 24  # 32 in the paper
     n_codes: int = 5  # numbers that stand for a count
     hidden: int = 112
     blocks: int = 2  # of the encoder, and as many of the decoder
-    beta: float = 0.02  # weight of the KL term
+    beta: float = 0.05  # weight of the KL term
     unknown: float = 0.3  # share of the training rows in which no property is told
     left_out: float = 0.3  # share of the properties that are left out of the others
-    prior_hidden: int = 144
+    prior_hidden: int = 160
     prior_blocks: int = 3
     guidance: float = 2.0  # of the learned prior
     predictor_width: int = 112
