@@ -44,15 +44,19 @@ class ElementCounts:
             ValueError: If an element or a count is outside the table; the message names it.
         """
         formulas = Formulas.of_compositions([composition])
-        (misfit,) = formulas.misfits(self.elements, self.max_count)
+        (misfit,) = self.misfits(formulas)
         if misfit:
             raise ValueError(misfit)
         return self.encode_formulas(formulas)[0]
 
     def encode_formulas(self, formulas: Formulas) -> NDArray[np.float32]:
-        """Write many formulas, (N, n_elements, n_columns); all must fit, see `Formulas.misfits`."""
+        """Write many formulas, (N, n_elements, n_columns); all must fit, see `misfits`."""
         table = np.eye(self.max_count + 1, dtype=np.float32)[formulas.table(self.elements)]
         return table if self.absent_column else table[..., 1:]
+
+    def misfits(self, formulas: Formulas) -> list[str]:
+        """Say what of each formula does not fit the table, "" if all does."""
+        return formulas.misfits(self.elements, self.max_count)
 
     def read(self, arrays: NDArray[np.float32]) -> NDArray[np.int8]:
         """Return the counts that arrays stand for, (B, n_elements) of (B, n_elements, n_columns)."""
