@@ -37,7 +37,7 @@ REQUESTS = (
     *(_request(energy, volume) for energy, volume in ((-2.0, 12.0), (-1.0, 20.0), (-0.5, 30.0))),
     *PAPERS,
 )
-CHECKED = 1000  # samples of each kind whose charges are looked at
+CHECKED = 300  # samples of each kind whose charges are looked at
 CHECKS = (screening.neutral_check(), screening.balanced_check(), screening.smact_check())
 
 
@@ -203,7 +203,7 @@ def guidance_tried(model: DING, strengths: tuple[float, ...], n_samples: int, se
 
 
 def _described(counts: Tensor, elements: tuple[str, ...], known: np.ndarray) -> dict[str, Any]:
-    """Which samples are formulas, first of their kind, new, and what the checks say of the first thousand."""
+    """Which samples are formulas, first of their kind, new, and what the checks say of the first `CHECKED`."""
     formulas = Formulas.of_table(counts.numpy(), elements)
     reduced = formulas.reduced()
     keys = reduced.keys()
