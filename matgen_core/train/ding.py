@@ -52,7 +52,7 @@ class DINGRecipe:
     tried: tuple[float, ...] = (0.0, 1.0, 1.5, 2.0, 3.0)
     n_tried: int = 1000  # formulas drawn for each request and strength
     n_drawn: int = 5000  # for each request
-    n_index: int = 8000  # formulas on the map, drawn from those whose three properties are known
+    n_index: int = 5000  # formulas on the map, drawn from those whose three properties are known
     seed: int = 0
 
     def run(self, device: str) -> Checkpoint:
