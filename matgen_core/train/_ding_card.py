@@ -133,8 +133,9 @@ def failures_text(metrics: Mapping[str, Any]) -> str:
         f"The request {written(worst['wanted'])} is met by {worst['hits']['all']:.1%} of the samples only. Formulas of"
         f" {hardest.removeprefix('untold, ')} come back exactly in {found['exact']:.1%} (n = {found['n']:,})."
         " Formulas are known reduced: one such as Ti2O4 may come back as something else. Requests far from the training"
-        " range are taken and flagged; what comes then lies nearer to the range than was asked. The decoder told of a property but fed from the standard normal, the published way to"
-        " generate, hears little of the request, as the table shows. A hit is what a network says, not a calculation."
+        " range are taken and flagged; what comes then lies nearer to the range than was asked. The decoder told of a"
+        " property but fed from the standard normal, the published way to generate, hears little of the request, as"
+        " the table shows. A hit is what a network says, not a calculation."
     )
 
 
