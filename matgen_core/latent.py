@@ -132,19 +132,15 @@ class LatentSpace:
         Raises:
             ValueError: If nothing is asked for, a value is no finite number, or the model does not take the property.
         """
+        takes = ", ".join(self.condition_properties) or "none"
         if not wanted:
-            raise ValueError(
-                f"nothing is asked for; {self.name} takes {', '.join(self.condition_properties) or 'none'}"
-            )
+            raise ValueError(f"nothing is asked for; {self.name} takes {takes}")
         for name, value in wanted.items():
+            plain = name.removesuffix("_per_atom").replace("_", " ")
             if name not in self.condition_properties:
-                takes = (
-                    f"it takes {', '.join(self.condition_properties)}" if self.condition_properties else "it takes none"
-                )
-                plain = name.removesuffix("_per_atom").replace("_", " ")
-                raise ValueError(f"{self.name} takes no {plain}; {takes}; leave it out, or take another checkpoint")
+                raise ValueError(f"{self.name} takes no {plain}; it takes {takes}; leave it out or take another model")
             if not math.isfinite(value):
-                raise ValueError(f"a {name} of {value}; give a finite number")
+                raise ValueError(f"a {plain} of {value}; give a finite number")
         given = {name: torch.full((n_samples,), float(value)) for name, value in wanted.items()}
         return self.model.condition_of(**given).numpy()
 
