@@ -163,6 +163,14 @@ class Formulas:
         columns = [_written().take(pa.array(column)) for column in places.T]
         return np.asarray(pc.binary_join_element_wise(*columns, "").to_numpy(zero_copy_only=False))
 
+    def compositions(self) -> list[Composition]:
+        """Return the formulas as pymatgen's compositions; one without elements is empty."""
+        symbols = {facts.number: symbol for symbol, facts in element_table().items()}
+        return [
+            Composition({symbols[i]: int(n) for i, n in zip(row, counts, strict=True) if n})
+            for row, counts in zip(self.numbers.tolist(), self.counts.tolist(), strict=True)
+        ]
+
     def _widened(self, width: int) -> "Formulas":
         missing = ((0, 0), (0, width - self.numbers.shape[1]))
         return Formulas(np.pad(self.numbers, missing), np.pad(self.counts, missing))

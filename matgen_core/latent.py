@@ -5,7 +5,7 @@ materials: where they lie, which are neighbors, and where a new point falls on t
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,22 +114,53 @@ class LatentSpace:
             return (1 - t) * start + t * end
         return (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
 
-    def condition_of(self, formation_energy_per_atom: float, n_samples: int) -> NDArray[np.float32]:
-        """Return the condition that asks for a formation energy in eV/atom, (n_samples, n_conditions).
+    @property
+    def condition_properties(self) -> tuple[str, ...]:
+        """Properties that can be asked for, named as in the data; none for a model without a condition."""
+        return getattr(self.model, "condition_properties", ())
 
-        It goes to `sample` for models with a learned prior, and to `decode` for the others.
+    def condition_of(self, wanted: Mapping[str, float], n_samples: int) -> NDArray[np.float32]:
+        """Return the condition that asks for values of properties, (n_samples, n_conditions).
+
+        It goes to `sample` for models with a learned prior, and to `decode` for the others. Values far from those of
+        the training materials are taken as they are; `far_from_training` tells which.
+
+        Args:
+            wanted: Values by property, in the units of the data; not all of `condition_properties` need be there.
+            n_samples: How many rows.
 
         Raises:
-            ValueError: If the energy is no finite number, or the model takes no condition.
+            ValueError: If nothing is asked for, a value is no finite number, or the model does not take the property.
         """
-        if not math.isfinite(formation_energy_per_atom):
-            raise ValueError(f"a formation energy of {formation_energy_per_atom} eV/atom; give a finite number")
-        conditioned = hasattr(self.model, "condition_of")
-        energies = torch.full((n_samples,), formation_energy_per_atom)
-        condition = self.model.condition_of(energies).numpy() if conditioned else np.zeros((n_samples, 0), np.float32)
-        if not condition.shape[1]:
-            raise ValueError(f"{self.name} takes no formation energy; leave it out, or take another checkpoint")
-        return condition
+        takes = ", ".join(self.condition_properties) or "none"
+        if not wanted:
+            raise ValueError(f"nothing is asked for; {self.name} takes {takes}")
+        for name, value in wanted.items():
+            plain = name.removesuffix("_per_atom").replace("_", " ")
+            if name not in self.condition_properties:
+                raise ValueError(f"{self.name} takes no {plain}; it takes {takes}; leave it out or take another model")
+            if not math.isfinite(value):
+                raise ValueError(f"a {plain} of {value}; give a finite number")
+        given = {name: torch.full((n_samples,), float(value)) for name, value in wanted.items()}
+        return self.model.condition_of(**given).numpy()
+
+    @property
+    def condition_ranges(self) -> dict[str, tuple[float, float, float, float]]:
+        """Least, 0.5 %, 99.5 % and largest value of each property in the training materials, where it is stored."""
+        if not hasattr(self.model, "condition_range"):
+            return {}
+        rows = self.model.condition_range.tolist()
+        return {name: tuple(row) for name, row in zip(self.condition_properties, rows, strict=True)}
+
+    def far_from_training(self, wanted: Mapping[str, float]) -> list[str]:
+        """Say of each wanted value that lies outside the middle 99 % of the training materials that it does."""
+        ranges = self.condition_ranges
+        return [
+            f"{name} {value:g} is outside {ranges[name][1]:.3g} to {ranges[name][2]:.3g}, the middle 99 % of the"
+            f" training materials (all: {ranges[name][0]:.3g} to {ranges[name][3]:.3g})"
+            for name, value in wanted.items()
+            if name in ranges and not ranges[name][1] <= value <= ranges[name][2]
+        ]
 
     @torch.inference_mode()
     def decode(

@@ -33,6 +33,7 @@ LAYERS = {
     "packed_graphs": 1,
     "crystals": 2,
     "compositions": 2,
+    "labelled_compositions": 3,
     "boxed_crystals": 3,
     "crystal_points": 3,
     "checkpoint": 2,

@@ -218,10 +218,10 @@ def test_decode_refuses_other_arrays_in_one_line(run, tmp_path: Path, array, lin
         (("icsg3d", "-n", 10**9), "1000000000 samples; one run takes 1 to 10,000"),
         (("icsg3d", "-n", 1, "--width", 0), "--width 0"),
         (("icsg3d", "-n", 1, "--seed", -1), "--seed -1"),
-        (("icsg3d", "-n", 1, "--formation-energy", "nan"), "a formation energy of nan eV/atom"),
+        (("icsg3d", "-n", 1, "--formation-energy", "nan"), "a formation energy of nan; give a finite number"),
         (("icsg3d", "-n", 1, "--near", "nowhere.cif"), "nowhere.cif: no such file"),
         (("phase_field_vae", "-n", 1, "--formation-energy", -1), "phase_field_vae takes no formation energy"),
-        (("cgcnn_energy", "-n", 1), "cgcnn_energy has no decoder; these checkpoints have one: icsg3d"),
+        (("cgcnn_energy", "-n", 1), "cgcnn_energy has no decoder; these checkpoints have one: ding"),
     ],
 )
 def test_generate_refuses_what_it_cannot_do(run, tmp_path: Path, arguments: tuple[object, ...], line: str) -> None:

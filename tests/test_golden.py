@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pymatgen.core import Lattice, Structure
+import torch
+from pymatgen.core import Composition, Lattice, Structure
 
 from matgen_core import checkpoint, ranking
 from matgen_core.checkpoint import Checkpoint
@@ -67,9 +68,25 @@ def formulas(shipped: Checkpoint) -> dict[str, Any]:
     return {row[0]: [float(value) for value in row[1:-1]] for row in table.itertuples(index=False)}
 
 
+def drawn_formulas(shipped: Checkpoint) -> dict[str, Any]:
+    """Where SrTiO3 lies, what it comes back as, what is predicted of it, and what is drawn at a formation energy."""
+    space = LatentMap(shipped)
+    z = space.encode([Composition("SrTiO3")])[0].z
+    x = torch.from_numpy(shipped.representation.encode(Composition("SrTiO3"))[None])
+    wanted = space.condition_of({"formation_energy_per_atom": -2.0}, 3)
+    drawn = space.decode(space.sample(3, 0, condition=wanted))
+    return {
+        "z": z[:3].tolist(),
+        "formula": space.decode(z[None])[0].material.reduced_formula,
+        "predicted": shipped.model.predict(x)[0][0].tolist(),
+        "drawn": [item.material.formula.replace(" ", "") if item.material else "" for item in drawn],
+    }
+
+
 KINDS = {
     "phase_field_norm": phase_fields,
     "phase_field_vae": phase_fields,
+    "ding": drawn_formulas,
     "icsg3d": crystals,
     "icsg3d_paper": crystals,
     "cgcnn": properties,

@@ -162,7 +162,7 @@ def test_a_trained_network_is_read_and_serves_as_a_checkpoint(tmp_path, monkeypa
     assert space.representation.elements == ELEMENTS
     np.testing.assert_array_equal(space.representation.radii, layout.radii)
     points = space.sample(3, seed=0)
-    for condition in (None, space.condition_of(-0.5, 3)):
+    for condition in (None, space.condition_of({"formation_energy_per_atom": -0.5}, 3)):
         assert [item.material is None for item in space.decode(points, condition)] == [
             item.problem is not None for item in space.decode(points, condition)
         ]

@@ -18,6 +18,22 @@ TINY: dict[str, Any] = {
     "cgcnn": MODELS["cgcnn"].Config(
         n_elements=3, properties=("a", "b"), members=2, node_dim=6, edge_dim=5, hidden=7, dropout=0.2
     ),
+    "ding": MODELS["ding"].Config(
+        n_elements=5,
+        max_count=3,
+        latent_dim=4,
+        n_codes=2,
+        hidden=12,
+        blocks=2,
+        beta=0.3,
+        unknown=0.2,
+        left_out=0.4,
+        prior_hidden=10,
+        prior_blocks=2,
+        guidance=1.7,
+        predictor_width=8,
+        judge_width=9,
+    ),
     "icsg3d": MODELS["icsg3d"].Config(
         grid=8,
         width=0.1,
@@ -97,6 +113,13 @@ def boxes() -> tuple[Tensor, ...]:
     return x, labels, condition, torch.tensor([0.2, 0.5, 2.0, 1.5, 0.7])
 
 
+def formulas() -> tuple[Tensor, ...]:
+    """Eight tables of five elements with the counts 0 to 3, and properties of which some are not known."""
+    counts = torch.randint(4, (8, 5), generator=rng(4))
+    values = torch.randn(8, 3, generator=rng(5)).masked_fill(torch.rand(8, 3, generator=rng(6)) < 0.3, torch.nan)
+    return torch.nn.functional.one_hot(counts, 4).float(), values
+
+
 def graphs() -> tuple[Tensor, ...]:
     """Two crystals of two and three atoms, every atom bound to every other of its crystal."""
     pairs = [(0, 1), (1, 0), (2, 3), (3, 2), (2, 4), (4, 2), (3, 4), (4, 3)]
@@ -108,11 +131,12 @@ def graphs() -> tuple[Tensor, ...]:
 
 BATCHES: dict[str, Callable[[], tuple[Tensor, ...]]] = {
     "cgcnn": graphs,
+    "ding": formulas,
     "icsg3d": voxels,
     "icsg3d_paper": boxes,
     "phase_field_vae": lambda: (TABLE, fields()),
 }
-VAES = ("icsg3d", "icsg3d_paper", "phase_field_vae")
+VAES = ("ding", "icsg3d", "icsg3d_paper", "phase_field_vae")
 
 
 def test_every_model_has_a_tiny_config() -> None:
@@ -145,7 +169,7 @@ def test_the_loss_obeys_the_seed_and_reaches_every_parameter(name: str) -> None:
     assert losses[0] == losses[1] != losses[2]
     model.loss(*batch, rng=rng())["loss"].backward()
     for key, weight in model.named_parameters():
-        if key.startswith("prior."):  # a learned prior has a loss of its own: tests/test_latent_prior.py
+        if key.startswith(("prior.", "predictor.", "judge.")):  # these have losses of their own, and tests
             continue
         assert weight.grad is not None, f"{key} gets no gradient"
         assert weight.grad.abs().sum() > 0, f"{key} gets a gradient of 0"

@@ -1,6 +1,5 @@
 """Latent spaces on the command line: encode, decode, reconstruct, generate."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,22 +10,20 @@ from matgen_core import checkpoint as checkpoints
 from matgen_core import funnel, screening
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.cli import compositions
+from matgen_core.cli._levels import level_of, write_samples
 from matgen_core.cli._tables import (
     Counter,
     MixedValence,
     check_number,
     new_folder,
-    read_fields,
     read_points,
     report_problems,
-    write_csv,
     write_parquet,
     write_structures,
 )
 from matgen_core.data import read_structures
-from matgen_core.latent import Decoded, LatentMap, LatentSpace, Z
+from matgen_core.latent import LatentMap, LatentSpace, Z
 from matgen_core.reconstruction import reconstruct as reconstruct_files
-from matgen_core.representations import write_phase_field
 
 MAX_WIDTH = 10.0  # standard deviations of the prior; farther out no model has learned anything
 CHECKS = (*screening.STRUCTURE_CHECKS, *screening.COMPOSITION_CHECKS)
@@ -40,7 +37,7 @@ def encode(
     name: Name,
     files: Annotated[
         list[Path],
-        typer.Argument(help="CIF, POSCAR or extended XYZ files, or folders; for phase fields CSV with phase_field"),
+        typer.Argument(help="CIF, POSCAR or extended XYZ files, or folders; CSV with formula, or with phase_field"),
     ],
     out: Annotated[Path, typer.Option("--out", help="Parquet file to write")],
     mixed_valence: MixedValence = False,
@@ -48,20 +45,12 @@ def encode(
     """Give the latent point of each input: one row each with input, z, and the problem where it has none."""
     checkpoint = checkpoints.load(name)
     space = LatentMap(checkpoint)
-    if _is_structural(checkpoint):
-        read = read_structures(files)
-        encoded = iter(space.encode([file.structure for file in read if file.structure is not None]))
-        points = [None if file.structure is None else next(encoded) for file in read]
-        rows: list[dict[str, Any]] = [
-            {"input": file.name, "z": point and point.z, "problem": file.problem or (point and point.problem)}
-            for file, point in zip(read, points, strict=True)
-        ]
-    else:
-        fields = [field for file in files for field in read_fields(file, mixed_valence)["field"]]
-        rows = [
-            {"input": write_phase_field(each.material), "z": each.z, "problem": each.problem}
-            for each in space.encode(fields)
-        ]
+    inputs = level_of(checkpoint).read(files, mixed_valence)
+    encoded = iter(space.encode([each.material for each in inputs if each.material is not None]))
+    rows: list[dict[str, Any]] = []
+    for each in inputs:
+        point = None if each.material is None else next(encoded)
+        rows.append({"input": each.name, "z": point and point.z, "problem": each.problem or (point and point.problem)})
     report_problems([row["input"] for row in rows], [row["problem"] for row in rows])
     write_parquet(pd.DataFrame(rows, columns=["input", "z", "problem"]), out)
 
@@ -69,19 +58,14 @@ def encode(
 def decode(
     name: Name,
     points: Annotated[Path, typer.Argument(metavar="Z.npy", help="Latent points (n, latent_dim), by numpy.save")],
-    out: Annotated[Path, typer.Option("--out", help="Folder to write for structures, CSV file for phase fields")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write for structures, else a CSV file")],
 ) -> None:
-    """Decode latent points: a folder of CIF with table.csv, or a CSV of phase fields; one row a point."""
+    """Decode latent points: a folder of CIF with table.csv, or a CSV of formulas or phase fields; one row a point."""
     checkpoint, space = _decoder(name)
-    structural = _is_structural(checkpoint)
-    if structural:
-        new_folder(out)
+    level = level_of(checkpoint)
+    level.prepare(out)
     z = read_points(points, space.latent_dim)
-    decoded = space.decode(z, progress=Counter(len(z), "points decoded"))
-    if not structural:
-        write_csv(_fields_table(decoded), out)
-        return
-    _write_samples(decoded, screening.screen(decoded, ())[["formula", "problem"]], out)
+    level.write(space.decode(z, progress=Counter(len(z), "points decoded")), out)
 
 
 def reconstruct(name: Name, files: Structures, out: Folder) -> None:
@@ -154,19 +138,22 @@ def generate(
     if seed < 0:
         raise ValueError(f"--seed {seed}; expected 0 or more")
     checkpoint, space = _decoder(name)
-    if _is_structural(checkpoint):
-        new_folder(out)
+    level_of(checkpoint).prepare(out)
     center = None if near is None else _point_of(checkpoint, near)
-    condition = None if formation_energy is None else space.condition_of(formation_energy, n_samples)
+    condition = (
+        None
+        if formation_energy is None
+        else space.condition_of({"formation_energy_per_atom": formation_energy}, n_samples)
+    )
     drawn, decoded_under = (condition, None) if space.has_learned_prior else (None, condition)
     z = space.sample(n_samples, seed, center, width, drawn)
     decoded = space.decode(z, decoded_under, Counter(n_samples, "samples decoded"))
     typer.echo(f"seed {seed}, width {width:g}", err=True)
     if _is_structural(checkpoint):
         checked = screening.screen(decoded, CHECKS, Counter(n_samples, "samples checked"))
-        _write_samples(decoded, checked, out)
+        write_samples(decoded, checked, out)
     else:
-        write_csv(_fields_table(decoded), out)
+        level_of(checkpoint).write(decoded, out)
 
 
 def _level(checkpoint: Checkpoint) -> str:
@@ -202,22 +189,3 @@ def _point_of(checkpoint: Checkpoint, path: Path) -> Z:
     if point.z is None:
         raise ValueError(f"{path}: {point.problem}")
     return point.z
-
-
-def _fields_table(decoded: Sequence[Decoded]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "sample": range(1, len(decoded) + 1),
-            "phase_field": ["" if item.problem else write_phase_field(item.material) for item in decoded],
-            "problem": [item.problem or "" for item in decoded],
-        }
-    )
-
-
-def _write_samples(decoded: Sequence[Decoded], described: pd.DataFrame, out: Path) -> None:
-    numbers = range(1, len(decoded) + 1)
-    table = described.copy()
-    table.insert(0, "sample", list(numbers))
-    table.insert(1, "decoded", [item.material is not None for item in decoded])
-    table.insert(3, "file", "")
-    write_structures(out, [f"sample-{number:05d}" for number in numbers], [item.material for item in decoded], table)

@@ -223,7 +223,9 @@ def samples(
     """
     if n_samples < 1:
         raise ValueError(f"{n_samples} samples; ask for at least 1")
-    asked = None if formation_energy_per_atom is None else space.condition_of(formation_energy_per_atom, n_samples)
+    asked = None
+    if formation_energy_per_atom is not None:
+        asked = space.condition_of({"formation_energy_per_atom": formation_energy_per_atom}, n_samples)
     of_prior, of_decoder = (asked, None) if space.has_learned_prior else (None, asked)
     if centers is None:
         z = space.sample(n_samples, seed, condition=of_prior)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from matgen_core.models.cgcnn import CGCNN
+from matgen_core.models.ding import DING
 from matgen_core.models.icsg3d import ICSG3D
 from matgen_core.models.icsg3d_paper import ICSG3DPaper
 from matgen_core.models.matgan import MatGAN
@@ -12,6 +13,7 @@ from matgen_core.models.random_forest import RandomForest
 
 MODELS: dict[str, Any] = {
     "cgcnn": CGCNN,
+    "ding": DING,
     "icsg3d": ICSG3D,
     "icsg3d_paper": ICSG3DPaper,
     "matgan": MatGAN,

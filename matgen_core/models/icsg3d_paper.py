@@ -125,6 +125,11 @@ class ICSG3DPaper(nn.Module):
         """Number of latent coordinates."""
         return self.config.latent_dim
 
+    @property
+    def condition_properties(self) -> tuple[str, ...]:
+        """What can be asked for."""
+        return ("formation_energy_per_atom",) if self.config.condition_edges else ()
+
     def condition_of(self, formation_energy_per_atom: Tensor) -> Tensor:
         """One-hot classes (B, n_conditions) of energies in eV/atom, (B,); rows of 0 where the energy is NaN."""
         return one_hot_classes(formation_energy_per_atom, self.config.condition_edges)

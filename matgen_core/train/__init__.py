@@ -10,6 +10,7 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.crystals import PRIOR
 from matgen_core.models.icsg3d import ICSG3DConfig
 from matgen_core.train.cgcnn import CGCNNRecipe
+from matgen_core.train.ding import DINGRecipe
 from matgen_core.train.icsg3d import ICSG3DRecipe
 from matgen_core.train.icsg3d_paper import ICSG3DPaperRecipe
 from matgen_core.train.phase_field_norm import PhaseFieldNormRecipe
@@ -38,6 +39,7 @@ RECIPES: dict[str, Recipe] = {
     "cgcnn_energy": CGCNNRecipe("cgcnn_energy"),
     "cgcnn_elastic": CGCNNRecipe("cgcnn_elastic"),
     "cgcnn_dielectric": CGCNNRecipe("cgcnn_dielectric"),
+    "ding": DINGRecipe(),
     "icsg3d": ICSG3DRecipe(
         config=ICSG3DConfig(prior_hidden=256), prior=replace(PRIOR, epochs=10_000, minutes=6.8), n_index=10_000
     ),

@@ -1,4 +1,4 @@
-"""Make the checkpoint of a voxel recipe from the folder that a bare GPU machine left.
+"""Make the checkpoint of a recipe from the folder that a bare GPU machine left.
 
 python -m matgen_core.train.describe icsg3d run
 """
@@ -9,10 +9,11 @@ from pathlib import Path
 
 from matgen_core import checkpoint
 from matgen_core.train import RECIPES
+from matgen_core.train.ding import DINGRecipe
 from matgen_core.train.icsg3d import ICSG3DRecipe
 from matgen_core.train.icsg3d_paper import ICSG3DPaperRecipe
 
-KINDS = (ICSG3DRecipe, ICSG3DPaperRecipe)
+KINDS = (DINGRecipe, ICSG3DRecipe, ICSG3DPaperRecipe)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

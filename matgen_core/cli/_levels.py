@@ -1,0 +1,100 @@
+"""What the commands of latent spaces read and write at each level: structures, compositions, phase fields."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from matgen_core import screening
+from matgen_core.checkpoint import Checkpoint
+from matgen_core.cli._tables import new_folder, read_csv, read_fields, write_csv, write_structures
+from matgen_core.data import read_structures
+from matgen_core.formulas import Formulas
+from matgen_core.latent import Decoded
+from matgen_core.representations import write_phase_field
+
+
+@dataclass(frozen=True)
+class Input:
+    """One material that was read, or why it could not be."""
+
+    name: str
+    material: Any = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Level:
+    """Input and output of one kind of material."""
+
+    read: Callable[[Sequence[Path], bool], list[Input]]  # files, and whether fields may repeat an element
+    write: Callable[[Sequence[Decoded], Path], None]  # one row a sample, failed ones too
+    prepare: Callable[[Path], Any] = lambda out: None  # refuses an output that cannot be written
+
+
+def level_of(checkpoint: Checkpoint) -> Level:
+    """Return how the materials of a checkpoint are read and written."""
+    return LEVELS[checkpoint.provenance["level"]]
+
+
+def _read_structures(files: Sequence[Path], mixed_valence: bool) -> list[Input]:
+    return [Input(file.name, file.structure, file.problem) for file in read_structures(list(files))]
+
+
+def _read_fields(files: Sequence[Path], mixed_valence: bool) -> list[Input]:
+    fields = [field for file in files for field in read_fields(file, mixed_valence)["field"]]
+    return [Input(write_phase_field(field), field) for field in fields]
+
+
+def _read_formulas(files: Sequence[Path], mixed_valence: bool) -> list[Input]:
+    texts = [text for file in files for text in read_csv(file, "formula", "Fe2O3")["formula"]]
+    formulas, problems = Formulas.of_texts(texts)
+    return [
+        Input(text, None, problem) if problem else Input(text, composition)
+        for text, composition, problem in zip(texts, formulas.compositions(), problems, strict=True)
+    ]
+
+
+def _write_structures(decoded: Sequence[Decoded], out: Path) -> None:
+    write_samples(decoded, screening.screen(decoded, ())[["formula", "problem"]], out)
+
+
+def write_samples(decoded: Sequence[Decoded], described: pd.DataFrame, out: Path) -> None:
+    """Write a CIF for each sample that decoded, and table.csv with a row for every sample."""
+    numbers = range(1, len(decoded) + 1)
+    table = described.copy()
+    table.insert(0, "sample", list(numbers))
+    table.insert(1, "decoded", [item.material is not None for item in decoded])
+    table.insert(3, "file", "")
+    write_structures(out, [f"sample-{number:05d}" for number in numbers], [item.material for item in decoded], table)
+
+
+def _write_fields(decoded: Sequence[Decoded], out: Path) -> None:
+    names = ["" if item.material is None else write_phase_field(item.material) for item in decoded]
+    write_csv(_table("phase_field", names, decoded), out)
+
+
+def _write_formulas(decoded: Sequence[Decoded], out: Path) -> None:
+    made = Formulas.of_compositions([item.material for item in decoded if item.material is not None])
+    texts = iter(made.texts())
+    names = ["" if item.material is None else next(texts) for item in decoded]
+    write_csv(_table("formula", names, decoded), out)
+
+
+def _table(column: str, names: list[str], decoded: Sequence[Decoded]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "sample": range(1, len(decoded) + 1),
+            column: names,
+            "problem": [item.problem or "" for item in decoded],
+        }
+    )
+
+
+LEVELS = {
+    "structure": Level(_read_structures, _write_structures, new_folder),
+    "composition": Level(_read_formulas, _write_formulas),
+    "phase field": Level(_read_fields, _write_fields),
+}

@@ -1,0 +1,151 @@
+"""DING: formulas under wanted properties, trained and judged on the OQMD.
+
+Training and judging are apart: `run` does both on one machine; where the GPU machine is a bare one, its
+`python -m matgen_core.labelled_compositions` leaves a folder, and `python -m matgen_core.train.describe ding FOLDER`
+makes the checkpoint of it.
+
+Reference: Pathak et al., Phys. Chem. Chem. Phys. 22, 26935 (2020), doi:10.1039/D0CP03508D
+"""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from matgen_core import labelled_compositions
+from matgen_core.checkpoint import Checkpoint
+from matgen_core.formulas import Formulas
+from matgen_core.labelled_compositions import (
+    GROUPS,
+    DINGSchedule,
+    LabelledFormulas,
+    differences,
+    encode,
+    read_run,
+    round_weights,
+)
+from matgen_core.latent import index_columns
+from matgen_core.models.ding import CONDITIONS, DING, DINGConfig
+from matgen_core.projection import map_grades, projections
+from matgen_core.representations import ElementCounts
+from matgen_core.train._card import data_section, provenance
+from matgen_core.train._ding_card import ding_card
+from matgen_core.train._ding_metrics import guidance_tried, measure
+from matgen_core.train.icsg3d import cache, last_losses
+from matgen_core.train.labelled_formulas import oqmd
+
+SPLITS = {"guide": "train", "judge": "train", "validation": "val", "test": "test"}
+
+
+@dataclass(frozen=True)
+class DINGRecipe:
+    """Settings of the checkpoint."""
+
+    name: str = "ding"
+    config: DINGConfig = DINGConfig()
+    schedule: DINGSchedule = DINGSchedule(minutes=16.0)
+    guidance: float = 2.0  # chosen among `tried` by the predictor, not by the judge
+    tried: tuple[float, ...] = (0.0, 1.0, 1.5, 2.0, 3.0)
+    n_tried: int = 1000  # formulas drawn for each request and strength
+    n_drawn: int = 5000  # for each request
+    n_index: int = 5000  # formulas on the map, drawn from those whose three properties are known
+    seed: int = 0
+
+    def run(self, device: str) -> Checkpoint:
+        """Train, judge and describe a checkpoint; a CPU takes hours."""
+        folder = cache() / self.name
+        _, _, arrays = oqmd(self.seed)
+        schedule = replace(self.schedule, seed=self.seed)
+        labelled_compositions.train(arrays, self.config, schedule, device, folder)
+        return self.describe(folder)
+
+    def describe(self, folder: Path) -> Checkpoint:
+        """Make the checkpoint of what `matgen_core.labelled_compositions` left in a folder.
+
+        Raises:
+            ValueError: If a network is missing.
+        """
+        missing = [
+            name
+            for name in labelled_compositions.NETWORKS
+            if name != "guide" and not (folder / f"{name}.safetensors").exists()
+        ]
+        if missing:
+            raise ValueError(f"{folder} has no {', '.join(missing)}; train them with --networks {','.join(missing)}")
+        dataset, _, arrays = oqmd(self.seed)
+        model = read_run(folder, self.guidance)
+        index = self._index(model, arrays)
+        metrics = self._figures(model, arrays, dataset.table["formula"]) | {
+            "random_split": json.loads((folder / "random_split.json").read_text()),
+            "tried": guidance_tried(model, self.tried, self.n_tried, self.seed + 1),
+            "maps": map_grades(index),
+            "training": {
+                name: last_losses(folder / f"{name}_losses.jsonl")
+                for name in labelled_compositions.NETWORKS
+                if (folder / f"{name}_losses.jsonl").exists()
+            },
+        }
+        representation = ElementCounts(arrays.formulas.elements, model.config.max_count, absent_column=True)
+        return Checkpoint(
+            name=self.name,
+            model_name="ding",
+            # The figures are of these same rounded weights: the run stored them in float16.
+            model=round_weights(model),
+            representation=representation,
+            metrics=metrics,
+            card=ding_card(metrics, model, data_section(dataset)),
+            provenance={
+                "title": "Formulas under a wanted formation energy, volume and energy",
+                "system": "Pathak 2020, DING",
+                "level": "composition",
+                **provenance(self.name, self.seed, dataset),
+            },
+            index=index,
+        )
+
+    def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Reconstruction, errors of predictor and judge, hits for every request; of the checkpoint's own weights.
+
+        The predictor on formulas split by row is another network that no checkpoint keeps: its figures stay.
+        """
+        dataset, _, arrays = oqmd(self.seed)
+        model: Any = checkpoint.model.float()
+        kept = {name: checkpoint.metrics[name] for name in ("random_split", "tried", "training")}
+        maps = {} if checkpoint.index is None else map_grades(checkpoint.index)
+        return self._figures(model, arrays, dataset.table["formula"]) | kept | {"maps": maps}
+
+    def _figures(self, model: DING, arrays: LabelledFormulas, known: pd.Series) -> dict[str, Any]:
+        figures = measure(model, Formulas.of_texts(known)[0], arrays, self.n_drawn, self.seed)
+        exact = figures["reconstruction"]["untold"]
+        return {
+            "headline": {
+                "figure": f"formulas of unseen chemical systems that come back exactly (n = {exact['n']:,})",
+                "ours": f"{exact['exact']:.2%}",
+                "paper": "95.04 %, split by row, properties told",
+            },
+            **figures,
+        }
+
+    def _index(self, model: DING, arrays: LabelledFormulas) -> pd.DataFrame:
+        known = (~arrays.values[:, :3].isnan().any(1)).nonzero()[:, 0].numpy()
+        chosen = np.sort(np.random.default_rng(self.seed).permutation(known)[: self.n_index])
+        rows = torch.from_numpy(chosen)
+        # As stored, so that maps and latents agree.
+        z = encode(model, arrays, rows).mean.numpy().astype(np.float16).astype(np.float32)
+        formulas = Formulas.of_table(arrays.counts(rows).numpy(), arrays.formulas.elements)
+        elements = np.array(arrays.formulas.elements)
+        table = pd.DataFrame(
+            {
+                "id": [f"oqmd-{row}" for row in chosen],
+                "formula": formulas.texts(),
+                "chemical_system": ["-".join(sorted(elements[row > 0])) for row in arrays.counts(rows).numpy()],
+                **{name: arrays.values[rows, i].numpy() for i, name in enumerate(CONDITIONS)},
+                "split": [SPLITS[GROUPS[group]] for group in arrays.group[rows].tolist()],
+                "reconstruction_error": differences(model, arrays, rows).numpy().astype(np.float32),
+            }
+        )
+        return index_columns(pd.concat([table, projections(z, self.seed)], axis=1), z)
