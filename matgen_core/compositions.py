@@ -14,23 +14,23 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 
 from matgen_core.loops import AdversarialSchedule, Losses, Schedule, fit, fit_adversarial
 from matgen_core.models.matgan import MatGAN, MatGANConfig
 
 PARTS = ("train", "held_out")
-LIKELIHOOD = Schedule(epochs=40, batch_size=512, learning_rate=2e-3, weight_decay=1e-2)
+LIKELIHOOD = Schedule(epochs=30, batch_size=512, learning_rate=2e-3, weight_decay=1e-2)
 ADVERSARIAL = AdversarialSchedule(
-    minutes=5,
-    steps=10**6,
-    batch_size=512,
+    minutes=4,
+    steps=400,
+    batch_size=256,
     learning_rate=2e-5,
     critic_learning_rate=4e-4,
-    critic_first=300,
+    critic_first=200,
     averaging=0.99,
-    report_every=50,
+    report_every=25,
 )
 
 
@@ -157,6 +157,14 @@ def train(
     fit_adversarial(model, real, device, adversarial, report=report, log=folder / "losses.jsonl")
     _save(model, folder / "weights.safetensors")
     return model
+
+
+def read_run(folder: Path, stage: str) -> MatGAN:
+    """Return the networks that a run left after a stage, "likelihood" or "weights", in evaluation mode."""
+    config = MatGANConfig(**json.loads((folder / "config.json").read_text()))
+    model = MatGAN(config)
+    model.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / f"{stage}.safetensors").items()})
+    return model.eval()
 
 
 def _save(model: MatGAN, path: Path) -> None:

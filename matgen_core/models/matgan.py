@@ -31,6 +31,7 @@ class MatGANConfig:
     n_counts: int = 8
     n_slots: int = 8  # elements that a formula can have at most
     hidden: int = 192  # width of the generator
+    temperature: float = 1.0  # of each choice while it writes; above 1 for more variety and less likeness
     dropout: float = 0.1  # of the generator's state, while it learns by likelihood
     critic: int = 320  # width
     critic_depth: int = 1  # residual blocks
@@ -129,14 +130,14 @@ class FormulaWriter(nn.Module):
             state, memory = self.memory(given, memory)
             state = state[:, 0]
             logits = self.element_logits(state, last, torch.full_like(last, slot))
-            element, place = _choose(logits, at[rows, 0, slot])
+            element, place = _choose(logits / c.temperature, at[rows, 0, slot])
             going = place > 0
             rows, element, last, state = rows[going], element[going], place[going] - 1, state[going]
             memory = memory[:, going]
             if not len(rows):
                 break
             shown = self.element(element)
-            count, number = _choose(self.to_count(state + shown), at[rows, 1, slot])
+            count, number = _choose(self.to_count(state + shown) / c.temperature, at[rows, 1, slot])
             if torch.is_grad_enabled():
                 table = table.index_add(0, rows, torch.einsum("be,bc->bec", element[:, 1:], count))
             else:

@@ -7,12 +7,16 @@ import numpy as np
 
 from matgen_core import checkpoint, projection
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.compositions import LIKELIHOOD
 from matgen_core.crystals import PRIOR
 from matgen_core.models.icsg3d import ICSG3DConfig
+from matgen_core.models.matgan import MatGANConfig
+from matgen_core.train import formula_sets
 from matgen_core.train.cgcnn import CGCNNRecipe
 from matgen_core.train.ding import DINGRecipe
 from matgen_core.train.icsg3d import ICSG3DRecipe
 from matgen_core.train.icsg3d_paper import ICSG3DPaperRecipe
+from matgen_core.train.matgan import MatGANRecipe
 from matgen_core.train.phase_field_norm import PhaseFieldNormRecipe
 from matgen_core.train.phase_field_vae import PhaseFieldVAERecipe
 from matgen_core.train.two_d_screen import TwoDScreenRecipe
@@ -51,6 +55,20 @@ RECIPES: dict[str, Recipe] = {
         n_index=3_000,
     ),
     "icsg3d_paper": ICSG3DPaperRecipe(),
+    "matgan_oqmd": MatGANRecipe(
+        "matgan_oqmd",
+        "Formulas that look like the OQMD",
+        formula_sets.oqmd,
+        MatGANConfig(hidden=224),
+        replace(LIKELIHOOD, epochs=8, batch_size=1024, weight_decay=1e-3),
+    ),
+    "matgan_icsd": MatGANRecipe("matgan_icsd", "Formulas that look like what has been made", formula_sets.experimental),
+    "matgan_icsd_filtered": MatGANRecipe(
+        "matgan_icsd_filtered",
+        "Formulas that look like what has been made and is neutral and balanced",
+        formula_sets.experimental_valid,
+        MatGANConfig(temperature=1.2),
+    ),
     "phase_field_norm": PhaseFieldNormRecipe(),
     "phase_field_vae": PhaseFieldVAERecipe(),
     "two_d_screen": TwoDScreenRecipe(),

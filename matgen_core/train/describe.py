@@ -1,4 +1,4 @@
-"""Make the checkpoint of a recipe from the folder that a bare GPU machine left.
+"""Make the checkpoint of a recipe from the folder that a training run left, on this machine or a bare one.
 
 python -m matgen_core.train.describe icsg3d run
 """
@@ -12,8 +12,9 @@ from matgen_core.train import RECIPES
 from matgen_core.train.ding import DINGRecipe
 from matgen_core.train.icsg3d import ICSG3DRecipe
 from matgen_core.train.icsg3d_paper import ICSG3DPaperRecipe
+from matgen_core.train.matgan import MatGANRecipe
 
-KINDS = (DINGRecipe, ICSG3DRecipe, ICSG3DPaperRecipe)
+KINDS = (DINGRecipe, ICSG3DRecipe, ICSG3DPaperRecipe, MatGANRecipe)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

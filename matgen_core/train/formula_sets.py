@@ -1,16 +1,26 @@
 """The formulas that composition networks learn from: OQMD, and those of the Materials Project that have been made."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from matgen_core import data
-from matgen_core.compositions import PARTS, FormulaArrays
+from matgen_core.compositions import FormulaArrays
 from matgen_core.data import Dataset
 from matgen_core.element_table import element_table, writing_order
 from matgen_core.formulas import Formulas
+from matgen_core.screening import screen_formulas
+from matgen_core.screening.charges import ChargeRule
 
+# What the paper asks of a formula: one oxidation state an element, alloys judged as everything else. Its balance asks
+# for neutrality too.
+PAPER_RULES = {
+    "neutral": ChargeRule("charge_neutral", "smact14", False, False, "judge"),
+    "balanced": ChargeRule("electronegativity_balanced", "smact14", True, False, "judge"),
+}
 MAX_COUNT = 8
 MAX_ELEMENTS = 8
 HELD_OUT = 10  # one formula in so many is held out
@@ -32,17 +42,25 @@ class FormulaSet:
     dataset: Dataset
     n_left_out: int
 
+    def held_out(self, seed: int) -> NDArray[np.bool_]:
+        """Which formulas are held out: a tenth, drawn at random."""
+        return np.random.default_rng(seed).permutation(len(self.formulas)) % HELD_OUT == 0
+
     def arrays(self, seed: int) -> FormulaArrays:
-        """Return them for training, a tenth held out at random."""
-        number = {element_table()[symbol].number: place for place, symbol in enumerate(self.elements)}
-        place = np.array([number.get(z, -1) for z in range(256)], np.int8)
-        held_out = np.random.default_rng(seed).permutation(len(self.formulas)) % HELD_OUT == 0
-        return FormulaArrays(
-            self.elements,
-            torch.from_numpy(place[self.formulas.numbers]),
-            torch.from_numpy(self.formulas.counts.astype(np.int8)),
-            torch.from_numpy(np.where(held_out, PARTS.index("held_out"), PARTS.index("train")).astype(np.int8)),
-        )
+        """Return them for training, with the same tenth held out."""
+        return formula_arrays(self.formulas, self.elements, self.held_out(seed))
+
+
+def formula_arrays(formulas: Formulas, elements: Sequence[str], held_out: NDArray[np.bool_]) -> FormulaArrays:
+    """Write formulas as places in a list of elements that has all of theirs."""
+    place = np.full(256, -1, np.int8)
+    place[[element_table()[symbol].number for symbol in elements]] = np.arange(len(elements))
+    return FormulaArrays(
+        tuple(elements),
+        torch.from_numpy(place[formulas.numbers]),
+        torch.from_numpy(formulas.counts.astype(np.int8)),
+        torch.from_numpy(held_out.astype(np.int8)),
+    )
 
 
 def oqmd() -> FormulaSet:
@@ -55,6 +73,16 @@ def experimental() -> FormulaSet:
     dataset = data.load("mp_structures")
     table = dataset.table[dataset.table["icsd_flag"] == 1]
     return _formula_set(replace(dataset, name=f"{dataset.name}, in the ICSD", table=table))
+
+
+def experimental_valid() -> FormulaSet:
+    """Return those of `experimental` that are neutral and balanced already, as the paper's filtered set."""
+    everything = experimental()
+    (verdicts,) = screen_formulas(everything.formulas, [PAPER_RULES["balanced"]])
+    name = f"{everything.dataset.name}, neutral and balanced"
+    return replace(
+        everything, formulas=everything.formulas[verdicts.answers == 1], dataset=replace(everything.dataset, name=name)
+    )
 
 
 def _formula_set(dataset: Dataset) -> FormulaSet:

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from matgen_core import data
-from matgen_core.compositions import FormulaArrays
 from matgen_core.data import Dataset
 from matgen_core.element_table import element_table
 from matgen_core.formulas import Formulas
 from matgen_core.labelled_compositions import GROUPS, LabelledFormulas
 from matgen_core.models.formula_predictor import PROPERTIES
+from matgen_core.train.formula_sets import formula_arrays
 
 NAME = "oqmd_compositions"
 MAX_COUNT = 10
@@ -47,14 +47,7 @@ def oqmd(seed: int) -> tuple[Dataset, Formulas, LabelledFormulas]:
     table = dataset.table[fits]
     formulas = formulas[fits]
     group = torch.tensor([group_of[index] for index in table.index.tolist()], dtype=torch.int8)
-    place = np.full(256, -1, np.int8)
-    place[[element_table()[symbol].number for symbol in elements]] = np.arange(len(elements))
-    arrays = FormulaArrays(
-        elements,
-        torch.from_numpy(place[formulas.numbers]),
-        torch.from_numpy(formulas.counts.astype(np.int8)),
-        (group >= GROUPS.index("validation")).to(torch.int8),
-    )
+    arrays = formula_arrays(formulas, elements, (group >= GROUPS.index("validation")).numpy())
     random_test = np.random.default_rng(seed).random(len(table)) < 0.1
     values = torch.from_numpy(np.ascontiguousarray(table[list(PROPERTIES)], np.float32))
     return dataset, formulas, LabelledFormulas(arrays, values, group, torch.from_numpy(random_test))

@@ -1,0 +1,150 @@
+"""MatGAN: a generator of formulas, judged by variety, novelty, validity and what it finds of a held-out tenth.
+
+`matgen_core.compositions` trains the networks; it needs torch alone, so a bare GPU machine can do it.
+
+Reference: Dan et al., npj Comput. Mater. 6, 84 (2020), doi:10.1038/s41524-020-00352-0
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from matgen_core import compositions, funnel
+from matgen_core.checkpoint import Checkpoint
+from matgen_core.formulas import Formulas
+from matgen_core.known_formulas import KnownFormulas
+from matgen_core.latent import index_columns
+from matgen_core.loops import AdversarialSchedule, Schedule
+from matgen_core.models.matgan import MatGANConfig
+from matgen_core.projection import map_grades, projections
+from matgen_core.representations import ElementCounts
+from matgen_core.screening import COMPOSITION_RULES, as_booleans, screen_formulas
+from matgen_core.train import formula_sets
+from matgen_core.train._card import data_section, provenance
+from matgen_core.train._matgan_card import matgan_card
+from matgen_core.train._matgan_metrics import PAPER, SAMPLE_COUNTS, measure
+from matgen_core.train.formula_sets import FormulaSet
+from matgen_core.train.icsg3d import cache, last_losses
+
+
+@dataclass(frozen=True)
+class MatGANRecipe:
+    """Settings of one checkpoint."""
+
+    name: str
+    title: str
+    formulas: Callable[[], FormulaSet]
+    config: MatGANConfig = MatGANConfig()
+    likelihood: Schedule = compositions.LIKELIHOOD
+    adversarial: AdversarialSchedule = compositions.ADVERSARIAL
+    n_bank: int = 1500  # generated formulas on the map, and as many real ones
+    seed: int = 0
+
+    def run(self, device: str) -> Checkpoint:
+        """Train, judge and describe a checkpoint."""
+        folder = cache() / self.name
+        compositions.train(
+            self.formulas().arrays(self.seed),
+            self.config,
+            replace(self.likelihood, seed=self.seed),
+            replace(self.adversarial, seed=self.seed),
+            device,
+            folder,
+        )
+        return self.describe(folder)
+
+    def describe(self, folder: Path) -> Checkpoint:
+        """Make the checkpoint of what `matgen_core.compositions` left in a folder."""
+        formulas = self.formulas()
+        layout = ElementCounts(formulas.elements, formula_sets.MAX_COUNT)
+        bare = Checkpoint(
+            name=self.name,
+            model_name="matgan",
+            model=compositions.read_run(folder, "weights"),
+            representation=layout,
+            metrics={},
+            card="",
+            provenance={
+                "title": self.title,
+                "system": "Dan 2020, MatGAN",
+                "level": "composition",
+                **provenance(self.name, self.seed, formulas.dataset),
+            },
+            known=KnownFormulas.of(formulas.formulas),
+        )
+        index = self._index(bare, formulas)
+        before = replace(bare, model=compositions.read_run(folder, "likelihood"))
+        metrics = self._figures(bare, formulas) | {
+            "before_the_critic": measure(before, formulas, formulas.held_out(self.seed), self.seed)["samples"],
+            "bank": {"seed": self.seed, "n_samples": self.n_bank},
+            "maps": map_grades(index),
+            "training": {
+                "likelihood": last_losses(folder / "likelihood.jsonl"),
+                "adversarial": last_losses(folder / "losses.jsonl"),
+            },
+        }
+        # The figures are of these same rounded weights: the run stored them in float16.
+        bare.model.half()
+        return replace(
+            bare,
+            metrics=metrics,
+            index=index,
+            card=matgan_card(self, metrics, formulas, data_section(formulas.dataset)),
+        )
+
+    def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Generate as many formulas as the paper and hold them against the training set."""
+        checkpoint.model.float()
+        maps = {} if checkpoint.index is None else map_grades(checkpoint.index)
+        kept = {name: checkpoint.metrics[name] for name in ("before_the_critic", "bank", "training")}
+        return self._figures(checkpoint, self.formulas()) | kept | {"maps": maps}
+
+    def _figures(self, checkpoint: Checkpoint, formulas: FormulaSet) -> dict[str, Any]:
+        figures = measure(checkpoint, formulas, formulas.held_out(self.seed), self.seed)
+        paper, made = PAPER[self.name], figures["samples"][str(SAMPLE_COUNTS[1])]
+        return {
+            "headline": {
+                "figure": "different formulas of 330,000 samples that are neutral and balanced (training formulas)",
+                "ours": f"{made['balanced']:.1%} ({figures['training']['balanced']:.1%})",
+                "paper": f"{paper['balanced']:g} % ({paper['balanced_training']:g} %)",
+            },
+            **figures,
+        }
+
+    def _index(self, checkpoint: Checkpoint, formulas: FormulaSet) -> pd.DataFrame:
+        """A bank of generated formulas and as many real ones, where the critic sees them."""
+        generated = Formulas.concatenate(list(funnel.samples(checkpoint, funnel.Request(self.n_bank, self.seed))))
+        held_out = formulas.held_out(self.seed)
+        real = np.sort(np.random.default_rng(self.seed).permutation(len(formulas.formulas))[: self.n_bank])
+        shown = Formulas.concatenate([generated, formulas.formulas[real]])
+        model: Any = checkpoint.model
+        layout: Any = checkpoint.representation
+        with torch.inference_mode():
+            features = model.features(torch.from_numpy(layout.encode_formulas(shown))).numpy()
+        features = features.astype(np.float16).astype(np.float32)  # as stored, so that maps and features agree
+        neutral, balanced, _ = screen_formulas(shown, COMPOSITION_RULES)
+        texts = shown.texts()
+        table = pd.DataFrame(
+            {
+                "id": [*(f"generated-{row}" for row in range(self.n_bank)), *(f"real-{row}" for row in real)],
+                "formula": texts,
+                "chemical_system": _chemical_systems(shown, formulas.elements),
+                "split": ["generated"] * self.n_bank + ["held_out" if held_out[row] else "train" for row in real],
+                "n_elements": shown.n_elements,
+                "charge_neutral": as_booleans(neutral.answers),
+                "electronegativity_balanced": as_booleans(balanced.answers),
+                "seed_row": [*range(self.n_bank), *([-1] * len(real))],
+            }
+        )
+        return index_columns(pd.concat([table, projections(features, self.seed)], axis=1), features)
+
+
+def _chemical_systems(formulas: Formulas, elements: tuple[str, ...]) -> list[str]:
+    symbols: NDArray[np.str_] = np.array(elements)
+    return ["-".join(sorted(symbols[row > 0])) for row in formulas.table(elements)]
