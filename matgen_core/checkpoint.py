@@ -2,7 +2,8 @@
 
 `weights.safetensors` holds the network's tensors and, under `representation.`, the arrays of its
 representation; `config.json` says what they are; `metrics.json` and `card.md` are written by the training
-run; `index.parquet` holds the training materials of a model with an encoder. No pickle is ever read.
+run; `index.parquet` holds the training materials of a model with an encoder, and `known.parquet` the keys of the
+formulas that a generator of formulas was trained on. No pickle is ever read.
 """
 
 import dataclasses
@@ -10,9 +11,10 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,11 +23,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, from_numpy, nn
 
+from matgen_core.known_formulas import KnownFormulas
 from matgen_core.models import MODELS
 from matgen_core.representations import REPRESENTATIONS, Representation
 
 FORMAT = 1
 _ARRAYS = "representation."  # prefix of the representation's arrays among the weights
+_Part = TypeVar("_Part")  # a file that not every checkpoint has
 
 
 class CheckpointError(Exception):
@@ -44,6 +48,7 @@ class Checkpoint:
     card: str
     provenance: dict[str, Any] = field(default_factory=dict)  # data set, its hash, commit, seed, recipe
     index: pd.DataFrame | None = None
+    known: KnownFormulas | None = None  # training formulas of a generator of formulas
 
 
 def root() -> Path:
@@ -84,6 +89,8 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         (new / "card.md").write_text(checkpoint.card)
         if checkpoint.index is not None:
             checkpoint.index.to_parquet(new / "index.parquet", index=False, compression="zstd")
+        if checkpoint.known is not None:
+            checkpoint.known.write(new / "known.parquet")
         if folder.exists():
             folder.rename(Path(temporary) / "replaced")
         shutil.move(new, folder)
@@ -141,7 +148,8 @@ def load(name: str) -> Checkpoint:
         metrics=_read_json(folder / "metrics.json"),
         card=_read_text(folder / "card.md"),
         provenance={key: value for key, value in config.items() if key not in described},
-        index=_read_index(folder / "index.parquet"),
+        index=_read_if_there(folder / "index.parquet", pd.read_parquet),
+        known=_read_if_there(folder / "known.parquet", KnownFormulas.read),
     )
 
 
@@ -205,11 +213,11 @@ def _read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _read_index(path: Path) -> pd.DataFrame | None:
+def _read_if_there(path: Path, read: Callable[[Path], _Part]) -> _Part | None:
     if not path.exists():
         return None
     try:
-        return pd.read_parquet(path)
+        return read(path)
     except (OSError, ValueError) as error:
         raise _broken(path, error) from error
 

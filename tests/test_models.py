@@ -42,6 +42,18 @@ TINY: dict[str, Any] = {
         perceptual_weight=0.4,
         segmentation_weight=1.3,
     ),
+    "matgan": MODELS["matgan"].Config(
+        n_elements=5,
+        n_counts=3,
+        latent_dim=6,
+        generator=16,
+        generator_depth=2,
+        critic=12,
+        critic_depth=2,
+        n_features=7,
+        temperature=0.6,
+        penalty=3.0,
+    ),
     "phase_field_norm": MODELS["phase_field_norm"].Config(n_slots=3, n_features=5),
     "phase_field_vae": MODELS["phase_field_vae"].Config(
         n_slots=3,

@@ -8,8 +8,9 @@ import pandas as pd
 import typer
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core import screening
+from matgen_core import funnel, screening
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.cli import compositions
 from matgen_core.cli._tables import (
     Counter,
     MixedValence,
@@ -102,15 +103,50 @@ def reconstruct(name: Name, files: Structures, out: Folder) -> None:
 def generate(
     name: Name,
     n_samples: Annotated[int, typer.Option("-n", "--n-samples", help="How many")],
-    out: Annotated[Path, typer.Option("--out", help="Folder to write for structures, CSV file for phase fields")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", help="Folder to write for structures, .csv file for all else; .parquet for many compositions"
+        ),
+    ],
     seed: Annotated[int, typer.Option(help="The same seed draws the same samples")] = 0,
     near: Annotated[Path | None, typer.Option(help="Draw round this crystal, a structure file")] = None,
     width: Annotated[
         float | None, typer.Option(help="Standard deviation of each latent coordinate; 1, or 0.2 with --near")
     ] = None,
     formation_energy: Annotated[float | None, typer.Option(help="Ask for this formation energy, eV/atom")] = None,
+    volume: compositions.Volume = None,
+    energy: compositions.Energy = None,
+    must: compositions.Must = "",
+    may: compositions.May = "",
+    never: compositions.Never = "",
+    elements: compositions.NElements = "",
+    atoms: compositions.NAtoms = "",
+    unique: compositions.Unique = False,
 ) -> None:
-    """Draw materials from the prior, or round a known crystal; a row for every sample, failed decodes included."""
+    """Draw materials from the prior, or round a known crystal; a row for every sample, failed decodes included.
+
+    Models of compositions screen what they write; the counts of each stage go to standard error.
+    """
+    checkpoint = checkpoints.load(name)
+    if _level(checkpoint) == "composition":
+        if near is not None or width is not None:
+            raise ValueError(f"--near and --width are not for {name}, which draws formulas from its prior")
+        properties = {
+            "formation_energy_per_atom": formation_energy,
+            "volume_per_atom": volume,
+            "energy_per_atom": energy,
+        }
+        request = funnel.Request(
+            n_samples,
+            seed,
+            compositions.wanted(must, may, never, elements, atoms),
+            {key: value for key, value in properties.items() if value is not None},
+        )
+        compositions.generate(checkpoint, request, out, unique)
+        return
+    if must or may or never or elements or atoms or unique or volume is not None or energy is not None:
+        raise ValueError(f"{name} writes no formulas; only such models take options of compositions")
     check_number(n_samples, "samples")
     width = width if width is not None else 0.2 if near else 1.0
     if not 0 < width <= MAX_WIDTH:
@@ -133,8 +169,12 @@ def generate(
         write_csv(_fields_table(decoded), out)
 
 
+def _level(checkpoint: Checkpoint) -> str:
+    return checkpoint.provenance["level"]
+
+
 def _is_structural(checkpoint: Checkpoint) -> bool:
-    return checkpoint.provenance["level"] == "structure"
+    return _level(checkpoint) == "structure"
 
 
 def _require_structural(checkpoint: Checkpoint) -> None:

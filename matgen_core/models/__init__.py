@@ -5,6 +5,7 @@ from typing import Any
 from matgen_core.models.cgcnn import CGCNN
 from matgen_core.models.icsg3d import ICSG3D
 from matgen_core.models.icsg3d_paper import ICSG3DPaper
+from matgen_core.models.matgan import MatGAN
 from matgen_core.models.phase_field_norm import PhaseFieldNorm
 from matgen_core.models.phase_field_vae import PhaseFieldVAE
 from matgen_core.models.random_forest import RandomForest
@@ -13,6 +14,7 @@ MODELS: dict[str, Any] = {
     "cgcnn": CGCNN,
     "icsg3d": ICSG3D,
     "icsg3d_paper": ICSG3DPaper,
+    "matgan": MatGAN,
     "phase_field_norm": PhaseFieldNorm,
     "phase_field_vae": PhaseFieldVAE,
     "random_forest": RandomForest,

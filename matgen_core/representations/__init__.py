@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from matgen_core.representations._errors import DecodeError
 from matgen_core.representations.crystal_graph import CrystalGraph
+from matgen_core.representations.element_counts import ElementCounts
 from matgen_core.representations.element_features import (
     ElementFeatures,
     PhaseField,
@@ -55,6 +56,7 @@ class Invertible(Representation, Protocol):
 
 REPRESENTATIONS: dict[str, type[Representation]] = {
     "crystal_graph": CrystalGraph,
+    "element_counts": ElementCounts,
     "element_features": ElementFeatures,
     "magpie_features": MagpieFeatures,
     "padded_voxels": PaddedVoxels,
@@ -65,6 +67,7 @@ __all__ = [
     "REPRESENTATIONS",
     "CrystalGraph",
     "DecodeError",
+    "ElementCounts",
     "ElementFeatures",
     "Invertible",
     "MagpieFeatures",

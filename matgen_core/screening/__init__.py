@@ -1,8 +1,16 @@
 """Checks on compositions and structures: pass, fail or undecided, each with its reason."""
 
 from matgen_core.screening._verdict import Check, Verdict
-from matgen_core.screening.compositions import (
+from matgen_core.screening.charges import (
+    ChargeRule,
     OxidationStates,
+    Verdicts,
+    balanced_rule,
+    neutral_rule,
+    screen_formulas,
+    smact_rule,
+)
+from matgen_core.screening.compositions import (
     balanced_check,
     formula_of,
     neutral_check,
@@ -20,32 +28,42 @@ from matgen_core.screening.structures import (
     volume_check,
     volume_per_atom,
 )
-from matgen_core.screening.table import Attempt, as_material, pass_rates, screen
+from matgen_core.screening.table import Attempt, as_booleans, as_material, pass_rates, screen, screen_texts
 
 COMPOSITION_CHECKS = (neutral_check(), balanced_check(), smact_check())
+COMPOSITION_RULES = (neutral_rule(), balanced_rule(), smact_rule())
 STRUCTURE_CHECKS = (lattice_check(), order_check(), distance_check(), strict_distance_check(), volume_check())
 
 __all__ = [
     "COMPOSITION_CHECKS",
+    "COMPOSITION_RULES",
     "STRUCTURE_CHECKS",
     "Attempt",
+    "ChargeRule",
     "Check",
     "Closest",
     "OxidationStates",
     "Verdict",
+    "Verdicts",
+    "as_booleans",
     "as_material",
     "balanced_check",
+    "balanced_rule",
     "closest_sites",
     "distance_check",
     "formula_of",
     "lattice_check",
     "lattice_problem",
     "neutral_check",
+    "neutral_rule",
     "order_check",
     "pass_rates",
     "screen",
+    "screen_formulas",
+    "screen_texts",
     "size_check",
     "smact_check",
+    "smact_rule",
     "strict_distance_check",
     "volume_check",
     "volume_per_atom",

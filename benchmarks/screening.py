@@ -1,0 +1,85 @@
+"""Screen formulas with SMACT and with ours in one run, and screen what a generator writes.
+
+Both are asked for SMACT's validity of the same 100,000 formulas, half of them real (OQMD) and half random, under both
+alloy rules; SMACT in one process a core, ours in one thread a core. Where an element has no oxidation states or no
+electronegativity, SMACT answers False or leaves the test out, and ours is undecided: such formulas are counted apart.
+
+    python -m benchmarks.screening [CHECKPOINT] [N]
+
+With the name of a checkpoint that writes formulas, N of its samples (2,000,000 if not said) are generated, told apart,
+screened and written to parquet.
+"""
+
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from smact.screening import smact_validity
+
+from matgen_core import data
+from matgen_core.element_table import element_table
+from matgen_core.formulas import Formulas
+from matgen_core.screening import screen_formulas, smact_rule
+
+N_REAL = N_RANDOM = 50_000
+N_CORES = os.cpu_count() or 1
+
+
+def timed(call: Any) -> tuple[float, Any]:
+    """Run once; return seconds and the result."""
+    start = time.perf_counter()
+    result = call()
+    return time.perf_counter() - start, result
+
+
+def random_formulas(n: int, seed: int) -> list[str]:
+    """Formulas of 1 to 5 elements, H to Pu, with counts from 1 to 8."""
+    rng = np.random.default_rng(seed)
+    symbols = np.array(list(element_table())[:94])
+    return [
+        "".join(
+            f"{symbol}{count}"
+            for symbol, count in zip(rng.choice(symbols, k, False), rng.integers(1, 9, k), strict=True)
+        )
+        for k in rng.integers(1, 6, n)
+    ]
+
+
+def compare() -> None:
+    """Print formulas/s of both, their ratio, and on how many formulas they differ."""
+    real = data.load("oqmd_compositions").table["formula"].sample(N_REAL, random_state=0).to_list()
+    texts = real + random_formulas(N_RANDOM, seed=0)
+    formulas, problems = Formulas.of_texts(texts)
+    assert not any(problems)
+    written = list(formulas.texts())
+    screen_formulas(formulas[:10], [smact_rule("icsd24"), smact_rule("smact14")])  # compiled
+    rows = []
+    with ProcessPoolExecutor(N_CORES) as pool:
+        list(pool.map(smact_validity, written[: 100 * N_CORES], chunksize=100))
+        for include_alloys in (True, False):
+            rule = smact_rule("icsd24", include_alloys)
+            ask = partial(smact_validity, include_alloys=include_alloys)
+            theirs_s, theirs = timed(lambda ask=ask: np.array(list(pool.map(ask, written, chunksize=1_000)), bool))
+            ours_s, (verdicts,) = timed(lambda rule=rule: screen_formulas(formulas, [rule]))
+            decided = verdicts.answers >= 0
+            rows.append(
+                {
+                    "alloys": "pass" if include_alloys else "judged",
+                    "SMACT, formulas/s": len(texts) / theirs_s,
+                    "ours, formulas/s": len(texts) / ours_s,
+                    "ratio": theirs_s / ours_s,
+                    "disagreements": int(((verdicts.answers == 1) != theirs)[decided].sum()),
+                    "undecided": int((~decided).sum()),
+                    "of them True in SMACT": int(theirs[~decided].sum()),
+                }
+            )
+    print(f"{N_CORES} cores; {N_REAL:,} real and {N_RANDOM:,} random formulas, oxidation states icsd24\n")
+    print(pd.DataFrame(rows).to_string(index=False, float_format=lambda value: f"{value:,.0f}"))
+
+
+if __name__ == "__main__":
+    compare()

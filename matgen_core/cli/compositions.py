@@ -1,0 +1,68 @@
+"""Formulas in bulk on the command line: `matgen generate` for models of compositions."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matgen_core import funnel
+from matgen_core.checkpoint import Checkpoint
+from matgen_core.growing_tables import CSVFile, GrowingTable, ParquetFolder
+
+Must = Annotated[str, typer.Option(help="Compositions: elements that must occur, Li,O")]
+May = Annotated[str, typer.Option(help="Compositions: elements that may occur beside those; any if not given")]
+Never = Annotated[str, typer.Option(help="Compositions: elements that must not occur, Pb,Hg,Cd")]
+NElements = Annotated[str, typer.Option("--elements", help="Compositions: number of elements, 3 or 2-4")]
+NAtoms = Annotated[str, typer.Option("--atoms", help="Compositions: number of atoms in the formula, 5 or 2-20")]
+Unique = Annotated[bool, typer.Option(help="Compositions: only the first sample of each formula")]
+Volume = Annotated[float | None, typer.Option(help="Compositions: ask for this volume, Å^3/atom")]
+Energy = Annotated[float | None, typer.Option(help="Compositions: ask for this energy, eV/atom")]
+
+
+def wanted(must: str, may: str, never: str, n_elements: str, n_atoms: str) -> funnel.Wanted:
+    """Read what is wanted from the options as they were typed."""
+    defaults = funnel.Wanted()
+    return funnel.Wanted(
+        must=_symbols(must),
+        may=_symbols(may),
+        never=_symbols(never),
+        n_elements=_span("--elements", n_elements) or defaults.n_elements,
+        n_atoms=_span("--atoms", n_atoms) or defaults.n_atoms,
+    )
+
+
+def generate(checkpoint: Checkpoint, request: funnel.Request, out: Path, unique: bool) -> None:
+    """Write a row for every sample, or for the first of each formula, to CSV or to a folder of parquet files."""
+    if out.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"{out}: name it .csv, or .parquet for a folder of parquet files")
+    chunks = funnel.run(checkpoint, request)
+    chunk = next(chunks)  # what cannot be generated is refused before anything is written
+    table: GrowingTable = CSVFile(out) if out.suffix == ".csv" else ParquetFolder(out)
+    try:
+        while True:
+            table.write(chunk.rows[chunk.rows["first"]] if unique else chunk.rows)
+            typer.echo(f"{chunk.counts['generated']:,} of {request.n_samples:,} samples", err=True)
+            if (following := next(chunks, None)) is None:
+                break
+            chunk = following
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; {out} holds {table.n_rows:,} rows, all whole", err=True)
+        raise typer.Exit(130) from None
+    for stage, n in chunk.counts.items():
+        is_open = chunk.undecided.get(stage, 0)
+        typer.echo(f"{n:>12,} {stage}" + (f" ({is_open:,} left open)" if is_open else ""), err=True)
+    typer.echo(f"seed {request.seed}; wrote {table.n_rows:,} rows to {out}", err=True)
+
+
+def _symbols(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, re.split(r"[,\s-]+", text))))
+
+
+def _span(option: str, text: str) -> tuple[int, int] | None:
+    if not text:
+        return None
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text.strip())
+    if not match:
+        raise ValueError(f"{option} {text}; write one number, or two as 2-4")
+    return int(match[1]), int(match[2] or match[1])

@@ -1,0 +1,281 @@
+"""From a generator of formulas to the few that are worth a look: a funnel that counts what each stage keeps.
+
+Samples are drawn and judged in chunks, so that the memory does not grow with their number, apart from the 8 bytes by
+which a formula is known again.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from matgen_core.checkpoint import Checkpoint
+from matgen_core.element_table import element_table
+from matgen_core.formulas import MAX_COUNT, Formulas
+from matgen_core.screening import COMPOSITION_RULES, as_booleans, screen_formulas
+
+MAX_SAMPLES = 10_000_000  # 80 MB to know the unique ones again; a few minutes
+STAGES = ("generated", "formula", "wanted", "unique", "neutral", "balanced", "novel")
+_MAY_BE_OPEN = ("neutral", "balanced")
+BATCH = 4_096  # samples decoded at once, wherever a chunk ends: a sum of floats depends on the size of its batch
+CHUNK = 12 * BATCH
+
+Predictor = Callable[[Formulas], pd.DataFrame]  # a row a formula: properties, their _std, and problem
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which formulas are wanted at all.
+
+    Attributes:
+        must: Elements that a formula must have.
+        may: Elements that it may have beside those; any if there are none here.
+        never: Elements that it must not have.
+        n_elements: Fewest and most elements.
+        n_atoms: Fewest and most atoms of a formula as it is written.
+        counts: Least and largest count of each element in it.
+    """
+
+    must: tuple[str, ...] = ()
+    may: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    n_elements: tuple[int, int] = (1, 103)
+    n_atoms: tuple[int, int] = (1, 103 * MAX_COUNT)
+    counts: tuple[int, int] = (1, MAX_COUNT)
+
+    def __post_init__(self) -> None:
+        for symbol in (*self.must, *self.may, *self.never):
+            if symbol not in element_table():
+                raise ValueError(f"{symbol!r} is no element; write symbols from H to Lr, such as Fe")
+        for name, other in (("must", self.must), ("may", self.may)):
+            if both := sorted(set(other) & set(self.never)):
+                raise ValueError(f"{', '.join(both)}: among the elements that {name} occur and those that never do")
+        for name in ("n_elements", "n_atoms", "counts"):
+            low, high = getattr(self, name)
+            if not 1 <= low <= high:
+                raise ValueError(f"{name} from {low} to {high}; expected 1 or more, the smaller number first")
+        if len(set(self.must)) > self.n_elements[1]:
+            raise ValueError(f"{len(set(self.must))} elements must occur, but a formula may have {self.n_elements[1]}")
+
+    def passes(self, formulas: Formulas) -> NDArray[np.bool_]:
+        """Whether each formula is wanted, (N,); one without elements is not."""
+        numbers, counts = formulas.numbers, formulas.counts
+        there = numbers > 0
+        allowed = np.full(256, not self.may)
+        allowed[_numbers(self.may + self.must)] = True
+        allowed[_numbers(self.never)] = False
+        passed = (allowed[numbers] | ~there).all(1)
+        for number in _numbers(self.must):
+            passed &= (numbers == number).any(1)
+        for values, (low, high) in ((formulas.n_elements, self.n_elements), (formulas.n_atoms, self.n_atoms)):
+            passed &= (low <= values) & (values <= high)
+        return passed & (((self.counts[0] <= counts) & (counts <= self.counts[1])) | ~there).all(1)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a generator.
+
+    Attributes:
+        n_samples: How many samples, 1 to MAX_SAMPLES.
+        seed: The same seed draws the same samples.
+        wanted: Which formulas are wanted.
+        condition: Values of properties to ask for, named as in the data and in its units, for models that take them.
+        keep_undecided: Let what neutrality or balance leaves open, such as alloys, go on through the funnel.
+    """
+
+    n_samples: int
+    seed: int = 0
+    wanted: Wanted = field(default_factory=Wanted)
+    condition: Mapping[str, float] = field(default_factory=dict)
+    keep_undecided: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n_samples <= MAX_SAMPLES:
+            raise ValueError(f"{self.n_samples} samples; one run takes 1 to {MAX_SAMPLES:,}")
+        if self.seed < 0:
+            raise ValueError(f"seed {self.seed}; expected 0 or more")
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Some samples, and the counts of the whole run up to them.
+
+    Attributes:
+        counts: How many samples passed each stage and all before it, by the names of STAGES and "predicted".
+        undecided: How many samples that had come so far were left open by "neutral" and by "balanced".
+        rows: A row for every sample of the chunk, in order: sample (from 1), formula, n_elements, wanted, first (it
+            appears for the first time), charge_neutral, electronegativity_balanced, smact_valid (True, False or
+            missing), novel (missing where the model does not know its training formulas), kept (it passed all
+            stages), a column for each predicted property and its _std (for kept rows), problem.
+    """
+
+    counts: Mapping[str, int]
+    undecided: Mapping[str, int]
+    rows: pd.DataFrame
+
+
+def run(
+    checkpoint: Checkpoint, request: Request, predictors: Sequence[Predictor] = (), chunk_size: int = CHUNK
+) -> Iterator[Chunk]:
+    """Generate and judge formulas, chunk by chunk; stop asking for more to end it.
+
+    Args:
+        checkpoint: One whose model decodes latent points to formulas.
+        request: What is asked.
+        predictors: Asked about what passed all stages.
+        chunk_size: Samples a chunk, a multiple of BATCH; the samples do not depend on it.
+
+    Raises:
+        ValueError: If the checkpoint writes no formulas, or takes no condition that is asked for.
+    """
+    counts = dict.fromkeys((*STAGES, *(("predicted",) if predictors else ())), 0)
+    undecided = dict.fromkeys(_MAY_BE_OPEN, 0)
+    seen = np.zeros(0, np.uint64)
+    for formulas in samples(checkpoint, request, chunk_size):
+        first, seen = _first(formulas, seen)
+        answers, rows = _judge(checkpoint, request.wanted, formulas, first)
+        rows.insert(0, "sample", np.arange(len(rows)) + counts["generated"] + 1)
+        passed = np.ones(len(rows), bool)
+        for stage in STAGES:
+            if stage in undecided:
+                undecided[stage] += int((passed & (answers[stage] < 0)).sum())
+            # What a model cannot know to be old may be new.
+            goes_on = request.keep_undecided or stage == "novel"
+            passed &= (answers[stage] == 1) | ((answers[stage] < 0) & goes_on)
+            counts[stage] += int(passed.sum())
+        rows["kept"] = passed
+        rows["problem"] = np.where(rows["n_elements"] > 0, "", "no elements")
+        if predictors:
+            counts["predicted"] += _predict(predictors, formulas, rows)
+        yield Chunk(dict(counts), dict(undecided), rows)
+
+
+def samples(checkpoint: Checkpoint, request: Request, chunk_size: int = CHUNK) -> Iterator[Formulas]:
+    """Draw formulas from a model, `chunk_size` at a time; a sample that is none has no elements.
+
+    Raises:
+        ValueError: If the checkpoint writes no formulas, or takes no condition that is asked for.
+    """
+    model: Any = checkpoint.model
+    representation: Any = checkpoint.representation
+    if not hasattr(model, "decode") or not hasattr(representation, "formulas"):
+        raise ValueError(f"{checkpoint.name} writes no formulas; see which models do: matgen models")
+    if chunk_size < 1 or chunk_size % BATCH:
+        raise ValueError(f"chunks of {chunk_size}; expected a multiple of {BATCH}")
+    condition = _condition(checkpoint, request.condition)
+    rng = np.random.default_rng(request.seed)
+    sizes = (min(chunk_size, request.n_samples - start) for start in range(0, request.n_samples, chunk_size))
+
+    def decode(noise: torch.Tensor) -> Formulas:
+        return _decode(model, representation, noise, condition)
+
+    # A batch a core: threads that share one batch wait for each other, above all where other work runs beside them.
+    # The setting holds for the thread that sets it.
+    pool = ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        ahead: deque[Iterator[Formulas]] = deque()
+        for size in sizes:
+            noise = torch.from_numpy(rng.standard_normal((size, model.latent_dim), np.float32))
+            ahead.append(pool.map(decode, noise.split(BATCH)))
+            if len(ahead) > 1:  # one chunk is decoded while the one before it is judged
+                yield Formulas.concatenate(list(ahead.popleft()))
+        yield from (Formulas.concatenate(list(parts)) for parts in ahead)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@torch.inference_mode()
+def _decode(model: Any, representation: Any, noise: torch.Tensor, condition: torch.Tensor | None) -> Formulas:
+    asked = None if condition is None else condition.expand(len(noise), -1)
+    if hasattr(model, "prior"):  # it hears the condition in the decoder's place
+        tables = model.decode(model.prior.sample(noise, asked))
+    elif asked is not None:
+        tables = model.decode(noise, asked)
+    else:
+        tables = model.decode(noise)
+    return representation.formulas(tables.numpy())
+
+
+def _condition(checkpoint: Checkpoint, wanted: Mapping[str, float]) -> torch.Tensor | None:
+    if not wanted:
+        return None
+    for name, value in wanted.items():
+        if not np.isfinite(value):
+            raise ValueError(f"{name} {value}; give a finite number")
+    if not hasattr(checkpoint.model, "condition"):
+        raise ValueError(f"{checkpoint.name} takes no condition ({', '.join(wanted)}); take another checkpoint")
+    return checkpoint.model.condition(wanted)  # type: ignore[operator]
+
+
+def _judge(
+    checkpoint: Checkpoint, wanted: Wanted, formulas: Formulas, first: NDArray[np.bool_]
+) -> tuple[dict[str, NDArray[np.int8]], pd.DataFrame]:
+    """Judge formulas one by one: 1, 0 or -1 (open) of each stage, and a row for each."""
+    neutral, balanced, valid = (verdicts.answers for verdicts in screen_formulas(formulas, COMPOSITION_RULES))
+    there = formulas.n_elements > 0
+    novel = np.full(len(formulas), -1) if checkpoint.known is None else ~checkpoint.known.contains(formulas)
+    answers = {
+        "generated": np.ones(len(formulas), np.int8),
+        "formula": there.astype(np.int8),
+        "wanted": wanted.passes(formulas).astype(np.int8),
+        "unique": first.astype(np.int8),
+        "neutral": neutral,
+        "balanced": balanced,
+        "novel": np.where(there, novel, 0).astype(np.int8),
+    }
+    rows = pd.DataFrame(
+        {
+            "formula": formulas.texts(),
+            "n_elements": formulas.n_elements,
+            "wanted": answers["wanted"] == 1,
+            "first": first,
+            "charge_neutral": as_booleans(neutral),
+            "electronegativity_balanced": as_booleans(balanced),
+            "smact_valid": as_booleans(valid),
+            "novel": as_booleans(answers["novel"]),
+        }
+    )
+    return answers, rows
+
+
+def _first(formulas: Formulas, seen: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
+    """Whether each formula appears for the first time; `seen` is sorted, and comes back with the new ones."""
+    keys = formulas.keys()
+    unique, rows = np.unique(keys, return_index=True)
+    places = np.minimum(np.searchsorted(seen, unique), max(len(seen) - 1, 0))
+    new = (seen[places] != unique) if len(seen) else np.ones(len(unique), bool)
+    new &= unique != 0  # the empty formula
+    first = np.zeros(len(keys), bool)
+    first[rows[new]] = True
+    return first, np.sort(np.concatenate([seen, unique[new]]), kind="stable")  # two sorted runs are merged
+
+
+def _predict(predictors: Sequence[Predictor], formulas: Formulas, judged: pd.DataFrame) -> int:
+    """Add the predictions of what was kept to its rows; return how many formulas got one of each predictor."""
+    rows = np.flatnonzero(judged["kept"])
+    got_all = np.ones(len(rows), bool)
+    for predictor in predictors:
+        found = predictor(formulas[rows])
+        problems = found.pop("problem").to_numpy(object)
+        for name in found:
+            values = np.full(len(judged), np.nan, np.float32)
+            values[rows] = found[name]
+            judged[name] = values
+        got_all &= problems == ""
+        judged.loc[rows, "problem"] = [
+            "; ".join(filter(None, pair)) for pair in zip(judged["problem"].iloc[rows], problems, strict=True)
+        ]
+    judged["problem"] = judged.pop("problem")  # the last column
+    return int(got_all.sum())
+
+
+def _numbers(symbols: Sequence[str]) -> list[int]:
+    return [element_table()[symbol].number for symbol in symbols]
