@@ -1,16 +1,23 @@
 """What is measured of the classifier of 2D materials, on hand-made cases, and the table of formulas."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from pymatgen.core import Composition
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from matgen_core import data
+from matgen_core import checkpoint, data, funnel, screening
+from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.two_dimensional import load_two_dimensional
 from matgen_core.formulas import Formulas
+from matgen_core.models.matgan import MatGAN, MatGANConfig
 from matgen_core.representations import MagpieFeatures
+from matgen_core.representations.element_counts import ElementCounts
 from matgen_core.train import _two_d_metrics as measured
 from matgen_core.train._forest import Growth, grow
+from matgen_core.train.two_d_screen import TwoDScreenRecipe
 
 ELEMENTS = ("O", "S", "Cl", "Fe", "Mo", "Ti")
 LABELS = np.array([True, True, False, False, False])
@@ -172,3 +179,27 @@ def test_recall_by_anion() -> None:
     sulfur, others = rows
     assert list(sulfur.values()) == ["S", 2, 1, 0.5, 1]
     assert list(others.values()) == ["others", 1, 2, 1, 0.5]
+
+
+def test_candidates_are_different_and_balanced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path))
+    material, layout = sulfides(), ElementCounts(ELEMENTS, max_count=4)
+    representation = MagpieFeatures(ELEMENTS, np.random.default_rng(2).normal(size=(6, 22)) * 10)
+    forest = grow(material.x, material.labels, Growth(n_trees=9), 0)
+    screen = Checkpoint("screen", "random_forest", forest, representation, {}, "card")
+    recipe = TwoDScreenRecipe(n_generated=3000, seed=4)
+    assert recipe.candidates(screen) == {}
+    torch.manual_seed(0)
+    gan = MatGAN(MatGANConfig(n_elements=6, n_counts=4, latent_dim=5, generator=64, critic=8))
+    with torch.no_grad():
+        gan.generator[-1].weight.mul_(20)
+    generator = Checkpoint("matgan_icsd", "matgan", gan, layout, {}, "card")
+    checkpoint.save(generator, tmp_path / "matgan_icsd")
+    found = recipe.candidates(screen)["candidates"]
+    texts = set()
+    for part in funnel.samples(generator, funnel.Request(3000, 4)):
+        texts |= {Composition(text).reduced_formula for text in part.texts() if text}
+    assert found["n_different"] == len(texts) < 3000
+    table = screening.screen(sorted(texts), [screening.balanced_check()])
+    assert 0 < found["n_screened"] == (table["electronegativity_balanced"] == True).sum() < len(texts)  # noqa: E712
+    assert found["counts"][-1]["ours"][0] <= found["n_screened"]

@@ -249,7 +249,7 @@ def property_importance(forest: RandomForest, x: NDArray[np.float32], labels: La
     return lost
 
 
-def candidate_counts(forest: RandomForest, representation: MagpieFeatures, formulas: Formulas) -> list[dict[str, Any]]:
+def candidate_counts(forest: Any, representation: Any, formulas: Formulas) -> list[dict[str, Any]]:
     """Count candidates at each threshold of the paper: in all, of two, three, four, and of five elements and more.
 
     Args:

@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from matgen_core import data
+from matgen_core import checkpoint as checkpoints
+from matgen_core import data, funnel, screening
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.two_dimensional import BULK, TWO_DIMENSIONAL, load_two_dimensional
 from matgen_core.element_table import element_table
@@ -25,6 +26,7 @@ from matgen_core.train._two_d_card import card
 from matgen_core.train._two_d_metrics import Material
 
 SYSTEM = "Song 2021"
+GENERATOR = "matgan_icsd"
 
 # What was tried beside the settings of the recipe, with 100 trees if not said otherwise, each judged on the same folds.
 TRIED: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -53,6 +55,7 @@ class TwoDScreenRecipe:
     tried: tuple[tuple[str, dict[str, Any]], ...] = TRIED
     tried_trees: int = 100
     tried_folds: int = 2
+    n_generated: int = 2_000_000  # samples among which candidates are counted
 
     def run(self, device: str) -> Checkpoint:
         """Grow a forest on all formulas, judge the settings by cross-validation, and describe.
@@ -88,7 +91,7 @@ class TwoDScreenRecipe:
             },
             index=_index(dataset.table, evidence.probabilities["sigmoid"]),
         )
-        metrics = self._figures(dataset, material, fold, evidence)
+        metrics = self._figures(dataset, material, fold, evidence) | self.candidates(checkpoint)
         metrics["tried"] = [
             {
                 "settings": label,
@@ -99,14 +102,46 @@ class TwoDScreenRecipe:
         return replace(checkpoint, metrics=metrics, card=card(self, metrics, sources))
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
-        """Cross-validate the settings of the recipe anew."""
+        """Cross-validate the settings of the recipe anew, and count candidates with the checkpoint."""
         representation = checkpoint.representation
         if not isinstance(representation, MagpieFeatures):
             raise ValueError(f"{checkpoint.name} is no forest on Magpie features")
         dataset = load_two_dimensional()
         material = Material.of(dataset, representation)
         fold = measured.folds_by_system(dataset, self.n_folds, self.seed)
-        return self._figures(dataset, material, fold, self._cross_validate(material, fold))
+        figures = self._figures(dataset, material, fold, self._cross_validate(material, fold))
+        return figures | self.candidates(checkpoint)
+
+    def candidates(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Count likely 2D materials among what MatGAN generates.
+
+        Args:
+            checkpoint: The forest.
+
+        Returns:
+            Under the name `candidates`: n_generated; n_different reduced formulas among them; n_screened, of those the
+            neutral and balanced; counts, as `_two_d_metrics.candidate_counts` gives them. Nothing if its checkpoint
+            is not present.
+        """
+        if GENERATOR not in checkpoints.names():
+            return {}
+        request = funnel.Request(self.n_generated, self.seed)
+        parts = funnel.samples(checkpoints.load(GENERATOR), request)
+        drawn = Formulas.concatenate([part.reduced() for part in parts])
+        drawn = drawn[drawn.n_elements > 0]
+        _, first = np.unique(drawn.keys(), return_index=True)
+        different = drawn[first]
+        (verdicts,) = screening.screen_formulas(different, [screening.balanced_rule()])
+        passed = different[verdicts.answers == 1]
+        counts = measured.candidate_counts(checkpoint.model, checkpoint.representation, passed)
+        return {
+            "candidates": {
+                "n_generated": self.n_generated,
+                "n_different": len(different),
+                "n_screened": len(passed),
+                "counts": counts,
+            }
+        }
 
     def _cross_validate(self, material: Material, fold: NDArray[np.int64]) -> "_Evidence":
         lost: list[dict[str, float]] = []
