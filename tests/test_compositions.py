@@ -1,18 +1,28 @@
 """MatGAN's arrays and its training: a generator that learns which formulas are real."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
+import pytest
 import torch
 
-from matgen_core.compositions import FormulaArrays, counts_of, main, tables, train
-from matgen_core.loops import AdversarialSchedule
+from matgen_core.compositions import (
+    ADVERSARIAL,
+    LIKELIHOOD,
+    FormulaArrays,
+    counts_of,
+    main,
+    read_run,
+    surprise,
+    tables,
+    train,
+)
 from matgen_core.models.matgan import MatGAN, MatGANConfig
 
-TINY = MatGANConfig(
-    n_counts=3, noise_dim=4, n_slots=3, generator=24, generator_depth=2, critic=24, critic_depth=2, n_features=8
-)
+TINY = MatGANConfig(n_elements=3, n_counts=3, n_slots=3, hidden=16, critic=24, critic_depth=2, n_features=8)
+FIRST = replace(LIKELIHOOD, epochs=40, batch_size=16, learning_rate=0.02)
+SECOND = replace(ADVERSARIAL, minutes=5, steps=20, batch_size=16, critic_first=5, report_every=10)
 
 
 def formulas() -> FormulaArrays:
@@ -20,6 +30,12 @@ def formulas() -> FormulaArrays:
     species = torch.tensor([[0, 2], [1, 2], [0, 1]], dtype=torch.int8).repeat(20, 1)
     counts = torch.tensor([[1, 2], [1, 3], [3, 3]], dtype=torch.int8).repeat(20, 1)
     return FormulaArrays(("A", "B", "C"), species, counts, torch.tensor([0, 0, 1], dtype=torch.int8).repeat(20))
+
+
+def written(model: MatGAN, n: int, seed: int = 3) -> torch.Tensor:
+    with torch.no_grad():
+        z = torch.randn(n, model.latent_dim, generator=torch.Generator().manual_seed(seed))
+        return counts_of(model.decode(z), 0.5)
 
 
 def test_arrays_come_back_from_a_file(tmp_path: Path) -> None:
@@ -40,9 +56,54 @@ def test_empty_slots_are_no_element() -> None:
     assert counts_of(tables(counts, 3), 0.2).tolist() == [[0, 2]]
 
 
+def test_every_formula_written_has_two_to_n_slots_elements_and_one_count_of_each() -> None:
+    torch.manual_seed(1)
+    config = replace(TINY, n_elements=6)
+    model = MatGAN(config).eval()
+    with torch.no_grad():
+        tables_made = model.decode(torch.randn(3_000, model.latent_dim))
+    assert tables_made.sum(-1).max() == 1
+    n_elements = tables_made.sum((1, 2))
+    assert n_elements.min() == 2
+    assert n_elements.max() == 3
+    assert (tables_made.sum(0) > 0).all()  # each cell can be reached
+
+
+def test_what_is_written_follows_the_likelihood() -> None:
+    """The share of each formula among samples is the one that the likelihood gives it."""
+    torch.manual_seed(2)
+    model = MatGAN(replace(TINY, n_counts=2, n_slots=2)).eval()
+    with torch.no_grad():
+        for weight in model.generator.parameters():
+            weight.mul_(3)
+    made = written(model, 60_000)
+    species = torch.tensor([[i, j] for i in range(3) for j in range(i + 1, 3) for _ in range(4)])
+    counts = torch.tensor([[i, j] for i in (1, 2) for j in (1, 2)]).repeat(3, 1)
+    likelihood = [model.generator.loss(species[[row]], counts[[row]])["loss"] for row in range(len(species))]
+    dense = torch.zeros(len(species), 3, dtype=torch.int64).scatter_(1, species, counts)
+    shares = (made.unsqueeze(1) == dense).all(-1).float().mean(0)
+    torch.testing.assert_close(shares.sum(), torch.tensor(1.0))
+    torch.testing.assert_close(shares, (-torch.stack(likelihood)).exp().detach(), atol=0.01, rtol=0)
+
+
+def test_temperature_evens_out_the_choices() -> None:
+    torch.manual_seed(2)
+    cold, warm = (MatGAN(replace(TINY, temperature=t)).eval() for t in (0.2, 5.0))
+    warm.load_state_dict(cold.state_dict())
+    variety = [len(written(model, 300).unique(dim=0)) for model in (cold, warm)]
+    assert variety[0] < variety[1]
+
+
+@pytest.mark.parametrize("end", [-9.0, 9.0])
+def test_extreme_points_still_give_formulas(end: float) -> None:
+    model = MatGAN(TINY).eval()
+    with torch.no_grad():
+        assert counts_of(model.decode(torch.full((1, model.latent_dim), end)), 0.5).bool().sum() >= 2
+
+
 def test_the_penalty_wants_a_slope_of_one() -> None:
     torch.manual_seed(0)
-    model = MatGAN(MatGANConfig(**{**vars(TINY), "n_elements": 3}))
+    model = MatGAN(TINY)
     real = tables(formulas().dense(torch.arange(10)), 3)
     parts = model.critic_loss(real, rng=torch.Generator().manual_seed(1))
     torch.testing.assert_close(parts["loss"], 10 * parts["penalty"] - parts["distance"])
@@ -53,42 +114,53 @@ def test_the_penalty_wants_a_slope_of_one() -> None:
     torch.testing.assert_close(flat["penalty"], torch.tensor(1.0))  # no slope at all
 
 
+def test_the_critic_s_verdict_reaches_every_weight_of_the_generator() -> None:
+    torch.manual_seed(0)
+    model = MatGAN(TINY)
+    model.generator_loss(200, torch.device("cpu"), rng=torch.Generator().manual_seed(0)).backward()
+    for name, weight in model.generator.named_parameters():
+        assert weight.grad is not None, name
+        assert weight.grad.abs().sum() > 0, name
+
+
+def test_a_generator_follows_its_critic() -> None:
+    """A critic that likes element B makes the generator write more of it."""
+    torch.manual_seed(0)
+    model = MatGAN(replace(TINY, dropout=0.0))
+    model.criticize = lambda x: x[:, 1].sum(-1)
+    before = (written(model, 2_000)[:, 1] > 0).float().mean()
+    step = torch.optim.Adam(model.generator.parameters(), 0.01)
+    for seed in range(40):
+        step.zero_grad()
+        model.generator_loss(64, torch.device("cpu"), rng=torch.Generator().manual_seed(seed)).backward()
+        step.step()
+    assert (written(model, 2_000)[:, 1] > 0).float().mean() > before + 0.15
+
+
 def test_a_generator_learns_what_is_real(tmp_path: Path) -> None:
-    schedule = AdversarialSchedule(
-        minutes=5, steps=400, batch_size=32, learning_rate=2e-3, critic_learning_rate=2e-3, averaging=0.9
-    )
-    model, history = train(formulas(), TINY, schedule, "cpu", tmp_path)
-    z = torch.randn(500, model.latent_dim, generator=torch.Generator().manual_seed(3))
-    with torch.no_grad():
-        made = counts_of(model.decode(z), 0.2)
-    real = torch.tensor([[1, 0, 2], [0, 1, 3]])
-    hits = (made.unsqueeze(1) == real).all(-1).float().mean(0)
-    assert hits.sum() > 0.8
-    assert hits.min() > 0.15  # both, not one
-    assert history[-1]["known"] > 0.8
-    assert json.loads((tmp_path / "losses.jsonl").read_text().splitlines()[-1])["step"] == 400
-    assert (tmp_path / "weights.safetensors").is_file()
+    model = train(formulas(), TINY, FIRST, SECOND, "cpu", tmp_path)
+    hits = (written(model, 500).unsqueeze(1) == torch.tensor([[1, 0, 2], [0, 1, 3]])).all(-1).float().mean(0)
+    assert hits.sum() > 0.9
+    assert hits.min() > 0.3  # both, not one
+    assert surprise(model, formulas().of_part("train")) < 0.9  # two formulas: 0.69 nats
+    last = json.loads((tmp_path / "losses.jsonl").read_text().splitlines()[-1])
+    assert last["step"] == 20
+    assert last["known"] > 0.9
+    again = read_run(tmp_path, "weights")
+    torch.testing.assert_close(written(again, 50), written(model, 50))
+    assert not torch.equal(read_run(tmp_path, "likelihood").critic[0].weight, again.critic[0].weight)
 
 
-def test_training_from_the_command_line(tmp_path: Path, capsys) -> None:
+def test_training_from_the_command_line(tmp_path: Path) -> None:
     formulas().save(tmp_path / "formulas.safetensors")
-    schedule = '{"steps": 3, "batch_size": 8, "report_every": 2}'
-    small = '{"n_counts": 3, "generator": 16, "critic": 16}'
-    main(
-        [
-            str(tmp_path / "formulas.safetensors"),
-            "--out",
-            str(tmp_path / "run"),
-            "--device",
-            "cpu",
-            "--config",
-            small,
-            "--schedule",
-            schedule,
-        ]
-    )
-    assert json.loads(capsys.readouterr().out)["step"] == 3
+    options = {
+        "--out": tmp_path / "run",
+        "--device": "cpu",
+        "--config": '{"n_counts": 3, "hidden": 8, "critic": 16}',
+        "--likelihood": '{"epochs": 2}',
+        "--adversarial": '{"steps": 3, "batch_size": 8, "report_every": 2, "critic_first": 1}',
+    }
+    main([str(tmp_path / "formulas.safetensors"), *(str(part) for pair in options.items() for part in pair)])
     assert json.loads((tmp_path / "run" / "config.json").read_text())["n_elements"] == 3
-    assert np.isfinite(
-        [json.loads(line)["distance"] for line in (tmp_path / "run" / "losses.jsonl").read_text().splitlines()]
-    ).all()
+    assert [json.loads(line)["step"] for line in (tmp_path / "run" / "losses.jsonl").read_text().splitlines()] == [2, 3]
+    assert len((tmp_path / "run" / "likelihood.jsonl").read_text().splitlines()) == 2
