@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, from_numpy, nn
 
+from matgen_core import eight_bits
 from matgen_core.known_formulas import KnownFormulas
 from matgen_core.models import MODELS
 from matgen_core.representations import REPRESENTATIONS, Representation
@@ -49,6 +50,7 @@ class Checkpoint:
     provenance: dict[str, Any] = field(default_factory=dict)  # data set, its hash, commit, seed, recipe
     index: pd.DataFrame | None = None
     known: KnownFormulas | None = None  # training formulas of a generator of formulas
+    eight_bits: bool = False  # how the weights are stored: in eight bits, or as they are
 
 
 def root() -> Path:
@@ -79,6 +81,8 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         **checkpoint.provenance,
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.model.state_dict().items()}
+    if checkpoint.eight_bits:
+        tensors = eight_bits.pack(tensors)
     tensors |= {_ARRAYS + name: from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
         new = Path(temporary) / folder.name
@@ -135,7 +139,7 @@ def load(name: str) -> Checkpoint:
         model = _build(MODELS[config["model"]].Config, config["model_config"], MODELS[config["model"]])
         representation_class = REPRESENTATIONS[config["representation"]]
         representation = _build(representation_class, config["representation_config"] | arrays)
-        model.load_state_dict(_like(tensors, model), strict=True)
+        model.load_state_dict(_like(eight_bits.unpack(tensors), model), strict=True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         line = str(error).splitlines()[0]
         raise _broken(folder / "config.json", f"it does not fit the weights: {line}") from error
@@ -150,6 +154,7 @@ def load(name: str) -> Checkpoint:
         provenance={key: value for key, value in config.items() if key not in described},
         index=_read_if_there(folder / "index.parquet", pd.read_parquet),
         known=_read_if_there(folder / "known.parquet", KnownFormulas.read),
+        eight_bits=eight_bits.is_packed(tensors),
     )
 
 

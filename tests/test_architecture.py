@@ -20,6 +20,7 @@ LAYERS = {
     "formulas": -1,
     "known_formulas": 0,
     "growing_tables": 0,
+    "eight_bits": -1,
     "palettes": -1,
     "element_table": -2,
     "selection": -1,

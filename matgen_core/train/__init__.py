@@ -45,7 +45,7 @@ RECIPES: dict[str, Recipe] = {
     "cgcnn_dielectric": CGCNNRecipe("cgcnn_dielectric"),
     "ding": DINGRecipe(),
     "icsg3d": ICSG3DRecipe(
-        config=ICSG3DConfig(prior_hidden=256), prior=replace(PRIOR, epochs=10_000, minutes=6.8), n_index=10_000
+        config=ICSG3DConfig(prior_hidden=256), prior=replace(PRIOR, epochs=10_000, minutes=6.8), n_index=5_000
     ),
     "icsg3d_perov5": ICSG3DRecipe(
         "icsg3d_perov5",

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from matgen_core import compositions, funnel
+from matgen_core import compositions, eight_bits, funnel
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.formulas import Formulas
 from matgen_core.known_formulas import KnownFormulas
@@ -63,10 +63,12 @@ class MatGANRecipe:
         """Make the checkpoint of what `matgen_core.compositions` left in a folder."""
         formulas = self.formulas()
         layout = ElementCounts(formulas.elements, formula_sets.MAX_COUNT)
+        model = compositions.read_run(folder, "weights")
+        eight_bits.round_weights(model)  # every figure is of what is stored
         bare = Checkpoint(
             name=self.name,
             model_name="matgan",
-            model=compositions.read_run(folder, "weights"),
+            model=model,
             representation=layout,
             metrics={},
             card="",
@@ -77,6 +79,7 @@ class MatGANRecipe:
                 **provenance(self.name, self.seed, formulas.dataset),
             },
             known=KnownFormulas.of(formulas.formulas),
+            eight_bits=True,
         )
         index = self._index(bare, formulas)
         before = replace(bare, model=compositions.read_run(folder, "likelihood"))
@@ -89,8 +92,6 @@ class MatGANRecipe:
                 "adversarial": last_losses(folder / "losses.jsonl"),
             },
         }
-        # The figures are of these same rounded weights: the run stored them in float16.
-        bare.model.half()
         return replace(
             bare,
             metrics=metrics,
@@ -100,7 +101,6 @@ class MatGANRecipe:
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Generate as many formulas as the paper and hold them against the training set."""
-        checkpoint.model.float()
         maps = {} if checkpoint.index is None else map_grades(checkpoint.index)
         kept = {name: checkpoint.metrics[name] for name in ("before_the_critic", "bank", "training")}
         return self._figures(checkpoint, self.formulas()) | kept | {"maps": maps}
