@@ -153,7 +153,7 @@ def load(name: str) -> Checkpoint:
         card=_read_text(folder / "card.md"),
         provenance={key: value for key, value in config.items() if key not in described},
         index=_read_if_there(folder / "index.parquet", pd.read_parquet),
-        known=_read_if_there(folder / "known.parquet", KnownFormulas.read),
+        known=_read_if_there(root() / config.get("known_of", name) / "known.parquet", KnownFormulas.read),
         eight_bits=eight_bits.is_packed(tensors),
     )
 

@@ -1,14 +1,18 @@
 """Formulas in bulk on the command line: `matgen generate` for models of compositions."""
 
 import re
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from matgen_core import funnel
+from matgen_core import checkpoint as checkpoints
+from matgen_core import funnel, prediction
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.growing_tables import CSVFile, GrowingTable, ParquetFolder
+from matgen_core.latent import LatentSpace
 
 Must = Annotated[str, typer.Option(help="Compositions: elements that must occur, Li,O")]
 May = Annotated[str, typer.Option(help="Compositions: elements that may occur beside those; any if not given")]
@@ -18,6 +22,10 @@ NAtoms = Annotated[str, typer.Option("--atoms", help="Compositions: number of at
 Unique = Annotated[bool, typer.Option(help="Compositions: only the first sample of each formula")]
 Volume = Annotated[float | None, typer.Option(help="Compositions: ask for this volume, Å^3/atom")]
 Energy = Annotated[float | None, typer.Option(help="Compositions: ask for this energy, eV/atom")]
+Predict = Annotated[
+    list[str] | None,
+    typer.Option(help="Compositions: predict what passed every stage with this checkpoint; may be given twice"),
+]
 
 
 def wanted(must: str, may: str, never: str, n_elements: str, n_atoms: str) -> funnel.Wanted:
@@ -32,11 +40,15 @@ def wanted(must: str, may: str, never: str, n_elements: str, n_atoms: str) -> fu
     )
 
 
-def generate(checkpoint: Checkpoint, request: funnel.Request, out: Path, unique: bool) -> None:
+def generate(
+    checkpoint: Checkpoint, request: funnel.Request, out: Path, unique: bool, predictors: Sequence[str] = ()
+) -> None:
     """Write a row for every sample, or for the first of each formula, to CSV or to a folder of parquet files."""
     if out.suffix not in (".csv", ".parquet"):
         raise ValueError(f"{out}: name it .csv, or .parquet for a folder of parquet files")
-    chunks = funnel.run(checkpoint, request)
+    for line in LatentSpace(checkpoint).far_from_training(request.condition):
+        typer.echo(line, err=True)
+    chunks = funnel.run(checkpoint, request, [_predictor(name) for name in predictors])
     chunk = next(chunks)  # what cannot be generated is refused before anything is written
     table: GrowingTable = CSVFile(out) if out.suffix == ".csv" else ParquetFolder(out)
     try:
@@ -53,6 +65,13 @@ def generate(checkpoint: Checkpoint, request: funnel.Request, out: Path, unique:
         is_open = chunk.undecided.get(stage, 0)
         typer.echo(f"{n:>12,} {stage}" + (f" ({is_open:,} left open)" if is_open else ""), err=True)
     typer.echo(f"seed {request.seed}; wrote {table.n_rows:,} rows to {out}", err=True)
+
+
+def _predictor(name: str) -> funnel.Predictor:
+    checkpoint = checkpoints.load(name)
+    if not prediction.predicts_formulas(checkpoint):
+        raise ValueError(f"{name} predicts nothing of a formula; see: matgen models")
+    return partial(prediction.predict_formulas, checkpoint)
 
 
 def _symbols(text: str) -> tuple[str, ...]:

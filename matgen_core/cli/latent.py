@@ -107,6 +107,7 @@ def generate(
     elements: compositions.NElements = "",
     atoms: compositions.NAtoms = "",
     unique: compositions.Unique = False,
+    predict: compositions.Predict = None,
 ) -> None:
     """Draw materials from the prior, or round a known crystal; a row for every sample, failed decodes included.
 
@@ -127,9 +128,10 @@ def generate(
             compositions.wanted(must, may, never, elements, atoms),
             {key: value for key, value in properties.items() if value is not None},
         )
-        compositions.generate(checkpoint, request, out, unique)
+        compositions.generate(checkpoint, request, out, unique, predict or ())
         return
-    if must or may or never or elements or atoms or unique or volume is not None or energy is not None:
+    asked = (must, may, never, elements, atoms, unique, predict)
+    if any(asked) or volume is not None or energy is not None:
         raise ValueError(f"{name} writes no formulas; only such models take options of compositions")
     check_number(n_samples, "samples")
     width = width if width is not None else 0.2 if near else 1.0

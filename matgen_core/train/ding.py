@@ -102,6 +102,7 @@ class DINGRecipe:
                 "title": "Formulas under a wanted formation energy, volume and energy",
                 "system": "Pathak 2020, DING",
                 "level": "composition",
+                "known_of": "matgan_oqmd",  # the same data set; its formulas are stored once
                 **provenance(self.name, self.seed, dataset),
             },
             index=index,

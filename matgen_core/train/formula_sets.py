@@ -34,13 +34,14 @@ class FormulaSet:
         formulas: Of 2 to 8 elements with counts of at most 8.
         elements: Those that occur, in writing order.
         dataset: Where they are from.
-        n_left_out: Distinct formulas of the data set that do not fit: elements, large counts.
+        everything: All of the data set, those that do not fit too: elements, large counts.
     """
 
     formulas: Formulas
     elements: tuple[str, ...]
     dataset: Dataset
-    n_left_out: int
+    everything: Formulas
+    others: str = "are elements or have larger counts"  # what is with the rest
 
     def held_out(self, seed: int) -> NDArray[np.bool_]:
         """Which formulas are held out: a tenth, drawn at random."""
@@ -77,11 +78,14 @@ def experimental() -> FormulaSet:
 
 def experimental_valid() -> FormulaSet:
     """Return those of `experimental` that are neutral and balanced already, as the paper's filtered set."""
-    everything = experimental()
-    (verdicts,) = screen_formulas(everything.formulas, [PAPER_RULES["balanced"]])
-    name = f"{everything.dataset.name}, neutral and balanced"
+    whole = experimental()
+    (verdicts,) = screen_formulas(whole.formulas, [PAPER_RULES["balanced"]])
+    name = f"{whole.dataset.name}, neutral and balanced"
     return replace(
-        everything, formulas=everything.formulas[verdicts.answers == 1], dataset=replace(everything.dataset, name=name)
+        whole,
+        formulas=whole.formulas[verdicts.answers == 1],
+        dataset=replace(whole.dataset, name=name),
+        others=f"{whole.others} or are not both",
     )
 
 
@@ -91,11 +95,10 @@ def _formula_set(dataset: Dataset) -> FormulaSet:
         raise ValueError(f"{dataset.name}: {next(filter(None, problems))}")
     formulas = read.reduced()
     _, first = np.unique(formulas.keys(), return_index=True)
-    formulas = formulas[np.sort(first)]
-    fits = (formulas.n_elements >= 2) & (formulas.n_elements <= MAX_ELEMENTS) & (formulas.counts <= MAX_COUNT).all(1)
-    n_compounds = int((formulas.n_elements >= 2).sum())
-    formulas = formulas[fits]
+    everything = formulas[np.sort(first)]
+    fits = (everything.n_elements >= 2) & (everything.n_elements <= MAX_ELEMENTS)
+    formulas = everything[fits & (everything.counts <= MAX_COUNT).all(1)]
     present = set(np.unique(formulas.numbers).tolist())
     found = [symbol for symbol, facts in element_table().items() if facts.number in present]
     elements = tuple(sorted(found, key=writing_order))
-    return FormulaSet(formulas, elements, dataset, n_compounds - len(formulas))
+    return FormulaSet(formulas, elements, dataset, everything)

@@ -78,7 +78,7 @@ class MatGANRecipe:
                 "level": "composition",
                 **provenance(self.name, self.seed, formulas.dataset),
             },
-            known=KnownFormulas.of(formulas.formulas),
+            known=KnownFormulas.of(formulas.everything),
             eight_bits=True,
         )
         index = self._index(bare, formulas)
