@@ -28,8 +28,8 @@ def matgan_card(recipe: "MatGANRecipe", metrics: dict[str, Any], formulas: Formu
             " choice. There is no encoder: the map shows a fixed bank of generated formulas beside real ones, in the"
             " last layer of the critic.",
             "Data": f"{data_text}\n\n{len(formulas.formulas):,} distinct reduced formulas of 2 to 8 elements, of"
-            f" {len(formulas.everything):,} in all; the others {formulas.others}. A tenth, drawn at random, was held"
-            " out of the training. The paper has 291,884 formulas of the OQMD and 28,137 of the ICSD, which is not free;"
+            f" {len(formulas.everything):,} in all; the others {formulas.others}. A tenth, drawn at random, was"
+            " held out. The paper has 291,884 formulas of the OQMD and 28,137 of the ICSD, which is not free;"
             " the formulas here that stand in the ICSD are those of Materials Project structures of at most 20 atoms.",
             "Recipe": f"First by likelihood: {first.epochs} epochs of batches of {first.batch_size}, AdamW at"
             f" {first.learning_rate:g}, weight decay {first.weight_decay:g}, dropout {c.dropout:g}"
