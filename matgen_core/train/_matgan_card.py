@@ -104,9 +104,9 @@ def _tried(metrics: dict[str, Any]) -> str:
         [
             {
                 "generator": name,
-                **{f"unique of {n:,}": f"{found[str(n)]['unique']:.1%}" for n in SAMPLE_COUNTS},
+                **{f"unique of {n:,}": f"{found[str(n)]['unique']:.1%}" for n in SAMPLE_COUNTS[:-1]},
                 "neutral and balanced": f"{found[str(SAMPLE_COUNTS[1])]['balanced']:.1%}",
-                "new of 2,000,000": f"{found[str(SAMPLE_COUNTS[-1])]['novel']:.1%}",
+                "not in the training set": f"{found[str(SAMPLE_COUNTS[1])]['novel']:.1%}",
             }
             for name, found in (("after likelihood alone", before), ("after the critic, as shipped", after))
         ]

@@ -46,7 +46,7 @@ SAMPLE_COUNTS = (10_000, 330_000, 2_000_000)
 
 
 def measure(checkpoint: Checkpoint, formulas: FormulaSet, held_out: NDArray[np.bool_], seed: int) -> dict[str, Any]:
-    """Generate as many formulas as the paper and hold them against the training set.
+    """Generate as many formulas as the paper and hold them against the training set and the held-out tenth.
 
     Args:
         checkpoint: With its known formulas.
@@ -54,32 +54,46 @@ def measure(checkpoint: Checkpoint, formulas: FormulaSet, held_out: NDArray[np.b
         held_out: Which of them it was not trained on.
         seed: Of the samples.
     """
-    request = funnel.Request(SAMPLE_COUNTS[-1], seed)
-    written = Formulas.concatenate(list(funnel.samples(checkpoint, request)))
-    keys = written.keys()
-    different = {}
-    for n in SAMPLE_COUNTS:
-        unique, first = np.unique(keys[:n], return_index=True)
-        there = unique != 0
-        different[n] = written[first[there]]
     training = formulas.formulas[~held_out]
+    written = _written(checkpoint, SAMPLE_COUNTS[-1], seed)
     return {
-        "samples": {
-            str(n): {
-                "unique": len(found) / n,
-                "novel": float(1 - np.isin(found.reduced().keys(), training.keys()).mean()),
-                "no_formula": float((keys[:n] == 0).mean()),
-                **_shares(found),
-            }
-            for n, found in different.items()
-        },
+        "samples": {str(n): _described(written[:n], training) for n in SAMPLE_COUNTS},
         "training": {"n": len(training), **_shares(training)},
-        "recovery": _recovery(formulas.formulas, held_out, different[SAMPLE_COUNTS[-1]]),
+        "recovery": _recovery(formulas.formulas, held_out, written[_first(written)]),
         "n_elements": {
             name: [float(share) for share in np.bincount(some.n_elements, minlength=9)[:9] / len(some)]
             for name, some in (("training", training), ("generated", written[: SAMPLE_COUNTS[0]]))
         },
         "element_distance": _element_distance(training, written[: SAMPLE_COUNTS[1]], formulas.elements),
+    }
+
+
+def measure_briefly(
+    checkpoint: Checkpoint, formulas: FormulaSet, held_out: NDArray[np.bool_], seed: int
+) -> dict[str, dict[str, float]]:
+    """What `measure` has under `samples`, without the largest number of them."""
+    counts = SAMPLE_COUNTS[:-1]
+    written = _written(checkpoint, counts[-1], seed)
+    return {str(n): _described(written[:n], formulas.formulas[~held_out]) for n in counts}
+
+
+def _written(checkpoint: Checkpoint, n_samples: int, seed: int) -> Formulas:
+    return Formulas.concatenate(list(funnel.samples(checkpoint, funnel.Request(n_samples, seed))))
+
+
+def _first(written: Formulas) -> NDArray[np.int64]:
+    """Rows of the formulas where each appears for the first time; what is no formula is in none."""
+    unique, first = np.unique(written.keys(), return_index=True)
+    return first[unique != 0]
+
+
+def _described(written: Formulas, training: Formulas) -> dict[str, float]:
+    different = written[_first(written)]
+    return {
+        "unique": len(different) / len(written),
+        "novel": _mean(~np.isin(different.reduced().keys(), training.keys())),
+        "no_formula": _mean(written.n_elements == 0),
+        **_shares(different),
     }
 
 

@@ -28,7 +28,7 @@ from matgen_core.screening import COMPOSITION_RULES, as_booleans, screen_formula
 from matgen_core.train import formula_sets
 from matgen_core.train._card import data_section, provenance
 from matgen_core.train._matgan_card import matgan_card
-from matgen_core.train._matgan_metrics import PAPER, SAMPLE_COUNTS, measure
+from matgen_core.train._matgan_metrics import PAPER, SAMPLE_COUNTS, measure, measure_briefly
 from matgen_core.train.formula_sets import FormulaSet
 from matgen_core.train.icsg3d import cache, last_losses
 
@@ -84,7 +84,7 @@ class MatGANRecipe:
         index = self._index(bare, formulas)
         before = replace(bare, model=compositions.read_run(folder, "likelihood"))
         metrics = self._figures(bare, formulas) | {
-            "before_the_critic": measure(before, formulas, formulas.held_out(self.seed), self.seed)["samples"],
+            "before_the_critic": measure_briefly(before, formulas, formulas.held_out(self.seed), self.seed),
             "bank": {"seed": self.seed, "n_samples": self.n_bank},
             "maps": map_grades(index),
             "training": {
