@@ -59,7 +59,7 @@ RECIPES: dict[str, Recipe] = {
         "matgan_oqmd",
         "Formulas that look like the OQMD",
         formula_sets.oqmd,
-        MatGANConfig(hidden=224),
+        MatGANConfig(hidden=224, temperature=1.2),
         replace(LIKELIHOOD, epochs=8, batch_size=1024, weight_decay=1e-3),
     ),
     "matgan_icsd": MatGANRecipe("matgan_icsd", "Formulas that look like what has been made", formula_sets.experimental),
