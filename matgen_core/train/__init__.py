@@ -67,7 +67,7 @@ RECIPES: dict[str, Recipe] = {
         "matgan_icsd_filtered",
         "Formulas that look like what has been made and is neutral and balanced",
         formula_sets.experimental_valid,
-        MatGANConfig(temperature=1.2),
+        MatGANConfig(temperature=1.1),
     ),
     "phase_field_norm": PhaseFieldNormRecipe(),
     "phase_field_vae": PhaseFieldVAERecipe(),

@@ -52,7 +52,7 @@ def matgan_card(recipe: "MatGANRecipe", metrics: dict[str, Any], formulas: Formu
 
 
 def _figures(name: str, metrics: dict[str, Any]) -> str:
-    paper, samples, training = PAPER[name], metrics["samples"], metrics["training"]
+    paper, samples, training = PAPER[name], metrics["samples"], metrics["training_formulas"]
 
     def published(key: str) -> str:
         return f"{paper[key]:g} %" if key in paper else "not given"

@@ -58,7 +58,7 @@ def measure(checkpoint: Checkpoint, formulas: FormulaSet, held_out: NDArray[np.b
     written = _written(checkpoint, SAMPLE_COUNTS[-1], seed)
     return {
         "samples": {str(n): _described(written[:n], training) for n in SAMPLE_COUNTS},
-        "training": {"n": len(training), **_shares(training)},
+        "training_formulas": {"n": len(training), **_shares(training)},
         "recovery": _recovery(formulas.formulas, held_out, written[_first(written)]),
         "n_elements": {
             name: [float(share) for share in np.bincount(some.n_elements, minlength=9)[:9] / len(some)]

@@ -43,7 +43,7 @@ class MatGANRecipe:
     config: MatGANConfig = MatGANConfig()
     likelihood: Schedule = compositions.LIKELIHOOD
     adversarial: AdversarialSchedule = compositions.ADVERSARIAL
-    n_bank: int = 1500  # generated formulas on the map, and as many real ones
+    n_bank: int = 1000  # generated formulas on the map, and as many real ones
     seed: int = 0
 
     def run(self, device: str) -> Checkpoint:
@@ -111,7 +111,7 @@ class MatGANRecipe:
         return {
             "headline": {
                 "figure": "different formulas of 330,000 samples that are neutral and balanced (training formulas)",
-                "ours": f"{made['balanced']:.1%} ({figures['training']['balanced']:.1%})",
+                "ours": f"{made['balanced']:.1%} ({figures['training_formulas']['balanced']:.1%})",
                 "paper": f"{paper['balanced']:g} % ({paper['balanced_training']:g} %)",
             },
             **figures,
