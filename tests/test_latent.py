@@ -105,7 +105,7 @@ def test_paths_begin_and_end_where_they_should(space: LatentSpace) -> None:
 
 
 def test_a_model_without_index_has_no_map() -> None:
-    with pytest.raises(ValueError, match="numbers has no encoder"):
+    with pytest.raises(ValueError, match="numbers carries no materials with their latent points"):
         LatentMap(Checkpoint("numbers", "doubling", Doubling(), Numbers(), {}, ""))
 
 
