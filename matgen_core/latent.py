@@ -331,9 +331,7 @@ class LatentMap(LatentSpace):
         none = f"{self.name} has no encoder, so a known material has no latent point to decode"
         return [next(decoded) if good else Decoded(z, problem=none) for z, good in zip(chosen, there, strict=True)]
 
-    def neighbors(
-        self, features: Z, k: int, known_only: bool = False
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def neighbors(self, features: Z, k: int, known_only: bool = False) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Find the materials nearest to each point, where distances are measured and not on a map.
 
         Args:

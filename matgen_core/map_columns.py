@@ -13,6 +13,7 @@ from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
 from matgen_core import clusters, map_scene, query, ranking
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.formulas import Formulas
 from matgen_core.latent import GENERATED, SEED_ROW
 from matgen_core.map_scene import Coloring, HoverText
 from matgen_core.prediction import LABELS, UNITS
@@ -34,7 +35,7 @@ _NAMES = {"id", "key", "name", "formula", "phase_field", "chemical_system"}  # t
 _MAP = ("_x", "_y", "_faithfulness", "_stability")
 # What a verdict, yes or no, is called; one that is missing is undecided.
 _VERDICTS = {"charge_neutral": ("neutral", "charged"), "electronegativity_balanced": ("balanced", "unbalanced")}
-_SPLIT_ORDER = ("train", "val", "test", "held_out", GENERATED)
+_SPLIT_ORDER = ("train", "val", "test", "held out", GENERATED)
 _COMES_BACK = {0.0: "comes back", 1.0: "does not come back"}
 
 
@@ -77,10 +78,21 @@ def materials(checkpoint: Checkpoint) -> pd.DataFrame:
         table["space_group"] = table.pop("space_group_number").map(_space_group)
     if "reconstruction_error" in table and set(table["reconstruction_error"]) <= set(_COMES_BACK):
         table["reconstruction"] = table.pop("reconstruction_error").map(_COMES_BACK)
+    if "split" in table:
+        table["split"] = table["split"].replace("held_out", "held out")
     for name, words in _VERDICTS.items():
         if name in table:
             table[name] = ["undecided" if pd.isna(passed) else words[not passed] for passed in table[name]]
     return table
+
+
+def find_formula(table: pd.DataFrame, text: str) -> str:
+    """Return the key of the first material with the reduced formula that a text has, "" where there is none."""
+    asked, (problem,) = Formulas.of_texts([text])
+    if problem:
+        return ""
+    same = Formulas.of_texts(table["name"])[0].reduced().keys() == asked.reduced().keys()[0]
+    return str(table["key"].iloc[int(same.argmax())]) if same.any() else ""
 
 
 def _space_group(number: float) -> str:
