@@ -255,7 +255,7 @@ class LatentMap(LatentSpace):
     @property
     def has_point(self) -> NDArray[np.bool_]:
         """Which materials have a latent point, (n_materials,)."""
-        return np.isfinite(self.z).all(axis=1)
+        return np.asarray(np.isfinite(self.z).all(axis=1))
 
     @property
     def measured_in(self) -> str:
@@ -326,7 +326,7 @@ class LatentMap(LatentSpace):
             rows: Rows of `index`; one without a latent point keeps its place and has its problem.
         """
         chosen = self.z[list(rows)]
-        there = np.isfinite(chosen).all(axis=1)
+        there = self.has_point[list(rows)]
         decoded = iter(self.decode(chosen[there]))
         none = f"{self.name} has no encoder, so a known material has no latent point to decode"
         return [next(decoded) if good else Decoded(z, problem=none) for z, good in zip(chosen, there, strict=True)]

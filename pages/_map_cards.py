@@ -1,5 +1,7 @@
 """The card of the material that the visitor looks at on the latent map."""
 
+from typing import Literal
+
 import pandas as pd
 import streamlit as st
 
@@ -48,7 +50,7 @@ def crystal_card(name: str, projection: str, key: str) -> None:
     _maps.nearest_known([name], key, "near", look_at)
 
 
-_SPLITS = {
+_SPLITS: dict[str, tuple[str, Literal["gray", "orange"]]] = {
     "train": ("known: the model learned from it", "gray"),
     "val": ("known, held out to choose settings", "gray"),
     "test": ("known, of a chemical system that the model has not seen", "gray"),

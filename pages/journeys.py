@@ -368,8 +368,8 @@ def draw_map(drawn: journeys.Overlay, first: int) -> None:
         on_event=partial(on_event, marker_steps=drawn.marker_steps, first=first),
     )
     st.caption(
-        f"A click on one of the {len(keys):,} {whose} {noun} takes it along. Steps between them are placed by their true"
-        " neighbors; a hollow step lies farther from the data than 95 % of the data from each other."
+        f"A click on one of the {len(keys):,} {whose} {noun} takes it along. Steps between them are placed by their"
+        " true neighbors; a hollow step lies farther from the data than 95 % of the data from each other."
     )
 
 
