@@ -115,6 +115,8 @@ def columns(table: pd.DataFrame, checkpoint: Checkpoint) -> list[Column]:
         label, unit = _LABELS.get(name, (name.replace("_", " ").capitalize(), ""))
         if name == "reconstruction_error" and "phase_field" in table:
             label, unit = "Score", ranking.score_meaning(checkpoint).unit
+        elif name == "reconstruction_error" and checkpoint.provenance.get("level") == "composition":
+            unit = "atoms"
         numeric = pd.api.types.is_numeric_dtype(table[name]) and not pd.api.types.is_bool_dtype(table[name])
         found.append(Column(name, label, unit, is_category=not numeric))
     return found

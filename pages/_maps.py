@@ -205,11 +205,11 @@ def _settings_in_words(settings: projection.ProjectionSettings) -> str:
 def placed(name: str, key: str, fields: tuple[str, ...]) -> pd.DataFrame:
     """Place fields on a map by their true neighbors: columns name, x, y; one that does not fit is left out."""
     space = _load_map(name)
+    if not fields:
+        return pd.DataFrame(columns=["x", "y", "name"])
     found, z = fitting(space.encode([tuple(field.split("-")) for field in fields]))
-    names = ["-".join(field) for field in found]
-    return pd.DataFrame(space.place(space.features_of(z), key) if names else None, columns=["x", "y"]).assign(
-        name=names
-    )
+    places = space.place(space.features_of(z), key) if found else None
+    return pd.DataFrame(places, columns=["x", "y"]).assign(name=["-".join(field) for field in found])
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -333,9 +333,16 @@ def color_titles(name: str, key: str) -> dict[str, str]:
     }
     if f"{key}_stability" in map_table(name):
         titles[STABILITY] = "Stability over seeds"
-    telling = ("anions", "family") if space.encodes else ("split",)
-    first = next((each for each in telling if each in titles), ELEMENT)
+    first = telling_column(name, ELEMENT)
     return {each: titles[each] for each in sorted(titles, key=lambda each: each != first)}
+
+
+def telling_column(name: str, otherwise: str) -> str:
+    """Return the column that says most of the materials of a map, or another where there is none like that."""
+    telling = ("anions", "family")
+    if level(name) == "composition":
+        telling = ("formation_energy_per_atom", "split") if _load_map(name).encodes else ("split",)
+    return next((each for each in telling if each in map_table(name)), otherwise)
 
 
 def markers(where: pd.DataFrame, at: str) -> list[map_scene.MapMarker]:

@@ -350,8 +350,7 @@ def status(steps: list[journeys.Step], state: str, n_steps: int) -> None:
 def draw_map(drawn: journeys.Overlay, first: int) -> None:
     """Draw the journey on the map; a click on a known material takes it along."""
     columns = {column.name: column for column in _maps.map_table_columns(name)}
-    telling = ("family", "anions") if space.encodes else ("split",)
-    color = next((columns[each] for each in telling if each in columns), map_columns.faithfulness(projection))
+    color = columns.get(_maps.telling_column(name, ""), map_columns.faithfulness(projection))
     _maps.map_chart(
         MapScene(
             _maps.point_cloud(name, projection),

@@ -94,8 +94,9 @@ def waypoint(space: LatentMap, key: str) -> Waypoint:
 def example(space: LatentMap) -> tuple[str, str]:
     """Return the keys of two materials that make a telling path.
 
-    They are the first that come back of the first and last family by name, where an index has families, else the
-    first material with a latent point and the one that lies farthest from it.
+    They are the first that come back of the first and last family by name, where an index has families. Of formulas
+    they are the most stable one (the shortest, where no energies are known), and of the hundred next the one that lies
+    farthest from it; of other materials the first and the one that lies farthest from it.
     """
     index = space.index
     keys = index["phase_field" if "phase_field" in index else "id"].astype(str)
@@ -103,8 +104,23 @@ def example(space: LatentMap) -> tuple[str, str]:
         good = index[index["reconstruction_error"] == 0].groupby("family").head(1).sort_values("family")
         if len(good) > 1:
             return keys[good.index[0]], keys[good.index[-1]]
-    first = int(space.has_point.argmax())
-    return keys.iloc[first], keys.iloc[int(np.nanargmax(np.linalg.norm(space.z - space.z[first], axis=1)))]
+    rows = _simple_formulas(space) if space.level == "composition" else np.arange(len(index))
+    far = np.linalg.norm(space.z[rows] - space.z[rows[0]], axis=1).argmax()
+    return keys.iloc[rows[0]], keys.iloc[rows[far]]
+
+
+def _simple_formulas(space: LatentMap, most: int = 100) -> NDArray[np.int64]:
+    """Rows of stable or short formulas with a latent point that decodes to them and charges that can balance."""
+    index = space.index
+    good = space.has_point
+    if "electronegativity_balanced" in index:
+        good = good & index["electronegativity_balanced"].fillna(False).to_numpy(bool)
+    if "reconstruction_error" in index:
+        good = good & (index["reconstruction_error"] == 0).to_numpy()
+    rows = np.flatnonzero(good if good.any() else space.has_point)
+    energies = index.get("formation_energy_per_atom", index["formula"].str.len())
+    order = np.argsort(energies.to_numpy()[rows], kind="stable")
+    return rows[order[:most]]
 
 
 def path(space: LatentMap, waypoints: Sequence[Waypoint], n_steps: int, kind: PathKind = "straight") -> Route:

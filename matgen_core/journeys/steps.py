@@ -41,6 +41,7 @@ LIGHTS = {
     "returns": "Round trip",
     "elements": "As asked",
 }
+_PROBABILITY = "probability"  # the column of a classifier
 _FIRST, _THEN = 1, 4  # steps decoded at once: the first alone, for somebody waits for it
 
 
@@ -261,7 +262,7 @@ def _known(space: LatentMap, decoded: Decoded) -> Light:
     if known.contains(formulas)[0]:
         return Light("known", "yes", "known", f"{formulas.reduced().texts()[0]} is among {among}")
     reason = f"{formulas.reduced().texts()[0]} is not among {among}; that does not say that nobody has made it"
-    return Light("known", "undecided", "new" if space.trained_on else "not on the map", reason)
+    return Light("known", "undecided", "new" if space.trained_on else "not listed", reason)
 
 
 def _data(space: LatentMap, nearest: str, distance: float, percentile: float) -> Light:
@@ -340,6 +341,8 @@ def _properties(checkpoints: Sequence[Checkpoint], materials: Sequence[Any]) -> 
         elif isinstance(materials[0], Composition):
             formulas = Formulas.of_compositions(materials)
             table = prediction.predict_formulas(checkpoint, formulas).drop(columns="problem")
+            # What a probability is of, the model says: another's must not take its place.
+            table.columns = table.columns.str.replace(_PROBABILITY, f"{_PROBABILITY}_{checkpoint.name}")
         else:
             scores = ranking.score(checkpoint, materials)
             table = pd.DataFrame({"score": scores.mean(axis=1)})
@@ -401,7 +404,8 @@ def titles(columns: Sequence[str]) -> list[Column]:
 def property_title(name: str) -> Column:
     """Name a property or its standard deviation, with the unit."""
     plain = name.removesuffix("_std")
-    label = LABELS.get(plain, plain.replace("_", " "))
+    of_model = plain.removeprefix(f"{_PROBABILITY}_")
+    label = LABELS.get(plain, plain.replace("_", " ")) if of_model == plain else f"{_PROBABILITY} by {of_model}"
     label = label[:1].upper() + label[1:]
     return Column(name, f"± {label}" if plain != name else label, UNITS.get(plain, "").replace("^3", "³"))
 
