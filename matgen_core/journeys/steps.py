@@ -257,7 +257,8 @@ def _known(space: LatentMap, decoded: Decoded) -> Light:
     if decoded.material is None:
         return _not_judged("known")
     known = space.known_formulas
-    among = f"the {len(known):,} formulas {'of the data that the model learned from' if space.trained_on else 'that this map shows'}"
+    of_whom = "of the data that the model learned from" if space.trained_on else "that this map shows"
+    among = f"the {len(known):,} formulas {of_whom}"
     formulas = Formulas.of_compositions([decoded.material])
     if known.contains(formulas)[0]:
         return Light("known", "yes", "known", f"{formulas.reduced().texts()[0]} is among {among}")
