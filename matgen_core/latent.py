@@ -1,7 +1,7 @@
 """A latent space as an object: sample it, walk through it, decode it, and find what lies near a point.
 
-`LatentSpace` is for every model that decodes. `LatentMap` adds the materials of an index: where they lie, which are
-neighbors, and where a new point falls on the stored projections.
+`LatentSpace` is for every model that decodes or encodes. `LatentMap` adds the materials of an index: where they lie,
+which are neighbors, and where a new point falls on the stored projections.
 
 What decodes is a latent point; what distances are measured between are features. Of a model with an encoder they are
 the same. A GAN has no encoder: its features are its critic's, known materials have features alone, and only what it
@@ -50,7 +50,7 @@ class Encoded:
 
 
 class LatentSpace:
-    """The latent space of a model that decodes."""
+    """The latent space of a model that decodes, or encodes, or both."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.name = checkpoint.name
@@ -205,6 +205,35 @@ class LatentSpace:
                 progress(len(found))
         return found
 
+    @torch.inference_mode()
+    def encode(self, materials: Sequence[Any]) -> list[Encoded]:
+        """One result a material, in order; a material that does not fit keeps its place.
+
+        Raises:
+            ValueError: If the model has no encoder.
+        """
+        if not self.encodes:
+            raise ValueError(f"{self.name} has no encoder; it generates, and finds no latent point of what is there")
+        found: list[Encoded] = []
+        for start in range(0, len(materials), BATCH_SIZE):
+            part = materials[start : start + BATCH_SIZE]
+            arrays: list[Z | str] = [self._encode_one(material) for material in part]
+            fitting = [array for array in arrays if not isinstance(array, str)]
+            points = iter(())
+            if fitting:
+                points = iter(self.model.encode(torch.from_numpy(np.stack(fitting))).mean.numpy())
+            found += [
+                Encoded(material, problem=array) if isinstance(array, str) else Encoded(material, z=next(points))
+                for material, array in zip(part, arrays, strict=True)
+            ]
+        return found
+
+    def _encode_one(self, material: Any) -> Z | str:
+        try:
+            return self.representation.encode(material)
+        except ValueError as error:
+            return str(error)
+
     def _materials(self, arrays: NDArray[np.float32]) -> list[Any]:
         """The material of each array, or the error that says why it is none."""
         if hasattr(self.representation, "decode_batch"):
@@ -289,35 +318,6 @@ class LatentMap(LatentSpace):
         if projection not in self.projections:
             raise ValueError(f"{projection!r} is no projection of {self.name}; it has {', '.join(self.projections)}")
         return self.index[[f"{projection}_x", f"{projection}_y"]].to_numpy(np.float32)
-
-    @torch.inference_mode()
-    def encode(self, materials: Sequence[Any]) -> list[Encoded]:
-        """One result a material, in order; a material that does not fit keeps its place.
-
-        Raises:
-            ValueError: If the model has no encoder.
-        """
-        if not self.encodes:
-            raise ValueError(f"{self.name} has no encoder; it generates, and finds no latent point of what is there")
-        found: list[Encoded] = []
-        for start in range(0, len(materials), BATCH_SIZE):
-            part = materials[start : start + BATCH_SIZE]
-            arrays: list[Z | str] = [self._encode_one(material) for material in part]
-            fitting = [array for array in arrays if not isinstance(array, str)]
-            points = iter(())
-            if fitting:
-                points = iter(self.model.encode(torch.from_numpy(np.stack(fitting))).mean.numpy())
-            found += [
-                Encoded(material, problem=array) if isinstance(array, str) else Encoded(material, z=next(points))
-                for material, array in zip(part, arrays, strict=True)
-            ]
-        return found
-
-    def _encode_one(self, material: Any) -> Z | str:
-        try:
-            return self.representation.encode(material)
-        except ValueError as error:
-            return str(error)
 
     def reconstruct(self, rows: Sequence[int]) -> list[Decoded]:
         """Decode materials from their stored points, which were encoded under no condition.

@@ -262,7 +262,8 @@ def tally(steps: Sequence[journeys.Step], n_steps: int, noun: str) -> str:
     """Say in one line how the steps so far were judged, with all of them in every count."""
     parts = []
     for row in journeys.tally(steps).itertuples(index=False):
-        undecided = f" ({row.undecided} undecided)" if row.undecided else ""
+        other = "not known" if row.light == "known" else "undecided"
+        undecided = f" ({row.undecided} {other})" if row.undecided else ""
         parts.append(f"{_COUNTED[row.light]} **{row.yes}**{undecided}")
     so_far = f"{len(steps)} of {n_steps}" if len(steps) < n_steps else f"{n_steps}"
     return f"Of **{so_far}** {noun}: " + " · ".join(parts)

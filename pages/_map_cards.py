@@ -72,7 +72,7 @@ def formula_card(name: str, projection: str, key: str) -> None:
         st.badge(words, color=color)
     st.caption(f"{key}. {_kept(name, projection, row)} {_comes_back(name, row, known['name'])}")
     st.markdown(_verdicts(known["name"]))
-    columns = [each for each in _maps.map_table_columns(name) if each.name not in ("split", *_VERDICTS)]
+    columns = [each for each in _maps.map_table_columns(name) if each.name not in _SAID]
     _widgets.values(known, columns)
     st.markdown(_predicted(known["name"]))
     _maps.nearest_known([name], key, "near", look_at)
@@ -96,6 +96,7 @@ _VERDICTS = {
     "electronegativity_balanced": "Electronegativity balanced",
     "smact_valid": "SMACT validity",
 }
+_SAID = ("split", "n_elements", *_VERDICTS)  # by the badge, the formula, the verdicts
 _ANSWERS = {True: ("green", "✓ yes"), False: ("red", "✕ no")}
 
 
@@ -120,13 +121,14 @@ def _predicted(formula: str) -> str:
         except CheckpointError as error:
             lines.append(str(error))
             continue
+        titles = [journeys.property_title(each) for each in found.index if f"{each}_std" in found]
         told = found["problem"] or " · ".join(
-            f"{journeys.property_title(each).label}"
-            f" **{prediction.with_deviation(found[each], found[f'{each}_std'])}** {journeys.property_title(each).unit}"
-            for each in found.index
-            if f"{each}_std" in found
+            f"{each.label} **{prediction.with_deviation(found[each.name], found[f'{each.name}_std'])}** {each.unit}"
+            for each in titles
         )
-        lines.append(f"Predicted by `{model}`: {told}")
+        classifies = [each.name for each in titles] == ["probability"]
+        question = f" ({_widgets.read(model).provenance['title']})" if classifies else ""
+        lines.append(f"Predicted by `{model}`{question}: {told}")
     return "  \n".join(lines)
 
 

@@ -64,7 +64,7 @@ def without_encoder(name: str) -> str:
         f"**{name} has no encoder**: it writes formulas from random numbers and cannot place one that is given to it."
         f" This map lays out the features by which its critic tells real from generated formulas:"
         f" {int(space.known.sum()):,} known formulas beside {int(space.has_point.sum()):,} of a fixed bank of"
-        f" {bank['n_samples']:,} samples (seed {bank['seed']}). Only the generated ones have a latent point."
+        f" {bank['n_samples']:,} samples (seed {bank['seed']}). Only the generated ones have latent points."
     )
 
 
@@ -339,7 +339,7 @@ def color_titles(name: str, key: str) -> dict[str, str]:
 
 def telling_column(name: str, otherwise: str) -> str:
     """Return the column that says most of the materials of a map, or another where there is none like that."""
-    telling = ("anions", "family")
+    telling: tuple[str, ...] = ("anions", "family")
     if level(name) == "composition":
         telling = ("formation_energy_per_atom", "split") if _load_map(name).encodes else ("split",)
     return next((each for each in telling if each in map_table(name)), otherwise)

@@ -168,7 +168,7 @@ def field_table(
             ),
             "known": st.column_config.CheckboxColumn("Known"),
             "unseen_elements": st.column_config.TextColumn("Never seen", help="elements that are in no training field"),
-            "distance": st.column_config.NumberColumn("Latent distance", format="%.2f", help="no unit"),
+            "distance": st.column_config.NumberColumn("Distance", format="%.2f", help="no unit"),
             "anions": st.column_config.TextColumn("Anions"),
             "reconstruction_error": st.column_config.NumberColumn("Score", format="%.2f"),
             "split": st.column_config.TextColumn("Split"),

@@ -246,11 +246,12 @@ if asked.around == "waypoints":
         )
 
 if about := _maps.without_encoder(name):
-    st.info(about, icon=":material/info:")
+    jumps = "They choose one element after another, so a small step can change the whole formula."
+    st.info(f"{about} {jumps}", icon=":material/info:")
 if refused := st.session_state.pop("refused", ""):
-    st.warning(refused)
+    st.toast(refused, icon=":material/block:", duration="long")
 for line in space.far_from_training(dict(asked.wanted)):
-    st.warning(f"{line}: it is asked for, and the model has hardly seen the like.")
+    st.warning(f"{line.replace('_', ' ')}: it is asked for, and the model has hardly seen the like.")
 route, pins = None, _journey.pins(asked)
 if len(pins) < len(asked.keys):
     pass  # a line says which of them are not here

@@ -210,5 +210,5 @@ def test_a_journey_through_generated_formulas_and_none_from_a_known_one(formula_
 def test_wishes_far_from_the_data_are_granted_and_flagged(ding: Checkpoint) -> None:
     test = page("journeys", journey="ding", mode="Samples", around="Prior", n_samples="3", volume_per_atom="95").run()
     assert_whole(finished(test))
-    assert "volume_per_atom 95 is outside" in test.warning[0].value
+    assert "volume per atom 95 is outside" in test.warning[0].value
     assert "wanted={'volume_per_atom': 95.0}" in test.code[0].value

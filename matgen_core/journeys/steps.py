@@ -366,7 +366,7 @@ _FIRST_COLUMNS = {
 }
 _LATENT_COLUMNS = {
     "nearest": Column("nearest", "Nearest known", is_category=True),
-    "nearest_distance": Column("nearest_distance", "Latent distance to it"),
+    "nearest_distance": Column("nearest_distance", "Distance to it"),
     "percentile": Column("percentile", "Distance to the data", "percentile"),
     "round_trip_distance": Column("round_trip_distance", "Round trip, latent distance"),
 }
