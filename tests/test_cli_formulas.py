@@ -117,5 +117,5 @@ def test_a_model_without_encoder_refuses_to_encode(run, formula_bank: Checkpoint
     (tmp_path / "in.csv").write_text("formula\nNaCl\n")
     code, err = run("encode", formula_bank.name, tmp_path / "in.csv", "--out", tmp_path / "z.parquet")
     assert code == 2
-    assert err.strip() == "formulas has no encoder; it generates, and finds no latent point of what is there"
+    assert err.strip() == "matgen: formulas has no encoder; it generates, and finds no latent point of what is there"
     assert not (tmp_path / "z.parquet").exists()
