@@ -220,6 +220,7 @@ space = _maps.load_map(name)
 table = _maps.map_table(name)
 keys, noun, level = tuple(table["key"][space.has_point]), _maps.noun(name), _maps.level(name)
 whose = "known" if space.encodes else "generated"
+types_formulas = level == "composition" and space.encodes
 projection = space.projections[0]
 via = _journey.waypoints()
 with controls:
@@ -235,7 +236,9 @@ if asked.around == "waypoints":
             key="waypoints",
             on_change=choose_waypoints,
             max_selections=_journey.MOST_WAYPOINTS[mode],
-            placeholder=f"Search {len(keys):,} {whose} {noun} by name",
+            accept_new_options=types_formulas,
+            placeholder=("Type any formula, or search" if types_formulas else "Search")
+            + f" {len(keys):,} {whose} {noun} by name",
         )
         st.button(
             "Reverse",

@@ -122,6 +122,20 @@ def test_formulas_of_ding_come_back_and_have_properties(ding: Checkpoint) -> Non
     assert "volume_per_atom" in [each.name for each in journeys.properties_of(steps)]
 
 
+def test_any_formula_that_the_model_encodes_is_a_place(ding: Checkpoint) -> None:
+    space = LatentMap(ding)
+    assert "Sr3Ti2O7" not in set(space.index["formula"])
+    own = journeys.waypoint(space, "Ti2Sr3O7")
+    assert (own.row, own.name, own.key) == (None, "Sr3Ti2O7", "Ti2Sr3O7")
+    known = journeys.waypoint(space, journeys.example(space)[0])
+    route = journeys.path(space, [known, own], 4, "neighbors")
+    assert list(journeys.walk(space, route))[-1].formula == "Sr3Ti2O7"
+    with pytest.raises(ValueError, match="no element Xx known here"):
+        journeys.waypoint(space, "Xx2O3")
+    with pytest.raises(ValueError, match="12 O; counts must be whole, 1 to 10"):
+        journeys.waypoint(space, "Y3Al5O12")
+
+
 def test_samples_of_ding_obey_what_is_asked_for(ding: Checkpoint) -> None:
     space = LatentMap(ding)
     energies = []
@@ -205,6 +219,15 @@ def test_a_journey_through_generated_formulas_and_none_from_a_known_one(formula_
     refused = page("journeys", journey="formulas", via=f"known-3,{generated(space)[0]}").run()
     assert_whole(refused, errors=1)
     assert "choose a generated formula" in refused.error[0].value
+
+
+def test_a_formula_of_ones_own_is_typed_as_a_waypoint(ding: Checkpoint) -> None:
+    test = page("journeys", journey="ding", via="Sr3Ti2O7,BaTiO3", n_path="4").run()
+    assert_whole(finished(test))
+    assert "Of **4** steps" in texts(test)
+    assert any("1 · Sr₃Ti₂O₇" in each.value for each in test.subheader)
+    wrong = page("journeys", journey="ding", via="Sr3Ti2O7,Fe9Xx").run()
+    assert_whole(wrong, errors=1)
 
 
 def test_wishes_far_from_the_data_are_granted_and_flagged(ding: Checkpoint) -> None:

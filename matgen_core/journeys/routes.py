@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from matgen_core.formulas import Formulas
 from matgen_core.latent import LatentMap, Z
 from matgen_core.ranking import chemists_order
 from matgen_core.representations import parse_phase_field, write_phase_field
@@ -30,7 +31,7 @@ _ON_WAYPOINT = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Waypoint:
-    """A named place: a material of the index (`row`), or a phase field that is not in it (`row` None)."""
+    """A named place: a material of the index (`row`), or a field or formula that is not in it (`row` None)."""
 
     key: str
     name: str
@@ -61,15 +62,17 @@ class Route:
 
 
 def waypoint(space: LatentMap, key: str) -> Waypoint:
-    """Find a place by what it is called: the id of a crystal or a formula, or any phase field that fits the model.
+    """Find a place by what it is called: the id of a material, or any phase field or formula that a model encodes.
 
     Raises:
-        ValueError: If nothing in the index is called so, it has no latent point, or the text is no phase field of
-            this model.
+        ValueError: If nothing in the index is called so and it is nothing that the model encodes, or it has no latent
+            point.
     """
     if "phase_field" not in space.index:
         noun = "formulas" if space.level == "composition" else "crystals"
         rows = np.flatnonzero(space.index["id"].astype(str) == key)
+        if not len(rows) and space.level == "composition" and space.encodes:
+            return _encoded_formula(space, key)
         if not len(rows):
             raise ValueError(f"{key} is not among the {len(space.z):,} {noun} of {space.name}; choose another")
         name = _name(space, rows[0])
@@ -89,6 +92,16 @@ def waypoint(space: LatentMap, key: str) -> Waypoint:
     if encoded.z is None:
         raise ValueError(encoded.problem)
     return Waypoint(field, chemists_order(field), encoded.z, None)
+
+
+def _encoded_formula(space: LatentMap, text: str) -> Waypoint:
+    formulas, (problem,) = Formulas.of_texts([text])
+    if problem:
+        raise ValueError(problem)
+    encoded = space.encode(formulas.compositions())[0]
+    if encoded.z is None:
+        raise ValueError(encoded.problem)
+    return Waypoint(text, formulas.texts()[0], encoded.z, None)
 
 
 def example(space: LatentMap) -> tuple[str, str]:
