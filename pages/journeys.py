@@ -237,6 +237,7 @@ if asked.around == "waypoints":
             on_change=choose_waypoints,
             max_selections=_journey.MOST_WAYPOINTS[mode],
             accept_new_options=types_formulas,
+            filter_mode="contains" if types_formulas else "fuzzy",
             placeholder=("Type any formula, or search" if types_formulas else "Search")
             + f" {len(keys):,} {whose} {noun} by name",
         )
