@@ -10,7 +10,7 @@ import streamlit as st
 from pymatgen.core import Composition
 from streamlit.testing.v1 import AppTest
 
-from matgen_core import checkpoint, journeys, map_columns
+from matgen_core import checkpoint, journeys, map_columns, screening
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import LatentMap
 from tests.test_app import assert_whole, page, texts
@@ -95,6 +95,14 @@ def test_a_path_of_a_model_without_encoder_is_drawn_where_its_features_are(formu
     same = [np.linalg.norm(space.features - space.features[end.row], axis=1) < 1e-3 for end in ends]
     for place, rows in zip((drawn.paths[0].xy[0], drawn.paths[0].xy[-1]), same, strict=True):
         assert np.linalg.norm(space.positions("pca")[rows] - place, axis=1).min() < 0.5
+
+
+def test_the_bank_of_matgan_decodes_to_the_formulas_of_its_map() -> None:
+    space = LatentMap(checkpoint.load("matgan_oqmd"))
+    rows = np.flatnonzero(space.has_point)
+    made = [screening.formula_of(each.material) for each in space.reconstruct(rows.tolist())]
+    # Another machine's rounding may move a choice that stands on the edge between two.
+    assert (np.array(made) == space.index["formula"].to_numpy()[rows]).mean() > 0.99
 
 
 # Journeys with an encoder
