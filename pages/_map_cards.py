@@ -73,7 +73,8 @@ def formula_card(name: str, projection: str, key: str) -> None:
     st.caption(f"{key}. {_kept(name, projection, row)} {_comes_back(name, row, known['name'])}")
     st.markdown(_verdicts(known["name"]))
     columns = [each for each in _maps.map_table_columns(name) if each.name not in _SAID]
-    _widgets.values(known, columns)
+    if columns:  # a model without an encoder knows no properties
+        _widgets.values(known, columns)
     st.markdown(_predicted(known["name"]))
     _maps.nearest_known([name], key, "near", look_at)
 
