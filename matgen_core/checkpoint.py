@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -61,6 +62,14 @@ def root() -> Path:
 def names() -> list[str]:
     """Return the names of the checkpoints present, sorted."""
     return sorted(path.parent.name for path in root().glob("*/config.json"))
+
+
+def has_map(name: str) -> bool:
+    """Tell whether a checkpoint carries materials with their latent points; the file's list of columns is all read."""
+    try:
+        return "z" in pq.read_schema(root() / name / "index.parquet").names
+    except (OSError, ValueError):  # no such file, or a broken one, of which `load` tells
+        return False
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:

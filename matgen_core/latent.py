@@ -1,12 +1,17 @@
 """A latent space as an object: sample it, walk through it, decode it, and find what lies near a point.
 
-`LatentSpace` is for every model that decodes. `LatentMap` adds, for models with an encoder, the training
-materials: where they lie, which are neighbors, and where a new point falls on the stored projections.
+`LatentSpace` is for every model that decodes or encodes. `LatentMap` adds the materials of an index: where they lie,
+which are neighbors, and where a new point falls on the stored projections.
+
+What decodes is a latent point; what distances are measured between are features. Of a model with an encoder they are
+the same. A GAN has no encoder: its features are its critic's, known materials have features alone, and only what it
+generated has a latent point, which is drawn again from the seed.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,10 +20,14 @@ import torch
 from numpy.typing import NDArray
 
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.formulas import Formulas
+from matgen_core.known_formulas import KnownFormulas
 from matgen_core.representations import DecodeError
 
 Z = NDArray[np.float32]
 BATCH_SIZE = 16  # crystals encoded or decoded at once; larger batches make a CPU wait for memory
+GENERATED = "generated"  # the split of what a model has drawn itself
+SEED_ROW = "seed_row"  # column of an index: which sample of the bank a row is, -1 for a known material
 N_NEIGHBORS = 15  # neighbors that place a new point on a projection and grade a map
 
 
@@ -41,10 +50,11 @@ class Encoded:
 
 
 class LatentSpace:
-    """The latent space of a model that decodes."""
+    """The latent space of a model that decodes, or encodes, or both."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.name = checkpoint.name
+        self.level: str = checkpoint.provenance.get("level", "")
         self.model: Any = checkpoint.model
         self.representation: Any = checkpoint.representation
 
@@ -52,6 +62,11 @@ class LatentSpace:
     def latent_dim(self) -> int:
         """Number of latent coordinates."""
         return self.model.latent_dim
+
+    @property
+    def encodes(self) -> bool:
+        """Whether the model finds the latent point of a material; a GAN does not."""
+        return hasattr(self.model, "encode")
 
     @property
     def has_learned_prior(self) -> bool:
@@ -190,48 +205,15 @@ class LatentSpace:
                 progress(len(found))
         return found
 
-    def _materials(self, arrays: NDArray[np.float32]) -> list[Any]:
-        """The material of each array, or the error that says why it is none."""
-        if hasattr(self.representation, "decode_batch"):
-            return self.representation.decode_batch(arrays)
-        return [self._material(array) for array in arrays]
-
-    def _material(self, array: NDArray[np.float32]) -> Any:
-        try:
-            return self.representation.decode(array)
-        except DecodeError as error:
-            return error
-
-
-class LatentMap(LatentSpace):
-    """The latent space of a model with an encoder, and the training materials in it."""
-
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        super().__init__(checkpoint)
-        if checkpoint.index is None or "z" not in checkpoint.index:
-            raise ValueError(f"{checkpoint.name} has no encoder, so it has no map of known materials")
-        self.index = checkpoint.index.drop(columns="z")
-        self.z: Z = np.stack(checkpoint.index["z"].to_numpy()).astype(np.float32)
-        self._usual: dict[int, NDArray[np.float32]] = {}  # sorted distances of the training materials, by neighbors
-
-    @property
-    def projections(self) -> tuple[str, ...]:
-        """Names of the stored projections, such as "umap"."""
-        return tuple(name.removesuffix("_x") for name in self.index.columns if name.endswith("_x"))
-
-    def positions(self, projection: str) -> NDArray[np.float32]:
-        """Return where the training materials lie on a projection, (n_materials, 2).
-
-        Raises:
-            ValueError: If there is no such projection.
-        """
-        if projection not in self.projections:
-            raise ValueError(f"{projection!r} is no projection of {self.name}; it has {', '.join(self.projections)}")
-        return self.index[[f"{projection}_x", f"{projection}_y"]].to_numpy(np.float32)
-
     @torch.inference_mode()
     def encode(self, materials: Sequence[Any]) -> list[Encoded]:
-        """One result a material, in order; a material that does not fit keeps its place."""
+        """One result a material, in order; a material that does not fit keeps its place.
+
+        Raises:
+            ValueError: If the model has no encoder.
+        """
+        if not self.encodes:
+            raise ValueError(f"{self.name} has no encoder; it generates, and finds no latent point of what is there")
         found: list[Encoded] = []
         for start in range(0, len(materials), BATCH_SIZE):
             part = materials[start : start + BATCH_SIZE]
@@ -252,61 +234,158 @@ class LatentMap(LatentSpace):
         except ValueError as error:
             return str(error)
 
-    def reconstruct(self, rows: Sequence[int]) -> list[Decoded]:
-        """Decode training materials from their stored points, which were encoded under no condition.
+    def _materials(self, arrays: NDArray[np.float32]) -> list[Any]:
+        """The material of each array, or the error that says why it is none."""
+        if hasattr(self.representation, "decode_batch"):
+            return self.representation.decode_batch(arrays)
+        return [self._material(array) for array in arrays]
 
-        Args:
-            rows: Rows of `index`.
+    def _material(self, array: NDArray[np.float32]) -> Any:
+        try:
+            return self.representation.decode(array)
+        except DecodeError as error:
+            return error
+
+
+class LatentMap(LatentSpace):
+    """The latent space of a model and the materials of its index in it.
+
+    Attributes:
+        index: One row a material, without its point.
+        z: Latent points, (n_materials, latent_dim); NaN where a material has none.
+        features: Where materials lie as far as distances go, (n_materials, n_features); `z` for a model that encodes.
+        known: Which materials are known, and not the model's own, (n_materials,).
+        trained_on: All formulas that a generator of formulas was trained on, where its checkpoint carries them.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        super().__init__(checkpoint)
+        index = checkpoint.index
+        if index is None or "z" not in index:
+            raise ValueError(f"{checkpoint.name} carries no materials with their latent points, so it has no map")
+        self.index = index.drop(columns=["z", SEED_ROW], errors="ignore")
+        self.features: Z = np.stack(index["z"].to_numpy()).astype(np.float32)
+        self.z = self.features if self.encodes else self._drawn_again(checkpoint)
+        self.known = np.ones(len(index), bool) if "split" not in index else (index["split"] != GENERATED).to_numpy()
+        self.trained_on = checkpoint.known
+        self._usual: dict[int, NDArray[np.float32]] = {}  # sorted distances of the training materials, by neighbors
+
+    def _drawn_again(self, checkpoint: Checkpoint) -> Z:
+        """Latent points of what the model generated, drawn from the seed of its bank."""
+        index, bank = checkpoint.index, checkpoint.metrics.get("bank")
+        if index is None or SEED_ROW not in index or bank is None or not hasattr(self.model, "features"):
+            raise ValueError(f"{self.name} has no encoder, and no bank of samples in its place, so it has no map")
+        seed_rows = index[SEED_ROW].to_numpy()
+        drawn = seed_rows >= 0
+        z = np.full((len(index), self.latent_dim), np.nan, np.float32)
+        z[drawn] = self.sample(bank["n_samples"], bank["seed"])[seed_rows[drawn]]
+        return z
+
+    @property
+    def has_point(self) -> NDArray[np.bool_]:
+        """Which materials have a latent point, (n_materials,)."""
+        return np.asarray(np.isfinite(self.z).all(axis=1))
+
+    @property
+    def measured_in(self) -> str:
+        """Name of the space in which distances are measured."""
+        return "latent space" if self.encodes else "feature space of the critic"
+
+    @cached_property
+    def known_formulas(self) -> KnownFormulas:
+        """Formulas that count as known: those of the training where the checkpoint carries them, else of the index."""
+        return self.trained_on or KnownFormulas.of(Formulas.of_texts(self.index["formula"][self.known])[0])
+
+    @torch.inference_mode()
+    def features_of(self, z: Z) -> Z:
+        """Return where latent points lie as far as distances go, (n_points, n_features)."""
+        if self.encodes:
+            return z
+        points = torch.from_numpy(np.ascontiguousarray(z, np.float32))
+        return self.model.features(self.model.decode(points)).numpy()
+
+    @property
+    def projections(self) -> tuple[str, ...]:
+        """Names of the stored projections, such as "umap"."""
+        return tuple(name.removesuffix("_x") for name in self.index.columns if name.endswith("_x"))
+
+    def positions(self, projection: str) -> NDArray[np.float32]:
+        """Return where the materials lie on a projection, (n_materials, 2).
+
+        Raises:
+            ValueError: If there is no such projection.
         """
-        return self.decode(self.z[list(rows)])
+        if projection not in self.projections:
+            raise ValueError(f"{projection!r} is no projection of {self.name}; it has {', '.join(self.projections)}")
+        return self.index[[f"{projection}_x", f"{projection}_y"]].to_numpy(np.float32)
 
-    def neighbors(self, z: Z, k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Find the training materials nearest to each point in the latent space itself.
+    def reconstruct(self, rows: Sequence[int]) -> list[Decoded]:
+        """Decode materials from their stored points, which were encoded under no condition.
 
         Args:
-            z: Points, (n_points, latent_dim).
+            rows: Rows of `index`; one without a latent point keeps its place and has its problem.
+        """
+        chosen = self.z[list(rows)]
+        there = self.has_point[list(rows)]
+        decoded = iter(self.decode(chosen[there]))
+        none = f"{self.name} has no encoder, so a known material has no latent point to decode"
+        return [next(decoded) if good else Decoded(z, problem=none) for z, good in zip(chosen, there, strict=True)]
+
+    def neighbors(self, features: Z, k: int, known_only: bool = False) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Find the materials nearest to each point, where distances are measured and not on a map.
+
+        Args:
+            features: Points as `features_of` gives them, (n_points, n_features).
             k: How many; all of them if there are fewer.
+            known_only: Pass over what the model generated.
 
         Returns:
             Distances and rows of `index`, (n_points, k) each, nearest first.
         """
-        k = min(k, len(self.z))
-        every = _distances(z, self.z)
+        among = np.flatnonzero(self.known) if known_only else np.arange(len(self.features))
+        k = min(k, len(among))
+        every = _distances(features, self.features[among])
         nearest = np.argpartition(every, k - 1, axis=1)[:, :k]
         distances = np.take_along_axis(every, nearest, axis=1)
         order = np.argsort(distances, axis=1, kind="stable")
-        return np.take_along_axis(distances, order, axis=1), np.take_along_axis(nearest, order, axis=1)
+        return np.take_along_axis(distances, order, axis=1), among[np.take_along_axis(nearest, order, axis=1)]
 
-    def distance_percentile(self, z: Z, k: int = 5) -> NDArray[np.float64]:
+    def distance_percentile(self, features: Z, k: int = 5) -> NDArray[np.float64]:
         """Say how far points lie from the training materials, as the training materials themselves judge it.
 
         The distance of a point is the mean of those to its k nearest training materials. It is held against the
         distances of the training materials, each measured to its k nearest others (leave one out).
 
         Args:
-            z: Points, (n_points, latent_dim).
+            features: Points as `features_of` gives them, (n_points, n_features).
             k: How many neighbors; all but one of the training materials if there are fewer.
 
         Returns:
             (n_points,), percent of the training materials that lie nearer to the others than the point does: 50 is
             as usual, 100 is farther out than each of them.
         """
-        known = self.z[(self.index["split"] == "train").to_numpy()] if "split" in self.index else self.z
+        known = self.features
+        if "split" in self.index:
+            known = known[(self.index["split"] == "train").to_numpy()]
         k = min(k, len(known) - 1)
         if k not in self._usual:  # every pair of training materials: half a second for 8,000
             parts = (known[i : i + 1_000] for i in range(0, len(known), 1_000))
             nearest = np.concatenate([_smallest(_distances(part, known), k + 1) for part in parts])
             self._usual[k] = np.sort(nearest[:, 1:].mean(axis=1))  # the nearest is itself
-        theirs = _smallest(_distances(z, known), k).mean(axis=1)
+        theirs = _smallest(_distances(features, known), k).mean(axis=1)
         return 100.0 * np.searchsorted(self._usual[k], theirs) / len(known)
 
-    def place(self, z: Z, projection: str) -> NDArray[np.float32]:
-        """Place points on a stored projection by their nearest training materials, (n_points, 2).
+    def place(self, features: Z, projection: str) -> NDArray[np.float32]:
+        """Place points on a stored projection by the materials nearest to them, (n_points, 2).
 
-        Each point goes to the mean of its neighbors' places, weighted by one over the squared distance; a
-        training material goes to its own place.
+        Each point goes to the mean of its neighbors' places, weighted by one over the squared distance; a material
+        of the index goes to its own place.
+
+        Args:
+            features: Points as `features_of` gives them, (n_points, n_features).
+            projection: Name of a stored projection.
         """
-        distances, rows = self.neighbors(z, N_NEIGHBORS)
+        distances, rows = self.neighbors(features, N_NEIGHBORS)
         weights = 1 / np.maximum(np.square(distances), 1e-12)
         weights /= weights.sum(axis=1, keepdims=True)
         return np.einsum("nk,nkd->nd", weights, self.positions(projection)[rows])

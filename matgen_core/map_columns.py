@@ -13,8 +13,10 @@ from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
 from matgen_core import clusters, map_scene, query, ranking
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.data.crystal_properties import LABELS, UNITS
+from matgen_core.formulas import Formulas
+from matgen_core.latent import GENERATED, SEED_ROW
 from matgen_core.map_scene import Coloring, HoverText
+from matgen_core.prediction import LABELS, UNITS
 
 _LABELS = {
     "anions": ("Anions", ""),
@@ -24,11 +26,16 @@ _LABELS = {
     "reconstruction": ("Reconstruction", ""),
     "reconstruction_error": ("Reconstruction error", ""),
     "edge": ("Cubic cell edge", "Å"),
-    "volume_per_atom": ("Volume", "Å³/atom"),
-    **{name: (label[0].upper() + label[1:], UNITS[name]) for name, label in LABELS.items()},
+    "n_elements": ("Number of elements", ""),
+    "charge_neutral": ("Neutrality", ""),
+    "electronegativity_balanced": ("Charge balance", ""),
+    **{name: (label[0].upper() + label[1:], UNITS[name].replace("^3", "³")) for name, label in LABELS.items()},
 }
 _NAMES = {"id", "key", "name", "formula", "phase_field", "chemical_system"}  # these say which material it is
 _MAP = ("_x", "_y", "_faithfulness", "_stability")
+# What a verdict, yes or no, is called; one that is missing is undecided.
+_VERDICTS = {"charge_neutral": ("neutral", "charged"), "electronegativity_balanced": ("balanced", "unbalanced")}
+_SPLIT_ORDER = ("train", "val", "test", "held out", GENERATED)
 _COMES_BACK = {0.0: "comes back", 1.0: "does not come back"}
 
 
@@ -52,15 +59,15 @@ def materials(checkpoint: Checkpoint) -> pd.DataFrame:
 
     Returns:
         The index without latent points, with `key` (what tells rows apart: the phase field or the id) and `name`
-        (phase field or formula); phase fields get their `anions`. A space group is named beside its number, and an
-        error that only says whether a crystal comes back becomes words in `reconstruction`.
+        (phase field or formula); phase fields get their `anions`. A space group is named beside its number, verdicts
+        are words, and an error that only says whether a material comes back becomes words in `reconstruction`.
 
     Raises:
         ValueError: If the model has no index, or one that does not name its materials.
     """
     if checkpoint.index is None or not {"phase_field", "formula"} & set(checkpoint.index):
         raise ValueError(f"{checkpoint.name} holds no table of known materials, so there is no map of it")
-    table = checkpoint.index.drop(columns="z", errors="ignore")
+    table = checkpoint.index.drop(columns=["z", SEED_ROW], errors="ignore")
     if not any(name.endswith("_x") for name in table):
         raise ValueError(f"{checkpoint.name} holds no projection, so there is no map of it")
     if "phase_field" in table:
@@ -71,7 +78,21 @@ def materials(checkpoint: Checkpoint) -> pd.DataFrame:
         table["space_group"] = table.pop("space_group_number").map(_space_group)
     if "reconstruction_error" in table and set(table["reconstruction_error"]) <= set(_COMES_BACK):
         table["reconstruction"] = table.pop("reconstruction_error").map(_COMES_BACK)
+    if "split" in table:
+        table["split"] = table["split"].replace("held_out", "held out")
+    for name, words in _VERDICTS.items():
+        if name in table:
+            table[name] = ["undecided" if pd.isna(passed) else words[not passed] for passed in table[name]]
     return table
+
+
+def find_formula(table: pd.DataFrame, text: str) -> str:
+    """Return the key of the first material with the reduced formula that a text has, "" where there is none."""
+    asked, (problem,) = Formulas.of_texts([text])
+    if problem:
+        return ""
+    same = Formulas.of_texts(table["name"])[0].reduced().keys() == asked.reduced().keys()[0]
+    return str(table["key"].iloc[int(same.argmax())]) if same.any() else ""
 
 
 def _space_group(number: float) -> str:
@@ -94,6 +115,8 @@ def columns(table: pd.DataFrame, checkpoint: Checkpoint) -> list[Column]:
         label, unit = _LABELS.get(name, (name.replace("_", " ").capitalize(), ""))
         if name == "reconstruction_error" and "phase_field" in table:
             label, unit = "Score", ranking.score_meaning(checkpoint).unit
+        elif name == "reconstruction_error" and checkpoint.provenance.get("level") == "composition":
+            unit = "atoms"
         numeric = pd.api.types.is_numeric_dtype(table[name]) and not pd.api.types.is_bool_dtype(table[name])
         found.append(Column(name, label, unit, is_category=not numeric))
     return found
@@ -121,7 +144,7 @@ def coloring(table: pd.DataFrame, column: Column) -> Coloring:
         KeyError: If the table has no such column.
     """
     if column.is_category:
-        order = ("train", "val", "test") if column.name == "split" else ()
+        order = _SPLIT_ORDER if column.name == "split" else ()
         present = set(table[column.name])
         return map_scene.color_by_category(
             table[column.name].to_numpy(), label=column.label, order=[name for name in order if name in present]

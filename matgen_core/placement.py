@@ -114,8 +114,9 @@ def place(
     made = reconstruct(space, files, progress)
     there = [row for row, z in enumerate(made.z) if z is not None]
     z = np.array([made.z[row] for row in there], np.float32).reshape(len(there), space.latent_dim)
-    nearest = dict(zip(there, zip(*space.neighbors(z, N_NEIGHBORS), strict=True), strict=True))
-    percentiles = dict(zip(there, space.distance_percentile(z), strict=True))
+    features = space.features_of(z)
+    nearest = dict(zip(there, zip(*space.neighbors(features, N_NEIGHBORS), strict=True), strict=True))
+    percentiles = dict(zip(there, space.distance_percentile(features), strict=True))
     placements = []
     for row, (file, record) in enumerate(zip(files, made.table.to_dict("records"), strict=True)):
         novel = Verdict(None, file.problem) if file.structure is None else novelty(file.structure, known)
@@ -218,4 +219,4 @@ def positions(space: LatentMap, placements: Sequence[Placement], projection: str
     z = [each.z for each in placements if each.z is not None]
     if not z:
         return []
-    return [(float(x), float(y)) for x, y in space.place(np.stack(z), projection)]
+    return [(float(x), float(y)) for x, y in space.place(space.features_of(np.stack(z)), projection)]

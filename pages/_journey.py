@@ -19,6 +19,7 @@ AxisKind = Literal["principal", "coordinate"]
 Around = Literal["waypoints", "lasso", "prior"]
 MOST_WAYPOINTS: dict[Mode, int] = {"Path": 8, "Arithmetic": 3, "Axis": 1, "Samples": 8}
 PICTURE = 120  # px
+NO_POINT = "A known formula has no latent point here: this model cannot encode. Choose a generated one."
 _PATIENCE = 1.0  # s that a page waits for the first step before it is drawn without
 _WORKERS = 2  # walks at once, over all visitors
 
@@ -39,7 +40,7 @@ class Journey:
     rows: tuple[int, ...] = ()  # of the lasso
     width: float = 0.2
     seed: int = 0
-    formation_energy: float | None = None
+    wanted: tuple[tuple[str, float], ...] = ()  # properties asked for
     elements: str = ""
 
 
@@ -71,8 +72,17 @@ def add_waypoint(name: str, key: str, most: int = 8) -> None:
 
 def button_to_add(name: str, key: str) -> None:
     """Offer to take a material along, and the way to the journey."""
+    row = _maps.row_of(name, key)
+    cannot = row is not None and not _maps.has_point(name, row)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Add to journey", icon=":material/add_location:", on_click=add_waypoint, args=(name, key))
+        st.button(
+            "Add to journey",
+            icon=":material/add_location:",
+            on_click=add_waypoint,
+            args=(name, key),
+            disabled=cannot,
+            help=NO_POINT if cannot else None,
+        )
         taken = _taken() if st.session_state.get("journey") == name else []
         if taken and st.button(f"Journey of {len(taken)}", icon=":material/route:", type="tertiary"):
             st.switch_page("pages/journeys.py", query_params={"journey": name, "via": ",".join(taken)})
@@ -110,7 +120,7 @@ def route(journey: Journey) -> journeys.Route:
         return journeys.axis(space, places[0], journey.axis, journey.n_steps, journey.reach, journey.axis_kind)
     points = {"waypoints": [place.z for place in places], "lasso": list(space.z[list(journey.rows)]), "prior": None}
     return journeys.samples(
-        space, points[journey.around], journey.n_steps, journey.width, journey.seed, journey.formation_energy
+        space, points[journey.around], journey.n_steps, journey.width, journey.seed, dict(journey.wanted)
     )
 
 
@@ -127,7 +137,7 @@ def pins(journey: Journey) -> list[journeys.Waypoint]:
 
 @st.cache_data(max_entries=4, show_spinner=False)
 def axis_shares(name: str) -> list[float]:
-    """Return the share of the variance of the known materials along each principal axis."""
+    """Return the share of the variance of the latent points along each principal axis."""
     return journeys.axis_shares(_maps.load_map(name)).tolist()
 
 
@@ -166,10 +176,11 @@ def _drawn(steps: Iterator[journeys.Step]) -> Iterator[journeys.Step]:
 
 def _property_models(name: str) -> list[Checkpoint]:
     """Return what predicts properties of the materials of a model; a checkpoint that cannot be used is left out."""
-    if "phase_field" in _maps.map_table(name):
+    level = _maps.level(name)
+    if level == "phase field":
         return [_widgets.read(each) for each in _widgets.names_with("score") if each == name]
     found = []
-    for each in _widgets.names_with("predict", "structure"):
+    for each in _widgets.names_with("predict", level):
         try:
             found.append(_widgets.read(each))
         except CheckpointError as error:
@@ -251,7 +262,8 @@ def tally(steps: Sequence[journeys.Step], n_steps: int, noun: str) -> str:
     """Say in one line how the steps so far were judged, with all of them in every count."""
     parts = []
     for row in journeys.tally(steps).itertuples(index=False):
-        undecided = f" ({row.undecided} undecided)" if row.undecided else ""
+        other = "not known" if row.light == "known" else "undecided"
+        undecided = f" ({row.undecided} {other})" if row.undecided else ""
         parts.append(f"{_COUNTED[row.light]} **{row.yes}**{undecided}")
     so_far = f"{len(steps)} of {n_steps}" if len(steps) < n_steps else f"{n_steps}"
     return f"Of **{so_far}** {noun}: " + " · ".join(parts)
@@ -260,7 +272,9 @@ def tally(steps: Sequence[journeys.Step], n_steps: int, noun: str) -> str:
 _COUNTED = {
     "decodes": "decode",
     "distances": "sound distances",
+    "neutral": "neutral",
     "charge": "charge-balanced",
+    "known": "known",
     "data": "in the data",
     "returns": "return",
     "elements": "as asked",
@@ -326,7 +340,7 @@ def same_in_python(journey: Journey, example: tuple[str, str]) -> str:
         }[journey.around]
         way = (
             f"journeys.samples(\n    space, {centers},\n    n_samples={journey.n_steps}, width={journey.width},"
-            f" seed={journey.seed}, formation_energy_per_atom={journey.formation_energy!r},\n)"
+            f" seed={journey.seed}, wanted={dict(journey.wanted)!r},\n)"
         )
     models = [each.name for each in _property_models(journey.model)]
     return f"""

@@ -41,7 +41,7 @@ def button(name: str, shown: Any) -> None:
         if st.button("Make the map", type="primary"):
             member = shown if shown is not None and of == "shown" else _maps.everyone(name)
             try:
-                number = _maps.worker().submit(_maps.load_map(name).z[member], settings)
+                number = _maps.worker().submit(_maps.load_map(name).features[member], settings)
             except ValueError as error:
                 st.error(str(error))
             else:
@@ -84,7 +84,7 @@ def _follow() -> None:
         return
     if job.result is not None:
         del st.session_state["map_job"]
-        made = projection.subset_map(_maps.load_map(name).z, member, job.result)
+        made = projection.subset_map(_maps.load_map(name).features, member, job.result)
         key = _maps.keep_own_map(name, made)
         if st.session_state.get("map") == name:
             st.session_state["next_projection"] = key

@@ -26,8 +26,7 @@ def panel(name: str, projection: str, shown: Any, chosen: Selection | None) -> N
         chosen: What outlines have chosen; None if nothing but the search did.
     """
     table = _maps.map_table(name)
-    rows, is_fields = table[shown], "phase_field" in table
-    noun = "fields" if is_fields else "crystals"
+    rows, level, noun = table[shown], _maps.level(name), _maps.noun(name)
     head = st.container(horizontal=True, vertical_alignment="center")
     head.subheader(f"{'Found' if chosen is None else 'Selected by lasso'}: {len(rows):,} {noun}", width="stretch")
     with head:
@@ -46,7 +45,7 @@ def panel(name: str, projection: str, shown: Any, chosen: Selection | None) -> N
         return
     grades = [f"{projection}_{grade}" for grade in ("faithfulness", "stability")]
     columns = _maps.map_table_columns(name)
-    wanted = ["name"] if is_fields else ["id", "formula"]
+    wanted = ["name"] if level == "phase field" else ["id", "formula"]
     wanted += [column.name for column in columns] + [grade for grade in grades if grade in rows]
     listed = rows[wanted]
     _widgets.field_table(listed.head(MOST), "selected_rows", _map_state.look_at, 320, columns)
@@ -54,7 +53,7 @@ def panel(name: str, projection: str, shown: Any, chosen: Selection | None) -> N
         about = outlines_json(name, rows, chosen)
         _widgets.download(listed, "selection.csv")
         _widgets.download_text(about, "selection.json", "Save outlines and filters")
-        if not is_fields:
+        if level == "structure":
             crystals(name, [row for row, each in enumerate(shown) if each], about)
         if len(listed) > MOST:
             st.caption(f"The table shows the first {MOST:,} of {len(listed):,}; the file has them all.")

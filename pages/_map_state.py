@@ -152,7 +152,7 @@ def open_link() -> str:
         return ""
     try:
         view = view_link.decode(text)
-        here = _widgets.names_with("encode", None)
+        here = _widgets.names_with_map()
         if view.model not in here:
             raise ValueError(f"this link shows a map of {view.model!r}, which is not here; here are {', '.join(here)}")
         view_link.replay(view.outlines, _stored_positions(view.model))

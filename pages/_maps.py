@@ -39,6 +39,35 @@ def map_table_columns(name: str) -> list[map_columns.Column]:
     return map_columns.columns(map_table(name), _widgets.read(name))
 
 
+def level(name: str) -> str:
+    """Return what the materials of a map are: "phase field", "composition" or "structure"."""
+    return str(_widgets.read(name).provenance["level"])
+
+
+def noun(name: str) -> str:
+    """Return what the materials of a map are called."""
+    return {"phase field": "fields", "composition": "formulas"}.get(level(name), "crystals")
+
+
+def everyone_in_words(name: str) -> str:
+    """Return what all points of a map are called."""
+    return f"known {noun(name)}" if _load_map(name).encodes else f"known and generated {noun(name)}"
+
+
+def without_encoder(name: str) -> str:
+    """Say what a map shows whose model cannot encode; "" for the others."""
+    space = _load_map(name)
+    if space.encodes:
+        return ""
+    bank = _widgets.read(name).metrics["bank"]
+    return (
+        f"**{name} has no encoder**: it writes formulas from random numbers and cannot place one that is given to it."
+        f" This map lays out the features by which its critic tells real from generated formulas:"
+        f" {int(space.known.sum()):,} known formulas beside {int(space.has_point.sum()):,} of a fixed bank of"
+        f" {bank['n_samples']:,} samples (seed {bank['seed']}). Only the generated ones have latent points."
+    )
+
+
 def load_map(name: str) -> LatentMap:
     """Return a latent map, or show why there is none and end the page."""
     try:
@@ -176,46 +205,53 @@ def _settings_in_words(settings: projection.ProjectionSettings) -> str:
 def placed(name: str, key: str, fields: tuple[str, ...]) -> pd.DataFrame:
     """Place fields on a map by their true neighbors: columns name, x, y; one that does not fit is left out."""
     space = _load_map(name)
+    if not fields:
+        return pd.DataFrame(columns=["x", "y", "name"])
     found, z = fitting(space.encode([tuple(field.split("-")) for field in fields]))
-    names = ["-".join(field) for field in found]
-    return pd.DataFrame(space.place(z, key) if names else None, columns=["x", "y"]).assign(name=names)
+    places = space.place(space.features_of(z), key) if found else None
+    return pd.DataFrame(places, columns=["x", "y"]).assign(name=["-".join(field) for field in found])
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def neighbors(name: str, key: str, k: int = 6) -> pd.DataFrame:
-    """Return the known materials nearest to one in the latent space itself, nearest first.
+    """Return the materials of a map that are nearest to one in truth, nearest first.
 
     Args:
-        name: A model with an encoder.
-        key: A known material's key, or a phase field that is not known.
+        name: A model with a map.
+        key: A material's key, or a phase field that is not known.
         k: How many.
 
     Returns:
         Rows of `map_table`, with their numbers, and a column distance.
 
     Raises:
-        ValueError: If the field does not fit the model, or the crystal is not known to it.
+        ValueError: If the field does not fit the model, or the material is not on the map.
     """
     space, table = _load_map(name), map_table(name)
     row = row_of(name, key)
     if row is None and "phase_field" not in table:
-        raise ValueError(f"{key} is not among the crystals of {name}; click a point or search for a formula")
+        raise ValueError(not_here(name, key))
     if row is None:
         encoded = space.encode([tuple(key.split("-"))])
         if encoded[0].problem:
             raise ValueError(encoded[0].problem)
-        z = fitting(encoded)[1]
+        features = space.features_of(fitting(encoded)[1])
     else:
-        z = space.z[[row]]
-    distances, rows = space.neighbors(z, k + 1)
+        features = space.features[[row]]
+    distances, rows = space.neighbors(features, k + 1)
     near = table.iloc[rows[0]].assign(distance=distances[0])
     return near[near["key"] != key].head(k)
 
 
+def not_here(name: str, key: str) -> str:
+    """Say that a material is not on a map."""
+    return f"{key} is not among the {noun(name)} of {name}; click a point or search for a formula"
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
 def true_neighbors(name: str) -> Any:
-    """Return the rows of the true neighbors of every known material, (n_materials, 15)."""
-    return projection.nearest(_load_map(name).z)
+    """Return the rows of the true neighbors of every material, (n_materials, 15)."""
+    return projection.nearest(_load_map(name).features)
 
 
 def neighbor_rows(name: str, key: str) -> list[int]:
@@ -227,7 +263,7 @@ def neighbor_rows(name: str, key: str) -> list[int]:
 
 
 def nearest_known(maps: Sequence[str], key_of: str, key: str, on_choose: Callable[[str], None]) -> None:
-    """List the known materials nearest to one, by distance in the latent space of the first of some maps."""
+    """List the materials nearest to one, by true distance in the space of the first of some maps."""
     if not maps:
         st.info("No checkpoint with an encoder is present, so there is no latent space to measure in.")
         return
@@ -236,10 +272,13 @@ def nearest_known(maps: Sequence[str], key_of: str, key: str, on_choose: Callabl
     except (ValueError, CheckpointError) as error:
         st.error(str(error))
         return
-    is_fields = "phase_field" in near
-    noun = "fields" if is_fields else "crystals"
-    st.markdown(f"**Nearest known {noun}** :small[by distance in the latent space of `{maps[0]}`]")
-    wanted = ("name", "distance", "reconstruction_error") if is_fields else ("formula", "id", "distance", "space_group")
+    space = _load_map(maps[0])
+    head = f"Nearest {'known ' if space.encodes else ''}{noun(maps[0])}"
+    st.markdown(f"**{head}** :small[by distance in the {space.measured_in} of `{maps[0]}`]")
+    wanted = ["name", "distance", "reconstruction_error"]
+    if level(maps[0]) != "phase field":
+        told = "split" if not space.encodes else "formation_energy_per_atom"
+        wanted = ["formula", "id", "distance", "space_group" if level(maps[0]) == "structure" else told]
     shown = near[[each for each in wanted if each in near]]
     _widgets.field_table(shown, key, on_choose, "content", map_table_columns(maps[0]))
 
@@ -274,7 +313,7 @@ def coloring(name: str, column: map_columns.Column | None, element: str) -> map_
 @st.cache_resource(max_entries=4, show_spinner="Looking for clusters …")
 def cluster_coloring(name: str) -> map_scene.Coloring:
     """Return the colors of the known materials by their clusters in the latent space itself."""
-    return map_columns.color_by_cluster(map_table(name), clusters.find(_load_map(name).z))
+    return map_columns.color_by_cluster(map_table(name), clusters.find(_load_map(name).features))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -286,11 +325,24 @@ def hover(name: str) -> map_scene.HoverText:
 def color_titles(name: str, key: str) -> dict[str, str]:
     """Return what the points of a map can be colored by, each with its title, the telling ones first."""
     titles = {column.name: column.label for column in map_table_columns(name)}
-    titles |= {ELEMENT: "One element", CLUSTER: "Cluster in latent space", FAITHFULNESS: "Faithfulness of the map"}
+    space = _load_map(name)
+    titles |= {
+        ELEMENT: "One element",
+        CLUSTER: "Cluster in latent space" if space.encodes else "Cluster of features",
+        FAITHFULNESS: "Faithfulness of the map",
+    }
     if f"{key}_stability" in map_table(name):
         titles[STABILITY] = "Stability over seeds"
-    first = next((each for each in ("anions", "family") if each in titles), ELEMENT)
+    first = telling_column(name, ELEMENT)
     return {each: titles[each] for each in sorted(titles, key=lambda each: each != first)}
+
+
+def telling_column(name: str, otherwise: str) -> str:
+    """Return the column that says most of the materials of a map, or another where there is none like that."""
+    telling: tuple[str, ...] = ("anions", "family")
+    if level(name) == "composition":
+        telling = ("formation_energy_per_atom", "split") if _load_map(name).encodes else ("split",)
+    return next((each for each in telling if each in map_table(name)), otherwise)
 
 
 def markers(where: pd.DataFrame, at: str) -> list[map_scene.MapMarker]:
@@ -313,12 +365,17 @@ def candidates(name: str, choice: ranking.Choice) -> tuple[str, ...]:
     return tuple("-".join(field) for field in choice.fields(ranking.known_fields(_widgets.read(name))))
 
 
-# Crystals
+# Materials decoded
+
+
+def has_point(name: str, row: int) -> bool:
+    """Tell whether a material of a map has a latent point."""
+    return bool(_load_map(name).has_point[row])
 
 
 @st.cache_resource(max_entries=64, show_spinner="Decoding …")
 def decoded(name: str, row: int) -> Decoded:
-    """Decode the stored latent point of a known material."""
+    """Decode the latent point of a material of a map."""
     return _load_map(name).reconstruct([row])[0]
 
 

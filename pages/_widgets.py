@@ -47,6 +47,13 @@ def names_with(capability: str, level: str | None = "phase field") -> list[str]:
     return [summary["name"] for summary in able]
 
 
+def names_with_map() -> list[str]:
+    """Return the checkpoints with a latent map: those of phase fields first, then by what they can do."""
+    levels = ("phase field", "composition", "structure")
+    mapped = [each for each in summaries()[0] if checkpoints.has_map(each["name"])]
+    return [each["name"] for each in sorted(mapped, key=lambda each: levels.index(each["level"]))]
+
+
 def load(name: str) -> Checkpoint:
     """Return a checkpoint, or show why it cannot be used and end the page."""
     try:
@@ -126,7 +133,7 @@ def field_table(
     height: int | Literal["content"],
     titles: Sequence[map_columns.Column] = (),
 ) -> None:
-    """Show a table of phase fields (`name` or `phase_field`) or of crystals (`id`); a click on a row chooses one."""
+    """Show a table of phase fields (`name` or `phase_field`) or of materials (`id`); a click on a row chooses one."""
     column = next(each for each in ("id", "phase_field", "name") if each in table)
     names = tuple(table[column])
 
@@ -161,7 +168,7 @@ def field_table(
             ),
             "known": st.column_config.CheckboxColumn("Known"),
             "unseen_elements": st.column_config.TextColumn("Never seen", help="elements that are in no training field"),
-            "distance": st.column_config.NumberColumn("Latent distance", format="%.2f", help="no unit"),
+            "distance": st.column_config.NumberColumn("Distance", format="%.2f", help="no unit"),
             "anions": st.column_config.TextColumn("Anions"),
             "reconstruction_error": st.column_config.NumberColumn("Score", format="%.2f"),
             "split": st.column_config.TextColumn("Split"),
@@ -178,7 +185,7 @@ def field_table(
                 for projection, title in PROJECTIONS.items()
             },
         },
-        alt=f"Table of {len(table)} {'crystals' if column == 'id' else 'phase fields'}",
+        alt=f"Table of {len(table)} {'materials' if column == 'id' else 'phase fields'}",
     )
 
 

@@ -50,9 +50,9 @@ def looked_at(n_steps: int) -> int:
 
 
 def lasso_rows() -> tuple[int, ...]:
-    """Return the known materials that a lasso on a map of this model has chosen."""
+    """Return the materials with a latent point that a lasso on a map of this model has chosen."""
     chosen = _map_state.selected(name)
-    return () if chosen is None else tuple(chosen.mask.nonzero()[0].tolist())
+    return () if chosen is None else tuple((chosen.mask & space.has_point).nonzero()[0].tolist())
 
 
 def on_event(events: MapEvents, marker_steps: tuple[int, ...], first: int) -> None:
@@ -64,8 +64,11 @@ def on_event(events: MapEvents, marker_steps: tuple[int, ...], first: int) -> No
         look_at(first + events.step[1])
     if events.marker is not None and marker_steps:
         look_at(marker_steps[events.marker])
+    if events.clicked is not None and not _maps.has_point(name, events.clicked):
+        st.session_state["refused"] = f"{table['name'].iloc[events.clicked]}: {_journey.NO_POINT}"
+        st.rerun()
     if events.clicked is not None:
-        _journey.add_waypoint(name, keys[events.clicked], _journey.MOST_WAYPOINTS[mode])
+        _journey.add_waypoint(name, table["key"].iloc[events.clicked], _journey.MOST_WAYPOINTS[mode])
         st.rerun()
 
 
@@ -87,10 +90,10 @@ def way(journey: Journey) -> Journey:
         list(journeys.PATHS),
         default="straight",
         required=True,
-        format_func=journeys.PATHS.__getitem__,
+        format_func=lambda each: f"{whose.capitalize()} {noun}" if each == "known" else journeys.PATHS[each],
         key="way",
-        help="Along neighbors: the shortest way from known material to nearest known material, in equal steps."
-        " Known materials: the stops of that way themselves.",
+        help=f"Along neighbors: the shortest way over {whose} {noun}, from each to one of those nearest to it in the"
+        f" {space.measured_in}, in equal steps. {whose.capitalize()} {noun}: the stops of that way themselves.",
         bind="query-params",
     )
     return replace(journey, kind=kind)
@@ -106,7 +109,7 @@ def along_axis(journey: Journey) -> Journey:
         required=True,
         format_func=AXES.__getitem__,
         key="axis",
-        help=f"The first principal axis holds {shares[0]:.0%} of the variance of the known {noun}, the second"
+        help=f"The first principal axis holds {shares[0]:.0%} of the variance of the {whose} {noun}, the second"
         f" {shares[1]:.0%}.",
         bind="query-params",
     )
@@ -119,7 +122,7 @@ def along_axis(journey: Journey) -> Journey:
         0.5,
         key="reach",
         width=180,
-        help=f"A spread is one standard deviation of the known {noun} along the axis.",
+        help=f"A spread is one standard deviation of the {whose} {noun} along the axis.",
         bind="query-params",
     )
     return replace(journey, axis_kind=kind, axis=number - 1, reach=reach)
@@ -161,21 +164,9 @@ def sampled(journey: Journey) -> Journey:
         help="A sample that does not keep to this line is rejected, shown faded and counted.",
         bind="query-params",
     )
-    if journeys.takes_condition(space):
-        energy = st.number_input(
-            "Formation energy (eV/atom)",
-            -5.0,
-            5.0,
-            None,
-            0.1,
-            key="energy",
-            width=215,
-            placeholder="any",
-            bind="query-params",
-        )
-        journey = replace(journey, formation_energy=energy)
     return replace(
         journey,
+        wanted=wishes(),
         keys=journey.keys if around == "waypoints" else (),
         rows=rows if around == "lasso" else (),
         around=around,
@@ -184,12 +175,33 @@ def sampled(journey: Journey) -> Journey:
     )
 
 
+def wishes() -> tuple[tuple[str, float], ...]:
+    """Ask for the properties of samples, of a model that takes such wishes."""
+    found = []
+    for each in space.condition_properties:
+        limits = space.condition_ranges.get(each)
+        value = st.number_input(
+            journeys.property_title(each).title,
+            value=None,
+            step=1.0 if each == "volume_per_atom" else 0.1,
+            key=each,
+            width=215,
+            placeholder="any",
+            help=f"99 % of the training {noun} lie between {limits[1]:.3g} and {limits[2]:.3g}." if limits else None,
+            bind="query-params",
+        )
+        if value is not None:
+            found.append((each, value))
+    return tuple(found)
+
+
 def ways_to_begin() -> None:
     """Say what is missing, and offer an example."""
     missing = NEEDED[mode] - len(via)
     many = "one more place" if missing == 1 and via else "a place" if missing == 1 else f"{missing} places"
+    way = "click on the map" if space.encodes else f"click on a {whose} point of the map"
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**Choose {many}**: click on the map, or search by name above.", width="content")
+        st.markdown(f"**Choose {many}**: {way}, or search by name above.", width="content")
         if not via:
             example = journeys.example(space)
             names = " to ".join(_journey.label_of(name, key).split(" · ")[0] for key in example)
@@ -200,16 +212,15 @@ st.title("Journeys")
 controls = st.container(horizontal=True, vertical_alignment="bottom")
 with controls:
     with st.container(width=230):
-        name = _widgets.choose_checkpoint(
-            "Model", _widgets.names_with("encode", None), key="journey", on_change=forget_strangers
-        )
+        name = _widgets.choose_checkpoint("Model", _widgets.names_with_map(), key="journey", on_change=forget_strangers)
     mode: Mode = st.segmented_control(
         "Journey", list(NEEDED), default="Path", required=True, key="mode", bind="query-params", width="content"
     )
 space = _maps.load_map(name)
 table = _maps.map_table(name)
-keys, is_fields = tuple(table["key"]), "phase_field" in table
-noun = "fields" if is_fields else "crystals"
+keys, noun, level = tuple(table["key"][space.has_point]), _maps.noun(name), _maps.level(name)
+whose = "known" if space.encodes else "generated"
+types_formulas = level == "composition" and space.encodes
 projection = space.projections[0]
 via = _journey.waypoints()
 with controls:
@@ -225,7 +236,10 @@ if asked.around == "waypoints":
             key="waypoints",
             on_change=choose_waypoints,
             max_selections=_journey.MOST_WAYPOINTS[mode],
-            placeholder=f"Search {len(keys):,} known {noun} by name",
+            accept_new_options=types_formulas,
+            filter_mode="contains" if types_formulas else "fuzzy",
+            placeholder=("Type any formula, or search" if types_formulas else "Search")
+            + f" {len(keys):,} {whose} {noun} by name",
         )
         st.button(
             "Reverse",
@@ -235,6 +249,13 @@ if asked.around == "waypoints":
             disabled=not via,
         )
 
+if about := _maps.without_encoder(name):
+    jumps = "They choose one element after another, so a small step can change the whole formula."
+    st.info(f"{about} {jumps}", icon=":material/info:")
+if refused := st.session_state.pop("refused", ""):
+    st.toast(refused, icon=":material/block:", duration="long")
+for line in space.far_from_training(dict(asked.wanted)):
+    st.warning(f"{line.replace('_', ' ')}: it is asked for, and the model has hardly seen the like.")
 route, pins = None, _journey.pins(asked)
 if len(pins) < len(asked.keys):
     pass  # a line says which of them are not here
@@ -287,6 +308,20 @@ def details() -> None:
         results(steps)
 
 
+ABOUT = {
+    "phase field": [],
+    "composition": [
+        "- **Neutrality**: whether oxidation states can add up to zero; undecided for metals",
+        "- **Charge balance**: whether they also can with every anion more electronegative than any cation",
+        "- **Known formula**: whether the model learned from it; a new one is no discovery yet",
+    ],
+    "structure": [
+        "- **Distances**: the shortest distance between atoms, in Å",
+        "- **Charge balance**: whether oxidation states can balance; undecided for metals",
+    ],
+}
+
+
 def about_lights() -> None:
     """Say what will be told of each step."""
     st.markdown("**What each step will tell**")
@@ -294,15 +329,12 @@ def about_lights() -> None:
         "\n".join(
             [
                 "- **Decodes**: whether the latent point is a material at all",
-                *([] if is_fields else [
-                    "- **Distances**: the shortest distance between atoms, in Å",
-                    "- **Charge**: whether oxidation states can balance; undecided for metals",
-                ]),
-                "- **Distance to the data**: in the latent space, beside the data's own distances",
-                "- **Round trip**: whether it comes back when it is encoded and decoded again",
+                *ABOUT[level],
+                f"- **Distance to the data**: in the {space.measured_in}, beside the data's own distances",
+                *(["- **Round trip**: whether it comes back when it is encoded and decoded again"] * space.encodes),
             ]
         )
-    )  # fmt: skip
+    )
     st.caption("No light says that a material is stable or can be made.")
 
 
@@ -323,7 +355,7 @@ def status(steps: list[journeys.Step], state: str, n_steps: int) -> None:
 def draw_map(drawn: journeys.Overlay, first: int) -> None:
     """Draw the journey on the map; a click on a known material takes it along."""
     columns = {column.name: column for column in _maps.map_table_columns(name)}
-    color = columns.get("family") or columns.get("anions") or map_columns.faithfulness(projection)
+    color = columns.get(_maps.telling_column(name, ""), map_columns.faithfulness(projection))
     _maps.map_chart(
         MapScene(
             _maps.point_cloud(name, projection),
@@ -340,8 +372,8 @@ def draw_map(drawn: journeys.Overlay, first: int) -> None:
         on_event=partial(on_event, marker_steps=drawn.marker_steps, first=first),
     )
     st.caption(
-        f"A click on one of the {len(keys):,} known {noun} takes it along. Steps between them are placed by their true"
-        " neighbors; a hollow step lies farther from the data than 95 % of the data from each other."
+        f"A click on one of the {len(keys):,} {whose} {noun} takes it along. Steps between them are placed by their"
+        " true neighbors; a hollow step lies farther from the data than 95 % of the data from each other."
     )
 
 

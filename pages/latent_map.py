@@ -15,6 +15,10 @@ def find_material() -> None:
     text = (st.session_state["find"] or "").strip()
     if _maps.row_of(name, text) is not None:
         _map_state.look_at(text)
+    elif _maps.level(name) == "composition":
+        key = map_columns.find_formula(_maps.map_table(name), text)
+        if key:
+            _map_state.look_at(key)
     elif is_fields and text.count("-") and "*" not in text:
         try:
             _map_state.look_at(_widgets.known_or_parsed(text, keys))
@@ -41,12 +45,11 @@ controls = st.container(horizontal=True, vertical_alignment="bottom")
 with controls:
     with st.container(width=210):
         name = _widgets.choose_checkpoint(
-            "Model", _widgets.names_with("encode", None), key="map", on_change=_map_state.forget_material
+            "Model", _widgets.names_with_map(), key="map", on_change=_map_state.forget_material
         )
 space = _maps.load_map(name)
 table = _maps.map_table(name)
-keys, is_fields = tuple(table["key"]), "phase_field" in table
-noun = "fields" if is_fields else "crystals"
+keys, noun, is_fields = tuple(table["key"]), _maps.noun(name), _maps.level(name) == "phase field"
 with controls:
     with st.container(width=140):
         if "next_projection" in st.session_state:
@@ -81,6 +84,8 @@ with controls:
         "Candidates", key="candidates", bind="query-params", help="those of the page Phase fields"
     )
 candidates = _maps.candidates(name, st.session_state.get("choice", ranking.STUDY)) if overlay else ()
+if about := _maps.without_encoder(name):
+    st.info(about, icon=":material/info:")
 _map_recompute.show_job()
 
 
@@ -104,7 +109,7 @@ def explorer() -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             left_out = f", the first {len(marked):,} of them drawn" if len(candidates) > len(marked) else ""
             st.caption(
-                f"Showing {n_shown:,} of {len(keys):,} known {noun}"
+                f"Showing {n_shown:,} of {len(keys):,} {_maps.everyone_in_words(name)}"
                 + ("" if shown is None else ", the others in gray")
                 + (
                     f", {len(candidates):,} not known and placed by their true neighbors{left_out}"
@@ -138,9 +143,9 @@ def explorer() -> None:
     with right, st.container(border=True):
         if not at:
             st.markdown("**Click a point**")
-            st.caption(f"Its values and its nearest known {noun} appear here.")
+            st.caption(f"Its values and the {noun} nearest to it appear here.")
         else:
-            (_map_cards.field_card if is_fields else _map_cards.crystal_card)(name, projection, at)
+            _map_cards.CARDS[_maps.level(name)](name, projection, at)
             _journey.button_to_add(name, at)
     if shown is None:
         st.caption(f"Draw a lasso on the map or search to list {noun} here.")
@@ -173,11 +178,11 @@ from matgen_core.projection import ProjectionSettings, projected
 model = checkpoint.load({name!r})
 space, table = LatentMap(model), map_columns.materials(model)
 row = list(table["key"]).index({key!r})
-distances, rows = space.neighbors(space.z[[row]], 8)
+distances, rows = space.neighbors(space.features[[row]], 8)
 print(table.iloc[rows[0]][["key", "name"]].assign(distance=distances[0]).to_string())
 print(space.positions({stored!r})[rows[0]])
 print(space.reconstruct([row])[0].material)
-mine = projected(space.z, ProjectionSettings("pca"))  # or "umap", "tsne", with their own settings
+mine = projected(space.features, ProjectionSettings("pca"))  # or "umap", "tsne", with their own settings
 print(mine.trustworthiness, mine.continuity)
 """
     )

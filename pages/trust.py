@@ -51,7 +51,7 @@ if good:
         headline = model.metrics["headline"]
         st.markdown(f"{headline['figure']}: **{headline['ours']}**  \nPaper: {headline['paper']}")
         _widgets.reconstruction_metrics(model.metrics)
-        if name in _widgets.names_with("encode", None):
+        if name in _widgets.names_with_map():
             space = _maps.load_map(name)
             st.markdown("**Projections**: how much of each neighborhood survives the flattening")
             _widgets.chart(

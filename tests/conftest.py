@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ import torch
 
 from matgen_core import checkpoint
 from matgen_core.data import chemical_system
+from matgen_core.formulas import Formulas
+from matgen_core.known_formulas import KnownFormulas
+from matgen_core.latent import LatentSpace, index_columns
 from matgen_core.models.icsg3d import ICSG3D, ICSG3DConfig
-from matgen_core.representations import VoxelGrid
+from matgen_core.models.matgan import MatGAN, MatGANConfig
+from matgen_core.representations import ElementCounts, VoxelGrid
 from matgen_core.representations.voxel_grid import element_codes
 from tests.serving import CHROMIUM, QUIET, ROOT, SOFTWARE_GL, served
 
@@ -157,4 +162,52 @@ def crystal_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> checkpoint.C
     )
     monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path / "made"))
     checkpoint.save(made, tmp_path / "made" / "crystals")
+    return made
+
+
+@pytest.fixture
+def formula_bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> checkpoint.Checkpoint:
+    """The only checkpoint there is: a tiny untrained MatGAN; 60 known formulas beside 60 of its bank of 300."""
+    torch.manual_seed(0)
+    layout = ElementCounts(("K", "Na", "Li", "Fe", "S", "Cl", "O", "F"), max_count=3)
+    config = MatGANConfig(
+        n_elements=8, n_counts=3, n_slots=4, hidden=16, dropout=0.0, critic=12, n_features=5, penalty=7.0
+    )
+    model = MatGAN(config).eval()
+    made = checkpoint.Checkpoint(
+        name="formulas",
+        model_name="matgan",
+        model=model,
+        representation=layout,
+        metrics={"headline": {"figure": "", "ours": "", "paper": ""}, "bank": {"seed": 11, "n_samples": 300}},
+        card="",
+        provenance={"title": "", "system": "", "level": "composition", "datasets": {}},
+    )
+    space = LatentSpace(made)
+    rows = np.random.default_rng(1).permutation(300)[:60]
+    z = np.concatenate([space.sample(60, seed=5), space.sample(300, seed=11)[rows]])
+    with torch.inference_mode():
+        tables = model.decode(torch.from_numpy(z))
+        features = model.features(tables).numpy()
+    formulas = layout.formulas(tables.numpy())
+    rng = np.random.default_rng(2)
+    names = formulas.texts()
+    index = pd.DataFrame(
+        {
+            "id": [*(f"known-{i}" for i in range(60)), *(f"made-{row}" for row in rows)],
+            "formula": names,
+            "chemical_system": [chemical_system(name) for name in names],
+            "split": ["train"] * 40 + ["held_out"] * 20 + ["generated"] * 60,
+            "n_elements": formulas.n_elements,
+            "charge_neutral": pd.array([True, False, None] * 40, dtype="boolean"),
+            "seed_row": np.int32([-1] * 60 + rows.tolist()),
+            **{f"{method}_{axis}": rng.normal(size=120) for method in ("umap", "pca") for axis in "xy"},
+            "umap_faithfulness": 0.25,
+            "pca_faithfulness": 0.75,
+        }
+    )
+    known = KnownFormulas.of(Formulas.of_texts(names[:40])[0])
+    made = replace(made, index=index_columns(index, features), known=known)
+    monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path / "made"))
+    checkpoint.save(made, tmp_path / "made" / "formulas")
     return made

@@ -111,3 +111,11 @@ def test_drawn_points_hear_the_condition() -> None:
         weight.data += 0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1))
     wanted = space.condition_of({"formation_energy_per_atom": -2.0}, 4)
     assert not np.allclose(space.sample(4, 0), space.sample(4, 0, condition=wanted))
+
+
+def test_a_model_without_encoder_refuses_to_encode(run, formula_bank: Checkpoint, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("formula\nNaCl\n")
+    code, err = run("encode", formula_bank.name, tmp_path / "in.csv", "--out", tmp_path / "z.parquet")
+    assert code == 2
+    assert err.strip() == "matgen: formulas has no encoder; it generates, and finds no latent point of what is there"
+    assert not (tmp_path / "z.parquet").exists()

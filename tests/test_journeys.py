@@ -77,6 +77,10 @@ def steps_at(space: LatentMap, *z: tuple[float, float, float], **how: object) ->
     return list(journeys.walk(space, route, **how))  # type: ignore[arg-type]
 
 
+def asked(energy: float) -> dict[str, float]:
+    return {"formation_energy_per_atom": energy}
+
+
 def light(step: journeys.Step, name: str) -> journeys.Light:
     return next(each for each in step.lights if each.name == name)
 
@@ -190,10 +194,10 @@ def test_a_formation_energy_is_asked_of_a_learned_prior(crystal_map: Checkpoint)
     space = LatentMap(crystal_map)
     assert space.has_learned_prior
     for centers in (None, space.z[:2]):
-        low, high = (journeys.samples(space, centers, 6, 0.3, 5, energy) for energy in (-9.0, 9.0))
+        low, high = (journeys.samples(space, centers, 6, 0.3, 5, asked(energy)) for energy in (-9.0, 9.0))
         assert low.condition is high.condition is None  # the decoder is told nothing
         assert (low.z != high.z).any(1).all()
-        np.testing.assert_array_equal(low.z, journeys.samples(space, centers, 6, 0.3, 5, -9.0).z)
+        np.testing.assert_array_equal(low.z, journeys.samples(space, centers, 6, 0.3, 5, asked(-9.0)).z)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +213,7 @@ def test_a_formation_energy_is_asked_of_a_learned_prior(crystal_map: Checkpoint)
         (lambda s: journeys.samples(s, s.z[:1], 5, 0.0, 0), "a width of 0; it must be above 0"),
         (lambda s: journeys.samples(s, None, 0, 0.1, 0), "0 samples; ask for at least 1"),
         (lambda s: steps_at(s, (2, 0, 0), elements="has:Xx"), "'Xx' is no element"),
-        (lambda s: journeys.samples(s, None, 5, 0.1, 0, -1.0), "salts takes no formation energy"),
+        (lambda s: journeys.samples(s, None, 5, 0.1, 0, asked(-1.0)), "salts takes no formation energy"),
     ],
 )
 def test_what_cannot_be_gone_is_refused(space: LatentMap, route: object, said: str) -> None:

@@ -109,8 +109,10 @@ def test_crystals_have_lights_for_their_atoms(crystal_map: checkpoint.Checkpoint
     test = whole(finished(page(journey="crystals", via="mp-1,mp-8", n_path="3")))
     assert "Of **3** steps: decode **0** · sound distances **0** · charge-balanced **0**" in said(test)
     assert "1 · no material" in said(test)
-    energy = finished(page(journey="crystals", mode="Samples", via="mp-1", n_samples="2", energy="-1.5"))
-    assert "formation_energy_per_atom=-1.5" in whole(energy).code[0].value
+    energy = finished(
+        page(journey="crystals", mode="Samples", via="mp-1", n_samples="2", formation_energy_per_atom="-1.5")
+    )
+    assert "wanted={'formation_energy_per_atom': -1.5}" in whole(energy).code[0].value
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_the_condition_reaches_the_decoder(fields: LatentMap) -> None:
     asked = _journey.Journey("phase_field_vae", "Samples", (keys_of(fields, 1),), 3, around="waypoints")
     assert _journey.recording.__wrapped__(asked).n_steps == 3
     with pytest.raises(ValueError, match="phase_field_vae takes no formation energy"):
-        _journey.recording.__wrapped__(replace(asked, formation_energy=-1.0))
+        _journey.recording.__wrapped__(replace(asked, wanted=(("formation_energy_per_atom", -1.0),)))
 
 
 def test_a_journey_waits_its_turn_stops_and_goes_on(fields: LatentMap) -> None:

@@ -1,12 +1,15 @@
 """Latent spaces: sampling, walking, neighbors and maps, on points where the answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from matgen_core import projection
+from matgen_core import projection, screening
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.formulas import Formulas
 from matgen_core.latent import LatentMap, LatentSpace, index_columns
 from matgen_core.models._blocks import Gaussian
 from matgen_core.projection import ProjectionSettings
@@ -105,7 +108,7 @@ def test_paths_begin_and_end_where_they_should(space: LatentSpace) -> None:
 
 
 def test_a_model_without_index_has_no_map() -> None:
-    with pytest.raises(ValueError, match="numbers has no encoder"):
+    with pytest.raises(ValueError, match="numbers carries no materials with their latent points"):
         LatentMap(Checkpoint("numbers", "doubling", Doubling(), Numbers(), {}, ""))
 
 
@@ -133,3 +136,63 @@ def test_the_percentile_of_a_distance_is_that_among_training_materials_left_out(
     points = np.array([[0.5, 0, 0], [-1.5, 0, 0], [10, 0, 0], [49, 0, 0]], np.float32)
     np.testing.assert_array_equal(space.distance_percentile(points, k=1), [0, 50, 75, 100])
     assert space.distance_percentile(points, k=99).tolist()[-1] == 100
+
+
+# A model without an encoder
+
+
+def test_a_latent_point_that_is_drawn_again_decodes_to_the_formula_of_its_row(formula_bank: Checkpoint) -> None:
+    space = LatentMap(formula_bank)
+    assert not space.encodes
+    assert (space.has_point.sum(), space.known.sum()) == (60, 60)
+    assert not (space.has_point & space.known).any()
+    rows = np.flatnonzero(space.has_point)
+    made = [each.material for each in space.reconstruct(rows.tolist())]
+    assert [screening.formula_of(each) for each in made] == space.index["formula"][rows].to_list()
+    np.testing.assert_allclose(space.features_of(space.z[rows]), space.features[rows], atol=2e-3)  # stored in float16
+    assert "seed_row" not in space.index
+
+
+def test_a_known_material_without_a_latent_point_keeps_its_place_and_is_not_encoded(formula_bank: Checkpoint) -> None:
+    space = LatentMap(formula_bank)
+    first, known, last = space.reconstruct([70, 3, 90])
+    assert known.material is None
+    assert known.problem == "formulas has no encoder, so a known material has no latent point to decode"
+    assert [screening.formula_of(each.material) for each in (first, last)] == list(space.index["formula"][[70, 90]])
+    with pytest.raises(ValueError, match="formulas has no encoder"):
+        space.encode([first.material])
+
+
+def test_distances_are_those_between_features_and_may_pass_over_what_was_generated(formula_bank: Checkpoint) -> None:
+    space = LatentMap(formula_bank)
+    points = space.features_of(space.sample(9, seed=3))
+    true = np.linalg.norm(points[:, None].astype(float) - space.features, axis=-1)
+    distances, rows = space.neighbors(points, 4, known_only=True)
+    assert (rows < 60).all()
+    np.testing.assert_allclose(distances, np.sort(true[:, :60], axis=1)[:, :4], atol=2e-3)
+    np.testing.assert_allclose(np.take_along_axis(true, rows, 1), distances, atol=2e-3)
+    assert (space.neighbors(points, 4)[1] >= 60).any()
+    apart = np.linalg.norm(space.features[:40, None] - space.features[:40], axis=-1) + 1e9 * np.eye(40)
+    theirs, percentiles = true[:, :40].min(axis=1)[:, None], space.distance_percentile(points, k=1)
+    assert (percentiles >= 100 * (apart.min(axis=1) < theirs - 4e-3).mean(axis=1)).all()
+    assert (percentiles <= 100 * (apart.min(axis=1) < theirs + 4e-3).mean(axis=1)).all()
+
+
+@pytest.mark.parametrize("missing", ["bank", "seed_row"])
+def test_without_its_bank_a_model_that_cannot_encode_has_no_map(formula_bank: Checkpoint, missing: str) -> None:
+    assert formula_bank.index is not None
+    metrics = {key: value for key, value in formula_bank.metrics.items() if key != missing}
+    broken = replace(formula_bank, metrics=metrics, index=formula_bank.index.drop(columns=missing, errors="ignore"))
+    with pytest.raises(ValueError, match="formulas has no encoder, and no bank of samples in its place"):
+        LatentMap(broken)
+
+
+def test_formulas_that_count_as_known_are_those_of_the_training_where_they_are_carried(
+    formula_bank: Checkpoint,
+) -> None:
+    space = LatentMap(formula_bank)
+    names = space.index["formula"]
+    held_out = Formulas.of_texts(sorted(set(names[40:60]) - set(names[:40])))[0]
+    assert len(held_out)
+    assert not space.known_formulas.contains(held_out).all()
+    assert LatentMap(replace(formula_bank, known=None)).known_formulas.contains(held_out).all()

@@ -44,7 +44,7 @@ def encode(
 ) -> None:
     """Give the latent point of each input: one row each with input, z, and the problem where it has none."""
     checkpoint = checkpoints.load(name)
-    space = LatentMap(checkpoint)
+    space = LatentSpace(checkpoint)
     inputs = level_of(checkpoint).read(files, mixed_valence)
     encoded = iter(space.encode([each.material for each in inputs if each.material is not None]))
     rows: list[dict[str, Any]] = []
@@ -187,7 +187,7 @@ def _point_of(checkpoint: Checkpoint, path: Path) -> Z:
         raise ValueError(f"{path}: {len(read)} crystals; --near takes a file with one")
     if read[0].structure is None:
         raise ValueError(f"{path}: {read[0].problem}")
-    point = LatentMap(checkpoint).encode([read[0].structure])[0]
+    point = LatentSpace(checkpoint).encode([read[0].structure])[0]
     if point.z is None:
         raise ValueError(f"{path}: {point.problem}")
     return point.z

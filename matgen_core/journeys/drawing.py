@@ -40,7 +40,7 @@ def pinned(space: LatentMap, waypoints: Sequence[Waypoint], projection: str) -> 
 
 def outside(space: LatentMap, route: Route) -> list[int]:
     """Return the steps that lie farther from the data than the edge of the data."""
-    steps: list[int] = np.flatnonzero(space.distance_percentile(route.z, k=1) > EDGE).tolist()
+    steps: list[int] = np.flatnonzero(space.distance_percentile(space.features_of(route.z), k=1) > EDGE).tolist()
     return steps
 
 
@@ -82,4 +82,4 @@ def overlay(
 
 
 def _places(space: LatentMap, z: Z, projection: str) -> list[tuple[float, float]]:
-    return [(x, y) for x, y in space.place(z, projection).astype(float).tolist()]
+    return [(x, y) for x, y in space.place(space.features_of(z), projection).astype(float).tolist()]

@@ -3,7 +3,7 @@
 A route may lead through waypoints, add and subtract materials, follow one axis, or scatter around a place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from matgen_core.formulas import Formulas
 from matgen_core.latent import LatentMap, Z
 from matgen_core.ranking import chemists_order
 from matgen_core.representations import parse_phase_field, write_phase_field
@@ -30,7 +31,7 @@ _ON_WAYPOINT = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Waypoint:
-    """A named place: a known material (`row` of the index), or a phase field that is not known (`row` None)."""
+    """A named place: a material of the index (`row`), or a field or formula that is not in it (`row` None)."""
 
     key: str
     name: str
@@ -61,16 +62,26 @@ class Route:
 
 
 def waypoint(space: LatentMap, key: str) -> Waypoint:
-    """Find a place by what it is called: the id of a known crystal, or any phase field that fits the model.
+    """Find a place by what it is called: the id of a material, or any phase field or formula that a model encodes.
 
     Raises:
-        ValueError: If no known crystal is called so, or the text is no phase field of this model.
+        ValueError: If nothing in the index is called so and it is nothing that the model encodes, or it has no latent
+            point.
     """
     if "phase_field" not in space.index:
+        noun = "formulas" if space.level == "composition" else "crystals"
         rows = np.flatnonzero(space.index["id"].astype(str) == key)
+        if not len(rows) and space.level == "composition" and space.encodes:
+            return _encoded_formula(space, key)
         if not len(rows):
-            raise ValueError(f"{key} is not among the {len(space.z):,} crystals of {space.name}; choose another")
-        return Waypoint(key, _name(space, rows[0]), space.z[rows[0]], int(rows[0]))
+            raise ValueError(f"{key} is not among the {len(space.z):,} {noun} of {space.name}; choose another")
+        name = _name(space, rows[0])
+        if not space.has_point[rows[0]]:
+            raise ValueError(
+                f"{name} ({key}) is a known formula, and {space.name} has no encoder to find its latent point;"
+                " choose a generated formula"
+            )
+        return Waypoint(key, name, space.z[rows[0]], int(rows[0]))
     known = space.index["phase_field"]
     # Known fields may hold an element in two valences, which is no field that one may write.
     field = key if (known == key).any() else write_phase_field(parse_phase_field(key))
@@ -83,11 +94,22 @@ def waypoint(space: LatentMap, key: str) -> Waypoint:
     return Waypoint(field, chemists_order(field), encoded.z, None)
 
 
-def example(space: LatentMap) -> tuple[str, str]:
-    """Return the keys of two known materials that make a telling path.
+def _encoded_formula(space: LatentMap, text: str) -> Waypoint:
+    formulas, (problem,) = Formulas.of_texts([text])
+    if problem:
+        raise ValueError(problem)
+    encoded = space.encode(formulas.compositions())[0]
+    if encoded.z is None:
+        raise ValueError(encoded.problem)
+    return Waypoint(text, formulas.texts()[0], encoded.z, None)
 
-    They are the first that come back of the first and last family by name, where an index has families, else the
-    first material and the one that lies farthest from it.
+
+def example(space: LatentMap) -> tuple[str, str]:
+    """Return the keys of two materials that make a telling path.
+
+    They are the first that come back of the first and last family by name, where an index has families. Of formulas
+    they are the most stable one (the shortest, where no energies are known), and of the hundred next the one that lies
+    farthest from it; of other materials the first and the one that lies farthest from it.
     """
     index = space.index
     keys = index["phase_field" if "phase_field" in index else "id"].astype(str)
@@ -95,7 +117,23 @@ def example(space: LatentMap) -> tuple[str, str]:
         good = index[index["reconstruction_error"] == 0].groupby("family").head(1).sort_values("family")
         if len(good) > 1:
             return keys[good.index[0]], keys[good.index[-1]]
-    return keys.iloc[0], keys.iloc[int(np.linalg.norm(space.z - space.z[0], axis=1).argmax())]
+    rows = _simple_formulas(space) if space.level == "composition" else np.arange(len(index))
+    far = np.linalg.norm(space.z[rows] - space.z[rows[0]], axis=1).argmax()
+    return keys.iloc[rows[0]], keys.iloc[rows[far]]
+
+
+def _simple_formulas(space: LatentMap, most: int = 100) -> NDArray[np.int64]:
+    """Rows of stable or short formulas with a latent point that decodes to them and charges that can balance."""
+    index = space.index
+    good = space.has_point
+    if "electronegativity_balanced" in index:
+        good = good & index["electronegativity_balanced"].fillna(False).to_numpy(bool)
+    if "reconstruction_error" in index:
+        good = good & (index["reconstruction_error"] == 0).to_numpy()
+    rows = np.flatnonzero(good if good.any() else space.has_point)
+    energies = index.get("formation_energy_per_atom", index["formula"].str.len())
+    order = np.argsort(energies.to_numpy()[rows], kind="stable")
+    return rows[order[:most]]
 
 
 def path(space: LatentMap, waypoints: Sequence[Waypoint], n_steps: int, kind: PathKind = "straight") -> Route:
@@ -107,8 +145,8 @@ def path(space: LatentMap, waypoints: Sequence[Waypoint], n_steps: int, kind: Pa
         n_steps: Steps in all, both ends included; those between waypoints are shared out by distance. The kind
             "known" takes as many as there are materials on its way.
         kind: "straight" and "spherical" as `LatentSpace.interpolate`. "neighbors" is the shortest way on the graph that
-            joins each known material with its nearest ones, walked in equal steps, so it bends round empty space;
-            "known" stands on the materials of that way instead.
+            joins each material that has a latent point with its nearest ones, walked in equal steps, so it bends
+            round empty space; "known" stands on the materials of that way instead.
 
     Raises:
         ValueError: If there are too few waypoints or steps, two waypoints in turn are the same place, or no chain of
@@ -162,7 +200,7 @@ def arithmetic(space: LatentMap, a: Waypoint, b: Waypoint, c: Waypoint, n_steps:
 
 
 def axis_shares(space: LatentMap) -> NDArray[np.float64]:
-    """Share of the variance of the known materials along each principal axis, largest first, (latent_dim,)."""
+    """Share of the variance of the latent points along each principal axis, largest first, (latent_dim,)."""
     variances = _principal_axes(space)[1]
     return variances / variances.sum()
 
@@ -192,7 +230,7 @@ def axis(
         axes, variances = _principal_axes(space)
         direction, spread = axes[number], float(np.sqrt(variances[number]))
     else:
-        direction, spread = np.eye(space.latent_dim)[number], float(space.z[:, number].std())
+        direction, spread = np.eye(space.latent_dim)[number], float(np.nanstd(space.z[:, number]))
     places = np.linspace(-reach, reach, n_steps)
     z = (center.z + np.outer(places * spread, direction)).astype(np.float32)
     labels = [center.name if at == 0 else f"{at:+.1f} σ".replace("-", "−") for at in places]  # noqa: RUF001
@@ -205,7 +243,7 @@ def samples(
     n_samples: int,
     width: float,
     seed: int,
-    formation_energy_per_atom: float | None = None,
+    wanted: Mapping[str, float] | None = None,
 ) -> Route:
     """Scatter points around places, or over the whole space.
 
@@ -215,7 +253,8 @@ def samples(
         n_samples: How many points.
         width: Standard deviation in each coordinate; the prior has its own.
         seed: The same seed draws the same points.
-        formation_energy_per_atom: What to ask for, in eV/atom: of the prior where it is learned, else of the decoder.
+        wanted: Values to ask for by property, as `LatentSpace.condition_of` takes them: of the prior where it is
+            learned, else of the decoder.
 
     Raises:
         ValueError: If nothing is asked for, there is no place, the width is not above 0, or the model takes no such
@@ -223,9 +262,7 @@ def samples(
     """
     if n_samples < 1:
         raise ValueError(f"{n_samples} samples; ask for at least 1")
-    asked = None
-    if formation_energy_per_atom is not None:
-        asked = space.condition_of({"formation_energy_per_atom": formation_energy_per_atom}, n_samples)
+    asked = space.condition_of(wanted, n_samples) if wanted else None
     of_prior, of_decoder = (asked, None) if space.has_learned_prior else (None, asked)
     if centers is None:
         z = space.sample(n_samples, seed, condition=of_prior)
@@ -266,15 +303,16 @@ def _equally_spaced(corners: Z, n_points: int) -> Z:
 
 
 def _stops_on_graph(space: LatentMap, waypoints: Sequence[Waypoint]) -> list[list[int]]:
-    """Rows of the materials between each two waypoints on the shortest way over the neighbor graph."""
+    """Rows of the materials between each two waypoints on the shortest way over the graph of true neighbors."""
     from scipy.sparse.csgraph import dijkstra
     from sklearn.neighbors import kneighbors_graph
 
-    places = [each.z for each in waypoints if each.row is None]
-    z = np.concatenate([space.z, np.array(places).reshape(-1, space.latent_dim)])
-    strangers = iter(range(len(space.z), len(z)))
-    nodes = [next(strangers) if each.row is None else each.row for each in waypoints]
-    graph = kneighbors_graph(z, min(N_GRAPH_NEIGHBORS, len(z) - 1), mode="distance")
+    rows = np.flatnonzero(space.has_point)
+    places = [space.features_of(each.z[None]) for each in waypoints if each.row is None]
+    features = np.concatenate([space.features[rows], *places])
+    strangers = iter(range(len(rows), len(features)))
+    nodes = [next(strangers) if each.row is None else int(np.searchsorted(rows, each.row)) for each in waypoints]
+    graph = kneighbors_graph(features, min(N_GRAPH_NEIGHBORS, len(features) - 1), mode="distance")
     _, before = dijkstra(graph.maximum(graph.T), directed=False, indices=nodes[:-1], return_predecessors=True)
     found = []
     for leg, (start, end) in enumerate(pairwise(nodes)):
@@ -287,13 +325,13 @@ def _stops_on_graph(space: LatentMap, waypoints: Sequence[Waypoint]) -> list[lis
             raise ValueError(
                 f"no chain of neighbors leads from {first.name} to {second.name} in {space.name}; take a straight path"
             )
-        found.append([row for row in way[::-1] if row < len(space.z)])
+        found.append([int(rows[node]) for node in way[::-1] if node < len(rows)])
     return found
 
 
 def _principal_axes(space: LatentMap) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Axes as rows, (latent_dim, latent_dim), and variances along them, (latent_dim,), largest first."""
-    variances, axes = np.linalg.eigh(np.cov(space.z.astype(float), rowvar=False))
+    variances, axes = np.linalg.eigh(np.cov(space.z[space.has_point].astype(float), rowvar=False))
     axes, variances = axes.T[::-1], np.maximum(variances[::-1], 0)
     largest = np.take_along_axis(axes, np.abs(axes).argmax(1)[:, None], axis=1)
     return axes * np.sign(largest), variances

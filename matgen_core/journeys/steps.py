@@ -1,7 +1,8 @@
 """What is found at each step of a route, and how far it can be trusted: one row a step, failures included.
 
-Six lights judge a step: whether it decodes, distances between atoms, charge balance, distance to the data, whether it
-comes back when it is encoded again, and whether it keeps to what was asked for.
+Lights judge a step: whether it decodes, distances between atoms of a crystal, whether charges can add up and balance,
+whether a formula is known, distance to the data, whether it comes back when a model that can encode it does so, and
+whether it keeps to what was asked for.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,16 +13,17 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pymatgen.core import Structure
+from pymatgen.core import Composition, Structure
 
 from matgen_core import crystal_scene, prediction, query, ranking, screening
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.crystal_metrics import evaluate_reconstruction
 from matgen_core.crystal_scene import Scene
-from matgen_core.data.crystal_properties import LABELS, UNITS
+from matgen_core.formulas import Formulas
 from matgen_core.journeys.routes import Route
 from matgen_core.latent import Decoded, LatentMap, Z, fitting
 from matgen_core.map_columns import Column
+from matgen_core.prediction import LABELS, UNITS
 from matgen_core.representations import write_phase_field
 from matgen_core.structure_report import symmetry
 
@@ -32,11 +34,14 @@ EDGE, OUTSIDE = 95.0, 99.0  # percentiles of the distance to the data: the edge 
 LIGHTS = {
     "decodes": "Decodes",
     "distances": "Distances",
-    "charge": "Charge",
+    "neutral": "Neutrality",
+    "charge": "Charge balance",
+    "known": "Known formula",
     "data": "Distance to the data",
     "returns": "Round trip",
     "elements": "As asked",
 }
+_PROBABILITY = "probability"  # the column of a classifier
 _FIRST, _THEN = 1, 4  # steps decoded at once: the first alone, for somebody waits for it
 
 
@@ -58,11 +63,12 @@ class Step:
         number: Place on the route, from 0.
         label: What the step is, "" if it is only on the way.
         z: Its latent point, (latent_dim,).
-        material: What it decodes to: a structure or a phase field; None where it decodes to nothing.
-        formula: Reduced formula, or the field as chemists write it; "" for nothing.
+        material: What it decodes to: a structure, a composition or a phase field; None where it decodes to nothing.
+        formula: Reduced formula of a crystal, a composition as it stands, or the field as chemists write it; "" for
+            nothing.
         space_group: Symbol and number, or "" where there is none to tell.
         lights: Those that apply to such a material.
-        nearest: The nearest known material, "SrTiO3 (mp-5229)" or a phase field.
+        nearest: The nearest known material of the index, "SrTiO3 (mp-5229)" or a phase field.
         numbers: By column: sizes, distances, and the predicted properties with `_std`; NaN where unknown.
     """
 
@@ -95,11 +101,6 @@ class Step:
         return all(light.answer == "yes" for light in self.lights if light.name in ("decodes", "elements"))
 
 
-def takes_condition(space: LatentMap) -> bool:
-    """Tell whether a formation energy can be asked of the model."""
-    return "formation_energy_per_atom" in space.condition_properties
-
-
 def walk(
     space: LatentMap,
     route: Route,
@@ -111,14 +112,14 @@ def walk(
     Args:
         space: The latent space.
         route: Where to go.
-        properties: Checkpoints that predict properties of crystals, or score phase fields.
+        properties: Checkpoints that predict properties of such materials, or score phase fields.
         elements: A search line (`query.parse`) that each material has to keep to, such as "has:Li not:Pb".
 
     Raises:
         ValueError: At once, if the search line cannot be understood.
     """
     asked = query.parse(elements) if elements.strip() else None
-    percentiles = space.distance_percentile(route.z, k=1)
+    percentiles = space.distance_percentile(space.features_of(route.z), k=1)
     return _walk(space, route, percentiles, properties, asked)
 
 
@@ -145,9 +146,10 @@ def _steps(
     asked: query.Query | None,
 ) -> list[Step]:
     decoded = space.decode(route.z[part], None if route.condition is None else route.condition[part])
-    distances, rows = space.neighbors(route.z[part], 1)
-    returns = iter(_returns(space, [each.material for each in decoded if each.material is not None]))
-    predicted = iter(_properties(properties, [each.material for each in decoded if each.material is not None]))
+    distances, rows = space.neighbors(space.features_of(route.z[part]), 1, known_only=True)
+    materials = [each.material for each in decoded if each.material is not None]
+    returns = iter(_returns(space, materials) if space.encodes else ())
+    predicted = iter(_properties(properties, materials))
     made = []
     for i, each in enumerate(decoded):
         number, row = part.start + i, int(rows[i, 0])
@@ -159,16 +161,21 @@ def _steps(
         formula = space_group = ""
         round_trip = _not_judged("returns")
         if each.material is not None:
-            back, round_trip = next(returns)
-            numbers |= {"round_trip_distance": back} | next(predicted)
+            if space.encodes:
+                numbers["round_trip_distance"], round_trip = next(returns)
+            numbers |= next(predicted)
             formula = _formula(each.material)
             if isinstance(each.material, Structure):
                 found = symmetry(each.material)
                 space_group = "" if found.number is None else f"{found.symbol} ({found.number})"
                 numbers |= _sizes(each.material)
-        if not is_field:
+        if space.level == "composition":
+            lights += [_neutral(each), _charge(each), _known(space, each)]
+        elif not is_field:
             lights += [_distances(each), _charge(each)]
-        lights += [_data(name, float(distances[i, 0]), float(percentiles[i])), round_trip]
+        lights.append(_data(space, name, float(distances[i, 0]), float(percentiles[i])))
+        if space.encodes:
+            lights.append(round_trip)
         if asked is not None:
             lights.append(_elements(each, asked))
         made.append(
@@ -190,6 +197,8 @@ def _steps(
 def _formula(material: Any) -> str:
     if isinstance(material, Structure):
         return str(material.composition.reduced_formula)
+    if isinstance(material, Composition):
+        return screening.formula_of(material)
     return ranking.chemists_order(write_phase_field(material))
 
 
@@ -227,24 +236,40 @@ def _distances(decoded: Decoded) -> Light:
     return Light("distances", "yes", word, reason)
 
 
+def _neutral(decoded: Decoded) -> Light:
+    return _of_check("neutral", screening.neutral_check(), "neutral", "charged", decoded)
+
+
 def _charge(decoded: Decoded) -> Light:
+    return _of_check("charge", screening.balanced_check(), "balanced", "unbalanced", decoded)
+
+
+def _of_check(name: str, check: screening.Check, passed: str, failed: str, decoded: Decoded) -> Light:
     if decoded.material is None:
-        return _not_judged("charge")
-    verdict = screening.balanced_check()(decoded.material)
+        return _not_judged(name)
+    verdict = check(decoded.material)
     if verdict.passed is None:
-        return Light("charge", "undecided", "undecided", verdict.reason)
-    return Light(
-        "charge",
-        "yes" if verdict.passed else "no",
-        "balanced" if verdict.passed else "unbalanced",
-        verdict.reason,
-    )
+        return Light(name, "undecided", "undecided", verdict.reason)
+    return Light(name, "yes" if verdict.passed else "no", passed if verdict.passed else failed, verdict.reason)
 
 
-def _data(nearest: str, distance: float, percentile: float) -> Light:
+def _known(space: LatentMap, decoded: Decoded) -> Light:
+    if decoded.material is None:
+        return _not_judged("known")
+    known = space.known_formulas
+    of_whom = "of the data that the model learned from" if space.trained_on else "that this map shows"
+    among = f"the {len(known):,} formulas {of_whom}"
+    formulas = Formulas.of_compositions([decoded.material])
+    if known.contains(formulas)[0]:
+        return Light("known", "yes", "known", f"{formulas.reduced().texts()[0]} is among {among}")
+    reason = f"{formulas.reduced().texts()[0]} is not among {among}; that does not say that nobody has made it"
+    return Light("known", "undecided", "new" if space.trained_on else "not listed", reason)
+
+
+def _data(space: LatentMap, nearest: str, distance: float, percentile: float) -> Light:
     reason = (
-        f"{distance:.2f} from {nearest}, the nearest known material; {percentile:.0f} % of the training materials lie"
-        " nearer to their own nearest"
+        f"{distance:.2f} from {nearest}, the nearest known material of this map in the {space.measured_in};"
+        f" {percentile:.0f} % of the training materials lie nearer to their own nearest"
     )
     if percentile <= EDGE:
         return Light("data", "yes", "in the data", reason)
@@ -292,9 +317,11 @@ def _returns(space: LatentMap, materials: Sequence[Any]) -> list[tuple[float, Li
 def _round_trip(space: LatentMap, material: Any, back: Decoded, distance: float) -> Light:
     drift = "" if np.isnan(distance) else f", {distance:.2f} away in the latent space"
     if not isinstance(material, Structure):
+        is_formula = isinstance(material, Composition)
         name = _formula(back.material)
-        if sorted(back.material) == sorted(material):
-            return Light("returns", "yes", "returns", f"encoded and decoded again, it is the same field{drift}")
+        if back.material == material if is_formula else sorted(back.material) == sorted(material):
+            noun = "formula" if is_formula else "field"
+            return Light("returns", "yes", "returns", f"encoded and decoded again, it is the same {noun}{drift}")
         return Light("returns", "undecided", "drifts", f"encoded and decoded again, it is {name}{drift}")
     row = evaluate_reconstruction([space.representation.standardize(material)], [back]).iloc[0]
     if row["match"]:
@@ -312,6 +339,11 @@ def _properties(checkpoints: Sequence[Checkpoint], materials: Sequence[Any]) -> 
     for checkpoint in checkpoints:
         if isinstance(materials[0], Structure):
             table = prediction.predict(checkpoint, materials).drop(columns="problem")
+        elif isinstance(materials[0], Composition):
+            formulas = Formulas.of_compositions(materials)
+            table = prediction.predict_formulas(checkpoint, formulas).drop(columns="problem")
+            # What a probability is of, the model says: another's must not take its place.
+            table.columns = table.columns.str.replace(_PROBABILITY, f"{_PROBABILITY}_{checkpoint.name}")
         else:
             scores = ranking.score(checkpoint, materials)
             table = pd.DataFrame({"score": scores.mean(axis=1)})
@@ -334,7 +366,7 @@ _FIRST_COLUMNS = {
 }
 _LATENT_COLUMNS = {
     "nearest": Column("nearest", "Nearest known", is_category=True),
-    "nearest_distance": Column("nearest_distance", "Latent distance to it"),
+    "nearest_distance": Column("nearest_distance", "Distance to it"),
     "percentile": Column("percentile", "Distance to the data", "percentile"),
     "round_trip_distance": Column("round_trip_distance", "Round trip, latent distance"),
 }
@@ -373,9 +405,10 @@ def titles(columns: Sequence[str]) -> list[Column]:
 def property_title(name: str) -> Column:
     """Name a property or its standard deviation, with the unit."""
     plain = name.removesuffix("_std")
-    label = LABELS.get(plain, plain.replace("_", " "))
+    of_model = plain.removeprefix(f"{_PROBABILITY}_")
+    label = LABELS.get(plain, plain.replace("_", " ")) if of_model == plain else f"{_PROBABILITY} by {of_model}"
     label = label[:1].upper() + label[1:]
-    return Column(name, f"± {label}" if plain != name else label, UNITS.get(plain, ""))
+    return Column(name, f"± {label}" if plain != name else label, UNITS.get(plain, "").replace("^3", "³"))
 
 
 def subscripted(formula: str) -> str:
@@ -387,7 +420,7 @@ def property_lines(step: Step) -> list[str]:
     """Write what is predicted of a step, one line a property: "Band gap 1.2 ± 0.3 eV"."""
     lines = []
     for name, value in step.numbers.items():
-        if name in _FIRST_COLUMNS or name in _LATENT_COLUMNS or name.endswith("_std"):
+        if not _is_predicted(step, name):
             continue
         column, std = property_title(name), step.numbers.get(f"{name}_std", np.nan)
         spread = "" if np.isnan(std) else f" ± {std:.2g}"
@@ -397,9 +430,14 @@ def property_lines(step: Step) -> list[str]:
 
 def properties_of(steps: Sequence[Step]) -> list[Column]:
     """Return the predicted properties that any step has, in the order in which they were predicted."""
-    names = dict.fromkeys(name for step in steps for name in step.numbers)
-    known = _FIRST_COLUMNS | _LATENT_COLUMNS
-    return [property_title(name) for name in names if name not in known and not name.endswith("_std")]
+    names = dict.fromkeys(name for step in steps for name in step.numbers if _is_predicted(step, name))
+    return [property_title(name) for name in names]
+
+
+def _is_predicted(step: Step, name: str) -> bool:
+    """Whether a number is a predicted property; the volume of a crystal is measured, that of a formula predicted."""
+    measured = name in _FIRST_COLUMNS or name in _LATENT_COLUMNS
+    return not name.endswith("_std") and (not measured or f"{name}_std" in step.numbers)
 
 
 def structures_of(steps: Sequence[Step]) -> list[tuple[str, Structure]]:
