@@ -271,6 +271,28 @@ def real_formulas(checkpoint: Checkpoint) -> Formulas:
     return Formulas.of_texts(texts)[0]
 
 
+def novel(checkpoint: Checkpoint, formula: str) -> bool | None:
+    """Tell whether a formula is none that a generator was trained on; None if the generator does not know."""
+    return None if checkpoint.known is None else not bool(checkpoint.known.contains(_one(formula))[0])
+
+
+def most_alike(checkpoint: Checkpoint, formula: str) -> tuple[str, float] | None:
+    """Find the real formula of a generator's index whose elements have the most similar shares.
+
+    Returns:
+        It, and the share of the atoms that would have to be others, from 0 to 1; None if the index names no formulas.
+
+    Raises:
+        ValueError: If the text is no formula.
+    """
+    real = real_formulas(checkpoint)
+    if not len(real):
+        return None
+    apart = np.abs(_fractions(real) - _fractions(_one(formula))).sum(1) / 2
+    nearest = int(apart.argmin())
+    return str(real[nearest : nearest + 1].texts()[0]), float(apart[nearest])
+
+
 @torch.inference_mode()
 def features(checkpoint: Checkpoint, formulas: Formulas) -> Z:
     """Describe formulas by numbers: the critic's last layer of a GAN, else the share of each element.
@@ -286,6 +308,22 @@ def features(checkpoint: Checkpoint, formulas: Formulas) -> Z:
     if hasattr(model, "features") and hasattr(representation, "encode_formulas"):
         arrays = torch.from_numpy(representation.encode_formulas(formulas))
         return np.asarray(model.features(arrays).numpy(), np.float32)  # type: ignore[operator]
+    return _fractions(formulas)
+
+
+def _one(formula: str) -> Formulas:
+    """Read one formula.
+
+    Raises:
+        ValueError: If the text is none.
+    """
+    read, (problem,) = Formulas.of_texts([formula])
+    if problem:
+        raise ValueError(problem)
+    return read
+
+
+def _fractions(formulas: Formulas) -> Z:
     counts = formulas.table(list(element_table())).astype(np.float32)
     return counts / np.maximum(counts.sum(1, keepdims=True), 1)
 

@@ -5,7 +5,7 @@ in its light or dark theme and a notebook in its own. Colors that carry a meanin
 """
 
 from matgen_core.figures._colors import ACCENT, CANDIDATE, KNOWN, MUTED
-from matgen_core.figures.compositions import element_shares, funnel, generated_map
+from matgen_core.figures.compositions import STAGES, element_shares, funnel, generated_map
 from matgen_core.figures.materials import (
     ANGLE,
     INTENSITY,
@@ -26,6 +26,7 @@ __all__ = [
     "INTENSITY",
     "KNOWN",
     "MUTED",
+    "STAGES",
     "contributions",
     "difference",
     "element_shares",
