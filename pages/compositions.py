@@ -9,9 +9,9 @@ from matgen_core import checkpoint, figures, funnel, generation, journeys, ranki
 from matgen_core.generation import Generation, Snapshot
 from matgen_core.latent import LatentSpace
 from matgen_core.projection import ProjectionSettings
-from pages import _compositions, _elements, _maps, _widgets
+from pages import _elements, _generated, _maps, _widgets
 from pages._components.periodic_table import periodic_table
-from pages._compositions import Asked
+from pages._generated import Asked
 
 POLL = 0.5  # s between two looks at a run under way
 FEW = 12  # rows shown while it goes on
@@ -52,7 +52,7 @@ def about_model() -> None:
 
 def choose_elements() -> None:
     """Show the periodic table and the sets of elements."""
-    change = partial(_compositions.set_elements, known)
+    change = partial(_generated.set_elements, known)
     periodic_table(
         must,
         may,
@@ -76,7 +76,7 @@ def ask() -> Asked:
     Raises:
         ValueError: If no formula can be asked for so.
     """
-    top, high = _compositions.MANY_ELEMENTS, _compositions.MANY_ATOMS
+    top, high = _generated.MANY_ELEMENTS, _generated.MANY_ATOMS
     with st.container(horizontal=True, vertical_alignment="bottom"):
         n_elements = (
             st.number_input("Elements from", 1, top, 1, key="elements_from", bind="query-params", width=120),
@@ -86,7 +86,7 @@ def ask() -> Asked:
             st.number_input("Atoms from", 1, high, 1, key="atoms_from", bind="query-params", width=120),
             st.number_input("to", 1, high, high, key="atoms_to", bind="query-params", width=120, help=f"{high}: any"),
         )
-    condition = _compositions.condition(space)
+    condition = _generated.condition(space)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         n_samples = st.number_input(
             "Samples",
@@ -107,7 +107,7 @@ def ask() -> Asked:
         able,
         selection_mode="multi",
         default=able,
-        format_func=_compositions.predictor_label,
+        format_func=_generated.predictor_label,
         key="predictors",
         bind="query-params",
         help="Each takes time: see the rate while it runs.",
@@ -119,14 +119,14 @@ def ask() -> Asked:
         help="Alloys need no oxidation states, and of some elements none are known: neutrality and balance are open.",
     )
     request = funnel.Request(
-        n_samples, seed, _compositions.wanted(known, must, may, n_elements, n_atoms), condition, keep_undecided
+        n_samples, seed, _generated.wanted(known, must, may, n_elements, n_atoms), condition, keep_undecided
     )
     return Asked(name, request, tuple(chosen))
 
 
 def meanings(seen: Snapshot) -> None:
     """Say what each stage of the funnel means."""
-    lines = [f"- **{figures.STAGES[stage]}**: {_compositions.MEANINGS[stage]}" for stage in seen.counts]
+    lines = [f"- **{figures.STAGES[stage]}**: {_generated.MEANINGS[stage]}" for stage in seen.counts]
     st.markdown(":small[What each stage means]")
     st.markdown("\n".join(f"{line}" for line in lines))
 
@@ -145,7 +145,7 @@ def status() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if is_running:
             with st.container(width="stretch"):
-                st.progress(n_done / request.n_samples, _compositions.progress_line(seen, request.n_samples))
+                st.progress(n_done / request.n_samples, _generated.progress_line(seen, request.n_samples))
             st.button("Cancel", icon=":material/stop:", on_click=run.stop)
         else:
             words = f"**{n_done:,} samples** of `{asked_then.model}`, seed {request.seed}, in {seen.seconds:.1f} s"
@@ -168,9 +168,9 @@ def status() -> None:
     if is_running and len(seen.kept):
         table = seen.kept.head(FEW)
         st.dataframe(
-            _compositions.written(table),
-            column_order=_compositions.order(table),
-            column_config=_compositions.columns(table),
+            _generated.written(table),
+            column_order=_generated.order(table),
+            column_config=_generated.columns(table),
             hide_index=True,
             alt="The first formulas that were kept",
         )
@@ -192,8 +192,8 @@ def rows_to_show(run: Generation, seen: Snapshot) -> pd.DataFrame:
             st.caption(f"The first {len(seen.left):,} samples that were not kept, and the stage that each stopped at.")
             return seen.left
         by = {"": "As they came"}
-        for each in _compositions.predicted(seen.kept):
-            title = _compositions.title_of(each)
+        for each in _generated.predicted(seen.kept):
+            title = _generated.title_of(each)
             by |= {f"-{each}": f"Highest {title[0].lower()}{title[1:]}"} if each == "probability" else {}
             by |= {each: f"Lowest {title[0].lower()}{title[1:]}"} if each != "probability" else {}
         first = st.selectbox("First", list(by), format_func=by.__getitem__, key="first", width=330)
@@ -236,10 +236,10 @@ def formula_table(table: pd.DataFrame, asked_then: Asked) -> None:
             look_at(str(table["formula"].iloc[cells[0][0]]))
 
     state = st.dataframe(
-        _compositions.written(table),
+        _generated.written(table),
         key=key,
-        column_order=_compositions.order(table),
-        column_config=_compositions.columns(table),
+        column_order=_generated.order(table),
+        column_config=_generated.columns(table),
         hide_index=True,
         height=430,
         on_select=choose,
@@ -251,7 +251,7 @@ def formula_table(table: pd.DataFrame, asked_then: Asked) -> None:
         f"Put {len(ticked)} ticked on the shortlist" if ticked else "Tick rows to put them on the shortlist",
         icon=":material/bookmark_add:",
         disabled=not ticked,
-        on_click=_compositions.shorten,
+        on_click=_generated.shorten,
         args=(asked_then, table.iloc[ticked]),
     )
 
@@ -260,7 +260,7 @@ def downloads(table: pd.DataFrame, run: Generation) -> None:
     """Offer the table, and all that was kept."""
     with st.container(horizontal=True, vertical_alignment="center"):
         _widgets.download(table, "formulas.csv", f"Save {len(table):,} as CSV")
-        if run.n_kept and run.n_bytes() <= _compositions.MOST_BYTES:
+        if run.n_kept and run.n_bytes() <= _generated.MOST_BYTES:
             st.download_button(
                 f"Save all {run.n_kept:,} kept as parquet",
                 run.archive,
@@ -276,21 +276,19 @@ def downloads(table: pd.DataFrame, run: Generation) -> None:
 def card(formula: str, asked_then: Asked) -> None:
     """Say of one formula what is known, found and predicted."""
     try:
-        verdicts = _compositions.reasons(formula)
-        about = _compositions.about_training(_widgets.load(asked_then.model), formula)
+        verdicts = _generated.reasons(formula)
+        about = _generated.about_training(_widgets.load(asked_then.model), formula)
     except ValueError as error:
         st.error(str(error))
         return
     st.subheader(journeys.subscripted(formula))
-    st.markdown("  \n".join([*(_compositions.badge_line(*verdict) for verdict in verdicts), *about]))
+    st.markdown("  \n".join([*(_generated.badge_line(*verdict) for verdict in verdicts), *about]))
     able = tuple(_widgets.names_with("predict", "composition"))
-    lines = [
-        f"**{title}** {value} :small[:gray[{who}]]" for title, value, who in _compositions.values_of(formula, able)
-    ]
+    lines = [f"**{title}** {value} :small[:gray[{who}]]" for title, value, who in _generated.values_of(formula, able)]
     if lines:
         st.markdown("**Predicted** :small[± one standard deviation]  \n" + "  \n".join(lines))
     for each in able:
-        if (nearest := _compositions.known_2d(formula, each)) is not None:
+        if (nearest := _generated.known_2d(formula, each)) is not None:
             like, distance, is_known = nearest
             if is_known:
                 st.markdown(f":blue-badge[a known 2D material] :small[in the data of {each}]")
@@ -383,20 +381,20 @@ def follow_map() -> None:
 
 def shortlist() -> None:
     """Show what the visitor has chosen to keep."""
-    chosen = _compositions.shortlist()
+    chosen = _generated.shortlist()
     if not chosen:
         return
     with st.expander(f"Shortlist of this session: {len(chosen)}", icon=":material/bookmark:"):
         table = pd.DataFrame(chosen)
         st.dataframe(
-            _compositions.written(table),
+            _generated.written(table),
             hide_index=True,
-            column_config={"model": "Model", "seed": "Seed", **_compositions.columns(table)},
+            column_config={"model": "Model", "seed": "Seed", **_generated.columns(table)},
             alt=f"Shortlist of {len(table)} formulas",
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             _widgets.download(table, "shortlist.csv")
-            st.button("Clear", icon=":material/delete:", on_click=_compositions.clear_shortlist)
+            st.button("Clear", icon=":material/delete:", on_click=_generated.clear_shortlist)
             st.caption("It lasts as long as this session: save it before you close the page.")
 
 
@@ -411,7 +409,7 @@ space = LatentSpace(model)
 known = tuple(each for each in ranking.every_element() if each in model.representation.elements)
 about_model()
 try:
-    must, may = _compositions.elements(known)
+    must, may = _generated.elements(known)
 except ValueError as error:
     st.error(f"The address of this page cannot be used: {error}")
     st.stop()
@@ -432,11 +430,11 @@ with right, st.container(border=True):
         icon=":material/play_arrow:",
         type="primary",
         disabled=asked is None,
-        on_click=_compositions.start,
+        on_click=_generated.start,
         args=(asked,),
     )
 
-shown = _compositions.current()
+shown = _generated.current()
 was_running = False
 if shown is None:
     st.info(
@@ -458,6 +456,6 @@ if shown is not None and not was_running:
         map_tab(shown[1], finished)
 shortlist()
 if asked is not None:
-    _widgets.same_in_python(_compositions.same_in_python(asked))
+    _widgets.same_in_python(_generated.same_in_python(asked))
     with st.expander("The same on the command line", icon=":material/terminal:"):
-        st.code(_compositions.same_on_the_command_line(asked), language="bash")
+        st.code(_generated.same_on_the_command_line(asked), language="bash")
