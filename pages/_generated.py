@@ -29,13 +29,21 @@ MEANINGS = {
     "predicted": "Every chosen predictor gave its values.",
 }
 _VERDICTS = {
-    "charge_neutral": "Charge-neutral",
+    "charge_neutral": "Neutral",
     "electronegativity_balanced": "Balanced",
     "smact_valid": "SMACT",
 }
 _WORDS = {True: "✓ yes", False: "✕ no", None: "? open"}
+_MARKS = {True: "✓", False: "✕", None: "?"}
 _BADGES = {True: "green", False: "red", None: "orange"}
 _TITLES = {"probability": "Probability of 2D"}
+_SHORT = {  # over narrow columns
+    "formation_energy_per_atom": "E form.",
+    "volume_per_atom": "Volume",
+    "energy_per_atom": "Energy",
+    "band_gap": "Gap",
+    "probability": "P(2D)",
+}
 
 
 @dataclass(frozen=True)
@@ -109,14 +117,15 @@ def condition(space: LatentSpace) -> dict[str, float]:
     ranges = space.condition_ranges
     for column, name in zip(st.columns(len(space.condition_properties)), space.condition_properties, strict=True):
         low, usual_low, usual_high, high = ranges[name]
-        step = 0.05 if "energy" in name else 0.5
+        step = 0.5 if name.startswith("volume") else 0.05
+        unit = prediction.UNITS[name].replace("^3", "³")
         room = 0.25 * (high - low)
         bounds = [round(value / step) * step for value in (low - room, high + room)]
         bounds[0] = max(bounds[0], step) if name.startswith("volume") else bounds[0]
         with column:
-            on = st.toggle(journeys.property_title(name).title, key=f"ask_{name}", bind="query-params")
+            on = st.toggle(plain_title(name), key=f"ask_{name}", bind="query-params")
             value = st.slider(
-                journeys.property_title(name).title,
+                title_of(name),
                 round(bounds[0], 2),
                 round(bounds[1], 2),
                 round(round((usual_low + usual_high) / 2 / step) * step, 2),
@@ -127,12 +136,14 @@ def condition(space: LatentSpace) -> dict[str, float]:
                 bind="query-params",
             )
             st.caption(
-                f"training, middle 99 %: **{usual_low:.3g}** to **{usual_high:.3g}**, all: {low:.3g} to {high:.3g}"
+                f"{unit}; training **{usual_low:.3g}** to **{usual_high:.3g}** (middle 99 %),"
+                f" {low:.3g} to {high:.3g} (all)"
             )
             if on:
                 asked[name] = value
     for line in space.far_from_training(asked):
-        st.warning(f"{line}. You can ask; the model has hardly seen such formulas.")
+        name = line.split(" ", 1)[0]
+        st.warning(f"{line.replace(name, plain_title(name), 1)}. You can ask; the model has hardly seen such formulas.")
     return asked
 
 
@@ -177,6 +188,13 @@ def progress_line(seen: Snapshot, n_samples: int) -> str:
     return f"{line} · {seen.rate:,.0f} per second · {_duration(left)} left"
 
 
+def meaning(stage: str, model: Checkpoint) -> str:
+    """Say what a stage of the funnel means for a model."""
+    if stage == "novel" and model.known is None:
+        return f"Open: {model.name} keeps no list of its training formulas, so every formula goes on."
+    return MEANINGS[stage]
+
+
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
@@ -191,49 +209,63 @@ def predicted(table: pd.DataFrame) -> list[str]:
 
 def predictor_label(name: str) -> str:
     """Say what a checkpoint predicts, and which it is."""
-    titles = [title_of(each).split(" (")[0] for each in _widgets.read(name).model.properties]
+    titles = [plain_title(each) for each in _widgets.read(name).model.properties]
     return f"{', '.join([titles[0], *(title[0].lower() + title[1:] for title in titles[1:])])} · {name}"
 
 
 def title_of(name: str) -> str:
     """Return what a predicted column is called, with its unit."""
-    return _TITLES.get(name) or journeys.property_title(name).title
+    return _with_unit(plain_title(name), name)
+
+
+def _with_unit(title: str, name: str) -> str:
+    unit = prediction.UNITS.get(name, "").replace("^3", "³")
+    return f"{title} ({unit})" if unit else title
+
+
+def plain_title(name: str) -> str:
+    """Return what a predicted column is called."""
+    label = _TITLES.get(name) or prediction.LABELS.get(name, name.replace("_", " "))
+    return label[0].upper() + label[1:]
 
 
 def written(table: pd.DataFrame) -> pd.DataFrame:
-    """Write formulas as chemists do, and verdicts as words."""
+    """Write formulas as chemists do, and verdicts as marks: yes, no, open."""
     verdicts = [name for name in (*_VERDICTS, "novel") if name in table]
     return table.assign(
         formula=[journeys.subscripted(text) for text in table["formula"]],
-        **{name: table[name].astype(object).where(table[name].notna(), None).map(_WORDS) for name in verdicts},
+        **{name: table[name].astype(object).where(table[name].notna(), None).map(_MARKS) for name in verdicts},
     )
 
 
 def columns(table: pd.DataFrame) -> dict[str, Any]:
     """Return titles, units and formats of a table as `written` gives it."""
+    marks = "✓ yes, ✕ no, ? open; a click on the row tells why"
     shown: dict[str, Any] = {
-        "formula": st.column_config.TextColumn("Formula", pinned=True),
+        "formula": st.column_config.TextColumn("Formula", pinned=True, width=104),
         "sample": st.column_config.NumberColumn("Sample", format="%d", help="its place among all samples of the seed"),
         "n_elements": st.column_config.NumberColumn("Elements", format="%d"),
         "stopped_at": st.column_config.TextColumn("Stopped at"),
-        "novel": st.column_config.TextColumn("Novel", help="not a training formula of this model; open: not known"),
+        "novel": st.column_config.TextColumn("Novel", width=58, help=f"no training formula of this model; {marks}"),
         "problem": st.column_config.TextColumn("Problem"),
-        **{
-            name: st.column_config.TextColumn(title, help="click a row for the reason")
-            for name, title in _VERDICTS.items()
-        },
+        **{name: st.column_config.TextColumn(title, width=72, help=marks) for name, title in _VERDICTS.items()},
     }
     for name in predicted(table):
-        digits = "%.2f" if name == "probability" or "volume" in name else "%.3f"
-        shown[name] = st.column_config.NumberColumn(title_of(name), format=digits)
-        shown[f"{name}_std"] = st.column_config.NumberColumn("±", format=digits, help="standard deviation")
+        digits = "%.2f" if name in ("probability", "volume_per_atom", "band_gap") else "%.3f"
+        shown[name] = st.column_config.NumberColumn(
+            _with_unit(_SHORT.get(name, plain_title(name)), name), format=digits, help=plain_title(name)
+        )
+        shown[f"{name}_std"] = st.column_config.NumberColumn(
+            "±", format=digits, width=56, help="one standard deviation"
+        )
     return shown
 
 
-def order(table: pd.DataFrame) -> list[str]:
-    """Return the columns worth showing, in reading order."""
-    values = [column for name in predicted(table) for column in (name, f"{name}_std")]
-    names = ["formula", "stopped_at", *values, *_VERDICTS, "novel", "n_elements", "sample", "problem"]
+def order(table: pd.DataFrame, properties: Sequence[str] | None = None) -> list[str]:
+    """Return the columns worth showing, in reading order; None shows every property."""
+    chosen = predicted(table) if properties is None else [name for name in predicted(table) if name in properties]
+    values = [column for name in chosen for column in (name, f"{name}_std")]
+    names = ["formula", "stopped_at", *_VERDICTS, "novel", *values, "n_elements", "sample", "problem"]
     if "problem" in table and not table["problem"].ne("").any():
         names.remove("problem")
     return [name for name in names if name in table]

@@ -14,6 +14,7 @@ from pages._components.periodic_table import periodic_table
 from pages._generated import Asked
 
 POLL = 0.5  # s between two looks at a run under way
+USUAL = ("formation_energy_per_atom", "volume_per_atom", "probability")  # columns shown if no others are chosen
 FEW = 12  # rows shown while it goes on
 PRESETS = {"10 thousand": 10_000, "100 thousand": 100_000, "2 million": 2_000_000}
 SHARES = {
@@ -79,7 +80,7 @@ def ask() -> Asked:
     top, high = _generated.MANY_ELEMENTS, _generated.MANY_ATOMS
     with st.container(horizontal=True, vertical_alignment="bottom"):
         n_elements = (
-            st.number_input("Elements from", 1, top, 1, key="elements_from", bind="query-params", width=120),
+            st.number_input("Elements from", 1, top, 2, key="elements_from", bind="query-params", width=120),
             st.number_input("to", 1, top, top, key="elements_to", bind="query-params", width=120, help=f"{top}: any"),
         )
         n_atoms = (
@@ -124,11 +125,12 @@ def ask() -> Asked:
     return Asked(name, request, tuple(chosen))
 
 
-def meanings(seen: Snapshot) -> None:
+def meanings(seen: Snapshot, run: Generation) -> None:
     """Say what each stage of the funnel means."""
-    lines = [f"- **{figures.STAGES[stage]}**: {_generated.MEANINGS[stage]}" for stage in seen.counts]
-    st.markdown(":small[What each stage means]")
-    st.markdown("\n".join(f"{line}" for line in lines))
+    lines = [
+        f"- :small[**{figures.STAGES[stage]}**: {_generated.meaning(stage, run.checkpoint)}]" for stage in seen.counts
+    ]
+    st.markdown("\n".join(lines))
 
 
 def status() -> None:
@@ -156,7 +158,11 @@ def status() -> None:
         st.error(seen.problem)
     left, right = st.columns([6, 5], gap="medium")
     with left:
-        chart = figures.funnel(seen.counts, seen.undecided, request.keep_undecided)
+        is_open = dict(seen.undecided)
+        if run.checkpoint.known is None:
+            is_open["novel"] = seen.counts["novel"]
+        goes_on = ("novel", "neutral", "balanced") if request.keep_undecided else ("novel",)
+        chart = figures.funnel(seen.counts, is_open, goes_on)
         _widgets.chart(chart, "funnel", "How many samples each stage keeps")
         if seen.undecided:
             st.caption(
@@ -164,7 +170,7 @@ def status() -> None:
                 f" known; {'they go on' if request.keep_undecided else 'left out here'}."
             )
     with right:
-        meanings(seen)
+        meanings(seen, run)
     if is_running and len(seen.kept):
         table = seen.kept.head(FEW)
         st.dataframe(
@@ -172,6 +178,7 @@ def status() -> None:
             column_order=_generated.order(table),
             column_config=_generated.columns(table),
             hide_index=True,
+            height="content",
             alt="The first formulas that were kept",
         )
 
@@ -197,6 +204,16 @@ def rows_to_show(run: Generation, seen: Snapshot) -> pd.DataFrame:
             by |= {f"-{each}": f"Highest {title[0].lower()}{title[1:]}"} if each == "probability" else {}
             by |= {each: f"Lowest {title[0].lower()}{title[1:]}"} if each != "probability" else {}
         first = st.selectbox("First", list(by), format_func=by.__getitem__, key="first", width=330)
+        properties = _generated.predicted(seen.kept)
+        if properties:
+            st.pills(
+                "Columns",
+                properties,
+                selection_mode="multi",
+                default=[each for each in properties if each in USUAL],
+                format_func=_generated.plain_title,
+                key="shown_properties",
+            )
         table = run.best(first.lstrip("-"), not first.startswith("-")) if first else seen.kept
         if run.n_kept > len(table):
             st.caption(f"{len(table):,} of {run.n_kept:,} are shown; the archive has all.")
@@ -205,7 +222,7 @@ def rows_to_show(run: Generation, seen: Snapshot) -> pd.DataFrame:
 
 def results(asked_then: Asked, run: Generation, seen: Snapshot) -> None:
     """Show the formulas, the reasons for one of them, and what can be done with them."""
-    left, right = st.columns([7, 4], gap="medium")
+    left, right = st.columns([9, 4], gap="medium")
     with left:
         table = rows_to_show(run, seen)
         if table.empty:
@@ -238,7 +255,7 @@ def formula_table(table: pd.DataFrame, asked_then: Asked) -> None:
     state = st.dataframe(
         _generated.written(table),
         key=key,
-        column_order=_generated.order(table),
+        column_order=_generated.order(table, st.session_state.get("shown_properties", USUAL)),
         column_config=_generated.columns(table),
         hide_index=True,
         height=430,

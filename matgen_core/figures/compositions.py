@@ -1,6 +1,6 @@
 """Figures of generated formulas: the funnel, the elements in them, and where they lie among real ones."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -27,26 +27,28 @@ _KINDS = {"real": ("training formulas", MUTED), "generated": ("generated", KNOWN
 _ROW = 34  # px of a bar
 
 
-def funnel(counts: Mapping[str, int], undecided: Mapping[str, int], keep_undecided: bool = False) -> go.Figure:
+def funnel(counts: Mapping[str, int], undecided: Mapping[str, int], goes_on: Collection[str] = ()) -> go.Figure:
     """Draw how many samples each stage of the funnel keeps, and what it leaves open.
 
     Args:
         counts: By stage, as in `funnel.Chunk`.
         undecided: By stage, as in `funnel.Chunk`.
-        keep_undecided: Whether what is left open is among the counts.
+        goes_on: Stages at which what is undecided is among the counts.
     """
     stages = list(counts)
     values = [counts[stage] for stage in stages]
     before = [values[0], *values[:-1]]
     is_open = [undecided.get(stage, 0) for stage in stages]
-    decided = [value - (left if keep_undecided else 0) for value, left in zip(values, is_open, strict=True)]
+    decided = [
+        value - (left if stage in goes_on else 0) for stage, value, left in zip(stages, values, is_open, strict=True)
+    ]
     texts = []
-    for row, (value, former, left) in enumerate(zip(values, before, is_open, strict=True)):
+    for row, (stage, value, former, left) in enumerate(zip(stages, values, before, is_open, strict=True)):
         text = f"<b>{value:,}</b>"
         if row and former:
             text += f"  {value / former:.1%}"
         if left:
-            text += f"  ({left:,} {'of them ' if keep_undecided else ''}undecided)"
+            text += f"  ({left:,} {'of them ' if stage in goes_on else ''}undecided)"
         texts.append(text)
     labels = [STAGES.get(stage, stage) for stage in stages]
     figure = go.Figure()
@@ -57,12 +59,13 @@ def funnel(counts: Mapping[str, int], undecided: Mapping[str, int], keep_undecid
         marker={"color": "rgba(138,148,158,0.35)", "line": {"color": MUTED, "width": 1}, "pattern": {"shape": "/"}},
         text=texts,
         textposition="outside",
+        textfont={"size": 13},
         cliponaxis=False,
         **common,
     )
     figure.update_layout(
         barmode="stack",
-        xaxis={"visible": False, "range": [0, max(1, values[0]) * 1.55]},
+        xaxis={"visible": False, "range": [0, max(1, values[0]) * 1.6]},
         yaxis={"type": "category", "autorange": "reversed", "automargin": True, "tickfont": {"size": 13}},
         margin={"l": 10, "r": 10, "t": 6, "b": 6},
         height=30 + _ROW * len(stages),
@@ -171,9 +174,9 @@ def generated_map(places: NDArray[np.floating], points: pd.DataFrame) -> go.Figu
 def _place(symbol: str) -> tuple[int, int]:
     """Row and column of an element, from 0; lanthanides and actinides stand below the others."""
     number = element_table()[symbol].number
-    for first, row in ((57, 8), (89, 9)):
-        if first <= number <= first + 14:
-            return row, number - first + 2
+    for first, row in ((58, 8), (90, 9)):
+        if first <= number < first + 14:
+            return row, number - first + 3
     element = Element(symbol)
     return element.row - 1, element.group - 1
 
