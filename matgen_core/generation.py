@@ -96,7 +96,8 @@ class Generation:
         self._predictors = tuple(predictors)
         self._lock = Lock()
         self._state: State = "running"
-        self._problem, self._failure = "", None
+        self._problem = ""
+        self._failure: Exception | None = None
         self._counts = dict.fromkeys((*funnel.STAGES, *(("predicted",) if predictors else ())), 0)
         self._undecided: dict[str, int] = {}
         self._kept: list[pd.DataFrame] = []

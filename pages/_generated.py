@@ -209,7 +209,10 @@ def predicted(table: pd.DataFrame) -> list[str]:
 
 def predictor_label(name: str) -> str:
     """Say what a checkpoint predicts, and which it is."""
-    titles = [plain_title(each) for each in _widgets.read(name).model.properties]
+    model = _widgets.read(name).model
+    if not isinstance(model, prediction.FormulaPredictor):
+        return name
+    titles = [plain_title(each) for each in model.properties]
     return f"{', '.join([titles[0], *(title[0].lower() + title[1:] for title in titles[1:])])} · {name}"
 
 

@@ -17,7 +17,7 @@ POLL = 0.5  # s between two looks at a run under way
 USUAL = ("formation_energy_per_atom", "volume_per_atom", "probability")  # columns shown if no others are chosen
 FEW = 12  # rows shown while it goes on
 PRESETS = {"10 thousand": 10_000, "100 thousand": 100_000, "2 million": 2_000_000}
-SHARES = {
+SHARES: dict[figures.ShareColumn, str] = {
     "generated": "Generated",
     "kept": "Kept",
     "training": "Training",
@@ -423,7 +423,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         )
 model = _widgets.load(name)
 space = LatentSpace(model)
-known = tuple(each for each in ranking.every_element() if each in model.representation.elements)
+known = tuple(each for each in ranking.every_element() if each in space.representation.elements)
 about_model()
 try:
     must, may = _generated.elements(known)

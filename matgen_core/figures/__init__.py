@@ -5,7 +5,7 @@ in its light or dark theme and a notebook in its own. Colors that carry a meanin
 """
 
 from matgen_core.figures._colors import ACCENT, CANDIDATE, KNOWN, MUTED
-from matgen_core.figures.compositions import STAGES, element_shares, funnel, generated_map
+from matgen_core.figures.compositions import STAGES, ShareColumn, element_shares, funnel, generated_map
 from matgen_core.figures.materials import (
     ANGLE,
     INTENSITY,
@@ -27,6 +27,7 @@ __all__ = [
     "KNOWN",
     "MUTED",
     "STAGES",
+    "ShareColumn",
     "contributions",
     "difference",
     "element_shares",
