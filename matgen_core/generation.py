@@ -33,8 +33,7 @@ State = Literal["running", "stopped", "done", "failed"]
 SHOWN = 5_000  # rows at hand of what was kept
 LEFT_SHOWN = 1_000  # and of what was not
 ON_A_MAP = 2_000  # generated formulas held beside as many real ones
-_FEW = 4 * funnel.BATCH  # samples of a chunk of a small run, which is soon over: the first rows come early
-_SMALL = 200_000
+CHUNK = 4 * funnel.BATCH  # a third of the funnel's own: the first rows come early, and a run that is stopped ends soon
 # What a row that was not kept stopped at, by the stage.
 STOPS = {
     "formula": "no formula",
@@ -208,9 +207,8 @@ class Generation:
         return features(self.checkpoint, both), pd.DataFrame({"formula": both.texts(), "kind": kinds})
 
     def _run(self) -> None:
-        chunk_size = _FEW if self.request.n_samples <= _SMALL else funnel.CHUNK
         try:
-            for chunk in funnel.run(self.checkpoint, self.request, self._predictors, chunk_size):
+            for chunk in funnel.run(self.checkpoint, self.request, self._predictors, CHUNK):
                 self._take(chunk)
                 if self._state != "running":
                     return

@@ -77,7 +77,7 @@ def set_elements(known: Sequence[str], must: Sequence[str], may: Sequence[str]) 
     """Remember which elements must and may be there, by whichever list is shorter."""
     allowed = {*must, *may}
     never = [symbol for symbol in known if symbol not in allowed]
-    by_never = len(never) <= len(allowed)
+    by_never = not allowed or len(never) <= len(allowed)
     st.session_state["has"] = ",".join(must)
     st.session_state["never"] = ",".join(never) if by_never else ""
     st.session_state["only"] = "" if by_never else ",".join(symbol for symbol in known if symbol in allowed)

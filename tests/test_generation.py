@@ -80,7 +80,7 @@ def test_the_best_rows_are_those_of_all_parts(
     ding: Checkpoint, monkeypatch: pytest.MonkeyPatch, ascending: bool
 ) -> None:
     monkeypatch.setattr(generation, "SHOWN", 40)
-    run = ended(Generation(ding, Request(2 * generation._FEW, seed=1, wanted=Wanted(must=("O",)))))
+    run = ended(Generation(ding, Request(2 * generation.CHUNK, seed=1, wanted=Wanted(must=("O",)))))
     assert len(list(run.folder.glob("*.parquet"))) == 2
     stored = pd.read_parquet(run.folder)
     top = run.best("n_elements", ascending)
@@ -122,7 +122,7 @@ def test_a_run_that_is_stopped_keeps_what_is_there(ding: Checkpoint) -> None:
     run.stop()
     seen = ended(run).look()
     assert seen.state == "stopped"
-    assert 0 < seen.counts["generated"] < 10 * funnel.CHUNK
+    assert 0 < seen.counts["generated"] < 10 * generation.CHUNK
     assert len(pd.read_parquet(run.folder)) == run.n_kept == seen.counts["novel"] > 0
 
 
@@ -140,7 +140,7 @@ def test_what_cannot_be_asked_or_written_ends_a_run_with_one_line(ding: Checkpoi
     assert seen.state == "failed"
     assert "band_gap" in seen.problem
     assert "\n" not in seen.problem
-    run = Generation(ding, Request(8 * generation._FEW, wanted=Wanted(must=("O",))))
+    run = Generation(ding, Request(8 * generation.CHUNK, wanted=Wanted(must=("O",))))
     shutil.rmtree(run.folder)  # as if the disk were gone
     seen = ended(run).look()
     assert seen.state == "failed"
