@@ -39,12 +39,16 @@ def test_oxides_are_generated_looked_into_and_saved(
     assert all("O" in each and "F" not in each and len(each) <= 3 for each in made)
     expect(page.get_by_text(f"Kept ({len(kept):,})")).to_be_visible()
 
+    page.locator(".js-plotly-plot .annotation").first.wait_for()
     # A click on the second row opens its reasons; a tick puts the third on the list.
     table = page.locator("[data-testid=stDataFrame]").first
-    table.click(position={"x": 80, "y": 35 + 35 + 17})
+    main = page.locator("[data-testid=stMain]")
+    page.wait_for_timeout(1_000)  # charts take their heights, and the table its place
+    table.scroll_into_view_if_needed()
+    click_cell(page, table, 80, 1)
     second = kept["formula"].iloc[1]
     page.get_by_role("heading", name=_subscripted(second), level=3, exact=True).wait_for()
-    table.click(position={"x": 17, "y": 35 + 2 * 35 + 17})
+    click_cell(page, table, 17, 2)
     page.get_by_role("button", name="Put 1 ticked on the shortlist").click()
     page.get_by_text("Shortlist of this session: 1").click()
     with page.expect_download() as download:
@@ -52,10 +56,17 @@ def test_oxides_are_generated_looked_into_and_saved(
     listed = pd.read_csv(download.value.path())
     assert listed[["formula", "model", "seed"]].to_numpy().tolist() == [[kept["formula"].iloc[2], "ding", 0]]
 
-    main = page.locator("[data-testid=stMain]")
     assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
     main.evaluate("element => element.scrollTo(0, 560)")
     shoot(page, "compositions")
+
+
+def click_cell(page: Any, table: Any, x: int, row: int) -> None:
+    """Click into a row, from 0; the table first has to see where the mouse is."""
+    place = {"x": x, "y": 35 * (row + 1) + 17}
+    table.hover(position=place)
+    page.wait_for_timeout(500)
+    table.click(position=place)
 
 
 def _subscripted(formula: str) -> str:
