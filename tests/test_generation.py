@@ -11,13 +11,18 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from pymatgen.core import Composition
 
 from matgen_core import checkpoint, funnel, generation
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.formulas import Formulas
 from matgen_core.funnel import Request, Wanted
 from matgen_core.generation import Generation
+from matgen_core.known_formulas import KnownFormulas
+from matgen_core.models.matgan import MatGAN, MatGANConfig
 from matgen_core.prediction import predict_formulas
+from matgen_core.representations import ElementCounts
 
 N = 1_500
 
@@ -173,3 +178,24 @@ def test_the_formula_most_alike_has_the_most_similar_shares(ding: Checkpoint) ->
     assert apart(found[0]) == pytest.approx(found[1], abs=1e-6)
     with pytest.raises(ValueError, match="no formula"):
         generation.most_alike(ding, "salt!")
+
+
+def test_a_network_with_a_critic_is_compared_by_its_last_layer_and_knows_what_is_novel() -> None:
+    torch.manual_seed(0)
+    config = MatGANConfig(n_elements=6, n_counts=4, n_slots=4, hidden=8, critic=8, n_features=5)
+    layout = ElementCounts(("Li", "Na", "Fe", "Al", "S", "O"), max_count=4)
+    known, _ = Formulas.of_texts(["Li2O", "Fe2O3", "NaAlO2", "Na2S"])
+    index = pd.DataFrame({"formula": [*known.texts(), "AlS"], "split": ["train"] * 4 + ["generated"]})
+    gan = Checkpoint(
+        "tiny", "matgan", MatGAN(config).eval(), layout, {}, "", index=index, known=KnownFormulas.of(known)
+    )
+    run = ended(Generation(gan, Request(400, seed=1)))
+    features, points = run.comparison()
+    assert features.shape == (len(points), 5)
+    assert (points["kind"] == "real").sum() == 4
+    with torch.inference_mode():
+        expected = gan.model.features(torch.from_numpy(layout.encode_formulas(known))).numpy()
+    np.testing.assert_allclose(features[:4], expected, rtol=1e-5)
+    assert generation.novel(gan, "Fe4O6") is False
+    assert generation.novel(gan, "FeO") is True
+    assert generation.novel(checkpoint.load("ding"), "FeO") is None

@@ -56,7 +56,11 @@ def funnel(counts: Mapping[str, int], undecided: Mapping[str, int], goes_on: Col
     figure.add_bar(x=decided, marker={"color": KNOWN}, **common)
     figure.add_bar(
         x=is_open,
-        marker={"color": "rgba(138,148,158,0.35)", "line": {"color": MUTED, "width": 1}, "pattern": {"shape": "/"}},
+        marker={
+            "color": "rgba(138,148,158,0.35)",
+            "line": {"color": MUTED, "width": [1 if left else 0 for left in is_open]},
+            "pattern": {"shape": "/"},
+        },
         text=texts,
         textposition="outside",
         textfont={"size": 13},
