@@ -335,7 +335,8 @@ def elements_tab(run: Generation) -> None:
     _widgets.chart(figures.element_shares(table, column, is_log), "element_shares", "How often each element occurs")
     note = "Percent of the formulas that hold the element; generated: all samples, before any stage."
     if len(options) == len(SHARES):
-        note += " Training: the real formulas that the checkpoint names."
+        n_real = len(generation.real_formulas(run.checkpoint))
+        note += f" Training: the {n_real:,} real formulas that the checkpoint names, a sample."
     st.caption(note)
 
 
