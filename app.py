@@ -11,6 +11,7 @@ st.navigation(
         st.Page("pages/journeys.py", title="Journeys", icon=":material/route:"),
         st.Page("pages/place.py", title="Place my structures", icon=":material/add_location_alt:"),
         st.Page("pages/phase_fields.py", title="Phase fields", icon=":material/format_list_numbered:"),
+        st.Page("pages/compositions.py", title="Compositions", icon=":material/science:"),
         st.Page("pages/trust.py", title="Trust", icon=":material/verified:"),
     ],
     position="top",

@@ -117,11 +117,13 @@ class Chunk:
             appears for the first time), charge_neutral, electronegativity_balanced, smact_valid (True, False or
             missing), novel (missing where the model does not know its training formulas), kept (it passed all
             stages), a column for each predicted property and its _std (for kept rows), problem.
+        formulas: The samples, in the order of the rows.
     """
 
     counts: Mapping[str, int]
     undecided: Mapping[str, int]
     rows: pd.DataFrame
+    formulas: Formulas
 
 
 def run(
@@ -157,7 +159,7 @@ def run(
         rows["problem"] = np.where(rows["n_elements"] > 0, "", "no elements")
         if predictors:
             counts["predicted"] += _predict(predictors, formulas, rows)
-        yield Chunk(dict(counts), dict(undecided), rows)
+        yield Chunk(dict(counts), dict(undecided), rows, formulas)
 
 
 def samples(checkpoint: Checkpoint, request: Request, chunk_size: int = CHUNK) -> Iterator[Formulas]:

@@ -64,11 +64,23 @@ def load(name: str) -> Checkpoint:
 
 
 def choose_checkpoint(
-    label: str, names: Sequence[str], key: str, on_change: Callable[[], None] | Literal["rerun"] = "rerun"
+    label: str,
+    names: Sequence[str],
+    key: str,
+    on_change: Callable[[], None] | Literal["rerun"] = "rerun",
+    recipe: str = "phase_field_vae",
 ) -> str:
-    """Let the visitor choose one of some checkpoints, or say that there is none and end the page."""
+    """Let the visitor choose one of some checkpoints, or say that there is none and end the page.
+
+    Args:
+        label: What stands over the choice.
+        names: The checkpoints.
+        key: Of the choice, also in the address.
+        on_change: Called when another is chosen.
+        recipe: One that makes such a checkpoint.
+    """
     if not names:
-        st.info("No checkpoint here can do this. Make one with: `matgen train phase_field_vae`")
+        st.info(f"No checkpoint here can do this. Make one with: `matgen train {recipe}`")
         for line in summaries()[1]:
             st.error(line)
         st.stop()

@@ -7,7 +7,7 @@ import streamlit as st
 
 from matgen_core import figures, ranking
 from matgen_core.representations import parse_phase_field, write_phase_field
-from pages import _maps, _rankings, _widgets
+from pages import _elements, _maps, _rankings, _widgets
 from pages._components.periodic_table import periodic_table
 
 MOST = 100_000  # fields that are ranked while one waits
@@ -22,43 +22,6 @@ def choose_field(name: str) -> None:
 def start_from(must: Sequence[str], may: Sequence[str]) -> None:
     """Replace the elements that are asked for."""
     _rankings.set_elements(must, [symbol for symbol in may if symbol not in must])
-
-
-def toggle_sets(key: str, exclude: bool, was_on: Sequence[str], choice: ranking.Choice, known: Sequence[str]) -> None:
-    """Allow or exclude the elements of the sets that were just switched."""
-    sets = ranking.EXCLUSIONS if exclude else ranking.ELEMENT_SETS
-    must, may = list(choice.must), list(choice.may)
-    for name in set(st.session_state[key]) ^ set(was_on):
-        members = [symbol for symbol in sets[name].elements if symbol in known]
-        may = [symbol for symbol in may if symbol not in members]
-        if (name in st.session_state[key]) != exclude:
-            may += [symbol for symbol in members if symbol not in must]
-        else:
-            must = [symbol for symbol in must if symbol not in members]
-    _rankings.set_elements(must, may)
-
-
-def element_sets(choice: ranking.Choice, known: Sequence[str]) -> None:
-    """Show the sets of elements; one is on where all of its members are allowed, or all are excluded."""
-    allowed = {*choice.must, *choice.may}
-    for label, sets, exclude in (("Allow", ranking.ELEMENT_SETS, False), ("Never", ranking.EXCLUSIONS, True)):
-        key = f"sets_{label.lower()}"
-        on = [
-            name
-            for name, chosen in sets.items()
-            if all((symbol in allowed) != exclude for symbol in chosen.elements if symbol in known)
-        ]
-        st.session_state[key] = on
-        st.pills(
-            label,
-            list(sets),
-            selection_mode="multi",
-            format_func=lambda each: {**ranking.ELEMENT_SETS, **ranking.EXCLUSIONS}[each].title,
-            key=key,
-            on_change=toggle_sets,
-            args=(key, exclude, on, choice, known),
-            help="  \n".join(f"**{each.title}** {' '.join(each.elements)}: {each.why}" for each in sets.values()),
-        )
 
 
 def funnel_line(steps: pd.DataFrame) -> str:
@@ -166,7 +129,7 @@ with top:
         st.button("Published study", on_click=start_from, args=(ranking.STUDY.must, ranking.STUDY.may))
         st.button("Every element", on_click=start_from, args=(choice.must, elements))
         st.button("Nothing", on_click=start_from, args=((), ()))
-    element_sets(choice, elements)
+    _elements.element_sets(choice.must, choice.may, elements, _rankings.set_elements)
     if not problem:
         st.markdown(funnel_line(ranking.funnel(choice, elements, known)))
 

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from matgen_core import checkpoint, ranking, selection
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("home", "latent_map", "structure_bench", "journeys", "place", "phase_fields", "trust")
+PAGES = ("home", "latent_map", "structure_bench", "journeys", "place", "phase_fields", "compositions", "trust")
 TITLES = {
     "home": "MatGen Explorer",
     "latent_map": "Latent map",
@@ -22,6 +22,7 @@ TITLES = {
     "journeys": "Journeys",
     "place": "Place my structures",
     "phase_fields": "Phase fields",
+    "compositions": "Compositions",
     "trust": "Trust",
 }
 

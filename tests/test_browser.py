@@ -22,6 +22,7 @@ TITLES = {
     "structure_bench": "Structure bench",
     "place": "Place my structures",
     "phase_fields": "Phase fields",
+    "compositions": "Compositions",
     "latent_map": "Latent map",
     "journeys": "Journeys",
     "trust": "Trust",

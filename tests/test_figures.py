@@ -1,5 +1,6 @@
 """Figures show what the tables hold: every row, in its place, under its name."""
 
+import numpy as np
 import pandas as pd
 
 from matgen_core import checkpoint, figures, ranking
@@ -61,3 +62,44 @@ def test_faithfulness_has_a_box_a_projection() -> None:
     index = pd.DataFrame({"umap_faithfulness": [0.1, 0.9], "pca_faithfulness": [0.2, 0.4]})
     boxes = {box.name: list(box.x) for box in figures.faithfulness(index, ("umap", "pca")).data}
     assert boxes == {"UMAP": [0.1, 0.9], "PCA": [0.2, 0.4]}
+
+
+def test_the_funnel_tells_counts_shares_and_what_is_undecided() -> None:
+    counts, is_open = {"generated": 200, "unique": 100, "neutral": 25}, {"neutral": 60}
+    decided, undecided = figures.funnel(counts, is_open).data
+    assert list(decided.y) == ["generated", "unique", "charge-neutral"]
+    assert list(decided.x) == [200, 100, 25]
+    assert list(undecided.x) == [0, 0, 60]
+    assert list(undecided.text) == ["<b>200</b>", "<b>100</b>  50.0%", "<b>25</b>  25.0%  (60 undecided)"]
+    decided, undecided = figures.funnel({**counts, "neutral": 85}, is_open, ["neutral"]).data
+    assert list(decided.x) == [200, 100, 25]
+    assert undecided.text[2] == "<b>85</b>  85.0%  (60 of them undecided)"
+
+
+def test_each_element_stands_in_its_place_with_its_share() -> None:
+    table = pd.DataFrame(
+        {
+            "element": ["H", "O", "Ce", "La"],
+            "generated": [1.0, 40.0, 2.0, 0.5],
+            "kept": 0.0,
+            "training": [2, 10, 4, 0.5],
+        }
+    )
+    places = {"H": (0, 0), "O": (1, 15), "Ce": (8, 3), "La": (5, 2)}
+    for shown, value in (("generated", 40.0), ("ratio", 2.0)):
+        _, colored, named = figures.element_shares(table, shown).data
+        assert colored.z[places["O"]] == value
+        assert sum(z == z for z in colored.z.ravel()) == 4
+        for symbol, place in places.items():
+            assert named.customdata[place].startswith(f"<b>{symbol}</b><br>generated")
+    letters = {note.text: (note.y, note.x) for note in figures.element_shares(table, "kept").layout.annotations}
+    assert {symbol: letters[symbol] for symbol in places} == places
+    assert letters["Hf"] == (5, 3)
+    assert figures.element_shares(table, "generated", logarithmic=True).data[1].z[0, 0] == 0.0
+
+
+def test_generated_formulas_are_told_from_real_ones() -> None:
+    points = pd.DataFrame({"formula": ["A", "B", "C"], "kind": ["real", "kept", "real"]})
+    real, kept = figures.generated_map(np.array([[0.0, 1], [2, 3], [4, 5]]), points).data
+    assert (list(real.x), list(real.y), list(real.text)) == ([0, 4], [1, 5], ["A", "C"])
+    assert (list(kept.x), kept.name) == ([2], "kept, 1")

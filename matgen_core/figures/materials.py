@@ -1,8 +1,4 @@
-"""Tables to plotly figures; no side effects.
-
-Figures leave fonts, backgrounds and the first categorical colors to the template in force, so the app draws them
-in its light or dark theme and a notebook in its own. Colors that carry a meaning are readable on both.
-"""
+"""Figures of phase fields, crystals, maps and journeys."""
 
 from collections.abc import Sequence
 from html import escape
@@ -11,13 +7,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from matgen_core.figures._colors import ACCENT, CANDIDATE, KNOWN, MUTED
 from matgen_core.groups import Difference
 from matgen_core.ranking import chemists_order
-
-ACCENT = "#D55E00"  # what is selected; vermilion of Okabe and Ito
-CANDIDATE = "#CC79A7"
-KNOWN = "#0E86C0"
-MUTED = "#8A949E"  # context: neither selected nor asked for
 
 ANGLE, INTENSITY = "2 theta (degrees)", "Intensity"
 _PATTERNS = (KNOWN, ACCENT, "#009E73", CANDIDATE)  # at most four structures lie on the bench

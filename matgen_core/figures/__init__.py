@@ -1,0 +1,42 @@
+"""Tables to plotly figures; no side effects.
+
+Figures leave fonts, backgrounds and the first categorical colors to the template in force, so the app draws them
+in its light or dark theme and a notebook in its own. Colors that carry a meaning are readable on both.
+"""
+
+from matgen_core.figures._colors import ACCENT, CANDIDATE, KNOWN, MUTED
+from matgen_core.figures.compositions import STAGES, ShareColumn, element_shares, funnel, generated_map
+from matgen_core.figures.materials import (
+    ANGLE,
+    INTENSITY,
+    contributions,
+    difference,
+    evidence,
+    faithfulness,
+    journey,
+    powder_pattern,
+    ranking,
+    scores,
+)
+
+__all__ = [
+    "ACCENT",
+    "ANGLE",
+    "CANDIDATE",
+    "INTENSITY",
+    "KNOWN",
+    "MUTED",
+    "STAGES",
+    "ShareColumn",
+    "contributions",
+    "difference",
+    "element_shares",
+    "evidence",
+    "faithfulness",
+    "funnel",
+    "generated_map",
+    "journey",
+    "powder_pattern",
+    "ranking",
+    "scores",
+]

@@ -1,0 +1,479 @@
+"""Compositions: draw millions of formulas from a generator, keep the likely ones, and see why each was kept."""
+
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from matgen_core import checkpoint, figures, funnel, generation, journeys, ranking
+from matgen_core.generation import Generation, Snapshot
+from matgen_core.latent import LatentSpace
+from matgen_core.projection import ProjectionSettings
+from pages import _elements, _generated, _maps, _widgets
+from pages._components.periodic_table import periodic_table
+from pages._generated import Asked
+
+POLL = 0.5  # s between two looks at a run under way
+USUAL = ("formation_energy_per_atom", "volume_per_atom", "probability")  # columns shown if no others are chosen
+FEW = 12  # rows shown while it goes on
+PRESETS = {"10 thousand": 10_000, "100 thousand": 100_000, "2 million": 2_000_000}
+SHARES: dict[figures.ShareColumn, str] = {
+    "generated": "Generated",
+    "kept": "Kept",
+    "training": "Training",
+    "ratio": "Generated ÷ training",
+}
+
+
+def set_number(n: int) -> None:
+    """Ask for a number of samples."""
+    st.session_state["n"] = n
+
+
+def look_at(formula: str) -> None:
+    """Look at a formula."""
+    st.session_state["formula"] = formula
+
+
+def about_model() -> None:
+    """Say what the model is, what it saw, and its headline figure beside the paper's."""
+    summary = checkpoint.summary(name)
+    headline = summary["headline"]
+    data_sets = ", ".join(model.provenance.get("datasets", {})) or "data that its card names"
+    n_known = f"{len(model.known):,} formulas of " if model.known is not None else ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f"**{summary['title']}** :small[{summary['system']}, trained on {n_known}{data_sets}.]  \n"
+            f"**{headline['ours']}** :small[{headline['figure']}] :small[:gray[paper: {headline['paper']}]]",
+            width="stretch",
+        )
+        if st.button("Card", icon=":material/verified:", help="All that was measured of this model"):
+            st.switch_page("pages/trust.py", query_params={"checkpoint": name})
+
+
+def choose_elements() -> None:
+    """Show the periodic table and the sets of elements."""
+    change = partial(_generated.set_elements, known)
+    periodic_table(
+        must,
+        may,
+        key="composition_elements",
+        on_change=change,
+        unavailable={each: f"{name} writes no {each}" for each in ranking.every_element() if each not in known},
+    )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("Start from", width="content")
+        st.button("Every element", on_click=change, args=((), known))
+        st.button("Nothing", on_click=change, args=((), ()))
+        st.caption(
+            f"{len(must)} must, {len(may)} may, {len(known) - len(must) - len(may)} never occur", width="content"
+        )
+    _elements.element_sets(must, may, known, change)
+
+
+def ask() -> Asked:
+    """Show what else can be asked for, and return it all.
+
+    Raises:
+        ValueError: If no formula can be asked for so.
+    """
+    top, high = _generated.MANY_ELEMENTS, _generated.MANY_ATOMS
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        n_elements = (
+            st.number_input("Elements from", 1, top, 2, key="elements_from", bind="query-params", width=120),
+            st.number_input("to", 1, top, top, key="elements_to", bind="query-params", width=120, help=f"{top}: any"),
+        )
+        n_atoms = (
+            st.number_input("Atoms from", 1, high, 1, key="atoms_from", bind="query-params", width=120),
+            st.number_input("to", 1, high, high, key="atoms_to", bind="query-params", width=120, help=f"{high}: any"),
+        )
+    condition = _generated.condition(space)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        n_samples = st.number_input(
+            "Samples",
+            1,
+            funnel.MAX_SAMPLES,
+            PRESETS["10 thousand"],
+            key="n",
+            bind="query-params",
+            width=170,
+            help=f"1 to {funnel.MAX_SAMPLES:,}",
+        )
+        for label, n in PRESETS.items():
+            st.button(label, on_click=set_number, args=(n,), type="tertiary")
+        seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", width=130)
+    able = [each for each in _widgets.names_with("predict", "composition")]
+    chosen = st.pills(
+        "Predict of what is kept",
+        able,
+        selection_mode="multi",
+        default=able,
+        format_func=_generated.predictor_label,
+        key="predictors",
+        bind="query-params",
+        help="Each takes time: see the rate while it runs.",
+    )
+    keep_undecided = st.toggle(
+        "Keep what is undecided",
+        key="undecided",
+        bind="query-params",
+        help="Alloys need no oxidation states, and of some elements none are known: neutrality and balance are open.",
+    )
+    request = funnel.Request(
+        n_samples, seed, _generated.wanted(known, must, may, n_elements, n_atoms), condition, keep_undecided
+    )
+    return Asked(name, request, tuple(chosen))
+
+
+def meanings(seen: Snapshot, run: Generation) -> None:
+    """Say what each stage of the funnel means."""
+    lines = [
+        f"- :small[**{figures.STAGES[stage]}**: {_generated.meaning(stage, run.checkpoint)}]" for stage in seen.counts
+    ]
+    st.markdown("\n".join(lines))
+
+
+def status() -> None:
+    """How far the run is, and the funnel; while it goes on, this alone is drawn again and again."""
+    if shown is None:
+        return
+    asked_then, run = shown
+    seen = run.look()
+    request = asked_then.request
+    is_running = seen.state == "running"
+    if was_running and not is_running:
+        st.rerun()  # the whole page once more, and then no more looks
+    n_done = seen.counts["generated"]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if is_running:
+            with st.container(width="stretch"):
+                st.progress(n_done / request.n_samples, _generated.progress_line(seen, request.n_samples))
+            st.button("Cancel", icon=":material/stop:", on_click=run.stop)
+        else:
+            words = f"**{n_done:,} samples** of `{asked_then.model}`, seed {request.seed}, in {seen.seconds:.1f} s"
+            st.markdown(f"{words} :small[({seen.rate:,.0f} per second)]", width="content")
+            if seen.state == "stopped":
+                st.badge(f"stopped; {request.n_samples:,} were asked for", color="orange")
+    if seen.state == "failed":
+        st.error(seen.problem)
+    left, right = st.columns([6, 5], gap="medium")
+    with left:
+        is_open = dict(seen.undecided)
+        if run.checkpoint.known is None:
+            is_open["novel"] = seen.counts["novel"]
+        goes_on = ("novel", "neutral", "balanced") if request.keep_undecided else ("novel",)
+        chart = figures.funnel(seen.counts, is_open, goes_on)
+        _widgets.chart(chart, "funnel", "How many samples each stage keeps")
+        if seen.undecided:
+            st.caption(
+                "Shares are of the stage before. Undecided: metals alone, or elements of which no oxidation states are"
+                f" known; {'they go on' if request.keep_undecided else 'left out here'}."
+            )
+    with right:
+        meanings(seen, run)
+    if is_running and len(seen.kept):
+        table = seen.kept.head(FEW)
+        st.dataframe(
+            _generated.written(table),
+            column_order=_generated.order(table),
+            column_config=_generated.columns(table),
+            hide_index=True,
+            height="content",
+            alt="The first formulas that were kept",
+        )
+
+
+def rows_to_show(run: Generation, seen: Snapshot) -> pd.DataFrame:
+    """Let the visitor choose which rows to see, and return them."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        side = st.segmented_control(
+            "Rows",
+            ["kept", "left"],
+            default="kept",
+            required=True,
+            format_func={"kept": f"Kept ({run.n_kept:,})", "left": "Not kept"}.__getitem__,
+            key="rows",
+            label_visibility="collapsed",
+        )
+        if side == "left":
+            st.caption(f"The first {len(seen.left):,} samples that were not kept, and the stage that each stopped at.")
+            return seen.left
+        by = {"": "As they came"}
+        for each in _generated.predicted(seen.kept):
+            title = _generated.title_of(each)
+            by |= {f"-{each}": f"Highest {title[0].lower()}{title[1:]}"} if each == "probability" else {}
+            by |= {each: f"Lowest {title[0].lower()}{title[1:]}"} if each != "probability" else {}
+        first = st.selectbox("First", list(by), format_func=by.__getitem__, key="first", width=330)
+        properties = _generated.predicted(seen.kept)
+        if properties:
+            st.pills(
+                "Columns",
+                properties,
+                selection_mode="multi",
+                default=[each for each in properties if each in USUAL],
+                format_func=_generated.plain_title,
+                key="shown_properties",
+            )
+        table = run.best(first.lstrip("-"), not first.startswith("-")) if first else seen.kept
+        if run.n_kept > len(table):
+            st.caption(f"{len(table):,} of {run.n_kept:,} are shown; the archive has all.")
+    return table
+
+
+def results(asked_then: Asked, run: Generation, seen: Snapshot) -> None:
+    """Show the formulas, the reasons for one of them, and what can be done with them."""
+    left, right = st.columns([9, 4], gap="medium")
+    with left:
+        table = rows_to_show(run, seen)
+        if table.empty:
+            st.info(
+                "No formula passed every stage: the chart above shows which one took the last. Allow more elements,"
+                " keep what is undecided, or draw more samples."
+                if table is not seen.left
+                else "Every sample was kept."
+            )
+        else:
+            formula_table(table, asked_then)
+        downloads(table, run)
+    with right, st.container(border=True):
+        formula = st.session_state.get("formula") or (str(table["formula"].iloc[0]) if len(table) else "")
+        if formula:
+            card(formula, asked_then)
+        else:
+            st.caption("A click on a formula shows here why it was kept or not.")
+
+
+def formula_table(table: pd.DataFrame, asked_then: Asked) -> None:
+    """Show rows; a click on one opens its reasons, ticks choose rows for the shortlist."""
+    key = f"formulas_{st.session_state.get('rows')}_{st.session_state.get('first')}"
+
+    def choose() -> None:
+        cells = st.session_state[key]["selection"]["cells"]
+        if cells:
+            look_at(str(table["formula"].iloc[cells[0][0]]))
+
+    state = st.dataframe(
+        _generated.written(table),
+        key=key,
+        column_order=_generated.order(table, st.session_state.get("shown_properties", USUAL)),
+        column_config=_generated.columns(table),
+        hide_index=True,
+        height=430,
+        on_select=choose,
+        selection_mode=["multi-row", "single-cell"],
+        alt=f"Table of {len(table)} formulas",
+    )
+    ticked = state["selection"]["rows"]
+    st.button(
+        f"Put {len(ticked)} ticked on the shortlist" if ticked else "Tick rows to put them on the shortlist",
+        icon=":material/bookmark_add:",
+        disabled=not ticked,
+        on_click=_generated.shorten,
+        args=(asked_then, table.iloc[ticked]),
+    )
+
+
+def downloads(table: pd.DataFrame, run: Generation) -> None:
+    """Offer the table, and all that was kept."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _widgets.download(table, "formulas.csv", f"Save {len(table):,} as CSV")
+        if run.n_kept and run.n_bytes() <= _generated.MOST_BYTES:
+            st.download_button(
+                f"Save all {run.n_kept:,} kept as parquet",
+                run.archive,
+                "formulas.zip",
+                "application/zip",
+                on_click="ignore",
+                icon=":material/folder_zip:",
+            )
+        elif run.n_kept:
+            st.caption("All that was kept is too large for a browser; the command below writes it to a folder.")
+
+
+def card(formula: str, asked_then: Asked) -> None:
+    """Say of one formula what is known, found and predicted."""
+    try:
+        verdicts = _generated.reasons(formula)
+        about = _generated.about_training(_widgets.load(asked_then.model), formula)
+    except ValueError as error:
+        st.error(str(error))
+        return
+    st.subheader(journeys.subscripted(formula))
+    st.markdown("  \n".join([*(_generated.badge_line(*verdict) for verdict in verdicts), *about]))
+    able = tuple(_widgets.names_with("predict", "composition"))
+    lines = [f"**{title}** {value} :small[:gray[{who}]]" for title, value, who in _generated.values_of(formula, able)]
+    if lines:
+        st.markdown("**Predicted** :small[± one standard deviation]  \n" + "  \n".join(lines))
+    for each in able:
+        if (nearest := _generated.known_2d(formula, each)) is not None:
+            like, distance, is_known = nearest
+            if is_known:
+                st.markdown(f":blue-badge[a known 2D material] :small[in the data of {each}]")
+            else:
+                st.markdown(
+                    f"**Nearest known 2D material** {journeys.subscripted(like)}"
+                    f" :small[{distance:.2f} standard deviations of the Magpie features away, root mean square]"
+                )
+    st.caption("No line here says that a compound is stable or can be made.")
+
+
+def elements_tab(run: Generation) -> None:
+    """Show how often each element occurs, generated and in training."""
+    table = run.element_shares()
+    options = [each for each in SHARES if each == "generated" or each == "kept" or table["training"].notna().any()]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        column = st.segmented_control(
+            "Share",
+            options,
+            default="generated",
+            required=True,
+            format_func=SHARES.__getitem__,
+            key="share",
+            label_visibility="collapsed",
+        )
+        is_log = st.toggle("Logarithmic", key="share_log", disabled=column == "ratio")
+    _widgets.chart(figures.element_shares(table, column, is_log), "element_shares", "How often each element occurs")
+    note = "Percent of the formulas that hold the element; generated: all samples, before any stage."
+    if len(options) == len(SHARES):
+        n_real = len(generation.real_formulas(run.checkpoint))
+        note += f" Training: the {n_real:,} real formulas that the checkpoint names, a sample."
+    st.caption(note)
+
+
+def map_tab(run: Generation, seen: Snapshot) -> None:
+    """Show generated formulas among real ones on a map made on demand."""
+    what = "the critic's last layer" if hasattr(run.checkpoint.model, "features") else "shares of the elements"
+    made = st.session_state.get("generated_map")
+    if made is None:
+        st.markdown(
+            f"t-SNE of up to {generation.ON_A_MAP:,} generated and as many real formulas, as in the paper of MatGAN."
+            f" What is compared: {what}. It takes about a minute, beside this page."
+        )
+        if st.button("Make the map", icon=":material/scatter_plot:"):
+            features, points = run.comparison()
+            try:
+                number = _maps.worker().submit(features, ProjectionSettings("tsne"))
+            except ValueError as error:
+                st.error(str(error))
+            else:
+                st.session_state["generated_map"] = (number, points, None)
+                st.rerun()
+        return
+    number, points, places = made
+    if places is None:
+        follow_map()
+        return
+    _widgets.chart(figures.generated_map(places, points), "generated_map_chart", "Generated among real formulas")
+    st.caption(
+        f"Compared by {what}. t-SNE keeps neighborhoods; distances between groups and sizes of groups mean nothing."
+        " Real formulas that no generated one lies near are what the model misses."
+    )
+
+
+@st.fragment(run_every=1.0)
+def follow_map() -> None:
+    """Show how the map gets on."""
+    number, points, _ = st.session_state["generated_map"]
+    try:
+        job = _maps.worker().job(number)
+    except ValueError as error:
+        st.session_state.pop("generated_map")
+        st.error(str(error))
+        return
+    if job.result is not None:
+        st.session_state["generated_map"] = (number, points, job.result.positions)
+        st.rerun(scope="app")
+    if job.is_over:
+        st.session_state.pop("generated_map")
+        st.error(f"No map was made: {job.problem or 'canceled'}.")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        ahead = f"waiting, {job.ahead} ahead" if job.state == "waiting" else f"{job.stage} ({job.seconds:.0f} s)"
+        with st.container(width="stretch"):
+            st.progress(job.share or 0.0, f"{job.n_points:,} points: {ahead}")
+        if st.button("Cancel", icon=":material/close:", key="cancel_map"):
+            _maps.worker().cancel(number)
+            st.session_state.pop("generated_map")
+            st.rerun(scope="app")
+
+
+def shortlist() -> None:
+    """Show what the visitor has chosen to keep."""
+    chosen = _generated.shortlist()
+    if not chosen:
+        return
+    with st.expander(f"Shortlist of this session: {len(chosen)}", icon=":material/bookmark:"):
+        table = pd.DataFrame(chosen)
+        st.dataframe(
+            _generated.written(table),
+            hide_index=True,
+            column_config={"model": "Model", "seed": "Seed", **_generated.columns(table)},
+            alt=f"Shortlist of {len(table)} formulas",
+        )
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _widgets.download(table, "shortlist.csv")
+            st.button("Clear", icon=":material/delete:", on_click=_generated.clear_shortlist)
+            st.caption("It lasts as long as this session: save it before you close the page.")
+
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    st.title("Compositions", width="stretch")
+    with st.container(width=260):
+        name = _widgets.choose_checkpoint(
+            "Generator", _widgets.names_with("decode", "composition"), key="generator", recipe="matgan_oqmd"
+        )
+model = _widgets.load(name)
+space = LatentSpace(model)
+known = tuple(each for each in ranking.every_element() if each in space.representation.elements)
+about_model()
+try:
+    must, may = _generated.elements(known)
+except ValueError as error:
+    st.error(f"The address of this page cannot be used: {error}")
+    st.stop()
+
+left, right = st.columns([11, 10], gap="medium")
+with left:
+    choose_elements()
+with right, st.container(border=True):
+    asked, problem = None, ""
+    try:
+        asked = ask()
+    except ValueError as error:
+        problem = str(error)
+    if problem:
+        st.error(problem)
+    st.button(
+        "Generate",
+        icon=":material/play_arrow:",
+        type="primary",
+        disabled=asked is None,
+        on_click=_generated.start,
+        args=(asked,),
+    )
+
+shown = _generated.current()
+was_running = False
+if shown is None:
+    st.info(
+        "Nothing is generated yet. Generate draws formulas from the model and passes each through a funnel: is it"
+        " a formula, is it what you asked for, is it unique, neutral, balanced, novel? What is left is predicted."
+    )
+else:
+    was_running = shown[1].look().state == "running"
+    if asked is not None and shown[0] != asked:
+        st.caption(":material/info: Settings have changed since; what follows is of the run before. Generate anew.")
+st.fragment(status, run_every=POLL if was_running else None)()
+if shown is not None and not was_running:
+    finished = shown[1].look()
+    results(shown[0], shown[1], finished)
+    by_element, on_a_map = st.tabs(["Elements", "Generated among real formulas"])
+    with by_element:
+        elements_tab(shown[1])
+    with on_a_map:
+        map_tab(shown[1], finished)
+shortlist()
+if asked is not None:
+    _widgets.same_in_python(_generated.same_in_python(asked))
+    with st.expander("The same on the command line", icon=":material/terminal:"):
+        st.code(_generated.same_on_the_command_line(asked), language="bash")

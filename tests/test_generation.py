@@ -1,0 +1,201 @@
+"""A run of the funnel beside a page: what it shows is what the funnel found, and what was kept stays when it ends."""
+
+import gc
+import io
+import shutil
+import time
+import zipfile
+from collections import Counter
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pymatgen.core import Composition
+
+from matgen_core import checkpoint, funnel, generation
+from matgen_core.checkpoint import Checkpoint
+from matgen_core.formulas import Formulas
+from matgen_core.funnel import Request, Wanted
+from matgen_core.generation import Generation
+from matgen_core.known_formulas import KnownFormulas
+from matgen_core.models.matgan import MatGAN, MatGANConfig
+from matgen_core.prediction import predict_formulas
+from matgen_core.representations import ElementCounts
+
+N = 1_500
+
+
+@pytest.fixture(scope="module")
+def ding() -> Checkpoint:
+    return checkpoint.load("ding")
+
+
+@pytest.fixture(scope="module")
+def over(ding: Checkpoint) -> Generation:
+    """A small run that came to its end."""
+    request = Request(N, seed=3, wanted=Wanted(never=("F",), n_elements=(2, 4)))
+    return ended(Generation(ding, request, [partial(predict_formulas, ding)]))
+
+
+def ended(run: Generation) -> Generation:
+    run.wait(120)
+    assert run.look().state != "running"
+    return run
+
+
+def test_a_run_shows_what_the_funnel_found(ding: Checkpoint, over: Generation) -> None:
+    (chunk,) = funnel.run(ding, over.request, [partial(predict_formulas, ding)])
+    seen = over.look()
+    assert (seen.state, seen.problem) == ("done", "")
+    assert (seen.counts, seen.undecided) == (dict(chunk.counts), dict(chunk.undecided))
+    kept = chunk.rows[chunk.rows["kept"]]
+    assert 0 < len(kept) == over.n_kept < N
+    stored = pd.read_parquet(over.folder)
+    for table in (seen.kept, stored):
+        assert table["formula"].to_list() == kept["formula"].to_list()
+        np.testing.assert_allclose(table["volume_per_atom"], kept["volume_per_atom"])
+    assert seen.rate == pytest.approx(N / seen.seconds)
+    with zipfile.ZipFile(io.BytesIO(over.archive())) as archive:
+        parts = [pd.read_parquet(io.BytesIO(archive.read(name))) for name in archive.namelist()]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), stored)
+
+
+def test_what_was_not_kept_says_where_it_stopped(over: Generation) -> None:
+    seen = over.look()
+    assert len(seen.left) == min(generation.LEFT_SHOWN, N - over.n_kept)
+    stops = Counter(generation.stopped_at(all_rows(over)[lambda rows: ~rows["kept"]]))
+    counts, is_open = seen.counts, seen.undecided
+    assert stops["no formula"] == N - counts["formula"]
+    assert stops["not asked for"] == counts["formula"] - counts["wanted"] > 0
+    assert stops["came before"] == counts["wanted"] - counts["unique"] > 0
+    assert stops["neutral: undecided"] == is_open["neutral"] > 0
+    assert stops["not neutral"] == counts["unique"] - counts["neutral"] - is_open["neutral"] > 0
+    assert stops["not balanced"] + stops["balanced: undecided"] == counts["neutral"] - counts["balanced"]
+    assert "" not in stops
+
+
+def all_rows(run: Generation) -> pd.DataFrame:
+    return pd.concat([chunk.rows for chunk in funnel.run(run.checkpoint, run.request)])
+
+
+@pytest.mark.parametrize("ascending", [True, False])
+def test_the_best_rows_are_those_of_all_parts(
+    ding: Checkpoint, monkeypatch: pytest.MonkeyPatch, ascending: bool
+) -> None:
+    monkeypatch.setattr(generation, "SHOWN", 40)
+    run = ended(Generation(ding, Request(2 * generation.CHUNK, seed=1, wanted=Wanted(must=("O",)))))
+    assert len(list(run.folder.glob("*.parquet"))) == 2
+    stored = pd.read_parquet(run.folder)
+    top = run.best("n_elements", ascending)
+    assert len(run.look().kept) == len(top) == 40 < len(stored)
+    expected = stored.sort_values("n_elements", ascending=ascending, kind="stable").head(40)
+    assert top["formula"].to_list() == expected["formula"].to_list()
+
+
+def test_elements_are_counted_in_percent_of_the_formulas(ding: Checkpoint, over: Generation) -> None:
+    shares = over.element_shares().set_index("element")
+    rows = all_rows(over)
+    for column, formulas in (("generated", rows["formula"]), ("kept", rows.loc[rows["kept"], "formula"])):
+        has_oxygen = ["O" in Composition(text) for text in formulas if text]
+        assert shares.at["O", column] == pytest.approx(100 * np.mean(has_oxygen))
+    assert ding.index is not None
+    training = ding.index.loc[ding.index["split"] == "train", "formula"]
+    assert shares.at["O", "training"] == pytest.approx(100 * np.mean(["O" in Composition(text) for text in training]))
+    assert shares.at["F", "kept"] == 0 < shares.at["F", "generated"]
+
+
+def test_real_and_generated_formulas_lie_side_by_side(ding: Checkpoint, over: Generation) -> None:
+    features, points = over.comparison()
+    assert len(features) == len(points)
+    assert set(points["kind"]) == {"real", "generated", "kept"}
+    rows = all_rows(over)
+    kept = set(rows.loc[rows["kept"], "formula"])
+    assert set(points.loc[points["kind"] == "kept", "formula"]) == kept
+    assert points.loc[points["kind"] != "real", "formula"].is_unique
+    place = points.index[points["kind"] == "kept"][0]
+    composition = Composition(points.at[place, "formula"])
+    expected = sorted((composition.get_atomic_fraction(element) for element in composition), reverse=True)
+    assert sorted(features[place][features[place] > 0].tolist(), reverse=True) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_run_that_is_stopped_keeps_what_is_there(ding: Checkpoint) -> None:
+    run = Generation(ding, Request(funnel.MAX_SAMPLES, wanted=Wanted(must=("O",))))
+    while not run.look().counts["generated"]:
+        time.sleep(0.02)
+    run.stop()
+    seen = ended(run).look()
+    assert seen.state == "stopped"
+    assert 0 < seen.counts["generated"] < 10 * generation.CHUNK
+    assert len(pd.read_parquet(run.folder)) == run.n_kept == seen.counts["novel"] > 0
+
+
+def test_the_files_go_with_the_run(ding: Checkpoint) -> None:
+    run = ended(Generation(ding, Request(50)))
+    folder = run.folder
+    assert folder.is_dir()
+    del run
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_what_cannot_be_asked_or_written_ends_a_run_with_one_line(ding: Checkpoint) -> None:
+    seen = ended(Generation(ding, Request(50, condition={"band_gap": 1.0}))).look()
+    assert seen.state == "failed"
+    assert "band_gap" in seen.problem
+    assert "\n" not in seen.problem
+    run = Generation(ding, Request(8 * generation.CHUNK, wanted=Wanted(must=("O",))))
+    shutil.rmtree(run.folder)  # as if the disk were gone
+    seen = ended(run).look()
+    assert seen.state == "failed"
+    assert str(run.folder) in seen.problem
+
+
+def test_a_fault_of_ours_stays_loud(ding: Checkpoint) -> None:
+    def broken(_: object) -> pd.DataFrame:
+        raise ZeroDivisionError("ours")
+
+    run = Generation(ding, Request(500), [broken])
+    run.wait(60)
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        run.look()
+
+
+def test_the_formula_most_alike_has_the_most_similar_shares(ding: Checkpoint) -> None:
+    assert ding.index is not None
+    training = ding.index.loc[ding.index["split"] == "train", "formula"]
+    formula = str(training.iloc[7])
+    assert generation.most_alike(ding, formula) == (formula, 0.0)
+    found = generation.most_alike(ding, "NaCl3")
+    assert found is not None
+
+    def apart(text: str) -> float:
+        one, other = Composition("NaCl3").fractional_composition, Composition(text).fractional_composition
+        return sum(abs(one[each] - other[each]) for each in {*one, *other}) / 2
+
+    assert found[1] == pytest.approx(min(apart(text) for text in training), abs=1e-6)
+    assert apart(found[0]) == pytest.approx(found[1], abs=1e-6)
+    with pytest.raises(ValueError, match="no formula"):
+        generation.most_alike(ding, "salt!")
+
+
+def test_a_network_with_a_critic_is_compared_by_its_last_layer_and_knows_what_is_novel() -> None:
+    torch.manual_seed(0)
+    config = MatGANConfig(n_elements=6, n_counts=4, n_slots=4, hidden=8, critic=8, n_features=5)
+    layout = ElementCounts(("Li", "Na", "Fe", "Al", "S", "O"), max_count=4)
+    known, _ = Formulas.of_texts(["Li2O", "Fe2O3", "NaAlO2", "Na2S"])
+    index = pd.DataFrame({"formula": [*known.texts(), "AlS"], "split": ["train"] * 4 + ["generated"]})
+    gan = Checkpoint(
+        "tiny", "matgan", MatGAN(config).eval(), layout, {}, "", index=index, known=KnownFormulas.of(known)
+    )
+    run = ended(Generation(gan, Request(400, seed=1)))
+    features, points = run.comparison()
+    assert features.shape == (len(points), 5)
+    assert (points["kind"] == "real").sum() == 4
+    with torch.inference_mode():
+        expected = gan.model.features(torch.from_numpy(layout.encode_formulas(known))).numpy()
+    np.testing.assert_allclose(features[:4], expected, rtol=1e-5)
+    assert generation.novel(gan, "Fe4O6") is False
+    assert generation.novel(gan, "FeO") is True
+    assert generation.novel(checkpoint.load("ding"), "FeO") is None
