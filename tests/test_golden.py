@@ -13,7 +13,7 @@ import pytest
 import torch
 from pymatgen.core import Composition, Lattice, Structure
 
-from matgen_core import checkpoint, ranking
+from matgen_core import checkpoint, funnel, ranking
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import LatentMap
 from matgen_core.prediction import predict, predict_texts
@@ -83,12 +83,22 @@ def drawn_formulas(shipped: Checkpoint) -> dict[str, Any]:
     }
 
 
+def written_formulas(shipped: Checkpoint) -> dict[str, Any]:
+    """What the first points are, and where the critic sees SrTiO3."""
+    x = torch.from_numpy(shipped.representation.encode(Composition("SrTiO3"))[None])
+    with torch.inference_mode():
+        features = shipped.model.features(x)[0, :4].tolist()
+    (written,) = funnel.samples(shipped, funnel.Request(6, 0))
+    return {"features": features, "written": list(written.texts())}
+
+
 KINDS = {
     "phase_field_norm": phase_fields,
     "phase_field_vae": phase_fields,
     "ding": drawn_formulas,
     "icsg3d": crystals,
     "icsg3d_paper": crystals,
+    "matgan": written_formulas,
     "cgcnn": properties,
     "random_forest": formulas,
 }
