@@ -5,8 +5,8 @@ import io
 import shutil
 import time
 import zipfile
-from dataclasses import replace
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
