@@ -27,8 +27,14 @@ TOURS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
         "From SrTiO₃ to Cu₂MnAl in steps: each point decoded to a crystal in 3D, and where it leaves what is known.",
         {"journey": "icsg3d", "via": "mp-5229,mp-3574"},
     ),
+    (
+        "pages/compositions.py",
+        "Write new lithium oxides",
+        "A network writes formulas with lithium and oxygen by the thousand; what is charge neutral and new is left.",
+        {"generator": "matgan_icsd", "has": "Li,O", "n": "100000"},
+    ),
 )
-for column, (page, title, text, parameters) in zip(st.columns(3, gap="medium"), TOURS, strict=True):
+for column, (page, title, text, parameters) in zip(st.columns(4, gap="medium"), TOURS, strict=True):
     with column.container(border=True, height="stretch"):
         st.markdown(text)
         if st.button(title, icon=":material/arrow_forward:", type="primary"):
