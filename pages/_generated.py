@@ -25,7 +25,7 @@ MEANINGS = {
     "unique": "Each formula counts once, as it is written.",
     "neutral": "Some choice of SMACT's oxidation states adds up to zero. Weak evidence: one choice is enough.",
     "balanced": "In such a choice every anion is more electronegative than any cation. Weak evidence, too.",
-    "novel": "Not a training formula of this model, in any multiple. That is not “unexplored”.",
+    "novel": "Not in the data set that this model learned from, in any multiple. That is not “unexplored”.",
     "predicted": "Every chosen predictor gave its values.",
 }
 _VERDICTS = {
@@ -191,7 +191,7 @@ def progress_line(seen: Snapshot, n_samples: int) -> str:
 def meaning(stage: str, model: Checkpoint) -> str:
     """Say what a stage of the funnel means for a model."""
     if stage == "novel" and model.known is None:
-        return f"Open: {model.name} keeps no list of its training formulas, so every formula goes on."
+        return f"Open: {model.name} keeps no list of the formulas of its data set, so every formula goes on."
     return MEANINGS[stage]
 
 
@@ -249,7 +249,7 @@ def columns(table: pd.DataFrame) -> dict[str, Any]:
         "sample": st.column_config.NumberColumn("Sample", format="%d", help="its place among all samples of the seed"),
         "n_elements": st.column_config.NumberColumn("Elements", format="%d"),
         "stopped_at": st.column_config.TextColumn("Stopped at"),
-        "novel": st.column_config.TextColumn("Novel", width=58, help=f"no training formula of this model; {marks}"),
+        "novel": st.column_config.TextColumn("Novel", width=58, help=f"not in the data set of this model; {marks}"),
         "problem": st.column_config.TextColumn("Problem"),
         **{name: st.column_config.TextColumn(title, width=72, help=marks) for name, title in _VERDICTS.items()},
     }
@@ -331,9 +331,9 @@ def about_training(model: Checkpoint, formula: str) -> list[str]:
             "Novel",
             is_novel,
             {
-                True: f"none of the {len(model.known or ()):,} training formulas of {model.name}",
-                False: f"among the training formulas of {model.name}",
-                None: f"{model.name} keeps no list of its training formulas",
+                True: f"none of the {len(model.known or ()):,} formulas of the data set of {model.name}",
+                False: f"among the formulas of the data set of {model.name}",
+                None: f"{model.name} keeps no list of the formulas of its data set",
             }[is_novel],
         )
     ]

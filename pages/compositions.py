@@ -40,10 +40,10 @@ def about_model() -> None:
     summary = checkpoint.summary(name)
     headline = summary["headline"]
     data_sets = ", ".join(model.provenance.get("datasets", {})) or "data that its card names"
-    n_known = f"{len(model.known):,} formulas of " if model.known is not None else ""
+    n_known = f" ({len(model.known):,} formulas)" if model.known is not None else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f"**{summary['title']}** :small[{summary['system']}, trained on {n_known}{data_sets}.]  \n"
+            f"**{summary['title']}** :small[{summary['system']}, learned from {data_sets}{n_known}.]  \n"
             f"**{headline['ours']}** :small[{headline['figure']}] :small[:gray[paper: {headline['paper']}]]",
             width="stretch",
         )
