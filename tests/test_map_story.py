@@ -33,14 +33,16 @@ def draw(page: Any, corners: list[tuple[float, float]]) -> None:
 
 
 def find_point(page: Any, height: float) -> None:
-    """Move the pointer along a line of the map, at a share of its height, until it rests on a point."""
+    """Move the pointer along lines of the map, from a share of its height down, until it rests on a point."""
     plot = page.locator(".lm").bounding_box()
-    for x in range(10, 95):
-        page.mouse.move(plot["x"] + x / 100 * plot["width"], plot["y"] + height * plot["height"])
-        page.wait_for_timeout(30)
-        if page.locator(".lm-stage.lm-over").count():
-            return
-    pytest.fail(f"no point at {height:.0%} of the height of the map")
+    for line in range(5):
+        for x in range(10, 95):
+            y = height + 0.02 * line
+            page.mouse.move(plot["x"] + x / 100 * plot["width"], plot["y"] + y * plot["height"])
+            page.wait_for_timeout(30)
+            if page.locator(".lm-stage.lm-over").count():
+                return
+    pytest.fail(f"no point from {height:.0%} to {height + 0.08:.0%} of the height of the map")
 
 
 def selected(page: Any) -> str:
