@@ -137,7 +137,6 @@ def train(
     def after_epoch(epoch: int) -> Losses:
         return {"held_out": surprise(model, held_out)} | (look() if epoch % 5 == 4 else {})
 
-    model.eval()
     fit(
         model.generator,
         (training.species, training.counts),
@@ -152,7 +151,7 @@ def train(
         return tables(training.dense(rows), config.n_counts)
 
     def report() -> Losses:
-        return {"held_out": surprise(model.eval(), held_out)} | look()
+        return {"held_out": surprise(model, held_out)} | look()
 
     fit_adversarial(model, real, device, adversarial, report=report, log=folder / "losses.jsonl")
     _save(model, folder / "weights.safetensors")

@@ -59,17 +59,6 @@ def voxels(frac_coords: Tensor, lattice: Tensor, values: Tensor, grid: Grid, wid
     return torch.cat([drawn[:, :1], coordinates(lattice, grid), drawn[:, 1:]], 1)
 
 
-def integrate(voxels: Tensor, frac_coords: Tensor, widths: Tensor) -> Tensor:
-    """Integrate (B, C, X, Y, Z) over the Gaussian of each site, divided by that Gaussian's own integral.
-
-    Returns:
-        (B, n, C): the mean of each channel around each site.
-    """
-    x, y, z = profiles(frac_coords, _grid_of(voxels), widths)
-    weight = x.sum(-1) * y.sum(-1) * z.sum(-1)
-    return _project(voxels, x, y, z) / weight.unsqueeze(-1)
-
-
 def deconvolve(voxels: Tensor, sites: Sites, widths: Tensor) -> Tensor:
     """Fit (B, C, X, Y, Z) by one Gaussian a site and channel: the heights (B, n, C), free of cross-talk."""
     x, y, z = (p * sites.found.unsqueeze(-1) for p in profiles(sites.frac_coords, _grid_of(voxels), widths))

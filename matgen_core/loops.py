@@ -179,7 +179,9 @@ def fit_adversarial(
             trained = [weight.detach().clone() for weight in of_generator]
             _put(of_generator, mean)
             if report:
+                model.eval()
                 losses |= report()
+                model.train()
             if not over:
                 _put(of_generator, trained)
             history.append({"step": float(step), **losses, "seconds": time.perf_counter() - start})

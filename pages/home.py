@@ -23,7 +23,7 @@ TOURS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ),
     (
         "pages/journeys.py",
-        "Walk from a perovskite to a Heusler phase",
+        "Walk to a Heusler phase",
         "From SrTiO₃ to Cu₂MnAl in steps: each point decoded to a crystal in 3D, and where it leaves what is known.",
         {"journey": "icsg3d", "via": "mp-5229,mp-3574"},
     ),

@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint, ranking, selection
+from tests.page_checks import said
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("home", "latent_map", "structure_bench", "journeys", "place", "phase_fields", "compositions", "trust")
@@ -51,11 +52,6 @@ def page(name: str, **address: str) -> AppTest:
     return test
 
 
-def texts(test: AppTest) -> str:
-    """Every text on a page."""
-    return "\n".join(str(each.value) for each in [*test.title, *test.subheader, *test.markdown, *test.caption])
-
-
 def assert_whole(test: AppTest, errors: int = 0) -> None:
     """A page ran to its end, with this many errors shown."""
     assert not test.exception, [each.message for each in test.exception]
@@ -80,7 +76,7 @@ def test_the_app_opens_every_page() -> None:
 
 
 def test_home_names_every_checkpoint() -> None:
-    shown = texts(page("home").run())
+    shown = said(page("home").run())
     for name in checkpoint.names():
         assert f"`{name}`" in shown
     assert f"{len(checkpoint.names())} checkpoints ready" in shown
@@ -91,14 +87,14 @@ def test_home_names_every_checkpoint() -> None:
 
 def test_the_first_view_is_the_published_study() -> None:
     test = page("phase_fields", ranker="phase_field_norm").run()
-    assert "**303 fields**" in texts(test)
+    assert "**303 fields**" in said(test)
     assert "Li-Si-S-Cl" in test.subheader[0].value
-    assert "rank 1 of 303" in texts(test)
+    assert "rank 1 of 303" in said(test)
 
 
 def test_what_the_score_means_stands_beside_the_ranking() -> None:
     for name in ("phase_field_norm", "phase_field_vae"):
-        shown = texts(page("phase_fields", ranker=name).run())
+        shown = said(page("phase_fields", ranker=name).run())
         metrics = checkpoint.load(name).metrics
         assert "does not mean stable" in shown
         assert ranking.verdict(metrics) in shown
@@ -112,7 +108,7 @@ def test_an_address_reopens_a_view() -> None:
     asked = ranking.Choice(("Na",), ("Al", "Si", "O", "S", "Cl"), ranking.STUDY.anions)
     model = checkpoint.load("phase_field_norm")
     table = ranking.rank(model, asked.fields(ranking.known_fields(model)))
-    assert f"**{len(table)} fields**" in texts(test)
+    assert f"**{len(table)} fields**" in said(test)
     assert "Na-Al-S-O" in test.subheader[0].value
     shown = next(each.value for each in test.dataframe if "score" in each.value)
     assert list(shown["score"]) == pytest.approx(list(table["score"]))
@@ -182,7 +178,7 @@ def test_a_known_field_has_its_card_with_its_true_neighbors() -> None:
     test = page("latent_map", at=name).run()
     assert_whole(test)
     assert test.subheader[0].value == ranking.chemists_order(name)
-    assert "known: in the training data" in texts(test)
+    assert "known: in the training data" in said(test)
     near = next(each.value for each in test.dataframe if "distance" in each.value)
     assert near["distance"].is_monotonic_increasing
     assert ranking.chemists_order(name) not in list(near["name"])
@@ -191,8 +187,8 @@ def test_a_known_field_has_its_card_with_its_true_neighbors() -> None:
 def test_a_field_that_is_not_known_is_placed() -> None:
     test = page("latent_map", at="Cl-Li-S-Sn", candidates="true").run()
     assert_whole(test)
-    assert "not in the training data" in texts(test)
-    assert "303 not known and placed by their true neighbors" in texts(test)
+    assert "not in the training data" in said(test)
+    assert "303 not known and placed by their true neighbors" in said(test)
 
 
 def test_a_search_lists_what_it_finds() -> None:
@@ -200,7 +196,7 @@ def test_a_search_lists_what_it_finds() -> None:
     assert index is not None
     with_lithium = [field for field in index["phase_field"] if "Li" in field.split("-")]
     test = page("latent_map", find="has:Li").run()
-    assert f"Found: {len(with_lithium)} fields" in texts(test)
+    assert f"Found: {len(with_lithium)} fields" in said(test)
     test = page("latent_map", find="has:Lithium").run()
     assert_whole(test, errors=1)
 
@@ -226,12 +222,12 @@ def test_a_lasso_becomes_a_table_that_outlives_color_and_projection() -> None:
         getattr(test, kind)(key=key).set_value(value).run()
         assert_whole(test)
         n = sum("F" in field.split("-") for field in index["phase_field"][:3]) if key == "find" else 3
-        assert f"Selected by lasso: {n} fields" in texts(test)
-        assert f"Showing {n} of {len(index):,} known fields" in texts(test)
+        assert f"Selected by lasso: {n} fields" in said(test)
+        assert f"Showing {n} of {len(index):,} known fields" in said(test)
         assert len(next(each.value for each in test.dataframe if "split" in each.value)) == n
     test.session_state["selection"] = ("another_model", three)
     test.text_input(key="find").set_value("").run()
-    assert f"Showing {len(index):,} of {len(index):,}" in texts(test)
+    assert f"Showing {len(index):,} of {len(index):,}" in said(test)
 
 
 def test_crystals_have_a_map_with_values_and_units(crystal_map: checkpoint.Checkpoint) -> None:
@@ -239,7 +235,7 @@ def test_crystals_have_a_map_with_values_and_units(crystal_map: checkpoint.Check
     assert_whole(test, errors=1)
     assert "does not decode" in test.error[0].value  # the network is untrained
     assert test.subheader[0].value == "NaF"
-    shown = texts(test)
+    shown = said(test)
     assert "Showing 60 of 60 known crystals" in shown
     assert "Formation energy **-2.847** eV/atom" in shown
     assert "Space group **Fm\u20113m\u00a0(225)**" in shown
@@ -253,8 +249,8 @@ def test_crystals_have_a_map_with_values_and_units(crystal_map: checkpoint.Check
 def test_crystals_are_found_by_formula_elements_and_id(crystal_map: checkpoint.Checkpoint, find: str, n: int) -> None:
     test = page("latent_map", find=find).run()
     assert_whole(test)
-    assert f"Found: {n} crystals" in texts(test)
-    assert f"Showing {n} of 60 known crystals" in texts(test)
+    assert f"Found: {n} crystals" in said(test)
+    assert f"Showing {n} of 60 known crystals" in said(test)
 
 
 @pytest.mark.parametrize("color", ["One element", "Formation energy", "Space group", "Faithfulness of the map"])
@@ -298,7 +294,7 @@ def test_a_broken_checkpoint_costs_one_line_and_the_others_work(checkpoints_copy
         assert "matgen train phase_field_vae" in test.error[0].value
     test = page("phase_fields").run()
     assert_whole(test)
-    assert "**303 fields**" in texts(test)
+    assert "**303 fields**" in said(test)
 
 
 def test_cut_off_weights_cost_one_line_where_they_are_used(checkpoints_copy: Path) -> None:

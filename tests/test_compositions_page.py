@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from matgen_core import checkpoint, funnel, journeys
 from matgen_core.funnel import Request, Wanted
 from matgen_core.prediction import predict_formulas
+from tests.page_checks import said, whole
 
 PAGE = Path(__file__).parent.parent / "pages" / "compositions.py"
 N = 2_000
@@ -32,19 +33,6 @@ def page(**address: str) -> AppTest:
     for key, value in {"generator": "ding", "n": str(N), **address}.items():
         test.query_params[key] = value
     return test.run()
-
-
-def said(test: AppTest) -> str:
-    return "\n".join(str(each.value) for each in [*test.title, *test.subheader, *test.markdown, *test.caption])
-
-
-def whole(test: AppTest, *errors: str) -> AppTest:
-    assert not test.exception, [each.message for each in test.exception]
-    assert len(test.error) == len(errors), [each.value for each in test.error]
-    for shown, expected in zip(test.error, errors, strict=True):
-        assert expected in shown.value
-        assert "\n" not in shown.value
-    return test
 
 
 def button(test: AppTest, label: str):

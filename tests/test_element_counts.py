@@ -49,7 +49,6 @@ def test_of_two_counts_the_higher_cell_wins_and_faint_ones_are_none() -> None:
     array[0, 1, 2] = 0.19  # no O
     array[0, 2, 2] = 0.21
     assert layout.decode_batch(array) == [Composition("Li2Ti3")]
-    assert layout.n_rivals(array).tolist() == [1]
     with pytest.raises(DecodeError, match="no element"):
         layout.decode(0 * array[0])
 

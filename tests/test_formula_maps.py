@@ -1,6 +1,5 @@
 """Latent map and Journeys of models that write formulas: one that encodes (DING), one that cannot (MatGAN)."""
 
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -8,12 +7,12 @@ import numpy as np
 import pytest
 import streamlit as st
 from pymatgen.core import Composition
-from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint, journeys, map_columns, screening
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import LatentMap
-from tests.test_app import assert_whole, page, texts
+from tests.page_checks import all_steps, said
+from tests.test_app import assert_whole, page
 
 
 @pytest.fixture(autouse=True)
@@ -166,15 +165,15 @@ def test_the_map_says_that_the_model_cannot_encode_and_what_it_shows_instead(for
     said = "\n".join(each.value for each in test.info)
     assert "has no encoder" in said
     assert "60 known formulas beside 60 of a fixed bank of 300 samples (seed 11)" in said
-    assert "Showing 120 of 120 known and generated formulas" in texts(test)
+    assert "Showing 120 of 120 known and generated formulas" in said(test)
     assert test.selectbox(key="color").value == "split"
-    assert "Its latent point decodes to it." in texts(test)
-    assert "Charge neutral" in texts(test)
+    assert "Its latent point decodes to it." in said(test)
+    assert "Charge neutral" in said(test)
     (button,) = [each for each in test.button if each.label == "Add to journey"]
     assert not button.disabled
     known = page("latent_map", map="formulas", at="known-3").run()
     assert_whole(known)
-    assert "It has no latent point" in texts(known)
+    assert "It has no latent point" in said(known)
     assert next(each for each in known.button if each.label == "Add to journey").disabled
 
 
@@ -205,15 +204,6 @@ def test_verdicts_are_words_and_the_split_has_an_order(formula_bank: Checkpoint)
     assert map_columns.find_formula(table, "XeRn9") == map_columns.find_formula(table, "no formula") == ""
 
 
-def finished(test: AppTest) -> AppTest:
-    for _ in range(100):
-        test.run()
-        if not any("decoding" in each.value or "waiting" in each.value for each in test.markdown):
-            return test
-        time.sleep(0.1)
-    raise AssertionError("the steps did not arrive")
-
-
 def test_a_journey_through_generated_formulas_and_none_from_a_known_one(formula_bank: Checkpoint) -> None:
     space = LatentMap(formula_bank)
     test = page("journeys", journey="formulas").run()
@@ -221,9 +211,9 @@ def test_a_journey_through_generated_formulas_and_none_from_a_known_one(formula_
     assert "60 generated formulas" in test.multiselect[0].placeholder
     assert len(test.multiselect[0].options) == 60
     next(each for each in test.button if each.label.startswith("Try ")).click()
-    assert_whole(finished(test))
-    assert "Of **12** steps: decode **12** · neutral" in texts(test)
-    assert "return" not in texts(test)
+    assert_whole(all_steps(test))
+    assert "Of **12** steps: decode **12** · neutral" in said(test)
+    assert "return" not in said(test)
     refused = page("journeys", journey="formulas", via=f"known-3,{generated(space)[0]}").run()
     assert_whole(refused, errors=1)
     assert "choose a generated formula" in refused.error[0].value
@@ -231,8 +221,8 @@ def test_a_journey_through_generated_formulas_and_none_from_a_known_one(formula_
 
 def test_a_formula_of_ones_own_is_typed_as_a_waypoint(ding: Checkpoint) -> None:
     test = page("journeys", journey="ding", via="Sr3Ti2O7,BaTiO3", n_path="4").run()
-    assert_whole(finished(test))
-    assert "Of **4** steps" in texts(test)
+    assert_whole(all_steps(test))
+    assert "Of **4** steps" in said(test)
     assert any("1 · Sr₃Ti₂O₇" in each.value for each in test.subheader)
     wrong = page("journeys", journey="ding", via="Sr3Ti2O7,Fe9Xx").run()
     assert_whole(wrong, errors=1)
@@ -240,6 +230,6 @@ def test_a_formula_of_ones_own_is_typed_as_a_waypoint(ding: Checkpoint) -> None:
 
 def test_wishes_far_from_the_data_are_granted_and_flagged(ding: Checkpoint) -> None:
     test = page("journeys", journey="ding", mode="Samples", around="Prior", n_samples="3", volume_per_atom="95").run()
-    assert_whole(finished(test))
+    assert_whole(all_steps(test))
     assert "volume per atom 95 is outside" in test.warning[0].value
     assert "wanted={'volume_per_atom': 95.0}" in test.code[0].value

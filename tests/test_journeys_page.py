@@ -2,7 +2,6 @@
 
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint, journeys
 from matgen_core.latent import LatentMap
+from tests.page_checks import all_steps, said, whole
 
 PAGE = Path(__file__).parent.parent / "pages" / "journeys.py"
 
@@ -37,29 +37,6 @@ def page(**address: str) -> AppTest:
     return test.run()
 
 
-def finished(test: AppTest) -> AppTest:
-    """Run until every step is there."""
-    for _ in range(200):
-        test.run()
-        if not any("decoding" in each.value or "waiting" in each.value for each in test.markdown):
-            return test
-        time.sleep(0.1)
-    raise AssertionError("the steps did not arrive")
-
-
-def said(test: AppTest) -> str:
-    return "\n".join(str(each.value) for each in [*test.title, *test.subheader, *test.markdown, *test.caption])
-
-
-def whole(test: AppTest, *errors: str) -> AppTest:
-    assert not test.exception, [each.message for each in test.exception]
-    assert len(test.error) == len(errors), [each.value for each in test.error]
-    for shown, expected in zip(test.error, errors, strict=True):
-        assert expected in shown.value
-        assert "\n" not in shown.value
-    return test
-
-
 def keys_of(space: LatentMap, *rows: int) -> str:
     return ",".join(space.index["phase_field"].iloc[list(rows)])
 
@@ -68,13 +45,13 @@ def test_without_a_place_the_page_asks_for_one_and_offers_an_example() -> None:
     test = whole(page())
     assert "**Choose 2 places**" in said(test)
     next(each for each in test.button if each.label.startswith("Try ")).click()
-    test = whole(finished(test))
+    test = whole(all_steps(test))
     assert "Of **12** steps: decode **12**" in said(test)
     assert test.query_params["via"].count(",") == 1
 
 
 def test_a_path_is_walked_and_reopened_by_its_address(fields: LatentMap) -> None:
-    test = whole(finished(page(via=keys_of(fields, 3, 40), step="5", n_path="7")))
+    test = whole(all_steps(page(via=keys_of(fields, 3, 40), step="5", n_path="7")))
     space = fields
     route = journeys.path(space, [journeys.waypoint(space, key) for key in keys_of(space, 3, 40).split(",")], 7)
     steps = list(journeys.walk(space, route, [checkpoint.load("phase_field_vae")]))
@@ -85,7 +62,7 @@ def test_a_path_is_walked_and_reopened_by_its_address(fields: LatentMap) -> None
     assert list(shown["formula"]) == [step.formula for step in steps]
     assert {"via", "step", "n_path"} <= set(test.query_params)
     test.button_group(key="mode").set_value("Axis").run()
-    whole(finished(test))
+    whole(all_steps(test))
     assert "Of **12** steps" in said(test)
 
 
@@ -101,15 +78,15 @@ def test_a_path_is_walked_and_reopened_by_its_address(fields: LatentMap) -> None
 def test_every_kind_of_journey(
     fields: LatentMap, mode: str, rows: tuple[int, ...], address: dict[str, str], expected: str
 ) -> None:
-    test = whole(finished(page(mode=mode, via=keys_of(fields, *rows), **address)))
+    test = whole(all_steps(page(mode=mode, via=keys_of(fields, *rows), **address)))
     assert expected in said(test)
 
 
 def test_crystals_have_lights_for_their_atoms(crystal_map: checkpoint.Checkpoint) -> None:
-    test = whole(finished(page(journey="crystals", via="mp-1,mp-8", n_path="3")))
+    test = whole(all_steps(page(journey="crystals", via="mp-1,mp-8", n_path="3")))
     assert "Of **3** steps: decode **0** · sound distances **0** · charge-balanced **0**" in said(test)
     assert "1 · no material" in said(test)
-    energy = finished(
+    energy = all_steps(
         page(journey="crystals", mode="Samples", via="mp-1", n_samples="2", formation_energy_per_atom="-1.5")
     )
     assert "wanted={'formation_energy_per_atom': -1.5}" in whole(energy).code[0].value
@@ -152,7 +129,7 @@ def test_a_journey_waits_its_turn_stops_and_goes_on(fields: LatentMap) -> None:
     finally:
         gate.set()
     next(each for each in test.button if each.label == "Go on").click()
-    assert "Of **9** steps" in said(whole(finished(test)))
+    assert "Of **9** steps" in said(whole(all_steps(test)))
 
 
 def test_another_model_forgets_waypoints_that_it_does_not_know(crystal_map: checkpoint.Checkpoint) -> None:

@@ -14,7 +14,8 @@ from matgen_core.map_scene import Camera
 from matgen_core.projection import ProjectionSettings
 from matgen_core.selection import Lasso, extend
 from matgen_core.view_link import View
-from tests.test_app import assert_whole, page, texts
+from tests.page_checks import said
+from tests.test_app import assert_whole, page
 
 TRIANGLE = Lasso(np.array([[-2.0, -2.0], [2.5, -2.0], [0.0, 2.5]]), "new")
 
@@ -57,8 +58,8 @@ def test_a_link_reopens_the_view_and_the_address_keeps_it(crystal_map: checkpoin
     kept = chosen.mask & ~crystal_map.index["formula"].str.contains("K").to_numpy()
     test = page("latent_map", view=view()).run()
     assert_whole(test, errors=1)  # the untrained network decodes nothing
-    assert f"Selected by lasso: {kept.sum()} crystals" in texts(test)
-    assert f"Showing {kept.sum()} of 60 known crystals" in texts(test)
+    assert f"Selected by lasso: {kept.sum()} crystals" in said(test)
+    assert f"Showing {kept.sum()} of 60 known crystals" in said(test)
     assert test.selectbox(key="projection").value == "pca"
     assert (test.selectbox(key="color").value, test.selectbox(key="element").value) == ("element", "F")
     assert test.text_input(key="find").value == "n<=2"
@@ -71,7 +72,7 @@ def test_a_link_reopens_the_view_and_the_address_keeps_it(crystal_map: checkpoin
         map="crystals",
         **{key: value[0] if isinstance(value, list) else value for key, value in address.items()},
     ).run()
-    assert f"Selected by lasso: {kept.sum()} crystals" in texts(again)  # after a reload
+    assert f"Selected by lasso: {kept.sum()} crystals" in said(again)  # after a reload
 
 
 def test_the_page_offers_the_link_to_what_it_shows(crystal_map: checkpoint.Checkpoint) -> None:
@@ -84,7 +85,7 @@ def test_the_page_offers_the_link_to_what_it_shows(crystal_map: checkpoint.Check
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "problem"),
     [
         ("rubbish", "this link to a view cannot be read"),
         (view(model="elsewhere"), "this link shows a map of 'elsewhere', which is not here; here are crystals"),
@@ -92,11 +93,13 @@ def test_the_page_offers_the_link_to_what_it_shows(crystal_map: checkpoint.Check
         (view(never=("Xx",)), "'Xx' is no element"),
     ],
 )
-def test_a_link_that_cannot_be_opened_costs_one_line(crystal_map: checkpoint.Checkpoint, text: str, said: str) -> None:
+def test_a_link_that_cannot_be_opened_costs_one_line(
+    crystal_map: checkpoint.Checkpoint, text: str, problem: str
+) -> None:
     test = page("latent_map", view=text).run()
     assert_whole(test, errors=1)
-    assert said in test.error[0].value
-    assert "Showing 60 of 60" in texts(test)
+    assert problem in test.error[0].value
+    assert "Showing 60 of 60" in said(test)
 
 
 def test_a_link_to_a_projection_or_color_that_is_not_here_opens_what_is(crystal_map: checkpoint.Checkpoint) -> None:
@@ -111,9 +114,9 @@ def test_elements_filter_beside_the_search(crystal_map: checkpoint.Checkpoint) -
     assert_whole(test)
     assert crystal_map.index is not None
     n = crystal_map.index["formula"].isin(["NaF", "NaBr"]).sum()
-    assert f"Showing {n} of 60 known crystals" in texts(test)
+    assert f"Showing {n} of 60 known crystals" in said(test)
     test.text_input(key="find").set_value("has:Br").run()
-    assert f"Found: {(crystal_map.index['formula'] == 'NaBr').sum()} crystals" in texts(test)
+    assert f"Found: {(crystal_map.index['formula'] == 'NaBr').sum()} crystals" in said(test)
     assert_whole(page("latent_map", holds="Xx").run(), errors=1)
 
 
@@ -129,12 +132,12 @@ def test_a_selection_is_held_against_the_rest(crystal_map: checkpoint.Checkpoint
     assert_whole(test)
     z = np.stack(crystal_map.index["z"].to_numpy()).astype(np.float32)  # type: ignore[index]
     outside = projection.share_outside(projection.nearest(z), chosen.mask)
-    assert f"{outside:.0%} of the 15 true neighbors of the points in your outlines lie outside them" in texts(test)
+    assert f"{outside:.0%} of the 15 true neighbors of the points in your outlines lie outside them" in said(test)
     view = next(each for each in test.button_group if each.key == "selection_view")
     view.set_value("Compared with the rest").run()
     assert_whole(test)
-    assert "Cliff's δ" in texts(test)
-    assert "of the selected" in texts(test)
+    assert "Cliff's δ" in said(test)
+    assert "of the selected" in said(test)
 
 
 def test_crystals_of_a_selection_become_a_zip_with_a_row_for_each(crystal_map: checkpoint.Checkpoint) -> None:
@@ -162,7 +165,7 @@ def test_an_own_map_is_one_more_projection_with_its_grades(crystal_map: checkpoi
     test.run()
     assert_whole(test, errors=1)
     assert test.selectbox(key="projection").value == "own-1"
-    shown = texts(test)
+    shown = said(test)
     assert "PCA, mine 1: seed 7, of 50 points; the others are gray" in shown
     assert f"trustworthiness {made.trustworthiness:.2f}" in shown
     assert "It did not shape this map" in shown
@@ -173,7 +176,7 @@ def test_an_own_map_is_one_more_projection_with_its_grades(crystal_map: checkpoi
 
 
 def test_a_map_that_was_graded_says_so_in_words() -> None:
-    shown = texts(page("latent_map", map="phase_field_vae").run())
+    shown = said(page("latent_map", map="phase_field_vae").run())
     grades = checkpoint.load("phase_field_vae").metrics["maps"]["maps"]["umap"]
     assert f"trustworthiness {grades['trustworthiness']:.2f}" in shown
     assert f"continuity {grades['continuity']:.2f}" in shown

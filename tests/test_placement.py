@@ -15,7 +15,8 @@ from streamlit.testing.v1 import AppTest
 from matgen_core import checkpoint, data, map_columns, placement, prediction, structure_export
 from matgen_core.data import StructureFile, Upload, read_uploads
 from matgen_core.latent import LatentMap
-from tests.test_app import assert_whole, texts
+from tests.page_checks import said
+from tests.test_app import assert_whole
 
 ROOT = Path(__file__).parent.parent
 PAGE = str(ROOT / "pages" / "place.py")
@@ -158,15 +159,15 @@ def page(files: list[StructureFile] | None = None, **state: object) -> AppTest:
 def test_the_empty_page_says_what_it_takes_and_shows_it(crystal_map: checkpoint.Checkpoint) -> None:
     test = page().run()
     assert_whole(test)
-    assert "Up to 200 crystals at a time; a file up to 10 MB" in texts(test)
-    assert "Drop in crystals of your own" in texts(test)
+    assert "Up to 200 crystals at a time; a file up to 10 MB" in said(test)
+    assert "Drop in crystals of your own" in said(test)
 
 
 def test_the_example_places_known_crystals() -> None:
     test = page().run()
     next(each for each in test.button if each.label.startswith("Try it")).click().run()
     assert_whole(test)
-    assert "Placed: 3 of 3" in texts(test)
+    assert "Placed: 3 of 3" in said(test)
     shown = next(each.value for each in test.dataframe if "percentile" in each.value)
     assert (shown["deviation"] < 0.1).all()  # Å
 
@@ -182,8 +183,8 @@ def test_files_are_placed_and_what_is_skipped_says_why(salts: None, crystal_map:
     files = read_uploads([Upload("mine.zip", made.getvalue())])
     test = page(files, place_at=files[1].name).run()
     assert_whole(test)
-    assert "Placed: 2 of 4" in texts(test)
-    assert "\\*\\*\\<b\\>NaF\\<b\\>\\*\\*\\.cif" in texts(test)
+    assert "Placed: 2 of 4" in said(test)
+    assert "\\*\\*\\<b\\>NaF\\<b\\>\\*\\*\\.cif" in said(test)
     placed, left_out = (
         next(each.value for each in test.dataframe if column in each.value and "file" in each.value)
         for column in ("percentile", "problem")
@@ -197,8 +198,8 @@ def test_files_are_placed_and_what_is_skipped_says_why(salts: None, crystal_map:
 def test_nothing_placed_is_said(crystal_map: checkpoint.Checkpoint) -> None:
     test = page(read_uploads([Upload("mine.zip", b"rubbish")])).run()
     assert_whole(test)
-    assert "Nothing could be placed" in texts(test)
-    assert "Placed: 0 of 1" in texts(test)
+    assert "Nothing could be placed" in said(test)
+    assert "Placed: 0 of 1" in said(test)
 
 
 def test_stopping_keeps_what_is_done_and_goes_on(crystal_map: checkpoint.Checkpoint) -> None:
@@ -209,7 +210,7 @@ def test_stopping_keeps_what_is_done_and_goes_on(crystal_map: checkpoint.Checkpo
     next(each for each in test.button if each.label == "Go on").click().run()
     assert_whole(test)
     assert not test.warning
-    assert "Placed: 10 of 10" in texts(test)
+    assert "Placed: 10 of 10" in said(test)
 
 
 def test_what_was_handed_over_can_be_taken_away(crystal_map: checkpoint.Checkpoint) -> None:
@@ -218,7 +219,7 @@ def test_what_was_handed_over_can_be_taken_away(crystal_map: checkpoint.Checkpoi
     assert_whole(test)
     assert test.session_state["place_files"] == []
     assert test.session_state["placed"] == {}
-    assert "Drop in crystals of your own" in texts(test)
+    assert "Drop in crystals of your own" in said(test)
 
 
 def test_nothing_uploaded_is_cached_for_other_sessions() -> None:

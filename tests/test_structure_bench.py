@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from matgen_core import bench, checkpoint, map_columns, prediction, structure_export, structure_report
 from matgen_core.bench import Entry
-from tests.test_app import assert_whole, texts
+from tests.page_checks import said
+from tests.test_app import assert_whole
 
 ROOT = Path(__file__).parent.parent
 PAGE = str(ROOT / "pages" / "structure_bench.py")
@@ -136,7 +137,7 @@ def salt_and_rutile() -> Callable[..., AppTest]:
 def test_the_empty_bench_teaches_and_opens_an_example() -> None:
     test = page().run()
     assert_whole(test)
-    assert "Lay up to four crystals side by side" in texts(test)
+    assert "Lay up to four crystals side by side" in said(test)
     buttons = [each for each in test.button if each.key.startswith("example_")]
     assert len(buttons) == 3
     buttons[1].click().run()
@@ -193,8 +194,8 @@ def test_every_view_shows_files(salt_and_rutile: Callable[..., AppTest], view: s
 def test_what_a_file_is_called_is_shown_and_not_obeyed(salt_and_rutile: Callable[..., AppTest]) -> None:
     test = salt_and_rutile("Sites", EVIL).run()
     assert_whole(test)
-    assert "<script>" not in texts(test).replace("\\<script\\>", "")
-    assert "**b**" not in texts(test)
+    assert "<script>" not in said(test).replace("\\<script\\>", "")
+    assert "**b**" not in said(test)
 
 
 def test_symmetry_follows_the_tolerance(salt_and_rutile: Callable[..., AppTest]) -> None:
@@ -222,7 +223,7 @@ def test_a_measured_pattern_lies_over_the_structure_that_it_is_most_like(
     test.session_state["measured"] = ("run*1*.xy", measured)
     test.run()
     assert_whole(test)
-    assert "Correlation of run\\*1\\*\\.xy with salt\\.cif **1.000**, POSCAR **0." in texts(test)
+    assert "Correlation of run\\*1\\*\\.xy with salt\\.cif **1.000**, POSCAR **0." in said(test)
     test.session_state["measured"] = ("hot.xy", diffraction.Measured(np.linspace(1, 5, 20), np.arange(20.0)))
     test.run()
     assert_whole(test, errors=1)
@@ -234,7 +235,7 @@ def test_files_can_be_taken_away(salt_and_rutile: Callable[..., AppTest]) -> Non
     next(each for each in test.button if each.label == "Forget my 2 crystals").click().run()
     assert_whole(test)
     assert test.session_state["uploads"] == {}
-    assert "Lay up to four crystals" in texts(test)
+    assert "Lay up to four crystals" in said(test)
 
 
 def test_a_card_of_the_latent_map_opens_on_the_bench(crystal_map: checkpoint.Checkpoint) -> None:

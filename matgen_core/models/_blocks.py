@@ -1,6 +1,5 @@
 """Parts that several models use unchanged."""
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -33,14 +32,6 @@ def one_hot_classes(values: Tensor, edges: tuple[float, ...]) -> Tensor:
         return values.new_zeros(len(values), 0)
     classes = torch.bucketize(values, torch.tensor(edges, device=values.device))
     return F.one_hot(classes, len(edges) + 1).float() * ~values.isnan().unsqueeze(1)
-
-
-def mlp(*sizes: int) -> nn.Sequential:
-    """Linear layers of these sizes with SiLU between them and none after the last."""
-    layers: list[nn.Module] = []
-    for n_in, n_out in pairwise(sizes):
-        layers += [nn.Linear(n_in, n_out), nn.SiLU()]
-    return nn.Sequential(*layers[:-1])
 
 
 def conv3d(n_in: int, n_out: int, stride: int = 1) -> nn.Conv3d:

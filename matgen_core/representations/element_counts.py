@@ -67,10 +67,6 @@ class ElementCounts:
         height = np.take_along_axis(arrays, column[..., None], -1)[..., 0]
         return np.where(height >= self.threshold, column + 1, 0).astype(np.int8)
 
-    def n_rivals(self, arrays: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return for how many elements more than one count passes the threshold, (B,)."""
-        return np.asarray(((arrays >= self.threshold).sum(-1) > 1).sum(-1))
-
     def decode(self, array: NDArray[np.float32]) -> Composition:
         """Read one array as a formula, each element with one count.
 

@@ -1,0 +1,30 @@
+"""What tests of single pages ask of any page."""
+
+import time
+
+from streamlit.testing.v1 import AppTest
+
+
+def said(test: AppTest) -> str:
+    """Every text on a page."""
+    return "\n".join(str(each.value) for each in [*test.title, *test.subheader, *test.markdown, *test.caption])
+
+
+def whole(test: AppTest, *errors: str) -> AppTest:
+    """A page ran to its end, and showed these errors alone, each in one line."""
+    assert not test.exception, [each.message for each in test.exception]
+    assert len(test.error) == len(errors), [each.value for each in test.error]
+    for shown, expected in zip(test.error, errors, strict=True):
+        assert expected in shown.value
+        assert "\n" not in shown.value
+    return test
+
+
+def all_steps(test: AppTest) -> AppTest:
+    """Run Journeys until every step is there."""
+    for _ in range(200):
+        test.run()
+        if not any("decoding" in each.value or "waiting" in each.value for each in test.markdown):
+            return test
+        time.sleep(0.1)
+    raise AssertionError("the steps did not arrive")
