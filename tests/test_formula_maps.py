@@ -162,9 +162,9 @@ def test_the_map_says_that_the_model_cannot_encode_and_what_it_shows_instead(for
     key = generated(space)[0]
     test = page("latent_map", map="formulas", at=key).run()
     assert_whole(test)
-    said = "\n".join(each.value for each in test.info)
-    assert "has no encoder" in said
-    assert "60 known formulas beside 60 of a fixed bank of 300 samples (seed 11)" in said
+    notice = "\n".join(each.value for each in test.info)
+    assert "has no encoder" in notice
+    assert "60 known formulas beside 60 of a fixed bank of 300 samples (seed 11)" in notice
     assert "Showing 120 of 120 known and generated formulas" in said(test)
     assert test.selectbox(key="color").value == "split"
     assert "Its latent point decodes to it." in said(test)
