@@ -47,6 +47,7 @@ def cgcnn_card(name: str, config: CGCNNConfig, run: dict[str, Any], metrics: dic
             f" {schedule['learning_rate']:g}, batches of {schedule['batch_size']}, dropout"
             f" {config.dropout:g}{start}. {run['epochs_run']} epochs in {run['minutes_run']:.1f} minutes on"
             f" {run['device']}. The members see the same batches in the same order and differ by their first weights."
+            " Weights were rounded to what is stored before they were judged."
             f" `matgen train {name} --device cuda` does it again.",
             "Figures beside the paper's": figures,
             "What was tried": _tried(metrics),

@@ -18,7 +18,7 @@ import torch
 from pymatgen.core import Element
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core import data, packed_graphs
+from matgen_core import data, eight_bits, packed_graphs
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.crystal_properties import LABELS, SOURCES, STRICT_SOURCES, UNITS, load_crystal_properties, sides
 from matgen_core.data.dataset import Dataset
@@ -78,6 +78,7 @@ class CGCNNRecipe:
     """Fit an ensemble to some of the eight properties; the settings are those of the task of the same name."""
 
     name: str
+    eight_bits: bool = True  # otherwise float16
 
     @property
     def seed(self) -> int:
@@ -101,7 +102,7 @@ class CGCNNRecipe:
     def finish(
         self, model: CGCNN, graphs: PackedGraphs, run: dict[str, Any], comparisons: dict[str, Any]
     ) -> Checkpoint:
-        """Judge a fitted ensemble and make it a checkpoint with weights in float16.
+        """Judge a fitted ensemble as it is stored, and make it a checkpoint.
 
         Args:
             model: The ensemble.
@@ -109,8 +110,11 @@ class CGCNNRecipe:
             run: What `fit_task` says of the run.
             comparisons: Figures of other networks, to stand in metrics.json under their titles.
         """
-        for parameter in model.parameters():
-            parameter.data = parameter.data.half().float()  # judged as it is stored
+        if self.eight_bits:
+            eight_bits.round_weights(model)
+        else:
+            for parameter in model.parameters():
+                parameter.data = parameter.data.half().float()
         sources = [data.load(name) for name in SOURCES]
         metrics = judge(model, graphs, TASKS[self.name].split) | {"run": run} | comparisons
         checkpoint = Checkpoint(
@@ -126,11 +130,13 @@ class CGCNNRecipe:
                 "level": "structure",
                 **provenance(self.name, self.seed, *sources),
             },
+            eight_bits=self.eight_bits,
         )
         card = cgcnn_card(self.name, model.config, run, metrics, data_section(*sources))
         checkpoint = replace(checkpoint, card=card)
-        for parameter in model.parameters():
-            parameter.data = parameter.data.half()
+        if not self.eight_bits:
+            for parameter in model.parameters():
+                parameter.data = parameter.data.half()
         return checkpoint
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
