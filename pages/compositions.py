@@ -5,7 +5,8 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from matgen_core import checkpoint, figures, funnel, generation, journeys, ranking
+from matgen_core import checkpoint, figures, funnel, generation, ranking
+from matgen_core.formulas import subscripted
 from matgen_core.generation import Generation, Snapshot
 from matgen_core.latent import LatentSpace
 from matgen_core.projection import ProjectionSettings
@@ -298,7 +299,7 @@ def card(formula: str, asked_then: Asked) -> None:
     except ValueError as error:
         st.error(str(error))
         return
-    st.subheader(journeys.subscripted(formula))
+    st.subheader(subscripted(formula))
     st.markdown("  \n".join([*(_generated.badge_line(*verdict) for verdict in verdicts), *about]))
     able = tuple(_widgets.names_with("predict", "composition"))
     lines = [f"**{title}** {value} :small[:gray[{who}]]" for title, value, who in _generated.values_of(formula, able)]
@@ -311,7 +312,7 @@ def card(formula: str, asked_then: Asked) -> None:
                 st.markdown(f":blue-badge[a known 2D material] :small[in the data of {each}]")
             else:
                 st.markdown(
-                    f"**Nearest known 2D material** {journeys.subscripted(like)}"
+                    f"**Nearest known 2D material** {subscripted(like)}"
                     f" :small[{distance:.2f} standard deviations of the Magpie features away, root mean square]"
                 )
     st.caption("No line here says that a compound is stable or can be made.")
