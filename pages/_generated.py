@@ -179,7 +179,9 @@ def current() -> tuple[Asked, Generation] | None:
 
 
 def progress_line(seen: Snapshot, n_samples: int) -> str:
-    """Write how far a run is: samples, rate, time left."""
+    """Write how far a run is: samples, rate, time left; or how many come first."""
+    if seen.state == "waiting":
+        return f"{n_samples:,} samples: waiting, {seen.ahead} ahead"
     done = seen.counts["generated"]
     line = f"{done:,} of {n_samples:,} samples"
     if not done:

@@ -141,7 +141,7 @@ def status() -> None:
     asked_then, run = shown
     seen = run.look()
     request = asked_then.request
-    is_running = seen.state == "running"
+    is_running = not seen.is_over
     if was_running and not is_running:
         st.rerun()  # the whole page once more, and then no more looks
     n_done = seen.counts["generated"]
@@ -461,7 +461,7 @@ if shown is None:
         " a formula, is it what you asked for, is it unique, neutral, balanced, novel? What is left is predicted."
     )
 else:
-    was_running = shown[1].look().state == "running"
+    was_running = not shown[1].look().is_over
     if asked is not None and shown[0] != asked:
         st.caption(":material/info: Settings have changed since; what follows is of the run before. Generate anew.")
 st.fragment(status, run_every=POLL if was_running else None)()

@@ -22,6 +22,8 @@ LAYERS = {
     "formulas": -1,
     "known_formulas": 0,
     "growing_tables": 0,
+    "temporary_folders": -1,
+    "turns": -1,
     "eight_bits": -1,
     "palettes": -1,
     "element_table": -2,
