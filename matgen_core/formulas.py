@@ -210,6 +210,11 @@ def _parts(text: str, amounts: dict[str, int] | dict[str, float]) -> tuple[tuple
     )
 
 
+def subscripted(formula: str) -> str:
+    """Write a formula with its numbers below the line."""
+    return formula.translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+
+
 def _symbol(number: int) -> str:
     return next(symbol for symbol, facts in element_table().items() if facts.number == number)
 

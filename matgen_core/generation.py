@@ -1,18 +1,15 @@
 """A run of the funnel that goes on beside a page: watched at any time, stopped at any time, what was kept stays.
 
 Memory does not grow with the number of samples: rows that pass all stages go to parquet files in a temporary folder
-that goes with the run, and the first rows stay at hand.
+that goes with the run, and the first rows stay at hand. Two runs work at a time, since more of them would only slow
+each other down; the others wait in line.
 """
 
 import io
-import shutil
-import tempfile
 import time
-import weakref
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock, Thread
 from typing import Literal
 
@@ -27,12 +24,15 @@ from matgen_core.element_table import element_table
 from matgen_core.formulas import Formulas
 from matgen_core.growing_tables import ParquetFolder
 from matgen_core.latent import Z
+from matgen_core.temporary_folders import TemporaryFolder
+from matgen_core.turns import Turns
 
-State = Literal["running", "stopped", "done", "failed"]
+State = Literal["waiting", "running", "stopped", "done", "failed"]
 
 SHOWN = 5_000  # rows at hand of what was kept
 LEFT_SHOWN = 1_000  # and of what was not
 ON_A_MAP = 2_000  # generated formulas held beside as many real ones
+TURNS = Turns(2)  # of all visitors of one server
 CHUNK = 4 * funnel.BATCH  # a third of the funnel's own: the first rows come early, and a run that is stopped ends soon
 # What a row that was not kept stopped at, by the stage.
 STOPS = {
@@ -55,10 +55,11 @@ class Snapshot:
         state: What it is doing.
         counts: As in `funnel.Chunk`.
         undecided: As in `funnel.Chunk`.
-        seconds: How long it has been running, or was.
+        seconds: How long it has been running, or was; waiting does not count.
         kept: The first rows that passed all stages, SHOWN at most, as in `funnel.Chunk`.
         left: The first rows that did not, LEFT_SHOWN at most, with a column stopped_at.
         problem: What ended it, if something did.
+        ahead: How many runs have to end before it begins.
     """
 
     state: State
@@ -68,6 +69,12 @@ class Snapshot:
     kept: pd.DataFrame
     left: pd.DataFrame
     problem: str
+    ahead: int
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state not in ("waiting", "running")
 
     @property
     def rate(self) -> float:
@@ -85,16 +92,20 @@ class Generation:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, request: funnel.Request, predictors: Sequence[funnel.Predictor] = ()
+        self,
+        checkpoint: Checkpoint,
+        request: funnel.Request,
+        predictors: Sequence[funnel.Predictor] = (),
+        turns: Turns = TURNS,
     ) -> None:
-        """Begin at once."""
+        """Begin when it is its turn."""
         self.checkpoint, self.request = checkpoint, request
-        self.folder = Path(tempfile.mkdtemp(prefix="matgen-formulas-"))
-        self._gone = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._temporary = TemporaryFolder("matgen-formulas-")
+        self.folder = self._temporary.path
         self._table = ParquetFolder(self.folder)
         self._predictors = tuple(predictors)
         self._lock = Lock()
-        self._state: State = "running"
+        self._state: State = "waiting"
         self._problem = ""
         self._failure: Exception | None = None
         self._counts = dict.fromkeys((*funnel.STAGES, *(("predicted",) if predictors else ())), 0)
@@ -104,14 +115,17 @@ class Generation:
         self._with_element = np.zeros((2, 256), np.int64)  # samples with each element: all, and kept
         self._distinct: list[tuple[Formulas, NDArray[np.bool_]]] = []  # the first formulas, and whether each was kept
         self._best: tuple[tuple[str, bool, int], pd.DataFrame] | None = None
-        self._began, self._seconds = time.monotonic(), 0.0
+        self._began, self._seconds = 0.0, 0.0
+        self._turn = turns.join()
         self._thread = Thread(target=self._run, name="generation", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the chunk under way; what is there stays."""
+        """End after the chunk under way, or leave the line; what is there stays."""
         with self._lock:
-            if self._state == "running":
+            if self._state == "waiting":
+                self._turn.leave()
+            if self._state in ("waiting", "running"):
                 self._state = "stopped"
 
     def wait(self, timeout: float) -> None:
@@ -136,6 +150,7 @@ class Generation:
                 kept=pd.concat(self._kept, ignore_index=True) if self._kept else pd.DataFrame(),
                 left=pd.concat(self._left, ignore_index=True) if self._left else pd.DataFrame(),
                 problem=self._problem,
+                ahead=self._turn.ahead,
             )
 
     @property
@@ -208,17 +223,31 @@ class Generation:
 
     def _run(self) -> None:
         try:
+            if self._turn.wait() and self._begin():
+                self._work()
+        finally:
+            self._turn.leave()
+
+    def _begin(self) -> bool:
+        with self._lock:
+            if self._state != "waiting":
+                return False
+            self._state, self._began = "running", time.monotonic()
+            return True
+
+    def _work(self) -> None:
+        try:
             for chunk in funnel.run(self.checkpoint, self.request, self._predictors, CHUNK):
                 self._take(chunk)
                 if self._state != "running":
                     return
-            self._turn("done")
+            self._end("done")
         except (ValueError, OSError) as error:
             self._problem = str(error)
-            self._turn("failed")
+            self._end("failed")
         except Exception as failure:  # raised again where somebody looks
             self._failure = failure
-            self._turn("failed")
+            self._end("failed")
 
     def _take(self, chunk: funnel.Chunk) -> None:
         rows, flags = chunk.rows, chunk.rows["kept"].to_numpy()
@@ -240,7 +269,7 @@ class Generation:
             self._with_element += np.stack(counted)
             self._seconds = time.monotonic() - self._began
 
-    def _turn(self, state: State) -> None:
+    def _end(self, state: State) -> None:
         with self._lock:
             self._seconds = time.monotonic() - self._began
             if self._state == "running":

@@ -8,7 +8,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from pymatgen.core import Structure
-from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from matgen_core.checkpoint import Checkpoint
@@ -187,7 +186,9 @@ def nearest_known(checkpoint: Checkpoint, formulas: Formulas) -> pd.DataFrame:
     features = representation.encode_formulas(known)
     spread = features.std(0)
     scale = np.where(spread > 0, spread, 1) * np.sqrt(features.shape[1])
-    apart = cdist(representation.encode_formulas(formulas) / scale, features / scale)
+    features /= scale
+    asked = representation.encode_formulas(formulas) / scale
+    apart = np.array([np.linalg.norm(features - row, axis=1) for row in asked]).reshape(len(asked), len(features))
     return pd.DataFrame(
         {
             "nearest_known": index["formula"].to_numpy()[apart.argmin(1)],

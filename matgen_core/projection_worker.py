@@ -20,6 +20,7 @@ from typing import Literal
 
 from matgen_core.latent import Z
 from matgen_core.projection import Projected, ProjectionSettings, projected
+from matgen_core.turns import Turn, Turns
 
 State = Literal["waiting", "running", "done", "failed", "canceled"]
 
@@ -54,13 +55,12 @@ class ProjectionWorker:
 
     def __init__(self) -> None:
         self._jobs: OrderedDict[int, Job] = OrderedDict()
-        self._points: dict[int, Z] = {}
+        self._turns = Turns(1)
+        self._in_line: dict[int, Turn] = {}  # jobs that are not over
         self._changed = threading.Condition()
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[str] | None = None
         self._connection: Connection | None = None
-        self._closed = False
-        threading.Thread(target=self._run, name="projection-worker", daemon=True).start()
 
     def submit(self, z: Z, settings: ProjectionSettings) -> int:
         """Ask for a map of some points.
@@ -83,11 +83,11 @@ class ProjectionWorker:
                 raise ValueError(f"{MAX_WAITING} maps are waiting to be made already; try again in a minute")
             number = next(self._numbers)
             self._jobs[number] = Job(settings, len(z))
-            self._points[number] = z
+            turn = self._in_line[number] = self._turns.join()
             over = [each for each, job in self._jobs.items() if job.is_over]
             for each in over[: max(0, len(over) - _KEPT)]:
                 del self._jobs[each]
-            self._changed.notify_all()
+        threading.Thread(target=self._run, args=(number, turn, z), name="projection-worker", daemon=True).start()
         return number
 
     def job(self, number: int) -> Job:
@@ -99,13 +99,13 @@ class ProjectionWorker:
         with self._changed:
             if number not in self._jobs:
                 raise ValueError("this map is no longer kept; ask for it again")
-            ahead = sum(each < number and not job.is_over for each, job in self._jobs.items())
-            return replace(self._jobs[number], ahead=ahead)
+            turn = self._in_line.get(number)
+            return replace(self._jobs[number], ahead=turn.ahead if turn else 0)
 
     def cancel(self, number: int) -> None:
         """Give up a job; one that is over stays as it is."""
         with self._changed:
-            if number in self._jobs and not self._jobs[number].is_over:
+            if number in self._in_line:
                 self._set(number, state="canceled")
 
     def wait(self, number: int, seconds: float) -> Job:
@@ -117,32 +117,34 @@ class ProjectionWorker:
     def close(self) -> None:
         """End the process; jobs that are not over are canceled."""
         with self._changed:
-            self._closed = True
-            for number, job in self._jobs.items():
-                if not job.is_over:
-                    self._set(number, state="canceled")
-            self._changed.notify_all()
+            for number in list(self._in_line):
+                self._set(number, state="canceled")
+            last = self._turns.join()
+        last.wait()
+        self._end_process()
+        last.leave()
 
     def _set(self, number: int, **changes: object) -> None:
+        was_waiting = self._jobs[number].state == "waiting"
         self._jobs[number] = replace(self._jobs[number], **changes)  # type: ignore[arg-type]
         if self._jobs[number].is_over:
-            self._points.pop(number, None)
+            turn = self._in_line.pop(number)
+            if was_waiting:  # else it has the process, and leaves when it is done with it
+                turn.leave()
         self._changed.notify_all()
 
-    def _run(self) -> None:
-        while True:
+    def _run(self, number: int, turn: Turn, points: Z) -> None:
+        try:
+            if not turn.wait():
+                return
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._next() is not None)
-                number = self._next()
-                if self._closed or number is None:
-                    break
+                if number not in self._in_line:
+                    return
                 self._set(number, state="running", stage="starting the worker" if self._process is None else "sending")
-                points, settings = self._points[number], self._jobs[number].settings
+                settings = self._jobs[number].settings
             self._work_on(number, points, settings)
-        self._end_process()
-
-    def _next(self) -> int | None:
-        return next((number for number, job in self._jobs.items() if job.state == "waiting"), None)
+        finally:
+            turn.leave()
 
     def _work_on(self, number: int, points: Z, settings: ProjectionSettings) -> None:
         started = time.monotonic()
@@ -152,14 +154,14 @@ class ProjectionWorker:
             while True:
                 ready = connection.poll(_TICK)
                 with self._changed:
-                    if self._jobs[number].is_over:  # canceled
+                    if number not in self._in_line:  # canceled
                         break
                     self._set(number, seconds=time.monotonic() - started)
                 if not ready:
                     continue
                 kind, value = connection.recv()
                 with self._changed:
-                    if self._jobs[number].is_over:
+                    if number not in self._in_line:
                         break
                     if kind == "progress":
                         self._set(number, stage=value[0], share=value[1])
@@ -169,7 +171,7 @@ class ProjectionWorker:
                     return
         except (EOFError, OSError) as error:
             with self._changed:
-                if not self._jobs[number].is_over:
+                if number in self._in_line:
                     self._set(number, state="failed", problem=f"the worker ended ({type(error).__name__}); ask again")
         self._end_process()
 

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from matgen_core import funnel, generation, journeys, prediction, screening
+from matgen_core import funnel, generation, prediction, screening
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.formulas import Formulas
+from matgen_core.formulas import Formulas, subscripted
 from matgen_core.generation import Generation, Snapshot
 from matgen_core.latent import LatentSpace
 from pages import _widgets
@@ -179,7 +179,9 @@ def current() -> tuple[Asked, Generation] | None:
 
 
 def progress_line(seen: Snapshot, n_samples: int) -> str:
-    """Write how far a run is: samples, rate, time left."""
+    """Write how far a run is: samples, rate, time left; or how many come first."""
+    if seen.state == "waiting":
+        return f"{n_samples:,} samples: waiting, {seen.ahead} ahead"
     done = seen.counts["generated"]
     line = f"{done:,} of {n_samples:,} samples"
     if not done:
@@ -236,7 +238,7 @@ def written(table: pd.DataFrame) -> pd.DataFrame:
     """Write formulas as chemists do, and verdicts as marks: yes, no, open."""
     verdicts = [name for name in (*_VERDICTS, "novel") if name in table]
     return table.assign(
-        formula=[journeys.subscripted(text) for text in table["formula"]],
+        formula=[subscripted(text) for text in table["formula"]],
         **{name: table[name].astype(object).where(table[name].notna(), None).map(_MARKS) for name in verdicts},
     )
 
@@ -339,7 +341,7 @@ def about_training(model: Checkpoint, formula: str) -> list[str]:
     ]
     if (alike := generation.most_alike(model, formula)) is not None:
         lines.append(
-            f"**Most alike in training** {journeys.subscripted(alike[0])} :small[{alike[1]:.0%} of the atoms would be"
+            f"**Most alike in training** {subscripted(alike[0])} :small[{alike[1]:.0%} of the atoms would be"
             " others; among those on the model's map]"
         )
     return lines

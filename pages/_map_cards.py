@@ -7,6 +7,7 @@ import streamlit as st
 
 from matgen_core import bench, crystal_scene, journeys, prediction, ranking, screening, structure_report
 from matgen_core.checkpoint import CheckpointError
+from matgen_core.formulas import subscripted
 from pages import _maps, _structures, _widgets
 from pages._components.crystal_viewer import crystal_viewer
 from pages._map_state import look_at
@@ -66,7 +67,7 @@ def formula_card(name: str, projection: str, key: str) -> None:
         st.error(_maps.not_here(name, key))
         return
     known = _maps.map_table(name).iloc[row]
-    st.subheader(journeys.subscripted(known["name"]))
+    st.subheader(subscripted(known["name"]))
     if known.get("split") in _SPLITS:
         words, color = _SPLITS[known["split"]]
         st.badge(words, color=color)
@@ -89,7 +90,7 @@ def _comes_back(name: str, row: int, formula: str) -> str:
     made = screening.formula_of(decoded.material)
     if made == formula:
         return "Its latent point decodes to it."
-    return f"Its latent point decodes to another formula, **{journeys.subscripted(made)}**."
+    return f"Its latent point decodes to another formula, **{subscripted(made)}**."
 
 
 _VERDICTS = {

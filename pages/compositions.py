@@ -5,7 +5,8 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from matgen_core import checkpoint, figures, funnel, generation, journeys, ranking
+from matgen_core import checkpoint, figures, funnel, generation, ranking
+from matgen_core.formulas import subscripted
 from matgen_core.generation import Generation, Snapshot
 from matgen_core.latent import LatentSpace
 from matgen_core.projection import ProjectionSettings
@@ -140,7 +141,7 @@ def status() -> None:
     asked_then, run = shown
     seen = run.look()
     request = asked_then.request
-    is_running = seen.state == "running"
+    is_running = not seen.is_over
     if was_running and not is_running:
         st.rerun()  # the whole page once more, and then no more looks
     n_done = seen.counts["generated"]
@@ -298,7 +299,7 @@ def card(formula: str, asked_then: Asked) -> None:
     except ValueError as error:
         st.error(str(error))
         return
-    st.subheader(journeys.subscripted(formula))
+    st.subheader(subscripted(formula))
     st.markdown("  \n".join([*(_generated.badge_line(*verdict) for verdict in verdicts), *about]))
     able = tuple(_widgets.names_with("predict", "composition"))
     lines = [f"**{title}** {value} :small[:gray[{who}]]" for title, value, who in _generated.values_of(formula, able)]
@@ -311,7 +312,7 @@ def card(formula: str, asked_then: Asked) -> None:
                 st.markdown(f":blue-badge[a known 2D material] :small[in the data of {each}]")
             else:
                 st.markdown(
-                    f"**Nearest known 2D material** {journeys.subscripted(like)}"
+                    f"**Nearest known 2D material** {subscripted(like)}"
                     f" :small[{distance:.2f} standard deviations of the Magpie features away, root mean square]"
                 )
     st.caption("No line here says that a compound is stable or can be made.")
@@ -460,7 +461,7 @@ if shown is None:
         " a formula, is it what you asked for, is it unique, neutral, balanced, novel? What is left is predicted."
     )
 else:
-    was_running = shown[1].look().state == "running"
+    was_running = not shown[1].look().is_over
     if asked is not None and shown[0] != asked:
         st.caption(":material/info: Settings have changed since; what follows is of the run before. Generate anew.")
 st.fragment(status, run_every=POLL if was_running else None)()

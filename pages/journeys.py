@@ -6,6 +6,7 @@ from functools import partial
 import streamlit as st
 
 from matgen_core import figures, journeys, map_columns
+from matgen_core.formulas import subscripted
 from matgen_core.map_events import MapEvents
 from matgen_core.map_scene import MapScene
 from pages import _journey, _map_state, _maps, _widgets
@@ -379,7 +380,7 @@ def draw_map(drawn: journeys.Overlay, first: int) -> None:
 
 def step_card(step: journeys.Step) -> None:
     """Show one step: the crystal in 3D, its lights with reasons, what is predicted."""
-    st.subheader(f"{step.number + 1} · {journeys.subscripted(step.formula) or 'no material'}")
+    st.subheader(f"{step.number + 1} · {subscripted(step.formula) or 'no material'}")
     about = [step.label, step.space_group, f"nearest known: {step.nearest}"]
     st.caption(" · ".join(text for text in about if text))
     if step.scene is not None:

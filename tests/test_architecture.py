@@ -1,6 +1,8 @@
 """The layers: who may import whom, and that every list of models is in step."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,8 @@ LAYERS = {
     "formulas": -1,
     "known_formulas": 0,
     "growing_tables": 0,
+    "temporary_folders": -1,
+    "turns": -1,
     "eight_bits": -1,
     "palettes": -1,
     "element_table": -2,
@@ -143,6 +147,18 @@ def test_imports_point_down(path: Path) -> None:
 def test_slow_packages_are_imported_where_they_are_used(path: Path) -> None:
     top = {name.split(".")[0] for name in imported(path, top_level_only=True)}
     assert not top & SLOW, f"{path.name} imports {top & SLOW} at the top"
+
+
+def test_a_page_of_formulas_does_not_wait_for_what_crystals_need() -> None:
+    opened = f"""
+import sys
+from streamlit.testing.v1 import AppTest
+page = AppTest.from_file({str(ROOT / "pages" / "compositions.py")!r}, default_timeout=60).run()
+assert page.title and not page.exception
+print(*sorted(set(sys.modules) & {{"scipy", "sklearn", "numba", "umap", "pymatgen.analysis.local_env", "plotly"}}))
+"""
+    done = subprocess.run([sys.executable, "-c", opened], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["plotly"]
 
 
 @pytest.mark.parametrize("path", PAGE_FILES, ids=lambda path: path.name)

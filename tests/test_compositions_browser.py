@@ -10,6 +10,8 @@ import pytest
 from playwright.sync_api import expect
 from pymatgen.core import Composition
 
+from matgen_core.formulas import subscripted
+
 pytestmark = pytest.mark.browser
 
 
@@ -47,7 +49,7 @@ def test_oxides_are_generated_looked_into_and_saved(
     table.scroll_into_view_if_needed()
     click_cell(page, table, 80, 1)
     second = kept["formula"].iloc[1]
-    page.get_by_role("heading", name=_subscripted(second), level=3, exact=True).wait_for()
+    page.get_by_role("heading", name=subscripted(second), level=3, exact=True).wait_for()
     click_cell(page, table, 17, 2)
     page.get_by_role("button", name="Put 1 ticked on the shortlist").click()
     page.get_by_text("Shortlist of this session: 1").click()
@@ -67,7 +69,3 @@ def click_cell(page: Any, table: Any, x: int, row: int) -> None:
     table.hover(position=place)
     page.wait_for_timeout(500)
     table.click(position=place)
-
-
-def _subscripted(formula: str) -> str:
-    return formula.translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))

@@ -11,7 +11,8 @@ from pymatgen.core import Composition
 from streamlit.runtime.caching import cache_resource_api
 from streamlit.testing.v1 import AppTest
 
-from matgen_core import checkpoint, funnel, journeys
+from matgen_core import checkpoint, funnel
+from matgen_core.formulas import subscripted
 from matgen_core.funnel import Request, Wanted
 from matgen_core.prediction import predict_formulas
 from tests.page_checks import said, whole
@@ -68,11 +69,11 @@ def test_a_run_shows_the_funnel_and_the_formulas_that_were_kept() -> None:
     assert 0 < len(kept) < N
     assert f"**{N:,} samples** of `ding`, seed 5" in said(test)
     (shown,) = [each.value for each in test.dataframe]
-    assert list(shown["formula"]) == [journeys.subscripted(text) for text in kept["formula"]]
+    assert list(shown["formula"]) == [subscripted(text) for text in kept["formula"]]
     assert list(shown["volume_per_atom"]) == pytest.approx(list(kept["volume_per_atom"]))
     assert set(shown["charge_neutral"]) == {"✓"}
     first = kept["formula"].iloc[0]
-    assert test.subheader[0].value == journeys.subscripted(first)
+    assert test.subheader[0].value == subscripted(first)
     assert all("O" in Composition(text) and "F" not in Composition(text) for text in kept["formula"])
     assert test.query_params["has"] == "O"
 

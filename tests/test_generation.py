@@ -3,6 +3,7 @@
 import gc
 import io
 import shutil
+import threading
 import time
 import zipfile
 from collections import Counter
@@ -24,6 +25,8 @@ from matgen_core.known_formulas import KnownFormulas
 from matgen_core.models.matgan import MatGAN, MatGANConfig
 from matgen_core.prediction import predict_formulas
 from matgen_core.representations import ElementCounts
+from matgen_core.turns import Turns
+from tests.test_turns import until
 
 N = 1_500
 
@@ -42,7 +45,7 @@ def over(ding: Checkpoint) -> Generation:
 
 def ended(run: Generation) -> Generation:
     run.wait(120)
-    assert run.look().state != "running"
+    assert run.look().is_over
     return run
 
 
@@ -130,6 +133,58 @@ def test_a_run_that_is_stopped_keeps_what_is_there(ding: Checkpoint) -> None:
     assert seen.state == "stopped"
     assert 0 < seen.counts["generated"] < 10 * generation.CHUNK
     assert len(pd.read_parquet(run.folder)) == run.n_kept == seen.counts["novel"] > 0
+
+
+def slow(formulas: Formulas, go_on: threading.Event) -> pd.DataFrame:
+    """A predictor that waits until it may go on: work as long as a test needs."""
+    go_on.wait(60)
+    return pd.DataFrame({"problem": [""] * len(formulas)})
+
+
+def test_runs_wait_in_line_and_begin_when_their_turn_has_come(ding: Checkpoint) -> None:
+    turns, gates = Turns(2), [threading.Event() for _ in range(5)]
+    runs = [Generation(ding, Request(200, seed=k), [partial(slow, go_on=gate)], turns) for k, gate in enumerate(gates)]
+    assert until(lambda: [run.look().state for run in runs[:2]] == ["running"] * 2)
+    assert [(run.look().state, run.look().ahead) for run in runs[2:]] == [
+        ("waiting", 1),
+        ("waiting", 2),
+        ("waiting", 3),
+    ]
+    assert runs[2].look().seconds == 0
+    runs[3].stop()
+    assert ended(runs[3]).look().state == "stopped"
+    assert runs[3].look().counts["generated"] == 0
+    assert [run.look().ahead for run in runs] == [0, 0, 1, 0, 2]
+    gates[1].set()
+    assert ended(runs[1]).look().state == "done"
+    assert until(lambda: runs[2].look().state == "running")
+    assert runs[4].look().state == "waiting"
+    for gate in gates:
+        gate.set()
+    assert ended(runs[4]).look().counts["generated"] == 200
+
+
+@pytest.mark.parametrize("fault", [ValueError("no values"), ZeroDivisionError("ours")])
+def test_a_run_that_fails_makes_room(ding: Checkpoint, fault: Exception) -> None:
+    def broken(_: Formulas) -> pd.DataFrame:
+        raise fault
+
+    turns = Turns(1)
+    failing, after = Generation(ding, Request(50), [broken], turns), Generation(ding, Request(50), turns=turns)
+    assert ended(after).look().state == "done"
+    failing.wait(60)
+
+
+def test_a_run_that_is_stopped_holds_its_place_until_it_has_ended(ding: Checkpoint) -> None:
+    turns, gate = Turns(1), threading.Event()
+    stopped = Generation(ding, Request(50), [partial(slow, go_on=gate)], turns)
+    after = Generation(ding, Request(50), turns=turns)
+    assert until(lambda: stopped.look().state == "running")
+    stopped.stop()
+    time.sleep(0.1)
+    assert (stopped.look().state, after.look().state) == ("stopped", "waiting")
+    gate.set()
+    assert ended(after).look().state == "done"
 
 
 def test_the_files_go_with_the_run(ding: Checkpoint) -> None:

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from matgen_core import checkpoint, journeys
+from matgen_core.formulas import subscripted
 from matgen_core.latent import LatentMap
 
 pytestmark = pytest.mark.browser
@@ -54,9 +55,9 @@ def test_from_a_perovskite_to_a_heusler(
     assert page.get_by_role("option").nth(0).get_attribute("aria-selected") == "true"
 
     page.get_by_role("option").nth(5).click()
-    page.get_by_role("heading", name=f"6 · {journeys.subscripted(formulas[5])}").wait_for()
+    page.get_by_role("heading", name=f"6 · {subscripted(formulas[5])}").wait_for()
     page.get_by_role("option").nth(5).press("ArrowRight")
-    page.get_by_role("heading", name=f"7 · {journeys.subscripted(formulas[6])}").wait_for()
+    page.get_by_role("heading", name=f"7 · {subscripted(formulas[6])}").wait_for()
     assert "step=7" in page.url
     page.locator(".crystal-viewer canvas").first.wait_for()
     page.locator(".js-plotly-plot .point").first.wait_for()
@@ -73,4 +74,4 @@ def test_from_a_perovskite_to_a_heusler(
     assert download.value.suggested_filename == "journey.zip"
     page.reload()
     settle(page)
-    page.get_by_role("heading", name=f"7 · {journeys.subscripted(formulas[6])}").wait_for()
+    page.get_by_role("heading", name=f"7 · {subscripted(formulas[6])}").wait_for()

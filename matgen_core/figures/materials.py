@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from matgen_core.figures._colors import ACCENT, CANDIDATE, KNOWN, MUTED
-from matgen_core.groups import Difference
 from matgen_core.ranking import chemists_order
+
+if TYPE_CHECKING:  # it brings scipy.stats, which pages without groups need not wait for
+    from matgen_core.groups import Difference
 
 ANGLE, INTENSITY = "2 theta (degrees)", "Intensity"
 _PATTERNS = (KNOWN, ACCENT, "#009E73", CANDIDATE)  # at most four structures lie on the bench
@@ -365,7 +368,7 @@ def _property_with_band(figure: go.Figure, rows: pd.DataFrame, name: str, joined
     )
 
 
-def difference(found: Difference) -> go.Figure:
+def difference(found: "Difference") -> go.Figure:
     """Draw a column of the selection beside the rest, each as a share of its own number."""
     figure = go.Figure()
     groups = (("rest", found.rest, MUTED), ("selected", found.selected, ACCENT))

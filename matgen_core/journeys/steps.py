@@ -411,11 +411,6 @@ def property_title(name: str) -> Column:
     return Column(name, f"± {label}" if plain != name else label, UNITS.get(plain, "").replace("^3", "³"))
 
 
-def subscripted(formula: str) -> str:
-    """Write a formula with its numbers below the line."""
-    return formula.translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
-
-
 def property_lines(step: Step) -> list[str]:
     """Write what is predicted of a step, one line a property: "Band gap 1.2 ± 0.3 eV"."""
     lines = []

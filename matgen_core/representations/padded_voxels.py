@@ -18,7 +18,6 @@ from pymatgen.core import Element, Lattice, Structure
 from matgen_core import padded_box
 from matgen_core.representations._errors import DecodeError
 from matgen_core.representations.voxel_grid import Setting, VoxelGrid
-from matgen_core.representations.watershed import cut, majority
 
 UNKNOWN_RADIUS, LEAST_RADIUS = 1.2, 0.6  # Å; the first as published
 
@@ -92,6 +91,8 @@ class PaddedVoxels:
         Raises:
             DecodeError: If numbers are not finite, or the lattice or the sites are none.
         """
+        from matgen_core.representations.watershed import cut, majority  # with parts of scipy that nothing else needs
+
         if not np.isfinite(array).all():
             raise DecodeError("the decoded array holds numbers that are not finite")
         edges = padded_box.edge_of(torch.from_numpy(np.ascontiguousarray(array[None, 1:4], np.float32)))[0].numpy()

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pymatgen.core import Element, Lattice, Structure
-from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from matgen_core import density
 from matgen_core.representations._errors import DecodeError
@@ -245,6 +244,8 @@ def cubic_setting(structure: Structure, conventional: bool = True) -> Structure:
     """
     name = structure.composition.reduced_formula
     if conventional:
+        from pymatgen.symmetry.analyzer import SpacegroupAnalyzer  # half a second, for crystals that come in alone
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of spglib, for how pymatgen calls it
             analyzer = SpacegroupAnalyzer(structure, symprec=_SYMPREC)
