@@ -301,7 +301,7 @@ def real_formulas(checkpoint: Checkpoint) -> Formulas:
 
 def novel(checkpoint: Checkpoint, formula: str) -> bool | None:
     """Tell whether a formula is none that a generator was trained on; None if the generator does not know."""
-    return None if checkpoint.known is None else not bool(checkpoint.known.contains(_one(formula))[0])
+    return None if checkpoint.known is None else not bool(checkpoint.known.contains(Formulas.of_text(formula))[0])
 
 
 def most_alike(checkpoint: Checkpoint, formula: str) -> tuple[str, float] | None:
@@ -316,7 +316,7 @@ def most_alike(checkpoint: Checkpoint, formula: str) -> tuple[str, float] | None
     real = real_formulas(checkpoint)
     if not len(real):
         return None
-    apart = np.abs(_fractions(real) - _fractions(_one(formula))).sum(1) / 2
+    apart = np.abs(_fractions(real) - _fractions(Formulas.of_text(formula))).sum(1) / 2
     nearest = int(apart.argmin())
     return str(real[nearest : nearest + 1].texts()[0]), float(apart[nearest])
 
@@ -337,18 +337,6 @@ def features(checkpoint: Checkpoint, formulas: Formulas) -> Z:
         arrays = torch.from_numpy(representation.encode_formulas(formulas))
         return np.asarray(model.features(arrays).numpy(), np.float32)  # type: ignore[operator]
     return _fractions(formulas)
-
-
-def _one(formula: str) -> Formulas:
-    """Read one formula.
-
-    Raises:
-        ValueError: If the text is none.
-    """
-    read, (problem,) = Formulas.of_texts([formula])
-    if problem:
-        raise ValueError(problem)
-    return read
 
 
 def _fractions(formulas: Formulas) -> Z:

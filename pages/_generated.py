@@ -83,6 +83,14 @@ def set_elements(known: Sequence[str], must: Sequence[str], may: Sequence[str]) 
     st.session_state["only"] = "" if by_never else ",".join(symbol for symbol in known if symbol in allowed)
 
 
+def ask_for(symbols: Sequence[str]) -> None:
+    """Remember that these elements must be there and that any other may, but for those that never do already."""
+    st.session_state["has"] = ",".join(symbols)
+    never = st.session_state.get("never", "").split(",")
+    st.session_state["never"] = ",".join(each for each in never if each not in symbols)
+    st.session_state["only"] = ""
+
+
 def wanted(
     known: Sequence[str],
     must: Sequence[str],
