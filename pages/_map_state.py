@@ -36,6 +36,13 @@ def own_formula(text: str) -> str:
     return "" if text in ranking.every_element() else found
 
 
+def is_placed(name: str, text: str | None) -> bool:
+    """Tell whether a search line names the formula whose card is shown and which is not on the map."""
+    at = st.session_state.get("at", "")
+    own = _maps.level(name) == "composition" and _maps.row_of(name, at) is None
+    return bool(at) and own and own_formula((text or "").strip()) == at
+
+
 def selected(name: str) -> Selection | None:
     """Return what outlines have chosen on maps of a model; after a reload, from the address."""
     of_model, chosen = st.session_state.get("selection", ("", None))

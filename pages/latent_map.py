@@ -77,6 +77,8 @@ with controls:
             on_change=find_material,
             ids=() if is_fields else keys,
         )
+    if _map_state.is_placed(name, st.session_state["find"]):
+        searched = [True] * len(keys)  # what the line names is a mark of its own, and the map stays as it is
     filtered = _map_state.element_filter(name)
     found = selection.in_all(searched, filtered)
     overlay = is_fields and st.toggle(

@@ -11,7 +11,7 @@ from pymatgen.core import Composition
 from streamlit.runtime.caching import cache_resource_api
 from streamlit.testing.v1 import AppTest
 
-from matgen_core import checkpoint, funnel
+from matgen_core import checkpoint, funnel, generation
 from matgen_core.formulas import subscripted
 from matgen_core.funnel import Request, Wanted
 from matgen_core.prediction import predict_formulas
@@ -110,6 +110,26 @@ def test_a_canceled_run_keeps_what_is_there() -> None:
     assert run.look().state == "stopped"
     assert 0 < run.look().counts["generated"] < 10_000_000
     assert 0 < len(test.dataframe[0].value) <= run.n_kept
+
+
+def test_a_run_that_has_to_wait_says_how_many_come_first_and_can_be_canceled() -> None:
+    others = [generation.TURNS.join() for _ in range(3)]
+    try:
+        test = whole(button(page(), "Generate").click().run())
+        (line,) = [each.proto.text for each in test.get("progress")]
+        assert line == "2,000 samples: waiting, 2 ahead"
+        others[0].leave()
+        test.run()
+        assert [each.proto.text for each in test.get("progress")] == ["2,000 samples: waiting, 1 ahead"]
+        test = finished(button(test, "Cancel").click().run())
+        assert test.session_state["generated"][1].look().state == "stopped"
+        assert "stopped; 2,000 were asked for" in "".join(each.value for each in test.markdown)
+        assert others[2].ahead == 0
+        assert not whole(button(test, "Generate").click().run()).dataframe
+    finally:
+        for each in others:
+            each.leave()
+    assert len(finished(test).dataframe) == 1
 
 
 def test_a_run_ends_with_its_session() -> None:

@@ -162,6 +162,7 @@ def test_runs_wait_in_line_and_begin_when_their_turn_has_come(ding: Checkpoint) 
     for gate in gates:
         gate.set()
     assert ended(runs[4]).look().counts["generated"] == 200
+    assert 0 < runs[4].look().seconds < 60
 
 
 @pytest.mark.parametrize("fault", [ValueError("no values"), ZeroDivisionError("ours")])
