@@ -79,7 +79,7 @@ def formula_card(name: str, projection: str, key: str) -> None:
     """Show one formula: where it is from, what it decodes to, verdicts with reasons, properties and what lies near."""
     row = _maps.row_of(name, key)
     if row is None:
-        _own_formula_card(name, key)
+        _own_formula_card(name, projection, key)
         return
     known = _maps.map_table(name).iloc[row]
     st.subheader(subscripted(known["name"]))
@@ -97,7 +97,7 @@ def formula_card(name: str, projection: str, key: str) -> None:
     _maps.nearest_known([name], key, "near", look_at)
 
 
-def _own_formula_card(name: str, key: str) -> None:
+def _own_formula_card(name: str, projection: str, key: str) -> None:
     """Show a formula that is not on the map: what is known of it and where it lies."""
     if problem := _maps.misfit(name, key):
         st.error(problem)
@@ -108,9 +108,11 @@ def _own_formula_card(name: str, key: str) -> None:
     if is_novel is not None:
         words, color = _NOVEL[is_novel]
         st.badge(words, color=color)
+    place = f"placed there by its true neighbors in the {_maps.load_map(name).measured_in}"
+    if projection in _maps.own_maps(name):
+        place = "a map of your own shows only what it was made of"
     st.caption(
-        f"Not on this map; placed there by its true neighbors in the {_maps.load_map(name).measured_in}."
-        f" {_comes_back(_maps.decoded_again(name, formula), formula)}"
+        f"Not among the formulas of this map; {place}. {_comes_back(_maps.decoded_again(name, formula), formula)}"
     )
     st.markdown(_verdicts(formula))
     st.markdown(_predicted(formula))

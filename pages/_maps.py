@@ -238,6 +238,7 @@ def _material(name: str, key: str) -> Any:
     raise ValueError(not_here(name, key))
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
 def misfit(name: str, key: str) -> str:
     """Say why something that is not on a map has no place there, "" if it has one."""
     try:

@@ -132,6 +132,21 @@ def test_a_run_that_has_to_wait_says_how_many_come_first_and_can_be_canceled() -
     assert len(finished(test).dataframe) == 1
 
 
+def test_a_run_that_waits_leaves_the_line_with_its_session() -> None:
+    others = [generation.TURNS.join() for _ in range(2)]
+    try:
+        run = button(page(), "Generate").click().run().session_state["generated"][1]
+        assert run.look().state == "waiting"
+        cache_resource_api.clear_session_cache("test session id")
+        run.wait(60)
+        assert run.look().state == "stopped"
+        others.append(generation.TURNS.join())
+        assert others[-1].ahead == 1
+    finally:
+        for each in others:
+            each.leave()
+
+
 def test_a_run_ends_with_its_session() -> None:
     test = button(page(n="10000000"), "Generate").click().run()
     run = test.session_state["generated"][1]
