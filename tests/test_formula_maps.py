@@ -340,16 +340,16 @@ def test_what_the_model_cannot_read_costs_one_line_and_a_search_none(
     assert "known-999 is not among the formulas of formulas" in stale.error[0].value
 
 
-def test_the_card_leads_to_formulas_of_the_same_elements(ding: Checkpoint) -> None:
+def test_the_card_leads_to_formulas_of_the_same_elements_by_the_same_model() -> None:
     test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     test.switch_page("pages/latent_map.py")
-    test.query_params |= {"map": "ding", "at": "Sr3Ti2O7"}
+    test.query_params |= {"map": "matgan_icsd", "at": "Sr3Ti2O7"}
     test.session_state["never"], test.session_state["only"] = "Ti,F", "Li,O"
     test.run()
     next(each for each in test.button if each.label == "Generate around these elements").click().run()
     assert_whole(test)
     assert test.title[0].value == "Compositions"
-    assert test.selectbox(key="generator").value == "ding"
+    assert test.selectbox(key="generator").value == "matgan_icsd"
     assert {key: test.query_params.get(key) for key in ("has", "never", "only")} == {
         "has": "O,Sr,Ti",
         "never": "F",
