@@ -21,6 +21,7 @@ STAGES = {
     "balanced": "balanced",
     "novel": "novel",
     "predicted": "predicted",
+    "near": "near the request",
 }
 ShareColumn = Literal["generated", "kept", "training", "ratio"]
 _KINDS = {"real": ("training formulas", MUTED), "generated": ("generated", KNOWN), "kept": ("kept", ACCENT)}
