@@ -110,7 +110,7 @@ class Request:
         for name, tolerance in self.tolerance.items():
             if name not in self.condition:
                 raise ValueError(
-                    f"a tolerance of {name}, but no {name} is asked for; ask for a value too, or leave the tolerance out"
+                    f"tolerance of {name}, but no {name} is asked for; ask for a value too, or leave the tolerance out"
                 )
             if not (np.isfinite(tolerance) and tolerance > 0):
                 raise ValueError(f"tolerance {tolerance} of {name}; expected a finite number above 0")

@@ -21,6 +21,7 @@ Never = Annotated[str, typer.Option(help="Compositions: elements that must not o
 NElements = Annotated[str, typer.Option("--elements", help="Compositions: number of elements, 3 or 2-4")]
 NAtoms = Annotated[str, typer.Option("--atoms", help="Compositions: number of atoms in the formula, 5 or 2-20")]
 Unique = Annotated[bool, typer.Option(help="Compositions: only the first sample of each formula")]
+KeepUndecided = Annotated[bool, typer.Option(help="Compositions: keep what neutrality or balance leaves open, too")]
 Volume = Annotated[float | None, typer.Option(help="Compositions: ask for this volume, Å^3/atom")]
 Energy = Annotated[float | None, typer.Option(help="Compositions: ask for this energy, eV/atom")]
 Predict = Annotated[

@@ -107,6 +107,7 @@ def generate(
     elements: compositions.NElements = "",
     atoms: compositions.NAtoms = "",
     unique: compositions.Unique = False,
+    keep_undecided: compositions.KeepUndecided = False,
     predict: compositions.Predict = None,
     within: compositions.Within = None,
 ) -> None:
@@ -119,17 +120,18 @@ def generate(
         if near is not None or width is not None:
             raise ValueError(f"--near and --width are not for {name}, which draws formulas from its prior")
         values = zip(compositions.CONDITIONS.values(), (formation_energy, volume, energy), strict=True)
-        condition = {key: value for key, value in values if value is not None}
+        properties = {key: value for key, value in values if value is not None}
         request = funnel.Request(
             n_samples,
             seed,
             compositions.wanted(must, may, never, elements, atoms),
-            condition,
-            tolerance=compositions.tolerances(within or (), condition),
+            properties,
+            keep_undecided,
+            compositions.tolerances(within or (), properties),
         )
         compositions.generate(checkpoint, request, out, unique, predict or ())
         return
-    asked = (must, may, never, elements, atoms, unique, predict, within)
+    asked = (must, may, never, elements, atoms, unique, keep_undecided, predict, within)
     if any(asked) or volume is not None or energy is not None:
         raise ValueError(f"{name} writes no formulas; only such models take options of compositions")
     check_number(n_samples, "samples")
