@@ -88,10 +88,10 @@ def condition(space: LatentSpace) -> tuple[dict[str, float], dict[str, float]]:
     Returns:
         Values by property, and how near to them a prediction has to lie.
     """
-    if not space.condition_properties:
+    ranges = space.condition_ranges
+    if not ranges:
         return {}, {}
     asked: dict[str, float] = {}
-    ranges = space.condition_ranges
     for name, column in zip(ranges, st.columns(len(ranges)), strict=True):
         low, usual_low, usual_high, high = ranges[name]
         step = 0.5 if name.startswith("volume") else 0.05
