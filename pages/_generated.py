@@ -98,17 +98,23 @@ def meaning(stage: str, model: Checkpoint) -> str:
     return MEANINGS[stage]
 
 
-def answer_line(answer: Answer, asked: Asked) -> str:
-    """Say how what is predicted lies to what was asked for, and who predicts it."""
-    line = (
-        f"Asked for {_lower(plain_title(answer.name))} **{answer.asked:g}** {unit(answer.name)}:"
-        f" predicted **{answer.median:.2f}** (median of {answer.n:,})"
-    )
-    if answer.tolerance is not None:
-        line += f", **{answer.n_near / answer.n:.1%}** within ±{answer.tolerance:g}"
-    predictor = next(each for each in reversed(asked.predictors) if answer.name in predicted_by(each))
-    own = "predicted by the same model's predictor; its card has the independent judge's figures"
-    return f"{line} :small[:gray[{own if predictor == asked.model else f'predicted by {predictor}'}]]"
+def answer_lines(answers: Sequence[Answer], asked: Asked) -> str:
+    """Say how what is predicted lies to what was asked for, a line a property, and who predicts it."""
+    lines = []
+    for answer in answers:
+        line = (
+            f"Asked for {_lower(plain_title(answer.name))} **{answer.asked:g}** {unit(answer.name)}:"
+            f" predicted **{answer.median:.2f}** (median of {answer.n:,})"
+        )
+        near = f", **{answer.n_near / answer.n:.1%}** within ±{answer.tolerance:g}" if answer.tolerance else ""
+        lines.append(line + near)
+    # Of two that predict a property the later counts.
+    used = {
+        next(each for each in reversed(asked.predictors) if answer.name in predicted_by(each)) for answer in answers
+    }
+    others = ", ".join(f"`{each}`" for each in sorted(used - {asked.model}))
+    own = "the same model's predictor; its card has the independent judge's figures" if asked.model in used else ""
+    return "  \n".join(lines) + f" :small[:gray[predicted by {', '.join(filter(None, [others, own]))}]]"
 
 
 def why_nothing(seen: Snapshot) -> str:

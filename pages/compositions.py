@@ -106,7 +106,7 @@ def status() -> None:
     if seen.state == "failed":
         st.error(seen.problem)
     if seen.answers and not is_running:
-        st.markdown("  \n".join(_generated.answer_line(answer, asked_then) for answer in seen.answers))
+        st.markdown(_generated.answer_lines(seen.answers, asked_then))
     left, right = st.columns([6, 5], gap="medium")
     with left:
         is_open = dict(seen.undecided)
@@ -230,6 +230,8 @@ def formula_table(table: pd.DataFrame, asked_then: Asked) -> None:
 
 def downloads(table: pd.DataFrame, run: Generation) -> None:
     """Offer the table, and all that was kept."""
+    if table.empty:
+        return
     with st.container(horizontal=True, vertical_alignment="center"):
         _widgets.download(table, "formulas.csv", f"Save {len(table):,} as CSV")
         if run.n_kept and run.n_bytes() <= _generated.MOST_BYTES:

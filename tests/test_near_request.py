@@ -111,7 +111,7 @@ def test_what_nobody_predicts_cannot_be_near(polite: Checkpoint) -> None:
 
     with pytest.raises(ValueError, match=r"no predictor gives n_atoms, .* 2 of 7; .* gives it, such as tiny, or leave"):
         generate(NEAR, kinds)
-    with pytest.raises(ValueError, match="no predictor gives n_elements_predicted, .* gives it, or leave"):
+    with pytest.raises(ValueError, match=r"no predictor gives n_elements_predicted, .* gives it, or leave"):
         generate(NEAR, sizes)
     generate(NEAR, sizes, kinds)
 

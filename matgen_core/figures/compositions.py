@@ -118,7 +118,7 @@ def answers(given: Sequence[Answer], ranges: Mapping[str, Sequence[float]], titl
             x=answer.asked,
             y=1.0,
             yanchor="bottom",
-            text=f"<b>asked for {answer.asked:g}</b>".replace("-", "−") + (f" ± {reach:g}" if reach else ""),
+            text=f"<b>asked for {answer.asked:g}</b>".replace("-", "\u2212") + (f" ± {reach:g}" if reach else ""),
             font={"size": 12, "color": ACCENT},
             **common,
         )
@@ -149,7 +149,7 @@ def answers(given: Sequence[Answer], ranges: Mapping[str, Sequence[float]], titl
         showlegend=False,
         bargap=0,
         margin={"l": 10, "r": 10, "t": 24, "b": 10},
-        height=max(300, 60 + 130 * len(given)),
+        height=max(300, 60 + 115 * len(given)),
     )
     return figure
 
