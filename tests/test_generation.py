@@ -93,11 +93,19 @@ def near(ding: Checkpoint) -> Generation:
         return pd.DataFrame({"band": 1.0, "band_std": 0.1, "problem": problems})
 
     wishes = {"condition": {"volume_per_atom": 14.0, "energy_per_atom": -6.0}, "tolerance": {"volume_per_atom": 2.0}}
-    request = Request(generation.CHUNK + 500, seed=3, wanted=Wanted(must=("O",)), **wishes)
-    return ended(Generation(ding, request, [partial(predict_formulas, ding), no_sodium]))
+    request = Request(funnel.BATCH + 500, seed=3, wanted=Wanted(must=("O",)), **wishes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generation, "CHUNK", funnel.BATCH)
+        return ended(Generation(ding, request, [partial(predict_formulas, ding), no_sodium]))
 
 
-def test_a_run_keeps_what_is_near_the_request(near: Generation) -> None:
+@pytest.fixture(scope="module")
+def near_rows(near: Generation) -> pd.DataFrame:
+    """All that the funnel finds for the same request."""
+    return pd.concat([chunk.rows for chunk in funnel.run(near.checkpoint, near.request, near._predictors)])
+
+
+def test_a_run_keeps_what_is_near_the_request(near: Generation, near_rows: pd.DataFrame) -> None:
     seen = near.look()
     stored = pd.read_parquet(near.folder)
     assert len(list(near.folder.glob("*.parquet"))) == 2
@@ -107,28 +115,27 @@ def test_a_run_keeps_what_is_near_the_request(near: Generation) -> None:
     best = near.best("off_by", True)
     assert best["off_by"].is_monotonic_increasing
     assert best["off_by"].iloc[0] == stored["off_by"].min() < 0.1
-    rows = pd.concat(chunk.rows for chunk in funnel.run(near.checkpoint, near.request, near._predictors))
-    stops = Counter(generation.stopped_at(rows[~rows["kept"]]))
+    stops = Counter(generation.stopped_at(near_rows[~near_rows["kept"]]))
     assert stops["not predicted"] == seen.counts["novel"] - seen.counts["predicted"] > 0
     assert stops["not near the request"] == seen.counts["predicted"] - seen.counts["near"] > 0
     assert stops["in the training data"] == seen.counts["balanced"] - seen.counts["novel"] > 0
     assert "" not in stops
 
 
-def test_a_run_tells_whether_the_request_was_heard(near: Generation) -> None:
+def test_a_run_tells_whether_the_request_was_heard(near: Generation, near_rows: pd.DataFrame) -> None:
     counts = near.look().counts
     volume, energy = near.look().answers
     assert (volume.name, volume.asked, volume.tolerance) == ("volume_per_atom", 14.0, 2.0)
     assert (energy.name, energy.asked, energy.tolerance) == ("energy_per_atom", -6.0, None)
     assert volume.n == energy.n == sum(volume.counts.values()) == counts["predicted"]
     assert volume.n_near == counts["near"]
-    rows = pd.concat(chunk.rows for chunk in funnel.run(near.checkpoint, near.request, near._predictors))
-    values = rows.loc[rows["problem"] == "", "volume_per_atom"].dropna()
+    values = near_rows.loc[near_rows["problem"] == "", "volume_per_atom"].dropna()
     assert volume.median == pytest.approx(values.median(), abs=0.01)
     assert volume.nearest == pytest.approx(values.iloc[(values - 14).abs().argmin()])
 
 
-def test_a_run_that_is_stopped_keeps_what_is_near(ding: Checkpoint) -> None:
+def test_a_run_that_is_stopped_keeps_what_is_near(ding: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "CHUNK", funnel.BATCH)
     wishes = {"condition": {"volume_per_atom": 14.0}, "tolerance": {"volume_per_atom": 1.0}}
     run = Generation(ding, Request(funnel.MAX_SAMPLES, **wishes), [partial(predict_formulas, ding)])
     while not run.look().counts["near"]:
