@@ -19,7 +19,7 @@ from matgen_core import (
 from matgen_core.checkpoint import CheckpointError
 from matgen_core.formulas import Formulas, subscripted
 from matgen_core.latent import Decoded
-from pages import _generated, _maps, _structures, _widgets
+from pages import _maps, _structures, _widgets, _wishes
 from pages._components.crystal_viewer import crystal_viewer
 from pages._map_state import look_at
 
@@ -126,7 +126,7 @@ def _generate_around(name: str, formula: str) -> None:
         symbols = data.chemical_system(formula).split("-")
         words = "Generate around these elements"
         if st.button(words, icon=":material/science:", help=f"Compositions with {', '.join(symbols)} by {name}"):
-            _generated.ask_for(symbols)
+            _wishes.ask_for(symbols)
             st.switch_page("pages/compositions.py", query_params={"generator": name})
 
 
