@@ -1,46 +1,47 @@
-"""Formulas with properties as small arrays, and the training of DING's networks on them.
+"""The training of DING's networks on formulas with properties.
 
-The arrays travel as one safetensors file, and this module needs torch alone, so that a bare GPU machine can train:
+This module needs torch alone, so that a bare GPU machine can train on the arrays of `labelled_formulas`:
 
     python -m matgen_core.labelled_compositions formulas.safetensors --out run --minutes 8
 
 Each network leaves its weights and losses in the folder by itself, so that two machines can share the work with
-`--networks`; the prior needs the VAE and the guide of the same folder.
+`--networks`; the prior needs the VAE and the guide of the same folder, the sharper prior also the prior.
 """
 
 import argparse
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
-from matgen_core.compositions import FormulaArrays
+from matgen_core.formula_draws import draw, hits
+from matgen_core.labelled_formulas import CHUNK, GROUPS, TRAINING, LabelledFormulas
 from matgen_core.loops import Batch, Losses, Schedule, fit
 from matgen_core.models._blocks import Gaussian
 from matgen_core.models.ding import CONDITIONS, DING, DINGConfig
 from matgen_core.models.formula_predictor import PROPERTIES, FormulaPredictor, FormulaPredictorConfig
 
-# By chemical system. The generator is told the properties of the guide's group alone, the judge knows those of its own
-# group alone, so what judges a generated formula has nothing from what asked for it.
-GROUPS = ("guide", "judge", "validation", "test")
-TRAINING = ("guide", "judge")
-NETWORKS = ("vae", "guide", "prior", "predictor", "judge", "random_split")
-# Shares of the time, about as much as each needs to stop getting better.
+NETWORKS = ("vae", "guide", "prior", "sharper_prior", "predictor", "judge", "random_split")
+# Shares of the time, about as much as each needs to stop getting better; the sharper prior has its own limit.
 SHARES = {"vae": 0.2, "guide": 0.08, "prior": 0.27, "predictor": 0.2, "judge": 0.1, "random_split": 0.15}
-CHUNK = 8192  # formulas that are worked on at once
+Trainer = Callable[[LabelledFormulas, DINGConfig, "DINGSchedule", str, Path], None]
 
 
 @dataclass(frozen=True)
 class DINGSchedule:
-    """How each network learns; the minutes of each are its share of the whole."""
+    """How each network learns; the minutes of each are its share of the whole.
+
+    The sharper prior goes on from the prior: latent points are the means of the posteriors, and most of the times at
+    which it learns are those at which the way to one formula parts from the ways to others. Started from training
+    points mixed with noise, the prior ends with as many elements as they have from time 0.8 on, and with too few from
+    any time before 0.6.
+    """
 
     minutes: float | None = None
     epochs: int = 2000
@@ -51,12 +52,27 @@ class DINGSchedule:
     predictor_batch_size: int = 1024
     predictor_weight_decay: float = 3e-2
     prior_batch_size: int = 4096
+    sharper_minutes: float | None = 25.0  # of one thread of a processor
+    sharper_epochs: int = 160
+    sharper_batch_size: int = 1024
+    sharper_learning_rate: float = 1e-3
+    sharper_time: tuple[float, float] = (0.65, 0.6)  # mean and deviation of its logit
+    sharper_anywhere: float = 0.2  # share of the times that are drawn anywhere
     seed: int = 0
 
     def of(self, network: str) -> Schedule:
         """Return the schedule of one network."""
-        minutes = None if self.minutes is None else self.minutes * SHARES[network]
         seed = self.seed + 100 * NETWORKS.index(network)
+        if network == "sharper_prior":
+            return Schedule(
+                self.sharper_epochs,
+                self.sharper_batch_size,
+                self.sharper_learning_rate,
+                self.weight_decay,
+                seed=seed,
+                minutes=self.sharper_minutes,
+            )
+        minutes = None if self.minutes is None else self.minutes * SHARES[network]
         if network in ("vae", "prior"):
             size = self.batch_size if network == "vae" else self.prior_batch_size
             return Schedule(self.epochs, size, self.learning_rate, self.weight_decay, seed=seed, minutes=minutes)
@@ -68,61 +84,6 @@ class DINGSchedule:
             seed=seed,
             minutes=minutes,
         )
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledFormulas:
-    """Formulas with properties.
-
-    Attributes:
-        formulas: Elements and counts; their part is "train" for the first two groups and "held_out" for the others.
-        values: (N, 4) float32 in the order of `PROPERTIES`, NaN where not known.
-        group: (N,) int8, place in `GROUPS`; no chemical system is in two.
-        random_test: (N,) bool, a tenth of the formulas drawn by row, as in the paper.
-    """
-
-    formulas: FormulaArrays
-    values: Tensor
-    group: Tensor
-    random_test: Tensor
-
-    def __len__(self) -> int:
-        return len(self.group)
-
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        formulas = self.formulas
-        tensors = {"species": formulas.species, "counts": formulas.counts, "part": formulas.part}
-        tensors |= {"values": self.values, "group": self.group, "random_test": self.random_test}
-        save_file(tensors, path, {"elements": json.dumps(formulas.elements)})
-
-    @classmethod
-    def load(cls, path: Path) -> "LabelledFormulas":
-        """Read what `save` wrote."""
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-            elements = tuple(json.loads(file.metadata()["elements"]))
-        formulas = FormulaArrays(elements, *(tensors.pop(name) for name in ("species", "counts", "part")))
-        return cls(formulas, **tensors)
-
-    def to(self, device: str) -> "LabelledFormulas":
-        """Return the same on another device."""
-        return LabelledFormulas(
-            self.formulas.to(device), self.values.to(device), self.group.to(device), self.random_test.to(device)
-        )
-
-    def rows_of(self, *groups: str) -> Tensor:
-        """Return the rows of some groups."""
-        places = torch.tensor([GROUPS.index(name) for name in groups], device=self.group.device)
-        return torch.isin(self.group.long(), places).nonzero()[:, 0]
-
-    def counts(self, rows: Tensor) -> Tensor:
-        """Counts of some formulas, (B, n_elements) int64."""
-        return self.formulas.dense(rows)
-
-    def tables(self, rows: Tensor, max_count: int) -> Tensor:
-        """Tables of some formulas with the column "absent", (B, n_elements, 1 + max_count)."""
-        return F.one_hot(self.counts(rows), max_count + 1).float()
 
 
 def train(
@@ -141,7 +102,8 @@ def train(
         schedule: Rates and limits.
         device: "cpu" or "cuda".
         folder: Gets config.json, and for each network NAME.safetensors (float16, scales in float32),
-            NAME_losses.jsonl; random_split.json for the predictor that is tested on formulas drawn by row.
+            NAME_losses.jsonl, and a line in devices.json; random_split.json for the predictor that is tested on
+            formulas drawn by row.
         networks: Which, of `NETWORKS`.
 
     Raises:
@@ -154,11 +116,15 @@ def train(
     for network in (name for name in NETWORKS if name in networks):
         torch.manual_seed(schedule.seed + 100 * NETWORKS.index(network))
         (folder / f"{network}_losses.jsonl").unlink(missing_ok=True)
-        _TRAINERS[network](arrays, config, schedule.of(network), device, folder)
+        _TRAINERS[network](arrays, config, schedule, device, folder)
+        used = read_devices(folder) | {
+            network: device if device != "cpu" else f"cpu, {torch.get_num_threads()} thread(s)"
+        }
+        (folder / "devices.json").write_text(json.dumps(used, indent=2) + "\n")
     return read_run(folder)
 
 
-def _train_vae(arrays: LabelledFormulas, config: DINGConfig, schedule: Schedule, device: str, folder: Path) -> None:
+def _train_vae(arrays: LabelledFormulas, config: DINGConfig, schedule: DINGSchedule, device: str, folder: Path) -> None:
     model = DING(config).to(device)
     model.standardize(arrays.values[arrays.rows_of("guide")])
     for part in (model.prior, model.predictor, model.judge):
@@ -175,53 +141,69 @@ def _train_vae(arrays: LabelledFormulas, config: DINGConfig, schedule: Schedule,
         return {"validation_exact": float((differences(model, arrays, checked) == 0).float().mean())}
 
     log = folder / "vae_losses.jsonl"
-    fit(model, (rows,), schedule, transform=transform, after_epoch=after_epoch, log=log)
+    fit(model, (rows,), schedule.of("vae"), transform=transform, after_epoch=after_epoch, log=log)
     others = ("prior.", "predictor.", "judge.")
     _save({k: v for k, v in model.state_dict().items() if not k.startswith(others)}, folder / "vae.safetensors")
 
 
-def _train_prior(arrays: LabelledFormulas, config: DINGConfig, schedule: Schedule, device: str, folder: Path) -> None:
-    missing = [name for name in ("vae", "guide") if not (folder / f"{name}.safetensors").exists()]
-    if missing:
-        raise ValueError(f"{folder} has no {' and no '.join(missing)}; train that first, into the same folder")
-    model = read_run(folder).to(device)
-    guide = _read_predictor(folder / "guide.safetensors", _predictor_config(config)).to(device)
-    prior = model.prior.requires_grad_(True)
-    wanted = _guessed(arrays, guide)
+def _train_prior(name: str, needs: tuple[str, ...]) -> Trainer:
+    """Return what teaches the prior, from its first weights or ("sharper_prior") from where it stands."""
 
-    def posteriors(rows: Tensor) -> tuple[Tensor, Tensor]:
-        found = encode(model, arrays, rows)
-        return found.mean, found.log_var
+    def run(arrays: LabelledFormulas, config: DINGConfig, schedule: DINGSchedule, device: str, folder: Path) -> None:
+        if missing := [other for other in needs if not (folder / f"{other}.safetensors").exists()]:
+            raise ValueError(f"{folder} has no {' and no '.join(missing)}; train that first, into the same folder")
+        model = read_run(folder).to(device)
+        guide = read_guide(folder).to(device)
+        wanted = _guessed(arrays, guide)
 
-    rows, unseen = arrays.rows_of(*TRAINING), arrays.rows_of("validation")[:20_000]
-    known, held_out = posteriors(rows), posteriors(unseen)
-    prior.standardize(*known)
-    condition = model.condition_of(**dict(zip(CONDITIONS, wanted[unseen].T, strict=True)))
+        def posteriors(rows: Tensor) -> tuple[Tensor, Tensor]:
+            found = encode(model, arrays, rows)
+            return found.mean, found.log_var
 
-    def transform(batch: Batch, rng: Generator) -> Batch:
-        mean, log_var, values = batch
-        some = torch.rand(values.shape, generator=rng, device=device) < config.left_out
-        values = values.masked_fill(some, torch.nan)
-        return mean, log_var, model.condition_of(**dict(zip(CONDITIONS, values.T, strict=True)))
+        rows, unseen = arrays.rows_of(*TRAINING), arrays.rows_of("validation")[:20_000]
+        known, held_out = posteriors(rows), posteriors(unseen)
+        sharper = name == "sharper_prior"
+        prior = DING(config).prior.to(device)
+        if sharper:
+            prior.load_state_dict(load_file(folder / "prior.safetensors", device))
+            known, held_out = ((mean, torch.full_like(mean, -torch.inf)) for mean, _ in (known, held_out))
+        else:
+            prior.standardize(*known)
+        condition = _condition(model, wanted[unseen])
 
-    @torch.no_grad()
-    def after_epoch(epoch: int) -> Losses:
-        if (epoch + 1) % 5:
-            return {}
-        rng = Generator(device).manual_seed(schedule.seed)
-        return {"validation": float(prior.loss(*held_out, condition, rng=rng)["loss"])}
+        def transform(batch: Batch, rng: Generator) -> Batch:
+            mean, log_var, values = batch
+            some = torch.rand(values.shape, generator=rng, device=device) < config.left_out
+            told = _condition(model, values.masked_fill(some, torch.nan))
+            return mean, log_var, told, *((_times(len(mean), schedule, rng),) if sharper else ())
 
-    log = folder / "prior_losses.jsonl"
-    fit(prior, (*known, wanted[rows]), schedule, transform=transform, after_epoch=after_epoch, log=log)
-    _save(prior.state_dict(), folder / "prior.safetensors")
+        @torch.no_grad()
+        def after_epoch(epoch: int) -> Losses:
+            if (epoch + 1) % 5:
+                return {}
+            rng = Generator(device).manual_seed(schedule.seed)
+            return {"validation": float(prior.loss(*held_out, condition, rng=rng)["loss"])}
+
+        log = folder / f"{name}_losses.jsonl"
+        fit(prior, (*known, wanted[rows]), schedule.of(name), transform=transform, after_epoch=after_epoch, log=log)
+        _save(prior.state_dict(), folder / f"{name}.safetensors")
+
+    return run
 
 
-def _train_on(
-    name: str, groups: tuple[str, ...]
-) -> Callable[[LabelledFormulas, DINGConfig, Schedule, str, Path], None]:
+def _times(n: int, schedule: DINGSchedule, rng: Generator) -> Tensor:
+    """Times (n,) at which the sharper prior learns."""
+    center, spread = schedule.sharper_time
+    chosen = (center + spread * torch.randn(n, generator=rng, device=rng.device)).sigmoid()
+    anywhere = torch.rand(n, generator=rng, device=rng.device)
+    free = torch.rand(n, generator=rng, device=rng.device) < schedule.sharper_anywhere
+    return torch.where(free, anywhere, chosen)
+
+
+def _train_on(name: str, groups: tuple[str, ...]) -> Trainer:
     """Return what trains a predictor on some groups, calibrates it on the validation group and saves it."""
 
-    def run(arrays: LabelledFormulas, config: DINGConfig, schedule: Schedule, device: str, folder: Path) -> None:
+    def run(arrays: LabelledFormulas, config: DINGConfig, schedule: DINGSchedule, device: str, folder: Path) -> None:
         rows, checked = arrays.rows_of(*groups), arrays.rows_of("validation")
         _fit_predictor(name, arrays, rows, checked, config, schedule, device, folder)
 
@@ -229,10 +211,10 @@ def _train_on(
 
 
 def _train_random_split(
-    arrays: LabelledFormulas, config: DINGConfig, schedule: Schedule, device: str, folder: Path
+    arrays: LabelledFormulas, config: DINGConfig, schedule: DINGSchedule, device: str, folder: Path
 ) -> None:
     """Train a predictor as the paper does: on formulas drawn by row, a tenth of them for the test."""
-    rng = Generator(device).manual_seed(schedule.seed)
+    rng = Generator(device).manual_seed(schedule.of("random_split").seed)
     rows = (~arrays.random_test).nonzero()[:, 0]
     rows = rows[torch.randperm(len(rows), generator=rng, device=device)]
     n_checked = len(rows) // 18  # of nine tenths, so a twentieth of all
@@ -247,7 +229,7 @@ def _fit_predictor(
     rows: Tensor,
     checked: Tensor,
     config: DINGConfig,
-    schedule: Schedule,
+    schedule: DINGSchedule,
     device: str,
     folder: Path,
 ) -> FormulaPredictor:
@@ -267,17 +249,19 @@ def _fit_predictor(
         found = property_errors(model, arrays, checked)
         return {f"validation_{key}": found[key]["mae"] for key in CONDITIONS if key in found}
 
-    fit(model, (rows,), schedule, transform=transform, after_epoch=after_epoch, log=folder / f"{name}_losses.jsonl")
+    log = folder / f"{name}_losses.jsonl"
+    fit(model, (rows,), schedule.of(name), transform=transform, after_epoch=after_epoch, log=log)
     model.calibrate(arrays.counts(checked), arrays.values[checked])
     _save(model.state_dict(), folder / f"{name}.safetensors")
     # What is tested is what is kept, rounded.
     return _read_predictor(folder / f"{name}.safetensors", model.config).to(device)
 
 
-_TRAINERS: dict[str, Callable[[LabelledFormulas, DINGConfig, Schedule, str, Path], None]] = {
+_TRAINERS: dict[str, Trainer] = {
     "vae": _train_vae,
     "guide": _train_on("guide", ("guide",)),
-    "prior": _train_prior,
+    "prior": _train_prior("prior", ("vae", "guide")),
+    "sharper_prior": _train_prior("sharper_prior", ("vae", "guide", "prior")),
     "predictor": _train_on("predictor", TRAINING),
     "judge": _train_on("judge", ("judge",)),
     "random_split": _train_random_split,
@@ -355,75 +339,36 @@ def property_errors(model: FormulaPredictor, arrays: LabelledFormulas, rows: Ten
     return found
 
 
-@torch.no_grad()
-def draw(
-    model: DING, wanted: Mapping[str, float], n_samples: int, seed: int, guidance: float | None = None
-) -> tuple[Tensor, Tensor]:
-    """Draw formulas under wanted properties.
-
-    Args:
-        model: The networks, on any device.
-        wanted: Values by property; draws from the whole prior if empty.
-        n_samples: How many.
-        seed: The same seed draws the same formulas on a device.
-        guidance: In place of that of the config.
-
-    Returns:
-        Latent points (n_samples, latent_dim) and counts (n_samples, n_elements); a row of 0 is no formula.
-    """
-    device = model.condition_mean.device
-    noise = torch.randn(n_samples, model.latent_dim, generator=Generator().manual_seed(seed)).to(device)
-    condition = model.condition(wanted) if wanted else None
-    points, counts = [], []
-    for part in noise.split(CHUNK):
-        asked = None if condition is None else condition.expand(len(part), -1)
-        z = model.prior.sample(part, asked, guidance=guidance)
-        points.append(z)
-        counts.append(model.decode(z).argmax(-1))
-    return torch.cat(points), torch.cat(counts)
-
-
-@torch.no_grad()
-def near(
-    judge: FormulaPredictor, counts: Tensor, wanted: Mapping[str, float], tolerance: Mapping[str, float]
-) -> Tensor:
-    """Whether judged properties lie as near to the wanted ones as they may, (B, n_wanted); empty formulas never do."""
-    mean = torch.cat([judge.predict(part)[0] for part in counts.split(CHUNK)])
-    made = (counts > 0).any(1)
-    columns = [
-        ((mean[:, PROPERTIES.index(name)] - value).abs() <= tolerance[name]) & made for name, value in wanted.items()
-    ]
-    return torch.stack(columns, 1)
-
-
-def hits(
-    judge: FormulaPredictor, counts: Tensor, wanted: Mapping[str, float], tolerance: Mapping[str, float]
-) -> dict[str, float]:
-    """Share of all formulas that hit each wanted value, that hit all of them, and that are empty."""
-    found = near(judge, counts, wanted, tolerance)
-    shares = dict(zip(wanted, found.float().mean(0).tolist(), strict=True))
-    return {
-        "all": float(found.all(1).float().mean()),
-        **shares,
-        "empty": float((counts == 0).all(1).float().mean()),
-    }
-
-
-def read_run(folder: Path, guidance: float | None = None) -> DING:
+def read_run(folder: Path, guidance: float | None = None, sharper: bool = True) -> DING:
     """Return the networks of a run, on the CPU; those that are not there have their first weights.
 
     Args:
         folder: What `train` left.
         guidance: In place of that of the stored configuration; no network depends on it.
+        sharper: Take the sharper prior where there is one, and not the one that it went on from.
     """
     config = read_config(folder)
     model = DING(config if guidance is None else dataclasses.replace(config, guidance=guidance))
     state = model.state_dict()
-    for name, prefix in (("vae", ""), ("prior", "prior."), ("predictor", "predictor."), ("judge", "judge.")):
+    parts = {"vae": "", "prior": "prior.", "sharper_prior": "prior.", "predictor": "predictor.", "judge": "judge."}
+    if not sharper:
+        del parts["sharper_prior"]
+    for name, prefix in parts.items():
         if (folder / f"{name}.safetensors").exists():
             state |= {prefix + key: value for key, value in load_file(folder / f"{name}.safetensors").items()}
     model.load_state_dict(state, strict=True)
     return model.eval()
+
+
+def read_guide(folder: Path) -> FormulaPredictor:
+    """Return the predictor that knows the guide's group alone, on the CPU; no checkpoint keeps it."""
+    return _read_predictor(folder / "guide.safetensors", _predictor_config(read_config(folder)))
+
+
+def read_devices(folder: Path) -> dict[str, str]:
+    """Return what each network of a run learned on."""
+    path = folder / "devices.json"
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def read_config(folder: Path) -> DINGConfig:
@@ -488,7 +433,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("arrays", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, configuration and losses")
-    parser.add_argument("--minutes", type=float, default=8.0, help="wall-clock limit of all networks together")
+    parser.add_argument("--minutes", type=float, default=8.0, help="wall-clock limit of all but the sharper prior")
     parser.add_argument("--networks", default=",".join(NETWORKS), help="which, separated by commas")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--config", type=json.loads, default={}, help='fields of DINGConfig as JSON: {"beta": 0.05}')
@@ -500,8 +445,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_float32_matmul_precision("high")
     arrays = LabelledFormulas.load(given.arrays)
     # The time is shared out among the networks that are trained.
-    share = sum(SHARES[name] for name in networks)
-    schedule = DINGSchedule(**{"minutes": given.minutes / share} | given.schedule)
+    share = sum(SHARES.get(name, 0.0) for name in networks)
+    schedule = DINGSchedule(**{"minutes": given.minutes / share if share else None} | given.schedule)
     model = train(arrays, DINGConfig(**given.config), schedule, given.device, given.out, networks)
     look = quick_look(model, arrays, given.device)
     (given.out / "look.json").write_text(json.dumps(look, indent=2) + "\n")

@@ -11,17 +11,9 @@ from torch import Tensor
 
 from matgen_core import labelled_compositions
 from matgen_core.compositions import FormulaArrays
-from matgen_core.labelled_compositions import (
-    GROUPS,
-    NETWORKS,
-    DINGSchedule,
-    LabelledFormulas,
-    differences,
-    draw,
-    hits,
-    property_errors,
-    read_run,
-)
+from matgen_core.formula_draws import draw, hits
+from matgen_core.labelled_compositions import NETWORKS, DINGSchedule, differences, property_errors, read_run
+from matgen_core.labelled_formulas import GROUPS, LabelledFormulas
 from matgen_core.models.ding import DING, DINGConfig
 from matgen_core.models.formula_predictor import FormulaPredictor, FormulaPredictorConfig
 

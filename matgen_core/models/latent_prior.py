@@ -86,19 +86,28 @@ class LatentPrior(nn.Module):
         share = time.unsqueeze(1)
         return (2 * share - 1) / (share.square() + (1 - share).square()) * x + self.last(h)
 
-    def loss(self, mean: Tensor, log_var: Tensor, condition: Tensor, rng: Generator | None = None) -> dict[str, Tensor]:
+    def loss(
+        self,
+        mean: Tensor,
+        log_var: Tensor,
+        condition: Tensor,
+        time: Tensor | None = None,
+        rng: Generator | None = None,
+    ) -> dict[str, Tensor]:
         """Return the squared error of the velocity, averaged over coordinates and batch.
 
         Args:
             mean: (B, latent_dim), of the posteriors of training materials; points are drawn from these.
-            log_var: (B, latent_dim).
+            log_var: (B, latent_dim); minus infinity takes the mean itself.
             condition: (B, n_conditions), rows of 0 where it is not known.
+            time: (B,), where on the way to learn; anywhere if not given.
             rng: Random state.
         """
         z = mean + (0.5 * log_var).exp() * torch.empty_like(mean).normal_(generator=rng)
         end = self._standardized(z)
         start = torch.empty_like(end).normal_(generator=rng)
-        time = torch.rand(len(z), generator=rng, device=z.device)
+        if time is None:
+            time = torch.rand(len(z), generator=rng, device=z.device)
         kept = torch.rand(len(z), 1, generator=rng, device=z.device) >= self.config.condition_dropout
         x = torch.lerp(start, end, time.unsqueeze(1))
         return {"loss": (self.velocity(x, time, condition * kept) - (end - start)).square().mean()}

@@ -7,7 +7,7 @@ import pandas as pd
 
 from matgen_core.models.ding import CONDITIONS, DING
 from matgen_core.train._card import markdown_table, write_card
-from matgen_core.train._ding_metrics import CHECKED, TOLERANCE, request_table, written
+from matgen_core.train._ding_requests import CHECKED, TOLERANCE, hits_table, samples_table, written
 
 # Pathak et al. (2020): mean absolute error and R^2 on a tenth of the formulas, drawn by row.
 PAPER = {
@@ -40,10 +40,13 @@ def ding_card(metrics: Mapping[str, Any], model: DING, data_text: str) -> str:
             " generator saw these formulas with properties guessed by a predictor that knows the first group alone),"
             f" {n['validation']:,} for choices and calibration, {n['test']:,} for the test. The predictor that users"
             " see learned from the first two groups.",
-            "Recipe": "`matgen train ding --device cuda`: "
+            "Recipe": "`matgen train ding`: "
             + "; ".join(
-                f"{name} {log['epoch']} epochs in {log['seconds'] / 60:.1f} min" for name, log in training.items()
+                f"{name.replace('_', ' ')} {log['epoch']} epochs in {log['seconds'] / 60:.1f} min ({log['device']})"
+                for name, log in training.items()
             )
+            + ". The sharper prior goes on from the prior, on the means of the posteriors and mostly at the times at"
+            " which a formula's elements are decided; it is the one in the checkpoint"
             + f". KL weight {c.beta:g}, no property told in {c.unknown:.0%} of the rows, guidance {c.guidance:g},"
             f" {sum(weight.numel() for weight in model.parameters()):,} weights. Energy is formation energy plus the"
             f" energies of the elements, fitted by least absolute errors: exact within 1 meV in"
@@ -52,7 +55,10 @@ def ding_card(metrics: Mapping[str, Any], model: DING, data_text: str) -> str:
             " rest.",
             "Figures beside the paper's": figures_text(metrics),
             "What was tried": "Strengths of the guidance, mean over the requests of the share of hits as the predictor"
-            f" (not the judge) sees them:\n\n{markdown_table(pd.DataFrame(metrics['tried']).round(3))}",
+            f" (not the judge) sees them:\n\n{markdown_table(pd.DataFrame(metrics['tried']).round(3))}\n\n"
+            "The prior before it went on and after, by the same share of hits, and by free draws: half the sum of the"
+            " differences to the training formulas, of the shares by number of elements (n_elements_off) and of the"
+            f" shares of the elements (elements_off).\n\n{markdown_table(pd.DataFrame(metrics['priors']).round(3))}",
             "Intended use": "Proposing formulas near wanted values for a closer look; quick estimates of formation"
             " energy, volume and energy of a formula; looking at where known formulas lie.",
             "Out of scope": "Structures, polymorphs and stability: a formula has one value here, and a low formation"
@@ -93,6 +99,7 @@ def figures_text(metrics: Mapping[str, Any]) -> str:
         }
         for name in CONDITIONS
     ]
+    sieved = metrics["kept"]
     limit, alike = metrics["judge_within_tolerance"], metrics["agreement"]
     spread = metrics["predictor"]["formation_energy_per_atom"]["within_two_std"]
     return "\n\n".join(
@@ -116,8 +123,58 @@ def figures_text(metrics: Mapping[str, Any]) -> str:
             " samples would score. Its errors and the predictor's correlate by"
             f" {alike['formation_energy_per_atom_correlation_of_errors']:.2f} in the formation energy. Neutral: of the"
             f" first {CHECKED:,} samples, by oxidation states with mixed valence.\n\n"
-            f"{markdown_table(request_table(metrics['requests']))}",
+            f"{markdown_table(hits_table(metrics['requests'] + [row for kept in sieved.values() for row in kept]))}",
+            kept_text(metrics),
+            free_text(metrics),
         ]
+    )
+
+
+def kept_text(metrics: Mapping[str, Any]) -> str:
+    """What remains when another network sieves the draws, and what the samples are."""
+    sieved = metrics["kept"]
+    alike = metrics["agreement"]["formation_energy_per_atom_correlation_of_errors"]
+    means = {name: _mean_hits([row for row in rows if row["n"]]) for name, rows in sieved.items()}
+    text = (
+        "Kept by the predictor: the draws under the condition that the predictor puts within the tolerance, until"
+        f" {max(row['n'] for row in sieved['predictor']):,} are kept; this is how formulas under wanted properties are"
+        f" best taken. Over the requests that keep any, the judge puts {means['predictor']:.1%} of the kept ones there"
+        f" and {_mean_hits(_conditioned(metrics)):.1%} of all draws. The predictor learned from the judge's data too,"
+        f" and their errors correlate by {alike:.2f}: the judge is kinder to what the predictor keeps than"
+        " calculations would be."
+    )
+    if "guide" in sieved:
+        text += (
+            f" The guide, which has seen none of the judge's data, keeps formulas of which the judge puts"
+            f" {means['guide']:.1%} there."
+        )
+    return (
+        f"{text}\n\nWhat the samples are, of all draws under the condition and of those that the predictor kept:\n\n"
+        f"{markdown_table(samples_table(_conditioned(metrics), sieved['predictor']))}"
+    )
+
+
+def free_text(metrics: Mapping[str, Any]) -> str:
+    """What is drawn when nothing is asked for, and what one noise vector for a batch does."""
+    rows = metrics["free_draws"]
+    sizes = sorted({int(n) for row in rows for n in row["n_elements"]})
+    table = pd.DataFrame(
+        [
+            {"nothing asked for": row["drawn"], "n": f"{row['n']:,}"}
+            | {f"{n} elements" if n != 1 else "1 element": f"{row['n_elements'].get(str(n), 0.0):.1%}" for n in sizes}
+            | {"numbers of elements off": f"{row['n_elements_off']:.3f}", "elements off": f"{row['elements_off']:.3f}"}
+            for row in rows
+        ]
+    )
+    noise = metrics["shared_noise"]
+    return (
+        "Free draws beside the training formulas; off is half the sum of the differences of the shares (0: alike, 1:"
+        f" nothing common), 0 elements is an empty table.\n\n{markdown_table(table)}\n\n"
+        "The released code takes one noise vector for a whole batch. With points of the standard normal and the decoder"
+        f" told, a batch of {noise['batch']:,.0f} then has {noise['shared, one request']:.1%} unique formulas under one"
+        f" request (fresh noise, as here: {noise['fresh, one request']:.1%}), and"
+        f" {noise['shared, a request a row']:.1%} where each row is told the properties of another formula"
+        f" ({noise['fresh, a request a row']:.1%})."
     )
 
 
@@ -141,6 +198,10 @@ def failures_text(metrics: Mapping[str, Any]) -> str:
 
 def _conditioned(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [row for row in metrics["requests"] if row["drawn"] == "conditioned"]
+
+
+def _mean_hits(rows: list[dict[str, Any]]) -> float:
+    return sum(row["hits"]["all"] for row in rows) / max(len(rows), 1)
 
 
 def _error(found: Mapping[str, float]) -> str:

@@ -1,44 +1,17 @@
-"""What is measured of DING: what comes back, how far the predictors err, and whether a request is heard."""
+"""What is measured of DING beside its requests: what comes back, how far the predictors err, what is drawn freely."""
 
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
 from torch import Generator, Tensor
 
-from matgen_core import screening
+from matgen_core.formula_draws import draw
 from matgen_core.formulas import Formulas
-from matgen_core.labelled_compositions import (
-    CHUNK,
-    LabelledFormulas,
-    differences,
-    draw,
-    hits,
-    near,
-    property_errors,
-)
+from matgen_core.labelled_compositions import differences, property_errors
+from matgen_core.labelled_formulas import CHUNK, TRAINING, LabelledFormulas
 from matgen_core.models.ding import CONDITIONS, DING
 from matgen_core.models.formula_predictor import PROPERTIES, FormulaPredictor, reference_energies
-
-TOLERANCE = dict(zip(CONDITIONS, (0.1, 1.0, 0.1), strict=True))  # eV/atom, Å^3/atom, eV/atom
-
-
-def _request(*values: float | None) -> dict[str, float]:
-    return {name: value for name, value in zip(CONDITIONS, values, strict=False) if value is not None}
-
-
-PAPERS = (_request(-2.0, 12.0, -6.5), _request(-2.5, 30.0, -3.0))
-REQUESTS = (
-    *(_request(energy) for energy in (-3.0, -2.0, -1.0, 0.0)),
-    *(_request(None, volume) for volume in (12.0, 20.0, 30.0, 45.0)),
-    *(_request(None, None, energy) for energy in (-8.0, -5.0)),
-    *(_request(energy, volume) for energy, volume in ((-2.0, 12.0), (-1.0, 20.0), (-0.5, 30.0))),
-    *PAPERS,
-)
-CHECKED = 300  # samples of each kind whose charges are looked at
-CHECKS = (screening.neutral_check(), screening.balanced_check(), screening.smact_check())
+from matgen_core.train._ding_requests import TOLERANCE, guidance_tried, requests, shared_noise, told_decoder
 
 
 def measure(model: DING, known: Formulas, arrays: LabelledFormulas, n_samples: int, seed: int) -> dict[str, Any]:
@@ -62,6 +35,8 @@ def measure(model: DING, known: Formulas, arrays: LabelledFormulas, n_samples: i
         "n": {name: len(arrays.rows_of(name)) for name in ("guide", "judge", "validation", "test")},
         "n_labelled": {name: int((~arrays.values[:, i].isnan()).sum()) for i, name in enumerate(PROPERTIES)},
         "requests": requests(model, known, arrays, n_samples, seed),
+        "free_draws": free_draws(model, arrays, n_samples, seed),
+        "shared_noise": shared_noise(model, arrays, seed),
     }
 
 
@@ -141,139 +116,73 @@ def references(model: FormulaPredictor, arrays: LabelledFormulas) -> dict[str, f
     }
 
 
-def requests(model: DING, known: Formulas, arrays: LabelledFormulas, n_samples: int, seed: int) -> list[dict[str, Any]]:
-    """Draw for each request and let the judge say what came.
+def free_draws(model: DING, arrays: LabelledFormulas, n_samples: int, seed: int) -> list[dict[str, Any]]:
+    """Compare what is drawn when nothing is asked for with all training formulas.
 
     Returns:
-        One row for each request and way of drawing: "conditioned" by the learned prior, "standard normal, decoder
-        told" as the published network draws, "unconditioned" by the learned prior, and "training formulas", whose
-        measured values are counted beside the judged ones. Every sample is in the denominator, the empty ones too.
+        One row for each of "training formulas", as many of them drawn at random (what chance alone makes of the
+        differences), the learned prior and the standard normal: see `mixture`.
     """
-    keys = np.unique(known.reduced().keys())
-    elements = arrays.formulas.elements
-    _, plain = draw(model, {}, n_samples, seed)
-    unconditioned = _described(plain, elements, keys)
-    training = arrays.rows_of("guide", "judge")
-    training = training[~arrays.values[training, :3].isnan().any(1)]
-    chosen = training[torch.randperm(len(training), generator=Generator().manual_seed(seed))[:n_samples]]
-    rows = []
-    for wanted in REQUESTS:
-        _, counts = draw(model, wanted, n_samples, seed)
-        rows.append(_row(model, wanted, "conditioned", counts, _described(counts, elements, keys)))
-        told = told_decoder(model, wanted, n_samples, seed)
-        rows.append(_row(model, wanted, "standard normal, decoder told", told, _described(told, elements, keys)))
-        rows.append(_row(model, wanted, "unconditioned", plain, unconditioned))
-        rows.append(
-            {
-                "wanted": wanted,
-                "drawn": "training formulas",
-                "n": len(chosen),
-                "hits": hits(model.judge, arrays.counts(chosen), wanted, TOLERANCE),
-                "true_hits": _true_hits(arrays.values[training], wanted),
-                "n_true": len(training),
-            }
-        )
-    return rows
+    rows = arrays.rows_of(*TRAINING)
+    training = arrays.counts(rows)
+    some = training[torch.randperm(len(rows), generator=Generator().manual_seed(seed))[:n_samples]]
+    ways = {
+        "training formulas": training,
+        f"{n_samples:,} of them at random": some,
+        "learned prior": draw(model, {}, n_samples, seed)[1],
+        "standard normal": told_decoder(model, {}, n_samples, seed),
+    }
+    return [{"drawn": name, **mixture(counts, training)} for name, counts in ways.items()]
 
 
-@torch.no_grad()
-def told_decoder(model: DING, wanted: Mapping[str, float], n_samples: int, seed: int) -> Tensor:
-    """Counts (n_samples, n_elements) of points of the standard normal, decoded under the wanted properties."""
-    noise = torch.randn(n_samples, model.latent_dim, generator=Generator().manual_seed(seed))
-    condition = model.condition(wanted)
-    parts = [model.decode(part, condition.expand(len(part), -1)).argmax(-1) for part in noise.split(CHUNK)]
-    return torch.cat(parts)
+def prior_tried(model: DING, arrays: LabelledFormulas, n_samples: int, seed: int) -> dict[str, float]:
+    """Figures by which a prior is chosen: mean share of hits as the predictor sees them, and how free draws are mixed.
 
-
-def guidance_tried(model: DING, strengths: tuple[float, ...], n_samples: int, seed: int) -> list[dict[str, float]]:
-    """Mean share of hits over the requests for strengths of the guidance, as the predictor, not the judge, sees it."""
-    rows = []
-    for strength in strengths:
-        found = []
-        for wanted in REQUESTS:
-            _, counts = draw(model, wanted, n_samples, seed, strength)
-            seen = hits(model.predictor, counts, wanted, TOLERANCE)
-            unique = len(counts[(counts > 0).any(1)].unique(dim=0)) / n_samples
-            found.append((seen["all"], seen["empty"], unique))
-        means = np.mean(found, axis=0)
-        rows.append(
-            {"guidance": strength, "hits": float(means[0]), "empty": float(means[1]), "unique": float(means[2])}
-        )
-    return rows
-
-
-def _described(counts: Tensor, elements: tuple[str, ...], known: np.ndarray) -> dict[str, Any]:
-    """Which samples are formulas, first of their kind, new, and what the checks say of the first `CHECKED`."""
-    formulas = Formulas.of_table(counts.numpy(), elements)
-    reduced = formulas.reduced()
-    keys = reduced.keys()
-    made = formulas.n_elements > 0
-    first = np.zeros(len(keys), bool)
-    first[np.unique(keys, return_index=True)[1]] = True
-    table = screening.screen(formulas[slice(0, CHECKED)].texts().tolist(), CHECKS)
-    rates = screening.pass_rates(table, CHECKS)
+    Args:
+        model: All networks; the judge is not asked.
+        arrays: The formulas that fit, in their groups.
+        n_samples: Formulas drawn for each request; ten times as many are drawn freely.
+        seed: Of the draws.
+    """
+    of_requests = guidance_tried(model, (model.config.guidance,), n_samples, seed)[0]
+    training = arrays.counts(arrays.rows_of(*TRAINING))
+    free = mixture(draw(model, {}, 10 * n_samples, seed)[1], training)
     return {
-        "unique": first & made,
-        "new": made & ~np.isin(keys, known),
-        "charges": {check.name: float(rates.loc[check.name, "passed"]) for check in CHECKS},
+        "hits": of_requests["hits"],
+        "unique": of_requests["unique"],
+        "n_elements_off": free["n_elements_off"],
+        "elements_off": free["elements_off"],
     }
 
 
-def _row(
-    model: DING, wanted: Mapping[str, float], drawn: str, counts: Tensor, described: Mapping[str, Any]
-) -> dict[str, Any]:
-    found = hits(model.judge, counts, wanted, TOLERANCE)
-    hit = near(model.judge, counts, wanted, TOLERANCE).all(1).numpy()
-    good = hit & described["unique"] & described["new"]
+def mixture(counts: Tensor, others: Tensor) -> dict[str, Any]:
+    """Of which sizes and elements formulas are, and how far that is from others.
+
+    Args:
+        counts: Formulas, (B, n_elements); a row of 0 is no formula and is counted as one of 0 elements.
+        others: Formulas to compare with, (C, n_elements).
+
+    Returns:
+        "n"; "n_elements", the share of all rows by number of elements; half the sum of the differences of these
+        shares ("n_elements_off"), and of the shares that the elements have in all occurrences ("elements_off"): 0 if
+        alike, 1 if nothing is common.
+    """
+    sizes, elements = _sizes(counts), _occurrences(counts)
     return {
-        "wanted": dict(wanted),
-        "drawn": drawn,
         "n": len(counts),
-        "hits": found,
-        "unique": float(described["unique"].mean()),
-        "new": float(described["new"].mean()),
-        "hits_unique_and_new": float(good.mean()),
-        "charges": described["charges"],
+        "n_elements": {str(n): share for n, share in enumerate(sizes.tolist()) if share},
+        "n_elements_off": float((sizes - _sizes(others)).abs().sum() / 2),
+        "elements_off": float((elements - _occurrences(others)).abs().sum() / 2),
     }
 
 
-def _true_hits(values: Tensor, wanted: Mapping[str, float]) -> float:
-    hit = torch.ones(len(values), dtype=torch.bool)
-    for name, value in wanted.items():
-        hit &= (values[:, PROPERTIES.index(name)] - value).abs() <= TOLERANCE[name]
-    return float(hit.float().mean())
+def _sizes(counts: Tensor) -> Tensor:
+    """Share of formulas with each number of elements, (1 + n_elements,)."""
+    n_elements = (counts > 0).sum(1)
+    return torch.bincount(n_elements, minlength=1 + counts.shape[1]).double() / len(counts)
 
 
-def written(wanted: Mapping[str, float]) -> str:
-    """Write a request as people do: "Ef -2, V 12, E -6.5"."""
-    short = dict(zip(CONDITIONS, ("Ef", "V", "E"), strict=True))
-    return ", ".join(f"{short[name]} {value:g}" for name, value in wanted.items())
-
-
-def request_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Lay out `requests` for reading: one row a request, judged hits by way of drawing, and what the hits are."""
-    lines: dict[str, dict[str, str]] = {}
-    for row in rows:
-        line = lines.setdefault(written(row["wanted"]), {})
-        if row["drawn"] == "training formulas":
-            line["training formulas (true)"] = f"{row['hits']['all']:.1%} ({row['true_hits']:.2%})"
-        else:
-            line[row["drawn"]] = f"{row['hits']['all']:.1%}"
-        if row["drawn"] == "conditioned":
-            line["conditioned, also unique and new"] = f"{row['hits_unique_and_new']:.1%}"
-            line["empty"] = f"{row['hits']['empty']:.1%}"
-            line["unique"] = f"{row['unique']:.1%}"
-            line["new"] = f"{row['new']:.1%}"
-            line["neutral"] = f"{row['charges'][CHECKS[0].name]:.0%}"
-    order = (
-        "conditioned",
-        "conditioned, also unique and new",
-        "unconditioned",
-        "standard normal, decoder told",
-        "training formulas (true)",
-        "unique",
-        "new",
-        "neutral",
-        "empty",
-    )
-    return pd.DataFrame([{"wanted": name} | {key: line[key] for key in order} for name, line in lines.items()])
+def _occurrences(counts: Tensor) -> Tensor:
+    """Share of each element in all occurrences, (n_elements,)."""
+    held = (counts > 0).sum(0).double()
+    return held / held.sum()

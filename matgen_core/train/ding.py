@@ -20,21 +20,24 @@ from matgen_core import labelled_compositions
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.formulas import Formulas
 from matgen_core.labelled_compositions import (
-    GROUPS,
     DINGSchedule,
-    LabelledFormulas,
     differences,
     encode,
+    read_devices,
+    read_guide,
     read_run,
     round_weights,
 )
+from matgen_core.labelled_formulas import GROUPS, LabelledFormulas
 from matgen_core.latent import index_columns
 from matgen_core.models.ding import CONDITIONS, DING, DINGConfig
+from matgen_core.models.formula_predictor import FormulaPredictor
 from matgen_core.projection import map_grades, projections
 from matgen_core.representations import ElementCounts
 from matgen_core.train._card import data_section, provenance
 from matgen_core.train._ding_card import ding_card
-from matgen_core.train._ding_metrics import guidance_tried, measure
+from matgen_core.train._ding_metrics import measure, prior_tried
+from matgen_core.train._ding_requests import guidance_tried, kept
 from matgen_core.train.icsg3d import cache, last_losses
 from matgen_core.train.labelled_formulas import oqmd
 
@@ -52,6 +55,8 @@ class DINGRecipe:
     tried: tuple[float, ...] = (0.0, 1.0, 1.5, 2.0, 3.0)
     n_tried: int = 1000  # formulas drawn for each request and strength
     n_drawn: int = 5000  # for each request
+    n_kept: int = 2000  # formulas that the predictor shall keep for each request
+    most: int = 40  # draws for each of them
     n_index: int = 5000  # formulas on the map, drawn from those whose three properties are known
     seed: int = 0
 
@@ -77,14 +82,23 @@ class DINGRecipe:
         if missing:
             raise ValueError(f"{folder} has no {', '.join(missing)}; train them with --networks {','.join(missing)}")
         dataset, _, arrays = oqmd(self.seed)
-        model = read_run(folder, self.guidance)
+        known = Formulas.of_texts(dataset.table["formula"])[0]
+        model, before = read_run(folder, self.guidance), read_run(folder, self.guidance, sharper=False)
         index = self._index(model, arrays)
-        metrics = self._figures(model, arrays, dataset.table["formula"]) | {
+        filters = {"predictor": model.predictor}
+        if (folder / "guide.safetensors").exists():
+            filters["guide"] = read_guide(folder)
+        devices = read_devices(folder)
+        metrics = self._figures(model, arrays, known, filters) | {
             "random_split": json.loads((folder / "random_split.json").read_text()),
             "tried": guidance_tried(model, self.tried, self.n_tried, self.seed + 1),
+            "priors": [
+                {"prior": name, **prior_tried(net, arrays, self.n_tried, self.seed + 1)}
+                for name, net in (("before", before), ("sharper", model))
+            ],
             "maps": map_grades(index),
             "training": {
-                name: last_losses(folder / f"{name}_losses.jsonl")
+                name: last_losses(folder / f"{name}_losses.jsonl") | {"device": devices.get(name, "not noted")}
                 for name in labelled_compositions.NETWORKS
                 if (folder / f"{name}_losses.jsonl").exists()
             },
@@ -111,16 +125,24 @@ class DINGRecipe:
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Reconstruction, errors of predictor and judge, hits for every request; of the checkpoint's own weights.
 
-        The predictor on formulas split by row is another network that no checkpoint keeps: its figures stay.
+        The predictor on formulas split by row, the guide and the prior before the sharper one are networks that no
+        checkpoint keeps: their figures stay.
         """
         dataset, _, arrays = oqmd(self.seed)
         model: Any = checkpoint.model.float()
-        kept = {name: checkpoint.metrics[name] for name in ("random_split", "tried", "training")}
+        stay = {name: checkpoint.metrics[name] for name in ("random_split", "tried", "priors", "training")}
         maps = {} if checkpoint.index is None else map_grades(checkpoint.index)
-        return self._figures(model, arrays, dataset.table["formula"]) | kept | {"maps": maps}
+        known = Formulas.of_texts(dataset.table["formula"])[0]
+        figures = self._figures(model, arrays, known, {"predictor": model.predictor})
+        figures["kept"] = checkpoint.metrics["kept"] | figures["kept"]
+        return figures | stay | {"maps": maps}
 
-    def _figures(self, model: DING, arrays: LabelledFormulas, known: pd.Series) -> dict[str, Any]:
-        figures = measure(model, Formulas.of_texts(known)[0], arrays, self.n_drawn, self.seed)
+    def _figures(
+        self, model: DING, arrays: LabelledFormulas, known: Formulas, filters: dict[str, FormulaPredictor]
+    ) -> dict[str, Any]:
+        figures = measure(model, known, arrays, self.n_drawn, self.seed)
+        elements = arrays.formulas.elements
+        figures["kept"] = kept(model, filters, known, elements, self.n_kept, self.most, self.seed)
         exact = figures["reconstruction"]["untold"]
         return {
             "headline": {
