@@ -1,12 +1,15 @@
 """DING: conditions, the physics in the predictors, its arrays and its training."""
 
+import dataclasses
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from matgen_core import labelled_compositions
@@ -208,6 +211,9 @@ def test_arrays_come_back_from_a_file(tmp_path: Path) -> None:
 
 
 SCHEDULE = DINGSchedule(
+    sharper_epochs=60,
+    sharper_batch_size=50,
+    sharper_learning_rate=6e-3,
     epochs=60,
     batch_size=50,
     learning_rate=6e-3,
@@ -279,6 +285,48 @@ def test_scales_keep_their_precision(run: Path) -> None:
 def test_the_prior_needs_what_it_learns_from(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no vae and no guide"):
         labelled_compositions.train(compounds(40), SMALL, SCHEDULE, "cpu", tmp_path, ["prior"])
+
+
+def test_the_sharper_prior_goes_on_from_the_prior(run: Path, tmp_path: Path) -> None:
+    """With a rate of 0 it is the same network; with another it is another, and the run takes that one."""
+    with pytest.raises(ValueError, match="has no vae and no guide and no prior"):
+        labelled_compositions.train(compounds(40), SMALL, SCHEDULE, "cpu", tmp_path, ["sharper_prior"])
+    for path in run.glob("*.safetensors"):
+        shutil.copy(path, tmp_path)
+    still = dataclasses.replace(SCHEDULE, sharper_learning_rate=0.0, sharper_epochs=1)
+    labelled_compositions.train(compounds(1000), SMALL, still, "cpu", tmp_path, ["sharper_prior"])
+    before, after, stayed = read_run(run, sharper=False), read_run(run), read_run(tmp_path)
+    for name, tensor in before.prior.state_dict().items():
+        torch.testing.assert_close(tensor, stayed.prior.state_dict()[name], msg=name)
+    assert (before.prior.first.weight != after.prior.first.weight).any()
+    devices = json.loads((run / "devices.json").read_text())
+    assert list(devices) == list(NETWORKS)
+    assert devices["sharper_prior"].startswith("cpu, ")
+
+
+def test_the_sharper_prior_learns_means(run: Path, tmp_path: Path) -> None:
+    """How wide the posteriors are makes no difference to it."""
+    brief = dataclasses.replace(SCHEDULE, sharper_epochs=1)
+    found = []
+    for wider in (0.0, 5.0):
+        folder = tmp_path / str(wider)
+        shutil.copytree(run, folder)
+        vae = load_file(folder / "vae.safetensors")
+        vae["to_latent.1.bias"][SMALL.latent_dim :] += wider
+        save_file(vae, folder / "vae.safetensors")
+        labelled_compositions.train(compounds(1000), SMALL, brief, "cpu", folder, ["sharper_prior"])
+        found.append(load_file(folder / "sharper_prior.safetensors"))
+    for name, tensor in found[0].items():
+        torch.testing.assert_close(tensor, found[1][name], msg=name)
+
+
+def test_the_sharper_prior_learns_when_elements_are_decided() -> None:
+    schedule = DINGSchedule(sharper_time=(0.65, 0.6), sharper_anywhere=0.2)
+    times = labelled_compositions._times(20_000, schedule, rng())
+    assert float(times.min()) >= 0
+    assert float(times.max()) <= 1
+    assert float(times.median()) == pytest.approx(0.65, abs=0.02)
+    assert float((times < 0.3).float().mean()) == pytest.approx(0.2 * 0.3 + 0.8 * 0.0061, abs=0.01)
 
 
 def test_groups_are_those_of_the_data() -> None:

@@ -41,6 +41,16 @@ def test_every_parameter_gets_a_gradient() -> None:
     assert [name for name, weight in made.named_parameters() if weight.grad is None or not weight.grad.any()] == []
 
 
+def test_the_loss_learns_where_on_the_way_it_is_told_to() -> None:
+    """With all points at the origin and nothing learned, the velocity is right at the start and not at the end."""
+    made = LatentPrior(CONFIG)
+    torch.nn.init.zeros_(made.last[-1].weight)
+    torch.nn.init.zeros_(made.last[-1].bias)
+    given = (torch.zeros(4000, 3), torch.full((4000, 3), -torch.inf), torch.zeros(4000, 3))
+    losses = [made.loss(*given, torch.full((4000,), time))["loss"].item() for time in (0.0, 0.5, 1.0)]
+    assert losses == pytest.approx([0.0, 1.0, 1.0], abs=0.05)
+
+
 def test_samples_land_in_the_class_asked_for(prior: LatentPrior) -> None:
     asked = torch.tensor([0, 1, 2]).repeat_interleave(100)
     z = prior.sample(noise(300), torch.eye(3)[asked])

@@ -1,5 +1,6 @@
 """The card of DING, written from what a run measured."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ PAPER = {
     "energy_per_atom": (0.0722, 0.98),
 }
 PAPER_RECONSTRUCTION = {"exact": 0.9504, "off_by_1": 0.0179, "off_by_2": 0.0119}
+ENOUGH = 100  # kept formulas of a request that is counted in a mean
 UNITS = {"formation_energy_per_atom": "eV/atom", "volume_per_atom": "Å^3/atom", "energy_per_atom": "eV/atom"}
 
 
@@ -134,14 +136,19 @@ def kept_text(metrics: Mapping[str, Any]) -> str:
     """What remains when another network sieves the draws, and what the samples are."""
     sieved = metrics["kept"]
     alike = metrics["agreement"]["formation_energy_per_atom_correlation_of_errors"]
-    means = {name: _mean_hits([row for row in rows if row["n"]]) for name, rows in sieved.items()}
+    # Shares of a handful say nothing.
+    fewest = [min(row["n"] for row in rows) for rows in zip(*sieved.values(), strict=True)]
+    enough = max(min(ENOUGH, max(fewest)), 1)
+    compared = [i for i, n in enumerate(fewest) if n >= enough]
+    means = {name: _mean_hits([rows[i] for i in compared]) for name, rows in sieved.items()}
+    drawn = _mean_hits([_conditioned(metrics)[i] for i in compared])
     text = (
         "Kept by the predictor: the draws under the condition that the predictor puts within the tolerance, until"
         f" {max(row['n'] for row in sieved['predictor']):,} are kept; this is how formulas under wanted properties are"
-        f" best taken. Over the requests that keep any, the judge puts {means['predictor']:.1%} of the kept ones there"
-        f" and {_mean_hits(_conditioned(metrics)):.1%} of all draws. The predictor learned from the judge's data too,"
-        f" and their errors correlate by {alike:.2f}: the judge is kinder to what the predictor keeps than"
-        " calculations would be."
+        f" best taken. Over the {len(compared)} requests of which at least {enough:,} are kept, the judge puts"
+        f" {means['predictor']:.1%} of the kept ones there, and {drawn:.1%} of all draws. The predictor learned from"
+        f" the judge's data too, and their errors correlate by {alike:.2f}: the judge is kinder to what the predictor"
+        " keeps than calculations would be."
     )
     if "guide" in sieved:
         text += (
@@ -201,7 +208,7 @@ def _conditioned(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _mean_hits(rows: list[dict[str, Any]]) -> float:
-    return sum(row["hits"]["all"] for row in rows) / max(len(rows), 1)
+    return sum(row["hits"]["all"] for row in rows) / len(rows) if rows else math.nan
 
 
 def _error(found: Mapping[str, float]) -> str:

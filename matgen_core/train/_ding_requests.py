@@ -243,7 +243,10 @@ def hits_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
         if row["drawn"] == "training formulas":
             share += f" ({row['true_hits']:.2%})"
         lines.setdefault(written(row["wanted"]), {})[row["drawn"]] = share
-    return pd.DataFrame([{"wanted": name} | line for name, line in lines.items()]).rename(
+    table = pd.DataFrame([{"wanted": name} | line for name, line in lines.items()])
+    # What people take first, then what it is held against.
+    order = ["wanted", "conditioned", *(name for name in table if name.startswith("kept by"))]
+    return table[[*order, *table.columns.difference(order, sort=False)]].rename(
         columns={"training formulas": "training formulas (true)"}
     )
 
