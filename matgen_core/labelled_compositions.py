@@ -117,10 +117,9 @@ def train(
         torch.manual_seed(schedule.seed + 100 * NETWORKS.index(network))
         (folder / f"{network}_losses.jsonl").unlink(missing_ok=True)
         _TRAINERS[network](arrays, config, schedule, device, folder)
-        used = read_devices(folder) | {
-            network: device if device != "cpu" else f"cpu, {torch.get_num_threads()} thread(s)"
-        }
-        (folder / "devices.json").write_text(json.dumps(used, indent=2) + "\n")
+        used = device if device != "cpu" else f"one processor, threads: {torch.get_num_threads()}"
+        devices = read_devices(folder) | {network: used}
+        (folder / "devices.json").write_text(json.dumps(devices, indent=2) + "\n")
     return read_run(folder)
 
 

@@ -301,7 +301,7 @@ def test_the_sharper_prior_goes_on_from_the_prior(run: Path, tmp_path: Path) -> 
     assert (before.prior.first.weight != after.prior.first.weight).any()
     devices = json.loads((run / "devices.json").read_text())
     assert list(devices) == list(NETWORKS)
-    assert devices["sharper_prior"].startswith("cpu, ")
+    assert devices["sharper_prior"].startswith("one processor, threads: ")
 
 
 def test_the_sharper_prior_learns_means(run: Path, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ class DING(nn.Module):
                 config.prior_blocks,
                 dropout=0.0,
                 guidance=config.guidance,
-                n_steps=8,  # 16 and 48 give the same hits and the same numbers of elements
+                n_steps=8,  # 16 take twice as long; the numbers of elements are then off by 0.21 in place of 0.23
             )
         )
         self.predictor = FormulaPredictor(

@@ -90,7 +90,7 @@ def kept(
         elements: Of the tables.
         n_kept: Formulas that shall pass for each request.
         most: Draws for each of them, at most; then fewer have passed.
-        seed: Of the draws; the first of them are those of `requests`.
+        seed: Of the draws.
 
     Returns:
         For each network, one row a request: the row of `requests` with how many were kept ("n") and "drawn_for_each";
