@@ -179,3 +179,8 @@ def test_one_noise_vector_for_a_batch_gives_one_formula_a_request(model: DING, a
 
 def test_requests_of_the_paper_are_asked() -> None:
     assert {"formation_energy_per_atom": -2.5, "volume_per_atom": 30.0, "energy_per_atom": -3.0} in REQUESTS
+
+
+def test_empty_and_repeated_formulas_are_not_unique() -> None:
+    counts = torch.tensor([[0, 0], [0, 0], [1, 0], [1, 0], [0, 1]])
+    assert _ding_requests._unique(counts) == pytest.approx(2 / 5)
