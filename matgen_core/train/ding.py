@@ -56,7 +56,7 @@ class DINGRecipe:
     n_tried: int = 1000  # formulas drawn for each request and strength
     n_drawn: int = 5000  # for each request
     n_kept: int = 1000  # formulas that the predictor shall keep for each request
-    most: int = 40  # draws for each of them
+    most: int = 20  # draws for each of them, at most
     n_index: int = 5000  # formulas on the map, drawn from those whose three properties are known
     seed: int = 0
 
