@@ -88,8 +88,13 @@ MATGAN = [recipe for recipe in RECIPES.values() if isinstance(recipe, MatGANReci
 
 @pytest.mark.parametrize("recipe", MATGAN, ids=lambda recipe: recipe.name)
 def test_a_recipe_has_the_settings_of_what_is_shipped(recipe: MatGANRecipe) -> None:
-    shipped = checkpoint.load(recipe.name)
-    assert replace(recipe.config, n_elements=shipped.model.config.n_elements) == shipped.model.config
+    shipped = checkpoint.load(recipe.name).model.config
+    assert shipped == replace(
+        recipe.config,
+        n_elements=shipped.n_elements,
+        element_temperature=recipe.element_temperature,
+        count_temperature=recipe.count_temperature,
+    )
 
 
 def tried(recipe: MatGANRecipe) -> tuple[list[dict[str, object]], MatGAN]:
@@ -108,7 +113,7 @@ def tried(recipe: MatGANRecipe) -> tuple[list[dict[str, object]], MatGAN]:
 
 def test_what_was_tried_is_measured_at_its_temperatures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measured, "SAMPLE_COUNTS", (100, 1_000, 2_000))
-    config = MatGANConfig(element_temperature=1.0, count_temperature=0.5)
+    config = MatGANConfig(count_temperature=0.5)
     recipe = MatGANRecipe("some", "Some", formula_sets.oqmd, config, tried=((1.0, 0.01), (1.0, 9.0)))
     (before, cold, warm), shipped = tried(recipe)
     assert [row["before_the_critic"] for row in (before, cold, warm)] == [True, False, False]
@@ -131,7 +136,7 @@ def test_the_card_shows_what_was_measured() -> None:
             "element_distance": 0.125,
         }
 
-    recipe = MatGANRecipe("some", "Some", formula_sets.oqmd, MatGANConfig(element_temperature=1.5))
+    recipe = MatGANRecipe("some", "Some", formula_sets.oqmd, element_temperature=1.5)
     text = _tried(recipe, found(0.51, 9.9) | {"tried": [found(0.61, 1.1), found(0.71, 1.2)]})
     rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.startswith("|")][2:]
     assert [row[2:5] for row in rows] == [["1.1", "0.5", "61.0%"], ["1.5", "1", "51.0%"], ["1.2", "0.5", "71.0%"]]

@@ -40,7 +40,9 @@ class MatGANRecipe:
     name: str
     title: str
     formulas: Callable[[], FormulaSet]
-    config: MatGANConfig = MatGANConfig()
+    config: MatGANConfig = MatGANConfig()  # its temperatures hold while the network learns
+    element_temperature: float = 1.0  # of what is shipped
+    count_temperature: float = 1.0
     likelihood: Schedule = compositions.LIKELIHOOD
     adversarial: AdversarialSchedule = compositions.ADVERSARIAL
     tried: tuple[tuple[float, float], ...] = ()  # other temperatures of elements and of counts, for the card
@@ -64,7 +66,10 @@ class MatGANRecipe:
         """Make the checkpoint of what `matgen_core.compositions` left in a folder."""
         formulas = self.formulas()
         layout = ElementCounts(formulas.elements, formula_sets.MAX_COUNT)
-        model = compositions.read_run(folder, "weights")
+        model, before = (
+            _at(compositions.read_run(folder, stage), self.element_temperature, self.count_temperature)
+            for stage in ("weights", "likelihood")
+        )
         eight_bits.round_weights(model)  # every figure is of what is stored
         bare = Checkpoint(
             name=self.name,
@@ -83,7 +88,6 @@ class MatGANRecipe:
             eight_bits=True,
         )
         index = self._index(bare, formulas)
-        before = compositions.read_run(folder, "likelihood")
         metrics = self._figures(bare, formulas) | {
             "tried": self._tried(bare, before, formulas),
             "bank": {"seed": self.seed, "n_samples": self.n_bank},
