@@ -61,10 +61,10 @@ RECIPES: dict[str, Recipe] = {
         "Formulas that look like the OQMD",
         formula_sets.oqmd,
         MatGANConfig(hidden=224, element_temperature=1.2, count_temperature=1.2),
-        element_temperature=1.2,
-        count_temperature=1.2,
+        element_temperature=1.6,
+        count_temperature=1.3,
         likelihood=replace(LIKELIHOOD, epochs=8, batch_size=1024, weight_decay=1e-3),
-        tried=((1.0, 1.0), (1.4, 1.2), (1.6, 1.3), (1.8, 1.2)),
+        tried=((1.0, 1.0), (1.2, 1.2), (1.4, 1.2), (1.8, 1.2)),
     ),
     "matgan_icsd": MatGANRecipe(
         "matgan_icsd",
