@@ -72,7 +72,7 @@ RECIPES: dict[str, Recipe] = {
         formula_sets.experimental,
         MatGANConfig(element_temperature=1.1, count_temperature=1.1),
         element_temperature=1.8,
-        count_temperature=1.32,
+        count_temperature=1.33,
         tried=((1.1, 1.1), (1.5, 1.0), (1.8, 1.2), (2.2, 0.8)),
     ),
     "matgan_icsd_filtered": MatGANRecipe(
