@@ -90,6 +90,15 @@ class Formulas:
         return cls._of_parts(parts), problems
 
     @classmethod
+    def of_text(cls, text: str) -> "Formulas":
+        """Read one formula.
+
+        Raises:
+            ValueError: If the text is none.
+        """
+        return cls._of_parts([_read(text)])
+
+    @classmethod
     def _of_parts(cls, parts: Sequence[tuple[tuple[int, int], ...]]) -> "Formulas":
         width = max((len(part) for part in parts), default=1) or 1
         table = np.array([part + ((0, 0),) * (width - len(part)) for part in parts], np.uint8).reshape(-1, width, 2)

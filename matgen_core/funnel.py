@@ -91,6 +91,8 @@ class Request:
         wanted: Which formulas are wanted.
         condition: Values of properties to ask for, named as in the data and in its units, for models that take them.
         keep_undecided: Let what neutrality or balance leaves open, such as alloys, go on through the funnel.
+        tolerance: How far from the condition the prediction of a property may lie, in its units; only what lies within
+            all of them is kept. Properties of the condition that are left out may lie anywhere.
     """
 
     n_samples: int
@@ -98,12 +100,20 @@ class Request:
     wanted: Wanted = field(default_factory=Wanted)
     condition: Mapping[str, float] = field(default_factory=dict)
     keep_undecided: bool = False
+    tolerance: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_samples <= MAX_SAMPLES:
             raise ValueError(f"{self.n_samples} samples; one run takes 1 to {MAX_SAMPLES:,}")
         if self.seed < 0:
             raise ValueError(f"seed {self.seed}; expected 0 or more")
+        for name, tolerance in self.tolerance.items():
+            if name not in self.condition:
+                raise ValueError(
+                    f"tolerance of {name}, but no {name} is asked for; ask for a value too, or leave the tolerance out"
+                )
+            if not (np.isfinite(tolerance) and tolerance > 0):
+                raise ValueError(f"tolerance {tolerance} of {name}; expected a finite number above 0")
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +121,14 @@ class Chunk:
     """Some samples, and the counts of the whole run up to them.
 
     Attributes:
-        counts: How many samples passed each stage and all before it, by the names of STAGES and "predicted".
+        counts: How many samples passed each stage and all before it, by the names of `stages`.
         undecided: How many samples that had come so far were left open by "neutral" and by "balanced".
         rows: A row for every sample of the chunk, in order: sample (from 1), formula, n_elements, wanted, first (it
             appears for the first time), charge_neutral, electronegativity_balanced, smact_valid (True, False or
             missing), novel (missing where the model does not know its training formulas), kept (it passed all
-            stages), a column for each predicted property and its _std (for kept rows), problem.
+            stages; without a tolerance it may still lack a prediction), a column for each predicted property and its
+            _std (for rows that came so far), off_by (where a tolerance is given: how many tolerances the predictions
+            lie from what is asked for, the largest over the properties; at most 1 is near), problem.
         formulas: The samples, in the order of the rows.
     """
 
@@ -124,6 +136,11 @@ class Chunk:
     undecided: Mapping[str, int]
     rows: pd.DataFrame
     formulas: Formulas
+
+
+def stages(request: Request, predictors: Sequence[Predictor] = ()) -> tuple[str, ...]:
+    """Return the stages of a run, in order."""
+    return (*STAGES, *(("predicted",) if predictors else ()), *(("near",) if request.tolerance else ()))
 
 
 def run(
@@ -134,13 +151,15 @@ def run(
     Args:
         checkpoint: One whose model decodes latent points to formulas.
         request: What is asked.
-        predictors: Asked about what passed all stages.
+        predictors: Asked about what passed all of STAGES. Of two that give a property the later counts.
         chunk_size: Samples a chunk, a multiple of BATCH; the samples do not depend on it.
 
     Raises:
-        ValueError: If the checkpoint writes no formulas, or takes no condition that is asked for.
+        ValueError: If the checkpoint writes no formulas, takes no condition that is asked for, or no predictor gives a
+            property that has a tolerance.
     """
-    counts = dict.fromkeys((*STAGES, *(("predicted",) if predictors else ())), 0)
+    _require_predictors(checkpoint, request, predictors)
+    counts = dict.fromkeys(stages(request, predictors), 0)
     undecided = dict.fromkeys(_MAY_BE_OPEN, 0)
     seen = np.zeros(0, np.uint64)
     for formulas in samples(checkpoint, request, chunk_size):
@@ -158,7 +177,12 @@ def run(
         rows["kept"] = passed
         rows["problem"] = np.where(rows["n_elements"] > 0, "", "no elements")
         if predictors:
-            counts["predicted"] += _predict(predictors, formulas, rows)
+            predicted = _predict(predictors, formulas, rows)
+            counts["predicted"] += int(predicted.sum())
+            if request.tolerance:
+                rows.insert(len(rows.columns) - 1, "off_by", _off_by(rows, request))
+                rows["kept"] = predicted & (rows["off_by"] <= 1).to_numpy()
+                counts["near"] += int(rows["kept"].sum())
         yield Chunk(dict(counts), dict(undecided), rows, formulas)
 
 
@@ -263,8 +287,33 @@ def _first(formulas: Formulas, seen: NDArray[np.uint64]) -> tuple[NDArray[np.boo
     return first, np.sort(np.concatenate([seen, unique[new]]), kind="stable")  # two sorted runs are merged
 
 
-def _predict(predictors: Sequence[Predictor], formulas: Formulas, judged: pd.DataFrame) -> int:
-    """Add the predictions of what was kept to its rows; return how many formulas got one of each predictor."""
+def _require_predictors(checkpoint: Checkpoint, request: Request, predictors: Sequence[Predictor]) -> None:
+    if not request.tolerance:
+        return
+    nothing = Formulas.concatenate([])
+    given = {name for predictor in predictors for name in predictor(nothing)}
+    for name, tolerance in request.tolerance.items():
+        if name not in given:
+            example = f", such as {checkpoint.name}" if name in getattr(checkpoint.model, "properties", ()) else ""
+            raise ValueError(
+                f"no predictor gives {name}, which must lie within {tolerance:g} of {request.condition[name]:g};"
+                f" predict with a model that gives it{example}, or leave the tolerance out"
+            )
+
+
+def _off_by(rows: pd.DataFrame, request: Request) -> NDArray[np.float64]:
+    """How many tolerances predictions lie from what is asked for, (N,), the largest of the properties; NaN for none."""
+    parts = [off_by(rows[name], request.condition[name], tolerance) for name, tolerance in request.tolerance.items()]
+    return np.max(parts, axis=0)  # NaN wins
+
+
+def off_by(values: pd.Series, asked: float, tolerance: float) -> NDArray[np.float64]:
+    """How many tolerances values lie from what is asked for, (N,); at most 1 is near."""
+    return np.abs(values.to_numpy(np.float64) - asked) / tolerance
+
+
+def _predict(predictors: Sequence[Predictor], formulas: Formulas, judged: pd.DataFrame) -> NDArray[np.bool_]:
+    """Add the predictions of what was kept to its rows; return which rows got one of each predictor, (N,)."""
     rows = np.flatnonzero(judged["kept"])
     got_all = np.ones(len(rows), bool)
     for predictor in predictors:
@@ -279,7 +328,9 @@ def _predict(predictors: Sequence[Predictor], formulas: Formulas, judged: pd.Dat
             "; ".join(filter(None, pair)) for pair in zip(judged["problem"].iloc[rows], problems, strict=True)
         ]
     judged["problem"] = judged.pop("problem")  # the last column
-    return int(got_all.sum())
+    predicted = np.zeros(len(judged), bool)
+    predicted[rows] = got_all
+    return predicted
 
 
 def _numbers(symbols: Sequence[str]) -> list[int]:

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from matgen_core import funnel
+from matgen_core.answers import Answer, answers_to
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.element_table import element_table
 from matgen_core.formulas import Formulas
@@ -42,6 +43,8 @@ STOPS = {
     "neutral": "not neutral",
     "balanced": "not balanced",
     "novel": "in the training data",
+    "predicted": "not predicted",
+    "near": "not near the request",
 }
 _COLUMNS = {"neutral": "charge_neutral", "balanced": "electronegativity_balanced", "novel": "novel"}
 _SAME_IN_ALL = ["wanted", "first", "kept"]  # of rows that were kept
@@ -58,6 +61,7 @@ class Snapshot:
         seconds: How long it has been running, or was; waiting does not count.
         kept: The first rows that passed all stages, SHOWN at most, as in `funnel.Chunk`.
         left: The first rows that did not, LEFT_SHOWN at most, with a column stopped_at.
+        answers: What is predicted of each property that was asked for, of those that are predicted.
         problem: What ended it, if something did.
         ahead: How many runs have to end before it begins.
     """
@@ -68,6 +72,7 @@ class Snapshot:
     seconds: float
     kept: pd.DataFrame
     left: pd.DataFrame
+    answers: tuple[Answer, ...]
     problem: str
     ahead: int
 
@@ -108,10 +113,11 @@ class Generation:
         self._state: State = "waiting"
         self._problem = ""
         self._failure: Exception | None = None
-        self._counts = dict.fromkeys((*funnel.STAGES, *(("predicted",) if predictors else ())), 0)
+        self._counts = dict.fromkeys(funnel.stages(request, predictors), 0)
         self._undecided: dict[str, int] = {}
         self._kept: list[pd.DataFrame] = []
         self._left: list[pd.DataFrame] = []
+        self._answers = answers_to(request)
         self._with_element = np.zeros((2, 256), np.int64)  # samples with each element: all, and kept
         self._distinct: list[tuple[Formulas, NDArray[np.bool_]]] = []  # the first formulas, and whether each was kept
         self._best: tuple[tuple[str, bool, int], pd.DataFrame] | None = None
@@ -149,6 +155,7 @@ class Generation:
                 seconds=time.monotonic() - self._began if running else self._seconds,
                 kept=pd.concat(self._kept, ignore_index=True) if self._kept else pd.DataFrame(),
                 left=pd.concat(self._left, ignore_index=True) if self._left else pd.DataFrame(),
+                answers=tuple(answer for answer in self._answers if answer.n),
                 problem=self._problem,
                 ahead=self._turn.ahead,
             )
@@ -257,6 +264,7 @@ class Generation:
         n_kept, n_left = sum(map(len, self._kept)), sum(map(len, self._left))
         left = rows[~flags].head(LEFT_SHOWN - n_left)
         counted = [np.bincount(part.numbers.ravel(), minlength=256) for part in (chunk.formulas, chunk.formulas[flags])]
+        answers = [answer.after(rows) for answer in self._answers]
         first = np.flatnonzero(rows["first"])[: ON_A_MAP - sum(len(part) for part, _ in self._distinct)]
         with self._lock:
             self._counts, self._undecided = dict(chunk.counts), dict(chunk.undecided)
@@ -267,6 +275,7 @@ class Generation:
             if len(first):
                 self._distinct.append((chunk.formulas[first], flags[first]))
             self._with_element += np.stack(counted)
+            self._answers = answers
             self._seconds = time.monotonic() - self._began
 
     def _end(self, state: State) -> None:
@@ -287,6 +296,9 @@ def stopped_at(rows: pd.DataFrame, keep_undecided: bool = False) -> list[str]:
         if stage != "novel" and not keep_undecided:
             found[(found == "") & answers.isna().to_numpy()] = f"{stage}: undecided"
         found[(found == "") & (answers == False).fillna(False).to_numpy(bool)] = STOPS[stage]  # noqa: E712 or missing
+    if "off_by" in rows:
+        found[(found == "") & rows["problem"].ne("").to_numpy()] = STOPS["predicted"]
+        found[found == ""] = STOPS["near"]
     return list(found)
 
 
@@ -301,7 +313,7 @@ def real_formulas(checkpoint: Checkpoint) -> Formulas:
 
 def novel(checkpoint: Checkpoint, formula: str) -> bool | None:
     """Tell whether a formula is none that a generator was trained on; None if the generator does not know."""
-    return None if checkpoint.known is None else not bool(checkpoint.known.contains(_one(formula))[0])
+    return None if checkpoint.known is None else not bool(checkpoint.known.contains(Formulas.of_text(formula))[0])
 
 
 def most_alike(checkpoint: Checkpoint, formula: str) -> tuple[str, float] | None:
@@ -316,7 +328,7 @@ def most_alike(checkpoint: Checkpoint, formula: str) -> tuple[str, float] | None
     real = real_formulas(checkpoint)
     if not len(real):
         return None
-    apart = np.abs(_fractions(real) - _fractions(_one(formula))).sum(1) / 2
+    apart = np.abs(_fractions(real) - _fractions(Formulas.of_text(formula))).sum(1) / 2
     nearest = int(apart.argmin())
     return str(real[nearest : nearest + 1].texts()[0]), float(apart[nearest])
 
@@ -337,18 +349,6 @@ def features(checkpoint: Checkpoint, formulas: Formulas) -> Z:
         arrays = torch.from_numpy(representation.encode_formulas(formulas))
         return np.asarray(model.features(arrays).numpy(), np.float32)  # type: ignore[operator]
     return _fractions(formulas)
-
-
-def _one(formula: str) -> Formulas:
-    """Read one formula.
-
-    Raises:
-        ValueError: If the text is none.
-    """
-    read, (problem,) = Formulas.of_texts([formula])
-    if problem:
-        raise ValueError(problem)
-    return read
 
 
 def _fractions(formulas: Formulas) -> Z:

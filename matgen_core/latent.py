@@ -214,6 +214,9 @@ class LatentSpace:
         """
         if not self.encodes:
             raise ValueError(f"{self.name} has no encoder; it generates, and finds no latent point of what is there")
+        return self._through(materials, lambda arrays: self.model.encode(arrays).mean)
+
+    def _through(self, materials: Sequence[Any], network: Callable[[torch.Tensor], torch.Tensor]) -> list[Encoded]:
         found: list[Encoded] = []
         for start in range(0, len(materials), BATCH_SIZE):
             part = materials[start : start + BATCH_SIZE]
@@ -221,7 +224,7 @@ class LatentSpace:
             fitting = [array for array in arrays if not isinstance(array, str)]
             points = iter(())
             if fitting:
-                points = iter(self.model.encode(torch.from_numpy(np.stack(fitting))).mean.numpy())
+                points = iter(network(torch.from_numpy(np.stack(fitting))).numpy())
             found += [
                 Encoded(material, problem=array) if isinstance(array, str) else Encoded(material, z=next(points))
                 for material, array in zip(part, arrays, strict=True)
@@ -303,6 +306,16 @@ class LatentMap(LatentSpace):
             return z
         points = torch.from_numpy(np.ascontiguousarray(z, np.float32))
         return self.model.features(self.model.decode(points)).numpy()
+
+    @torch.inference_mode()
+    def locate(self, materials: Sequence[Any]) -> list[Encoded]:
+        """Find where materials lie as far as distances go, also for a model without an encoder.
+
+        Returns:
+            One result a material, in order; its `z` are features as `features_of` gives them. A material that does
+            not fit keeps its place.
+        """
+        return self.encode(materials) if self.encodes else self._through(materials, self.model.features)
 
     @property
     def projections(self) -> tuple[str, ...]:

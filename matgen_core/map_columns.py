@@ -88,8 +88,9 @@ def materials(checkpoint: Checkpoint) -> pd.DataFrame:
 
 def find_formula(table: pd.DataFrame, text: str) -> str:
     """Return the key of the first material with the reduced formula that a text has, "" where there is none."""
-    asked, (problem,) = Formulas.of_texts([text])
-    if problem:
+    try:
+        asked = Formulas.of_text(text)
+    except ValueError:
         return ""
     same = Formulas.of_texts(table["name"])[0].reduced().keys() == asked.reduced().keys()[0]
     return str(table["key"].iloc[int(same.argmax())]) if same.any() else ""

@@ -1,22 +1,22 @@
-"""Compositions as the page shows them: what is asked for, the run of this session, verdicts, and what was chosen."""
+"""Compositions as the page shows them: the run of this session, what became of it, verdicts, and what was chosen."""
 
-import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from matgen_core import funnel, generation, prediction, screening
+from matgen_core import generation, prediction, screening
+from matgen_core.answers import Answer
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.figures import STAGES
 from matgen_core.formulas import Formulas, subscripted
 from matgen_core.generation import Generation, Snapshot
-from matgen_core.latent import LatentSpace
 from pages import _widgets
+from pages._properties import plain_title, predicted_by, short_title, title_of, unit
+from pages._wishes import Asked
 
-MANY_ELEMENTS, MANY_ATOMS = 20, 500  # the number that stands for "or more"
 MOST_BYTES = 100_000_000  # of an archive that a browser gets
 MEANINGS = {
     "generated": "Samples drawn from the model, every one of them.",
@@ -27,6 +27,16 @@ MEANINGS = {
     "balanced": "In such a choice every anion is more electronegative than any cation. Weak evidence, too.",
     "novel": "Not in the data set that this model learned from, in any multiple. That is not “unexplored”.",
     "predicted": "Every chosen predictor gave its values.",
+    "near": "What is predicted lies within the limits of all that you asked for. A prediction is no measurement.",
+}
+_ADVICE = {  # when a stage took the last
+    "formula": "Draw more samples.",
+    "wanted": "Allow more elements or other numbers of elements and atoms, or draw more samples.",
+    "neutral": "Keep what is undecided, allow more elements, or draw more samples.",
+    "balanced": "Keep what is undecided, allow more elements, or draw more samples.",
+    "novel": "The model only wrote what it had learned from: allow more elements, or draw more samples.",
+    "predicted": "“Not kept” tells what could not be predicted: leave those elements out, or choose other predictors.",
+    "near": "Widen the limits, ask for a value nearer to the training range, or draw more samples.",
 }
 _VERDICTS = {
     "charge_neutral": "Neutral",
@@ -36,115 +46,6 @@ _VERDICTS = {
 _WORDS = {True: "✓ yes", False: "✕ no", None: "? open"}
 _MARKS = {True: "✓", False: "✕", None: "?"}
 _BADGES = {True: "green", False: "red", None: "orange"}
-_TITLES = {"probability": "Probability of 2D"}
-_SHORT = {  # over narrow columns
-    "formation_energy_per_atom": "E form.",
-    "volume_per_atom": "Volume",
-    "energy_per_atom": "Energy",
-    "band_gap": "Gap",
-    "probability": "P(2D)",
-}
-
-
-@dataclass(frozen=True)
-class Asked:
-    """All that makes a run."""
-
-    model: str
-    request: funnel.Request
-    predictors: tuple[str, ...]
-
-
-# What is asked for
-
-
-def elements(known: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the elements that must and that may be there, from the address: may all but a few, or a few.
-
-    Raises:
-        ValueError: If the address names something that is no element.
-    """
-    must, may, never = (
-        [symbol for symbol in _widgets.remembered(name).split(",") if symbol] for name in ("has", "only", "never")
-    )
-    funnel.Wanted(must=tuple(must), never=tuple(never))  # refuses strange symbols, and both at once
-    funnel.Wanted(may=tuple(may))
-    allowed = [symbol for symbol in known if (symbol in may if may else symbol not in never)]
-    return [symbol for symbol in must if symbol in known], [symbol for symbol in allowed if symbol not in must]
-
-
-def set_elements(known: Sequence[str], must: Sequence[str], may: Sequence[str]) -> None:
-    """Remember which elements must and may be there, by whichever list is shorter."""
-    allowed = {*must, *may}
-    never = [symbol for symbol in known if symbol not in allowed]
-    by_never = not allowed or len(never) <= len(allowed)
-    st.session_state["has"] = ",".join(must)
-    st.session_state["never"] = ",".join(never) if by_never else ""
-    st.session_state["only"] = "" if by_never else ",".join(symbol for symbol in known if symbol in allowed)
-
-
-def wanted(
-    known: Sequence[str],
-    must: Sequence[str],
-    may: Sequence[str],
-    n_elements: tuple[int, int],
-    n_atoms: tuple[int, int],
-) -> funnel.Wanted:
-    """Return what passes the stage "as asked for".
-
-    Raises:
-        ValueError: If nothing can pass.
-    """
-    if not must and not may:
-        raise ValueError("no element is allowed; choose some in the periodic table, or press Every element")
-    never = tuple(symbol for symbol in known if symbol not in must and symbol not in may)
-    allowed = () if len(never) <= len(known) // 2 else tuple(may) or tuple(must)
-    plain = funnel.Wanted()
-    return funnel.Wanted(
-        must=tuple(must),
-        may=allowed,
-        never=() if allowed else never,
-        n_elements=(n_elements[0], plain.n_elements[1] if n_elements[1] == MANY_ELEMENTS else n_elements[1]),
-        n_atoms=(n_atoms[0], plain.n_atoms[1] if n_atoms[1] == MANY_ATOMS else n_atoms[1]),
-    )
-
-
-def condition(space: LatentSpace) -> dict[str, float]:
-    """Ask for properties, for a model that takes them; the range of its training formulas stands below each."""
-    if not space.condition_properties:
-        return {}
-    asked: dict[str, float] = {}
-    ranges = space.condition_ranges
-    for column, name in zip(st.columns(len(space.condition_properties)), space.condition_properties, strict=True):
-        low, usual_low, usual_high, high = ranges[name]
-        step = 0.5 if name.startswith("volume") else 0.05
-        unit = prediction.UNITS[name].replace("^3", "³")
-        room = 0.25 * (high - low)
-        bounds = [round(value / step) * step for value in (low - room, high + room)]
-        bounds[0] = max(bounds[0], step) if name.startswith("volume") else bounds[0]
-        with column:
-            on = st.toggle(plain_title(name), key=f"ask_{name}", bind="query-params")
-            value = st.slider(
-                title_of(name),
-                round(bounds[0], 2),
-                round(bounds[1], 2),
-                round(round((usual_low + usual_high) / 2 / step) * step, 2),
-                step,
-                key=f"want_{name}",
-                disabled=not on,
-                label_visibility="collapsed",
-                bind="query-params",
-            )
-            st.caption(
-                f"{unit}; training **{usual_low:.3g}** to **{usual_high:.3g}** (middle 99 %),"
-                f" {low:.3g} to {high:.3g} (all)"
-            )
-            if on:
-                asked[name] = value
-    for line in space.far_from_training(asked):
-        name = line.split(" ", 1)[0]
-        st.warning(f"{line.replace(name, plain_title(name), 1)}. You can ask; the model has hardly seen such formulas.")
-    return asked
 
 
 # The run
@@ -197,6 +98,43 @@ def meaning(stage: str, model: Checkpoint) -> str:
     return MEANINGS[stage]
 
 
+def answer_lines(answers: Sequence[Answer], asked: Asked) -> str:
+    """Say how what is predicted lies to what was asked for, a line a property, and who predicts it."""
+    lines = []
+    for answer in answers:
+        line = (
+            f"Asked for {_lower(plain_title(answer.name))} **{answer.asked:g}** {unit(answer.name)}:"
+            f" predicted **{answer.median:.2f}** (median of {answer.n:,})"
+        )
+        near = f", **{answer.n_near / answer.n:.1%}** within ±{answer.tolerance:g}" if answer.tolerance else ""
+        lines.append(line + near)
+    # Of two that predict a property the later counts.
+    used = {
+        next(each for each in reversed(asked.predictors) if answer.name in predicted_by(each)) for answer in answers
+    }
+    others = ", ".join(f"`{each}`" for each in sorted(used - {asked.model}))
+    own = "the same model's predictor; its card has the independent judge's figures" if asked.model in used else ""
+    return "  \n".join(lines) + f" :small[:gray[predicted by {', '.join(filter(None, [others, own]))}]]"
+
+
+def why_nothing(seen: Snapshot) -> str:
+    """Say which stage took the last samples, and what to do."""
+    if not seen.counts["generated"]:
+        return "Nothing was generated before the run ended. Generate anew."
+    stages = list(seen.counts)
+    stage = next(each for each in stages if not seen.counts[each])
+    n_before = seen.counts[stages[stages.index(stage) - 1]]
+    line = f"No formula passed every stage: “{STAGES[stage]}” took the last {n_before:,}. {_ADVICE[stage]}"
+    if stage == "near":
+        parts = [f"{_lower(plain_title(answer.name))} {answer.nearest:.2f}" for answer in seen.answers]
+        line += f" The nearest predictions: {', '.join(parts)}{', in one formula or another' if parts[1:] else ''}."
+    return line
+
+
+def _lower(title: str) -> str:
+    return title[0].lower() + title[1:]
+
+
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
@@ -207,31 +145,6 @@ def _duration(seconds: float) -> str:
 def predicted(table: pd.DataFrame) -> list[str]:
     """Return the predicted properties of a table."""
     return [name.removesuffix("_std") for name in table if name.endswith("_std")]
-
-
-def predictor_label(name: str) -> str:
-    """Say what a checkpoint predicts, and which it is."""
-    model = _widgets.read(name).model
-    if not isinstance(model, prediction.FormulaPredictor):
-        return name
-    titles = [plain_title(each) for each in model.properties]
-    return f"{', '.join([titles[0], *(title[0].lower() + title[1:] for title in titles[1:])])} · {name}"
-
-
-def title_of(name: str) -> str:
-    """Return what a predicted column is called, with its unit."""
-    return _with_unit(plain_title(name), name)
-
-
-def _with_unit(title: str, name: str) -> str:
-    unit = prediction.UNITS.get(name, "").replace("^3", "³")
-    return f"{title} ({unit})" if unit else title
-
-
-def plain_title(name: str) -> str:
-    """Return what a predicted column is called."""
-    label = _TITLES.get(name) or prediction.LABELS.get(name, name.replace("_", " "))
-    return label[0].upper() + label[1:]
 
 
 def written(table: pd.DataFrame) -> pd.DataFrame:
@@ -252,14 +165,19 @@ def columns(table: pd.DataFrame) -> dict[str, Any]:
         "n_elements": st.column_config.NumberColumn("Elements", format="%d"),
         "stopped_at": st.column_config.TextColumn("Stopped at"),
         "novel": st.column_config.TextColumn("Novel", width=58, help=f"not in the data set of this model; {marks}"),
+        "off_by": st.column_config.NumberColumn(
+            "Off by",
+            format="%.2f",
+            width=64,
+            help="how many limits (keep within ±) the predictions lie from what was asked for, the largest of them;"
+            " at most 1 is near",
+        ),
         "problem": st.column_config.TextColumn("Problem"),
         **{name: st.column_config.TextColumn(title, width=72, help=marks) for name, title in _VERDICTS.items()},
     }
     for name in predicted(table):
         digits = "%.2f" if name in ("probability", "volume_per_atom", "band_gap") else "%.3f"
-        shown[name] = st.column_config.NumberColumn(
-            _with_unit(_SHORT.get(name, plain_title(name)), name), format=digits, help=plain_title(name)
-        )
+        shown[name] = st.column_config.NumberColumn(short_title(name), format=digits, help=plain_title(name))
         shown[f"{name}_std"] = st.column_config.NumberColumn(
             "±", format=digits, width=56, help="one standard deviation"
         )
@@ -270,7 +188,7 @@ def order(table: pd.DataFrame, properties: Sequence[str] | None = None) -> list[
     """Return the columns worth showing, in reading order; None shows every property."""
     chosen = predicted(table) if properties is None else [name for name in predicted(table) if name in properties]
     values = [column for name in chosen for column in (name, f"{name}_std")]
-    names = ["formula", "stopped_at", *_VERDICTS, "novel", *values, "n_elements", "sample", "problem"]
+    names = ["formula", "stopped_at", *_VERDICTS, "novel", *values, "off_by", "n_elements", "sample", "problem"]
     if "problem" in table and not table["problem"].ne("").any():
         names.remove("problem")
     return [name for name in names if name in table]
@@ -368,56 +286,3 @@ def shorten(asked: Asked, rows: pd.DataFrame) -> None:
 def clear_shortlist() -> None:
     """Forget the list."""
     st.session_state["shortlist"] = []
-
-
-# The same elsewhere
-
-
-def same_in_python(asked: Asked) -> str:
-    """Return the Python that makes the run."""
-    request, plain = asked.request, funnel.Wanted()
-    parts = [
-        f"{name}={getattr(request.wanted, name)!r}"
-        for name in ("must", "may", "never", "n_elements", "n_atoms")
-        if getattr(request.wanted, name) != getattr(plain, name)
-    ]
-    more = f"\n    condition={dict(request.condition)!r}," if request.condition else ""
-    more += "\n    keep_undecided=True," if request.keep_undecided else ""
-    return f"""
-from functools import partial
-
-from matgen_core import checkpoint, funnel
-from matgen_core.prediction import predict_formulas
-
-request = funnel.Request(
-    n_samples={request.n_samples},
-    seed={request.seed},
-    wanted=funnel.Wanted({", ".join(parts)}),{more}
-)
-predictors = [partial(predict_formulas, checkpoint.load(name)) for name in {list(asked.predictors)!r}]
-for chunk in funnel.run(checkpoint.load({asked.model!r}), request, predictors):
-    print(chunk.counts)
-    print(chunk.rows[chunk.rows["kept"]].head(10).to_string())
-"""
-
-
-def same_on_the_command_line(asked: Asked) -> str:
-    """Return the command that draws and judges the same samples."""
-    request, plain = asked.request, funnel.Wanted()
-    words = ["matgen", "generate", asked.model, "-n", str(request.n_samples), "--seed", str(request.seed)]
-    for option in ("must", "may", "never"):
-        if chosen := getattr(request.wanted, option):
-            words += [f"--{option}", ",".join(chosen)]
-    for option, name in (("--elements", "n_elements"), ("--atoms", "n_atoms")):
-        if getattr(request.wanted, name) != getattr(plain, name):
-            words += [option, "-".join(map(str, getattr(request.wanted, name)))]
-    options = {
-        "formation_energy_per_atom": "--formation-energy",
-        "volume_per_atom": "--volume",
-        "energy_per_atom": "--energy",
-    }
-    for name, value in request.condition.items():
-        words += [options[name], f"{value:g}"]
-    lines = [shlex.join([*words, "--out", "formulas.csv"])]
-    lines += [f"matgen predict {name} formulas.csv --out {name}.csv" for name in asked.predictors]
-    return "\n".join(lines)

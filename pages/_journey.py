@@ -19,7 +19,7 @@ AxisKind = Literal["principal", "coordinate"]
 Around = Literal["waypoints", "lasso", "prior"]
 MOST_WAYPOINTS: dict[Mode, int] = {"Path": 8, "Arithmetic": 3, "Axis": 1, "Samples": 8}
 PICTURE = 120  # px
-NO_POINT = "A known formula has no latent point here: this model cannot encode. Choose a generated one."
+NO_POINT = "It has no latent point, since this model cannot encode. Choose a generated formula."
 _PATIENCE = 1.0  # s that a page waits for the first step before it is drawn without
 _WORKERS = 2  # walks at once, over all visitors
 
@@ -72,8 +72,8 @@ def add_waypoint(name: str, key: str, most: int = 8) -> None:
 
 def button_to_add(name: str, key: str) -> None:
     """Offer to take a material along, and the way to the journey."""
-    row = _maps.row_of(name, key)
-    cannot = row is not None and not _maps.has_point(name, row)
+    row, encodes = _maps.row_of(name, key), _maps.load_map(name).encodes
+    cannot = not _maps.has_point(name, row) if row is not None else not encodes or bool(_maps.misfit(name, key))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Add to journey",
@@ -81,7 +81,7 @@ def button_to_add(name: str, key: str) -> None:
             on_click=add_waypoint,
             args=(name, key),
             disabled=cannot,
-            help=NO_POINT if cannot else None,
+            help=NO_POINT if cannot and not encodes else None,
         )
         taken = _taken() if st.session_state.get("journey") == name else []
         if taken and st.button(f"Journey of {len(taken)}", icon=":material/route:", type="tertiary"):

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from matgen_core import projection, query, selection, view_link
+from matgen_core import projection, query, ranking, selection, view_link
+from matgen_core.formulas import Formulas
 from matgen_core.map_events import MapEvents
 from matgen_core.map_scene import Camera
 from matgen_core.selection import Selection
@@ -24,6 +25,22 @@ def look_at(key: str) -> None:
 def forget_material() -> None:
     """Close the card: the material of one model means nothing to another."""
     look_at("")
+
+
+def own_formula(text: str) -> str:
+    """Return the reduced formula that a search line is, "" if it is none; a symbol alone searches for the element."""
+    try:
+        found = str(Formulas.of_text(text).reduced().texts()[0])
+    except ValueError:
+        return ""
+    return "" if text in ranking.every_element() else found
+
+
+def is_placed(name: str, text: str | None) -> bool:
+    """Tell whether a search line names the formula whose card is shown and which is not on the map."""
+    at = st.session_state.get("at", "")
+    own = _maps.level(name) == "composition" and _maps.row_of(name, at) is None
+    return bool(at) and own and own_formula((text or "").strip()) == at
 
 
 def selected(name: str) -> Selection | None:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from matgen_core import clusters, data, map_columns, map_scene, projection, query, ranking
 from matgen_core.checkpoint import CheckpointError
+from matgen_core.formulas import Formulas, subscripted
 from matgen_core.latent import Decoded, LatentMap, fitting
 from matgen_core.map_events import MapEvents
 from matgen_core.map_scene import MapScene
@@ -61,10 +62,11 @@ def without_encoder(name: str) -> str:
         return ""
     bank = _widgets.read(name).metrics["bank"]
     return (
-        f"**{name} has no encoder**: it writes formulas from random numbers and cannot place one that is given to it."
-        f" This map lays out the features by which its critic tells real from generated formulas:"
-        f" {int(space.known.sum()):,} known formulas beside {int(space.has_point.sum()):,} of a fixed bank of"
-        f" {bank['n_samples']:,} samples (seed {bank['seed']}). Only the generated ones have latent points."
+        f"**{name} has no encoder**: it writes formulas from random numbers and finds no latent point of one that is"
+        f" given to it. This map lays out the features by which its critic tells real from generated formulas; there"
+        f" any formula has a place. Here are {int(space.known.sum()):,} known formulas beside"
+        f" {int(space.has_point.sum()):,} of a fixed bank of {bank['n_samples']:,} samples (seed {bank['seed']}). Only"
+        f" the generated ones have latent points."
     )
 
 
@@ -202,14 +204,47 @@ def _settings_in_words(settings: projection.ProjectionSettings) -> str:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def placed(name: str, key: str, fields: tuple[str, ...]) -> pd.DataFrame:
-    """Place fields on a map by their true neighbors: columns name, x, y; one that does not fit is left out."""
+def placed(name: str, key: str, others: tuple[str, ...]) -> pd.DataFrame:
+    """Place what is not on a map by its true neighbors.
+
+    Args:
+        name: A model with a map of phase fields or of formulas.
+        key: A map that the model came with.
+        others: Fields or formulas.
+
+    Returns:
+        Columns x, y, name; one that does not fit is left out.
+    """
     space = _load_map(name)
-    if not fields:
-        return pd.DataFrame(columns=["x", "y", "name"])
-    found, z = fitting(space.encode([tuple(field.split("-")) for field in fields]))
-    places = space.place(space.features_of(z), key) if found else None
-    return pd.DataFrame(places, columns=["x", "y"]).assign(name=["-".join(field) for field in found])
+    located = space.locate([_material(name, other) for other in others])
+    there = [other for other, each in zip(others, located, strict=True) if each.problem is None]
+    places = space.place(fitting(located)[1], key) if there else None
+    return pd.DataFrame(places, columns=["x", "y"]).assign(name=there)
+
+
+def _material(name: str, key: str) -> Any:
+    """Return the phase field or the formula that a key stands for, as its model takes it.
+
+    Raises:
+        ValueError: If it stands for neither.
+    """
+    if level(name) == "phase field":
+        return tuple(key.split("-"))
+    if level(name) == "composition":
+        try:
+            return Formulas.of_text(key).reduced().compositions()[0]
+        except ValueError as error:
+            raise ValueError(f"{not_here(name, key)} ({error})") from error
+    raise ValueError(not_here(name, key))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def misfit(name: str, key: str) -> str:
+    """Say why something that is not on a map has no place there, "" if it has one."""
+    try:
+        return _load_map(name).locate([_material(name, key)])[0].problem or ""
+    except ValueError as error:
+        return str(error)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -218,24 +253,22 @@ def neighbors(name: str, key: str, k: int = 6) -> pd.DataFrame:
 
     Args:
         name: A model with a map.
-        key: A material's key, or a phase field that is not known.
+        key: A material's key, or a phase field or a formula that is not on the map.
         k: How many.
 
     Returns:
         Rows of `map_table`, with their numbers, and a column distance.
 
     Raises:
-        ValueError: If the field does not fit the model, or the material is not on the map.
+        ValueError: If it does not fit the model, or the crystal is not on the map.
     """
     space, table = _load_map(name), map_table(name)
     row = row_of(name, key)
-    if row is None and "phase_field" not in table:
-        raise ValueError(not_here(name, key))
     if row is None:
-        encoded = space.encode([tuple(key.split("-"))])
-        if encoded[0].problem:
-            raise ValueError(encoded[0].problem)
-        features = space.features_of(fitting(encoded)[1])
+        located = space.locate([_material(name, key)])
+        if located[0].problem:
+            raise ValueError(located[0].problem)
+        features = fitting(located)[1]
     else:
         features = space.features[[row]]
     distances, rows = space.neighbors(features, k + 1)
@@ -345,10 +378,11 @@ def telling_column(name: str, otherwise: str) -> str:
     return next((each for each in telling if each in map_table(name)), otherwise)
 
 
-def markers(where: pd.DataFrame, at: str) -> list[map_scene.MapMarker]:
-    """Return the marks of fields that `placed` has placed; a pin for the one that the visitor looks at."""
+def markers(name: str, where: pd.DataFrame, at: str) -> list[map_scene.MapMarker]:
+    """Return the marks of what `placed` has placed; a pin for the one that the visitor looks at."""
+    written = ranking.chemists_order if level(name) == "phase field" else subscripted
     return [
-        map_scene.MapMarker(row.x, row.y, ranking.chemists_order(row.name), "pin" if row.name == at else "sample")
+        map_scene.MapMarker(row.x, row.y, written(row.name), "pin" if row.name == at else "sample")
         for row in where.itertuples(index=False)
     ]
 
@@ -377,6 +411,13 @@ def has_point(name: str, row: int) -> bool:
 def decoded(name: str, row: int) -> Decoded:
     """Decode the latent point of a material of a map."""
     return _load_map(name).reconstruct([row])[0]
+
+
+@st.cache_resource(max_entries=64, show_spinner="Decoding …")
+def decoded_again(name: str, formula: str) -> Decoded | None:
+    """Encode a formula and decode its latent point; None for a model that cannot encode."""
+    space = _load_map(name)
+    return space.decode(fitting(space.encode([_material(name, formula)]))[1])[0] if space.encodes else None
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

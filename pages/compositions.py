@@ -5,30 +5,24 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from matgen_core import checkpoint, figures, funnel, generation, ranking
+from matgen_core import checkpoint, figures, generation, ranking
 from matgen_core.formulas import subscripted
 from matgen_core.generation import Generation, Snapshot
 from matgen_core.latent import LatentSpace
 from matgen_core.projection import ProjectionSettings
-from pages import _elements, _generated, _maps, _widgets
+from pages import _elements, _generated, _maps, _properties, _widgets, _wishes
 from pages._components.periodic_table import periodic_table
-from pages._generated import Asked
+from pages._wishes import Asked
 
 POLL = 0.5  # s between two looks at a run under way
 USUAL = ("formation_energy_per_atom", "volume_per_atom", "probability")  # columns shown if no others are chosen
 FEW = 12  # rows shown while it goes on
-PRESETS = {"10 thousand": 10_000, "100 thousand": 100_000, "2 million": 2_000_000}
 SHARES: dict[figures.ShareColumn, str] = {
     "generated": "Generated",
     "kept": "Kept",
     "training": "Training",
     "ratio": "Generated ÷ training",
 }
-
-
-def set_number(n: int) -> None:
-    """Ask for a number of samples."""
-    st.session_state["n"] = n
 
 
 def look_at(formula: str) -> None:
@@ -54,7 +48,7 @@ def about_model() -> None:
 
 def choose_elements() -> None:
     """Show the periodic table and the sets of elements."""
-    change = partial(_generated.set_elements, known)
+    change = partial(_wishes.set_elements, known)
     periodic_table(
         must,
         may,
@@ -72,66 +66,20 @@ def choose_elements() -> None:
     _elements.element_sets(must, may, known, change)
 
 
-def ask() -> Asked:
-    """Show what else can be asked for, and return it all.
-
-    Raises:
-        ValueError: If no formula can be asked for so.
-    """
-    top, high = _generated.MANY_ELEMENTS, _generated.MANY_ATOMS
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        n_elements = (
-            st.number_input("Elements from", 1, top, 2, key="elements_from", bind="query-params", width=120),
-            st.number_input("to", 1, top, top, key="elements_to", bind="query-params", width=120, help=f"{top}: any"),
-        )
-        n_atoms = (
-            st.number_input("Atoms from", 1, high, 1, key="atoms_from", bind="query-params", width=120),
-            st.number_input("to", 1, high, high, key="atoms_to", bind="query-params", width=120, help=f"{high}: any"),
-        )
-    condition = _generated.condition(space)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        n_samples = st.number_input(
-            "Samples",
-            1,
-            funnel.MAX_SAMPLES,
-            PRESETS["10 thousand"],
-            key="n",
-            bind="query-params",
-            width=170,
-            help=f"1 to {funnel.MAX_SAMPLES:,}",
-        )
-        for label, n in PRESETS.items():
-            st.button(label, on_click=set_number, args=(n,), type="tertiary")
-        seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", width=130)
-    able = [each for each in _widgets.names_with("predict", "composition")]
-    chosen = st.pills(
-        "Predict of what is kept",
-        able,
-        selection_mode="multi",
-        default=able,
-        format_func=_generated.predictor_label,
-        key="predictors",
-        bind="query-params",
-        help="Each takes time: see the rate while it runs.",
-    )
-    keep_undecided = st.toggle(
-        "Keep what is undecided",
-        key="undecided",
-        bind="query-params",
-        help="Alloys need no oxidation states, and of some elements none are known: neutrality and balance are open.",
-    )
-    request = funnel.Request(
-        n_samples, seed, _generated.wanted(known, must, may, n_elements, n_atoms), condition, keep_undecided
-    )
-    return Asked(name, request, tuple(chosen))
-
-
 def meanings(seen: Snapshot, run: Generation) -> None:
     """Say what each stage of the funnel means."""
     lines = [
         f"- :small[**{figures.STAGES[stage]}**: {_generated.meaning(stage, run.checkpoint)}]" for stage in seen.counts
     ]
     st.markdown("\n".join(lines))
+
+
+def answers(seen: Snapshot, run: Generation) -> None:
+    """Show what is predicted of each property that was asked for."""
+    ranges = LatentSpace(run.checkpoint).condition_ranges
+    titles = {answer.name: _properties.title_of(answer.name) for answer in seen.answers}
+    alt = "Histogram of what is predicted, with what was asked for and the training range"
+    _widgets.chart(figures.answers(seen.answers, ranges, titles), "answers", alt)
 
 
 def status() -> None:
@@ -157,6 +105,8 @@ def status() -> None:
                 st.badge(f"stopped; {request.n_samples:,} were asked for", color="orange")
     if seen.state == "failed":
         st.error(seen.problem)
+    if seen.answers and not is_running:
+        st.markdown(_generated.answer_lines(seen.answers, asked_then))
     left, right = st.columns([6, 5], gap="medium")
     with left:
         is_open = dict(seen.undecided)
@@ -171,7 +121,14 @@ def status() -> None:
                 f" known; {'they go on' if request.keep_undecided else 'left out here'}."
             )
     with right:
-        meanings(seen, run)
+        if seen.answers:
+            heard, explained = st.tabs(["Predicted, beside what you asked for", "What the stages mean"])
+            with heard:
+                answers(seen, run)
+            with explained:
+                meanings(seen, run)
+        else:
+            meanings(seen, run)
     if is_running and len(seen.kept):
         table = seen.kept.head(FEW)
         st.dataframe(
@@ -200,8 +157,10 @@ def rows_to_show(run: Generation, seen: Snapshot) -> pd.DataFrame:
             st.caption(f"The first {len(seen.left):,} samples that were not kept, and the stage that each stopped at.")
             return seen.left
         by = {"": "As they came"}
+        if "off_by" in seen.kept:
+            by["off_by"] = "Nearest to what was asked for"
         for each in _generated.predicted(seen.kept):
-            title = _generated.title_of(each)
+            title = _properties.title_of(each)
             by |= {f"-{each}": f"Highest {title[0].lower()}{title[1:]}"} if each == "probability" else {}
             by |= {each: f"Lowest {title[0].lower()}{title[1:]}"} if each != "probability" else {}
         first = st.selectbox("First", list(by), format_func=by.__getitem__, key="first", width=330)
@@ -212,7 +171,7 @@ def rows_to_show(run: Generation, seen: Snapshot) -> pd.DataFrame:
                 properties,
                 selection_mode="multi",
                 default=[each for each in properties if each in USUAL],
-                format_func=_generated.plain_title,
+                format_func=_properties.plain_title,
                 key="shown_properties",
             )
         table = run.best(first.lstrip("-"), not first.startswith("-")) if first else seen.kept
@@ -227,12 +186,7 @@ def results(asked_then: Asked, run: Generation, seen: Snapshot) -> None:
     with left:
         table = rows_to_show(run, seen)
         if table.empty:
-            st.info(
-                "No formula passed every stage: the chart above shows which one took the last. Allow more elements,"
-                " keep what is undecided, or draw more samples."
-                if table is not seen.left
-                else "Every sample was kept."
-            )
+            st.info("Every sample was kept." if table is seen.left else _generated.why_nothing(seen))
         else:
             formula_table(table, asked_then)
         downloads(table, run)
@@ -276,6 +230,8 @@ def formula_table(table: pd.DataFrame, asked_then: Asked) -> None:
 
 def downloads(table: pd.DataFrame, run: Generation) -> None:
     """Offer the table, and all that was kept."""
+    if table.empty:
+        return
     with st.container(horizontal=True, vertical_alignment="center"):
         _widgets.download(table, "formulas.csv", f"Save {len(table):,} as CSV")
         if run.n_kept and run.n_bytes() <= _generated.MOST_BYTES:
@@ -428,7 +384,7 @@ space = LatentSpace(model)
 known = tuple(each for each in ranking.every_element() if each in space.representation.elements)
 about_model()
 try:
-    must, may = _generated.elements(known)
+    must, may = _wishes.elements(known)
 except ValueError as error:
     st.error(f"The address of this page cannot be used: {error}")
     st.stop()
@@ -439,7 +395,7 @@ with left:
 with right, st.container(border=True):
     asked, problem = None, ""
     try:
-        asked = ask()
+        asked = _wishes.ask(name, space, known, must, may)
     except ValueError as error:
         problem = str(error)
     if problem:
@@ -475,6 +431,6 @@ if shown is not None and not was_running:
         map_tab(shown[1], finished)
 shortlist()
 if asked is not None:
-    _widgets.same_in_python(_generated.same_in_python(asked))
+    _widgets.same_in_python(_wishes.same_in_python(asked))
     with st.expander("The same on the command line", icon=":material/terminal:"):
-        st.code(_generated.same_on_the_command_line(asked), language="bash")
+        st.code(_wishes.same_on_the_command_line(asked), language="bash")

@@ -16,8 +16,7 @@ def find_material() -> None:
     if _maps.row_of(name, text) is not None:
         _map_state.look_at(text)
     elif _maps.level(name) == "composition":
-        key = map_columns.find_formula(_maps.map_table(name), text)
-        if key:
+        if key := map_columns.find_formula(_maps.map_table(name), text) or _map_state.own_formula(text):
             _map_state.look_at(key)
     elif is_fields and text.count("-") and "*" not in text:
         try:
@@ -78,6 +77,8 @@ with controls:
             on_change=find_material,
             ids=() if is_fields else keys,
         )
+    if _map_state.is_placed(name, st.session_state["find"]):
+        searched = [True] * len(keys)  # what the line names is a mark of its own, and the map stays as it is
     filtered = _map_state.element_filter(name)
     found = selection.in_all(searched, filtered)
     overlay = is_fields and st.toggle(
@@ -86,6 +87,7 @@ with controls:
 candidates = _maps.candidates(name, st.session_state.get("choice", ranking.STUDY)) if overlay else ()
 if about := _maps.without_encoder(name):
     st.info(about, icon=":material/info:")
+stored = projection if projection in space.projections else space.projections[0]
 _map_recompute.show_job()
 
 
@@ -96,7 +98,7 @@ def explorer() -> None:
     row = _maps.row_of(name, at)
     own = _maps.own_maps(name).get(projection)
     marked = [] if own else list(candidates[: _maps.MOST_CANDIDATES])
-    if at and row is None and is_fields and not own and at not in marked:
+    if at and row is None and not own and at not in marked and not _maps.misfit(name, at):
         marked.append(at)
     chosen = _map_state.selected(name)
     shown = selection.in_both(found, chosen)
@@ -129,7 +131,7 @@ def explorer() -> None:
                 focus=row,
                 links=[] if row is None else [(row, each) for each in near],
                 marker_links=[(placed.index(at), each) for each in near if at in placed],
-                markers=_maps.markers(where, at),
+                markers=_maps.markers(name, where, at),
                 outlines=[] if chosen is None else [each.polygon for key, each in chosen.steps if key == projection],
                 camera=_map_state.asked_camera(name, projection),
                 axis_labels=_maps.axis_labels(name, projection),
@@ -151,7 +153,10 @@ def explorer() -> None:
         st.caption(f"Draw a lasso on the map or search to list {noun} here.")
     else:
         _map_selection.panel(name, projection, shown, chosen)
-    same_in_python(keys[0] if row is None else at)
+    if at and row is None and not _maps.misfit(name, at):
+        place_in_python(at)
+    else:
+        same_in_python(keys[0] if row is None else at)
 
 
 def coloring() -> Coloring:
@@ -167,8 +172,7 @@ def coloring() -> Coloring:
 
 
 def same_in_python(key: str) -> None:
-    """Show the Python that finds what lies near a material."""
-    stored = projection if projection in space.projections else space.projections[0]
+    """Show the Python that finds what lies near a material of the map."""
     _widgets.same_in_python(
         f"""
 from matgen_core import checkpoint, map_columns
@@ -184,6 +188,26 @@ print(space.positions({stored!r})[rows[0]])
 print(space.reconstruct([row])[0].material)
 mine = projected(space.features, ProjectionSettings("pca"))  # or "umap", "tsne", with their own settings
 print(mine.trustworthiness, mine.continuity)
+"""
+    )
+
+
+def place_in_python(key: str) -> None:
+    """Show the Python that places a field or a formula that is not on the map."""
+    material = f"tuple({key!r}.split('-'))" if is_fields else f"Composition({key!r})"
+    _widgets.same_in_python(
+        f"""
+from pymatgen.core import Composition
+
+from matgen_core import checkpoint, map_columns
+from matgen_core.latent import LatentMap
+
+model = checkpoint.load({name!r})
+space, table = LatentMap(model), map_columns.materials(model)
+(here,) = space.locate([{material}])
+distances, rows = space.neighbors(here.z[None], 6)
+print(table.iloc[rows[0]][["key", "name"]].assign(distance=distances[0]).to_string())
+print(space.place(here.z[None], {stored!r}))
 """
     )
 

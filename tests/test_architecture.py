@@ -58,16 +58,17 @@ LAYERS = {
     "ranking": 4,
     "screening": 4,
     "funnel": 5,
-    "generation": 6,
+    "answers": 6,
+    "generation": 7,
     "crystal_metrics": 5,
     "reconstruction": 6,
     "bench": 5,
     "placement": 7,
     "map_columns": 5,
     "journeys": 6,
-    "figures": 7,
+    "figures": 8,
     "train": 7,
-    "cli": 8,
+    "cli": 9,
 }
 FORBIDDEN = {
     "representations": {"streamlit"},
@@ -75,6 +76,7 @@ FORBIDDEN = {
     "pages": {"numpy", "torch", "pymatgen", "scipy", "sklearn"},
 }
 PAGES_MAY = {
+    "answers",
     "bench",
     "checkpoint",
     "clusters",

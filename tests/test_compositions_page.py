@@ -1,22 +1,28 @@
 """The page Compositions alone: nothing yet, a run, a run that is canceled, and what cannot be asked for."""
 
+import shlex
 import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 import streamlit as st
 from pymatgen.core import Composition
 from streamlit.runtime.caching import cache_resource_api
 from streamlit.testing.v1 import AppTest
 
-from matgen_core import checkpoint, funnel
+from matgen_core import checkpoint, funnel, generation
 from matgen_core.formulas import subscripted
 from matgen_core.funnel import Request, Wanted
 from matgen_core.prediction import predict_formulas
+from matgen_core.turns import Turn
 from tests.page_checks import said, whole
+from tests.test_cli import run
 
+__all__ = ["run"]  # a fixture
 PAGE = Path(__file__).parent.parent / "pages" / "compositions.py"
 N = 2_000
 
@@ -48,6 +54,14 @@ def finished(test: AppTest) -> AppTest:
         time.sleep(0.1)
         test.run()
     raise AssertionError("the run did not end")
+
+
+def in_line(n: int) -> list[Turn]:
+    """Stand in the line before all runs, when those of other tests have ended: a stopped one still ends its chunk."""
+    cache_resource_api.clear_session_cache("test session id")
+    turns = [generation.TURNS.join() for _ in range(n)]
+    assert all(turn.wait() for turn in turns[:2])
+    return turns
 
 
 def test_before_anything_is_generated_the_page_says_what_will_come() -> None:
@@ -112,6 +126,41 @@ def test_a_canceled_run_keeps_what_is_there() -> None:
     assert 0 < len(test.dataframe[0].value) <= run.n_kept
 
 
+def test_a_run_that_has_to_wait_says_how_many_come_first_and_can_be_canceled() -> None:
+    others = in_line(3)
+    try:
+        test = whole(button(page(), "Generate").click().run())
+        (line,) = [each.proto.text for each in test.get("progress")]
+        assert line == "2,000 samples: waiting, 2 ahead"
+        others[0].leave()
+        test.run()
+        assert [each.proto.text for each in test.get("progress")] == ["2,000 samples: waiting, 1 ahead"]
+        test = finished(button(test, "Cancel").click().run())
+        assert test.session_state["generated"][1].look().state == "stopped"
+        assert "stopped; 2,000 were asked for" in "".join(each.value for each in test.markdown)
+        assert others[2].ahead == 0
+        assert not whole(button(test, "Generate").click().run()).dataframe
+    finally:
+        for each in others:
+            each.leave()
+    assert len(finished(test).dataframe) == 1
+
+
+def test_a_run_that_waits_leaves_the_line_with_its_session() -> None:
+    others = in_line(2)
+    try:
+        run = button(page(), "Generate").click().run().session_state["generated"][1]
+        assert run.look().state == "waiting"
+        cache_resource_api.clear_session_cache("test session id")
+        run.wait(60)
+        assert run.look().state == "stopped"
+        others.append(generation.TURNS.join())
+        assert others[-1].ahead == 1
+    finally:
+        for each in others:
+            each.leave()
+
+
 def test_a_run_ends_with_its_session() -> None:
     test = button(page(n="10000000"), "Generate").click().run()
     run = test.session_state["generated"][1]
@@ -125,13 +174,96 @@ def test_a_value_outside_the_training_range_is_flagged_and_allowed() -> None:
     name = "formation_energy_per_atom"
     plain = whole(page(**{f"ask_{name}": "true", f"want_{name}": "-1.0"}))
     assert not plain.warning
-    test = whole(page(**{f"ask_{name}": "true", f"want_{name}": "-4.9"}))
+    test = whole(page(near="false", **{f"ask_{name}": "true", f"want_{name}": "-4.9"}))
     (line,) = [each.value for each in test.warning]
     assert line.startswith("Formation energy -4.9 is outside")
     button(test, "Generate").click().run()
     test = finished(test)
     assert test.session_state["generated"][0].request.condition == {name: -4.9}
     assert test.dataframe[0].value[name].median() < -1.5
+
+
+ENERGY, VOLUME = "formation_energy_per_atom", "volume_per_atom"
+LITHIUM = {f"ask_{ENERGY}": "true", f"want_{ENERGY}": "-2.0", "has": "O"}
+
+
+def test_only_what_is_predicted_near_is_kept_unless_that_is_switched_off() -> None:
+    test = whole(page(**LITHIUM, **{f"within_{ENERGY}": "0.2"}))
+    assert test.toggle(key="near").value
+    assert test.number_input(key=f"within_{VOLUME}").disabled
+    test = finished(button(test, "Generate").click().run())
+    asked, run = test.session_state["generated"]
+    assert asked.request.tolerance == {ENERGY: 0.2}
+    seen = run.look()
+    (shown,) = [each.value for each in test.dataframe]
+    assert shown[ENERGY].between(-2.2, -1.8).all()
+    assert 0 < len(shown) == seen.counts["near"] < seen.counts["predicted"]
+    assert list(shown["formula"]) == [subscripted(text) for text in seen.kept["formula"]]
+    share = seen.counts["near"] / seen.counts["predicted"]
+    line = next(each.value for each in test.markdown if each.value.startswith("Asked for formation energy **-2**"))
+    assert f"(median of {seen.counts['predicted']:,}), **{share:.1%}** within ±0.2" in line
+    assert "the same model's predictor; its card has the independent judge's figures" in line
+    assert "**near the request**" in said(test)
+    test.selectbox(key="first").select("off_by").run()
+    shown = next(each.value for each in whole(test).dataframe)
+    assert (shown[ENERGY] + 2).abs().is_monotonic_increasing
+    test.button_group(key="rows").set_value("left").run()
+    (shown,) = [each.value for each in whole(test).dataframe]
+    assert not shown.loc[shown["stopped_at"] == "not near the request", ENERGY].between(-2.2, -1.8).any()
+    assert (shown["stopped_at"] == "not near the request").any()
+
+    test.toggle(key="near").set_value(False).run()
+    assert "Settings have changed" in said(test)
+    test = finished(button(test, "Generate").click().run())
+    seen = test.session_state["generated"][1].look()
+    assert "near" not in seen.counts
+    assert len(seen.kept) == seen.counts["novel"] > run.n_kept
+    line = next(each.value for each in test.markdown if each.value.startswith("Asked for formation energy **-2**"))
+    assert "within" not in line
+
+
+def test_who_predicts_what_has_to_be_near_is_asked_without_being_chosen() -> None:
+    test = page(**LITHIUM)
+    test.button_group(key="predictors").set_value(["two_d_screen"]).run()
+    assert "`ding` predicts what has to be near, so it is asked, too" in said(whole(test))
+    test = finished(button(test, "Generate").click().run())
+    asked, run = test.session_state["generated"]
+    assert asked.predictors == ("two_d_screen", "ding")
+    assert run.look().counts["near"] == len(test.dataframe[0].value) > 0
+    test.toggle(key="near").set_value(False).run()
+    assert "so it is asked, too" not in said(whole(test))
+
+
+def test_a_request_that_nothing_meets_says_what_to_do() -> None:
+    address = {f"ask_{ENERGY}": "true", f"want_{ENERGY}": "-4.0", f"ask_{VOLUME}": "true", f"want_{VOLUME}": "45.0"}
+    test = finished(button(page(**address), "Generate").click().run())
+    seen = test.session_state["generated"][1].look()
+    (line,) = [each.value for each in test.info]
+    assert f"“near the request” took the last {seen.counts['predicted']:,}. Widen the limits" in line
+    nearest = {answer.name: answer.nearest for answer in seen.answers}
+    assert f"formation energy {nearest[ENERGY]:.2f}, volume per atom {nearest[VOLUME]:.2f}" in line
+    assert not test.dataframe
+    elements = {"only": "Li,Na", "elements_from": "2", f"ask_{ENERGY}": "true"}
+    test = finished(button(page(**elements, n="50"), "Generate").click().run())
+    assert "“as asked for” took the last 50. Allow more elements" in test.info[0].value
+
+
+def test_the_command_that_the_page_shows_keeps_the_same(run, tmp_path: Path) -> None:
+    address = {**LITHIUM, f"ask_{VOLUME}": "true", f"want_{VOLUME}": "13.0", "undecided": "true", "n": "600"}
+    test = page(never="F", elements_to="4", **address, **{f"within_{ENERGY}": "0.3"})
+    test = finished(button(test, "Generate").click().run())
+    (command,) = [each.value for each in test.code if each.value.startswith("matgen generate")]
+    words = [str(tmp_path / word) if word == "formulas.csv" else word for word in shlex.split(command)]
+    code, _, err = run(*words[1:])
+    assert code == 0, err
+    table = pd.read_csv(tmp_path / "formulas.csv")
+    kept = test.session_state["generated"][1].look().kept
+    assert table.loc[table["kept"], "formula"].to_list() == kept["formula"].to_list() != []
+    (code,) = [each.value for each in test.code if "funnel.Request" in each.value]
+    made: dict[str, Any] = {}
+    exec(code, made)
+    assert made["request"] == test.session_state["generated"][0].request
+    assert made["chunk"].counts["near"] == len(kept)
 
 
 def test_settings_that_changed_after_a_run_are_mentioned() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from matgen_core import checkpoint, figures, ranking
+from matgen_core.answers import Answer
 
 NAMES = ["Cl-Li-S-Sn", "Li-O-P-S", "Cl-Cs-O-Re", "C-I-Mo-O", "As-As-Cd-Cl"]
 
@@ -62,6 +63,25 @@ def test_faithfulness_has_a_box_a_projection() -> None:
     index = pd.DataFrame({"umap_faithfulness": [0.1, 0.9], "pca_faithfulness": [0.2, 0.4]})
     boxes = {box.name: list(box.x) for box in figures.faithfulness(index, ("umap", "pca")).data}
     assert boxes == {"UMAP": [0.1, 0.9], "PCA": [0.2, 0.4]}
+
+
+def test_an_answer_stands_beside_the_request_and_the_training_range() -> None:
+    energy = Answer("energy", -2.0, 0.1).after(pd.DataFrame({"energy": [-2.05, -1.0, 0.5, 0.5], "problem": ""}))
+    volume = Answer("volume", 30.0).after(pd.DataFrame({"volume": [28.0, 31.0], "problem": ""}))
+    ranges = {"energy": (-5.0, -3.2, 1.9, 3.0), "volume": (4.0, 9.0, 52.0, 77.0)}
+    figure = figures.answers([energy, volume], ranges, {"energy": "Energy (eV/atom)", "volume": "Volume (Å³)"})
+    bars, others = figure.data
+    assert (bars.y.sum(), others.y.sum()) == (4, 2)
+    assert dict(zip(bars.x[bars.y > 0].round(1), bars.y[bars.y > 0], strict=True)) == {-2.0: 1, -1.0: 1, 0.5: 2}
+    np.testing.assert_allclose(np.diff(bars.customdata)[:, 0], bars.width)
+    spans = [(shape.xref, shape.x0, shape.x1) for shape in figure.layout.shapes]
+    assert spans == [("x", -3.2, 1.9), ("x", -2.1, -1.9), ("x", -2, -2), ("x2", 9, 52), ("x2", 30, 30)]
+    notes = {note.text: note.xref for note in figure.layout.annotations}
+    assert notes["<b>asked for \u22122</b> ± 0.1"] == "x"
+    assert notes["<b>asked for 30</b>"] == "x2"
+    low, high = figure.layout.xaxis2.range
+    assert low < 9 < 52 < high
+    assert figure.layout.xaxis.title.text == "Energy (eV/atom), predicted"
 
 
 def test_the_funnel_tells_counts_shares_and_what_is_undecided() -> None:

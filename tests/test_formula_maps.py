@@ -1,18 +1,24 @@
 """Latent map and Journeys of models that write formulas: one that encodes (DING), one that cannot (MatGAN)."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import streamlit as st
+import torch
 from pymatgen.core import Composition
+from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint, journeys, map_columns, screening
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.formulas import subscripted
 from matgen_core.latent import LatentMap
+from pages import _maps
 from tests.page_checks import all_steps, said
-from tests.test_app import assert_whole, page
+from tests.test_app import ROOT, assert_whole, page
 
 
 @pytest.fixture(autouse=True)
@@ -233,3 +239,120 @@ def test_wishes_far_from_the_data_are_granted_and_flagged(ding: Checkpoint) -> N
     assert_whole(all_steps(test))
     assert "volume per atom 95 is outside" in test.warning[0].value
     assert "wanted={'volume_per_atom': 95.0}" in test.code[0].value
+
+
+# Formulas that are not on the map
+
+
+def fresh_formula(space: LatentMap) -> str:
+    """A formula that the tiny models can read and that is not on their map."""
+    reduced = {Composition(text).reduced_formula for text in space.index["formula"]}
+    return next(text for text in ("LiNaSO3", "KLi2FeO3", "NaFeS2O") if Composition(text).reduced_formula not in reduced)
+
+
+def test_a_model_without_encoder_locates_formulas_by_its_critic(formula_bank: Checkpoint) -> None:
+    space = LatentMap(formula_bank)
+    known = [Composition(text) for text in space.index["formula"][:5]]
+    found = space.locate([*known, Composition("LiO9"), Composition("TiO2")])
+    np.testing.assert_allclose(np.stack([each.z for each in found[:5]]), space.features[:5], atol=2e-3)
+    assert [each.problem for each in found[5:]] == [
+        "LiO9: 9 O; counts must be whole, 1 to 3",
+        "TiO2: no Ti among the 8 elements",
+    ]
+    with pytest.raises(ValueError, match="has no encoder"):
+        space.encode(known)
+
+
+def test_a_model_with_an_encoder_locates_formulas_in_its_latent_space(ding: Checkpoint) -> None:
+    space = LatentMap(ding)
+    known = [Composition(text) for text in space.index["formula"][:3]]
+    np.testing.assert_allclose(np.stack([each.z for each in space.locate(known)]), space.z[:3], atol=2e-2)
+
+
+def test_a_formula_that_is_not_on_the_map_gets_a_card_and_a_place_by_the_critic(formula_bank: Checkpoint) -> None:
+    space = LatentMap(formula_bank)
+    formula = fresh_formula(space)
+    doubled = "".join(f"{symbol}{2 * n:.0f}" for symbol, n in Composition(formula).items())
+    test = page("latent_map", map="formulas", projection="PCA").run()
+    test.text_input(key="find").set_value(doubled).run()
+    assert_whole(test)
+    at = test.query_params["at"]
+    assert Composition(at) == Composition(formula)
+    assert test.subheader[0].value == subscripted(at)
+    shown = said(test)
+    assert "not in the data of the model" in shown
+    assert "placed there by its true neighbors in the feature space of the critic" in shown
+    assert "It has no latent point, since the model has no encoder." in shown
+    assert "Charge neutral" in shown
+    assert "Showing 120 of 120" in shown
+    assert next(each for each in test.button if each.label == "Add to journey").disabled
+    # The nearest by the critic, which is asked here by itself.
+    with torch.inference_mode():
+        array = torch.from_numpy(formula_bank.representation.encode(Composition(formula)))[None]
+        features = formula_bank.model.features(array).numpy()
+    order = np.argsort(np.linalg.norm(space.features - features, axis=1), kind="stable")
+    (near,) = [each.value for each in test.dataframe]
+    assert list(near["id"]) == list(space.index["id"].iloc[order[:6]])
+
+
+def test_a_formula_that_is_not_on_the_map_is_marked_where_its_neighbors_are(ding: Checkpoint) -> None:
+    assert "Sr3Ti2O7" not in set(LatentMap(ding).index["formula"])
+    test = page("latent_map", map="ding", projection="UMAP", find="Sr3Ti2O7", at="Sr3Ti2O7").run()
+    assert_whole(test)
+    space = LatentMap(ding)
+    (located,) = space.locate([Composition("Sr3Ti2O7")])
+    assert located.z is not None
+    where = _maps.placed("ding", "umap", ("Sr3Ti2O7",))
+    np.testing.assert_allclose(where[["x", "y"]].to_numpy(), space.place(located.z[None], "umap"))
+    (marker,) = _maps.markers("ding", where, "Sr3Ti2O7")
+    assert (marker.label, marker.kind) == ("Sr₃Ti₂O₇", "pin")
+    assert "Its latent point decodes to it." in said(test)
+    assert "Predicted by `ding`: Formation energy" in said(test)
+    assert not next(each for each in test.button if each.label == "Add to journey").disabled
+    done = subprocess.run([sys.executable, "-c", test.code[-1].value], capture_output=True, text=True, check=True)
+    x, y = np.loadtxt([done.stdout.splitlines()[-1].strip("[]")])
+    np.testing.assert_allclose([x, y], where[["x", "y"]].to_numpy()[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("formula", "line"),
+    [
+        ("LiO9", "LiO9: 9 O; counts must be whole, 1 to 3"),
+        ("TiO2", "TiO2: no Ti among the 8 elements"),
+        ("Li-O-*", ""),
+        ("Li", ""),
+    ],
+)
+def test_what_the_model_cannot_read_costs_one_line_and_a_search_none(
+    formula_bank: Checkpoint, formula: str, line: str
+) -> None:
+    test = page("latent_map", map="formulas").run()
+    test.text_input(key="find").set_value(formula).run()
+    assert_whole(test, errors=bool(line))
+    if line:
+        assert test.error[0].value == line
+        assert next(each for each in test.button if each.label == "Add to journey").disabled
+        assert not [each for each in test.button if each.label == "Generate around these elements"]
+    else:
+        assert "at" not in test.query_params
+    stale = page("latent_map", map="formulas", at="known-999").run()
+    assert_whole(stale, errors=1)
+    assert "known-999 is not among the formulas of formulas" in stale.error[0].value
+
+
+def test_the_card_leads_to_formulas_of_the_same_elements_by_the_same_model() -> None:
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    test.switch_page("pages/latent_map.py")
+    test.query_params |= {"map": "matgan_icsd", "at": "Sr3Ti2O7"}
+    test.session_state["never"], test.session_state["only"] = "Ti,F", "Li,O"
+    test.run()
+    next(each for each in test.button if each.label == "Generate around these elements").click().run()
+    assert_whole(test)
+    assert test.title[0].value == "Compositions"
+    assert test.selectbox(key="generator").value == "matgan_icsd"
+    assert {key: test.query_params.get(key) for key in ("has", "never", "only")} == {
+        "has": "O,Sr,Ti",
+        "never": "F",
+        "only": None,
+    }
+    assert "3 must, 82 may, 1 never occur" in said(test)

@@ -84,6 +84,68 @@ def all_rows(run: Generation) -> pd.DataFrame:
     return pd.concat([chunk.rows for chunk in funnel.run(run.checkpoint, run.request)])
 
 
+@pytest.fixture(scope="module")
+def near(ding: Checkpoint) -> Generation:
+    """A run of two parts that keeps what is predicted near the request; one predictor knows nothing of sodium."""
+
+    def no_sodium(formulas: Formulas) -> pd.DataFrame:
+        problems = ["Na is unknown" if "Na" in text else "" for text in formulas.texts()]
+        return pd.DataFrame({"band": 1.0, "band_std": 0.1, "problem": problems})
+
+    wishes = {"condition": {"volume_per_atom": 14.0, "energy_per_atom": -6.0}, "tolerance": {"volume_per_atom": 2.0}}
+    request = Request(funnel.BATCH + 500, seed=3, wanted=Wanted(must=("O",)), **wishes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generation, "CHUNK", funnel.BATCH)
+        return ended(Generation(ding, request, [partial(predict_formulas, ding), no_sodium]))
+
+
+@pytest.fixture(scope="module")
+def near_rows(near: Generation) -> pd.DataFrame:
+    """All that the funnel finds for the same request."""
+    return pd.concat([chunk.rows for chunk in funnel.run(near.checkpoint, near.request, near._predictors)])
+
+
+def test_a_run_keeps_what_is_near_the_request(near: Generation, near_rows: pd.DataFrame) -> None:
+    seen = near.look()
+    stored = pd.read_parquet(near.folder)
+    assert len(list(near.folder.glob("*.parquet"))) == 2
+    assert stored["volume_per_atom"].between(12, 16).all()
+    assert 0 < near.n_kept == len(stored) == seen.counts["near"] < seen.counts["predicted"] < seen.counts["novel"]
+    assert not stored["formula"].str.contains("Na").any()
+    best = near.best("off_by", True)
+    assert best["off_by"].is_monotonic_increasing
+    assert best["off_by"].iloc[0] == stored["off_by"].min() < 0.1
+    stops = Counter(generation.stopped_at(near_rows[~near_rows["kept"]]))
+    assert stops["not predicted"] == seen.counts["novel"] - seen.counts["predicted"] > 0
+    assert stops["not near the request"] == seen.counts["predicted"] - seen.counts["near"] > 0
+    assert stops["in the training data"] == seen.counts["balanced"] - seen.counts["novel"] > 0
+    assert "" not in stops
+
+
+def test_a_run_tells_whether_the_request_was_heard(near: Generation, near_rows: pd.DataFrame) -> None:
+    counts = near.look().counts
+    volume, energy = near.look().answers
+    assert (volume.name, volume.asked, volume.tolerance) == ("volume_per_atom", 14.0, 2.0)
+    assert (energy.name, energy.asked, energy.tolerance) == ("energy_per_atom", -6.0, None)
+    assert volume.n == energy.n == sum(volume.counts.values()) == counts["predicted"]
+    assert volume.n_near == counts["near"]
+    values = near_rows.loc[near_rows["problem"] == "", "volume_per_atom"].dropna()
+    assert volume.median == pytest.approx(values.median(), abs=0.01)
+    assert volume.nearest == pytest.approx(values.iloc[(values - 14).abs().argmin()])
+
+
+def test_a_run_that_is_stopped_keeps_what_is_near(ding: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "CHUNK", funnel.BATCH)
+    wishes = {"condition": {"volume_per_atom": 14.0}, "tolerance": {"volume_per_atom": 1.0}}
+    run = Generation(ding, Request(funnel.MAX_SAMPLES, **wishes), [partial(predict_formulas, ding)])
+    while not run.look().counts["near"]:
+        time.sleep(0.02)
+    run.stop()
+    seen = ended(run).look()
+    assert seen.state == "stopped"
+    assert len(pd.read_parquet(run.folder)) == run.n_kept == seen.counts["near"] == seen.answers[0].n_near > 0
+
+
 @pytest.mark.parametrize("ascending", [True, False])
 def test_the_best_rows_are_those_of_all_parts(
     ding: Checkpoint, monkeypatch: pytest.MonkeyPatch, ascending: bool
@@ -162,6 +224,7 @@ def test_runs_wait_in_line_and_begin_when_their_turn_has_come(ding: Checkpoint) 
     for gate in gates:
         gate.set()
     assert ended(runs[4]).look().counts["generated"] == 200
+    assert 0 < runs[4].look().seconds < 60
 
 
 @pytest.mark.parametrize("fault", [ValueError("no values"), ZeroDivisionError("ours")])

@@ -109,6 +109,9 @@ def test_a_crowd_is_refused_and_old_results_are_let_go() -> None:
         waiting = [crowded.submit(Z, PCA) for _ in range(projection_worker.MAX_WAITING)]
         with pytest.raises(ValueError, match="8 maps are waiting"):
             crowded.submit(Z, PCA)
+        assert crowded.job(waiting[-1]).ahead == 8
+        crowded.cancel(waiting[0])
+        assert crowded.job(waiting[-1]).ahead == 7
         for number in waiting:
             crowded.cancel(number)
         for _ in range(12):

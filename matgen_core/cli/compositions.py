@@ -1,7 +1,7 @@
 """Formulas in bulk on the command line: `matgen generate` for models of compositions."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +10,7 @@ import typer
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import funnel, prediction
+from matgen_core.answers import Answer, answers_to
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.growing_tables import CSVFile, GrowingTable, ParquetFolder
 from matgen_core.latent import LatentSpace
@@ -20,12 +21,26 @@ Never = Annotated[str, typer.Option(help="Compositions: elements that must not o
 NElements = Annotated[str, typer.Option("--elements", help="Compositions: number of elements, 3 or 2-4")]
 NAtoms = Annotated[str, typer.Option("--atoms", help="Compositions: number of atoms in the formula, 5 or 2-20")]
 Unique = Annotated[bool, typer.Option(help="Compositions: only the first sample of each formula")]
+KeepUndecided = Annotated[bool, typer.Option(help="Compositions: keep what neutrality or balance leaves open, too")]
 Volume = Annotated[float | None, typer.Option(help="Compositions: ask for this volume, Å^3/atom")]
 Energy = Annotated[float | None, typer.Option(help="Compositions: ask for this energy, eV/atom")]
 Predict = Annotated[
     list[str] | None,
     typer.Option(help="Compositions: predict what passed every stage with this checkpoint; may be given twice"),
 ]
+Within = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="Compositions: keep what is predicted this near to what is asked for, formation-energy=0.1; may be given"
+        " for volume and energy too, and needs --predict",
+    ),
+]
+CONDITIONS = {  # by the option that asks for it
+    "formation-energy": "formation_energy_per_atom",
+    "volume": "volume_per_atom",
+    "energy": "energy_per_atom",
+}
 
 
 def wanted(must: str, may: str, never: str, n_elements: str, n_atoms: str) -> funnel.Wanted:
@@ -40,6 +55,25 @@ def wanted(must: str, may: str, never: str, n_elements: str, n_atoms: str) -> fu
     )
 
 
+def tolerances(within: Sequence[str], condition: Mapping[str, float]) -> dict[str, float]:
+    """Read tolerances by property from the options as they were typed."""
+    read: dict[str, float] = {}
+    for text in within:
+        name, _, value = text.partition("=")
+        try:
+            tolerance = float(value)
+        except ValueError:
+            tolerance = None
+        if name not in CONDITIONS or tolerance is None:
+            raise ValueError(f"--within {text}; write NAME=VALUE with a NAME of {', '.join(CONDITIONS)}")
+        if CONDITIONS[name] in read:
+            raise ValueError(f"--within {name} is given twice; give it once")
+        if CONDITIONS[name] not in condition:
+            raise ValueError(f"--within {text}, but no {name} is asked for; add --{name}")
+        read[CONDITIONS[name]] = tolerance
+    return read
+
+
 def generate(
     checkpoint: Checkpoint, request: funnel.Request, out: Path, unique: bool, predictors: Sequence[str] = ()
 ) -> None:
@@ -51,9 +85,11 @@ def generate(
     chunks = funnel.run(checkpoint, request, [_predictor(name) for name in predictors])
     chunk = next(chunks)  # what cannot be generated is refused before anything is written
     table: GrowingTable = CSVFile(out) if out.suffix == ".csv" else ParquetFolder(out)
+    answers = answers_to(request)
     try:
         while True:
             table.write(chunk.rows[chunk.rows["first"]] if unique else chunk.rows)
+            answers = [answer.after(chunk.rows) for answer in answers]
             typer.echo(f"{chunk.counts['generated']:,} of {request.n_samples:,} samples", err=True)
             if (following := next(chunks, None)) is None:
                 break
@@ -64,7 +100,17 @@ def generate(
     for stage, n in chunk.counts.items():
         is_open = chunk.undecided.get(stage, 0)
         typer.echo(f"{n:>12,} {stage}" + (f" ({is_open:,} left open)" if is_open else ""), err=True)
+    for answer in answers:
+        if answer.n:
+            typer.echo(_line(answer), err=True)
     typer.echo(f"seed {request.seed}; wrote {table.n_rows:,} rows to {out}", err=True)
+
+
+def _line(answer: Answer) -> str:
+    line = f"{answer.name}: {answer.asked:g} asked for, {answer.median:.2f} predicted (median of {answer.n:,})"
+    if answer.tolerance is None:
+        return line
+    return f"{line}, {answer.n_near / answer.n:.1%} within {answer.tolerance:g}"
 
 
 def _predictor(name: str) -> funnel.Predictor:

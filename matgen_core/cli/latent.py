@@ -107,7 +107,9 @@ def generate(
     elements: compositions.NElements = "",
     atoms: compositions.NAtoms = "",
     unique: compositions.Unique = False,
+    keep_undecided: compositions.KeepUndecided = False,
     predict: compositions.Predict = None,
+    within: compositions.Within = None,
 ) -> None:
     """Draw materials from the prior, or round a known crystal; a row for every sample, failed decodes included.
 
@@ -117,20 +119,19 @@ def generate(
     if _level(checkpoint) == "composition":
         if near is not None or width is not None:
             raise ValueError(f"--near and --width are not for {name}, which draws formulas from its prior")
-        properties = {
-            "formation_energy_per_atom": formation_energy,
-            "volume_per_atom": volume,
-            "energy_per_atom": energy,
-        }
+        values = zip(compositions.CONDITIONS.values(), (formation_energy, volume, energy), strict=True)
+        properties = {key: value for key, value in values if value is not None}
         request = funnel.Request(
             n_samples,
             seed,
             compositions.wanted(must, may, never, elements, atoms),
-            {key: value for key, value in properties.items() if value is not None},
+            properties,
+            keep_undecided,
+            compositions.tolerances(within or (), properties),
         )
         compositions.generate(checkpoint, request, out, unique, predict or ())
         return
-    asked = (must, may, never, elements, atoms, unique, predict)
+    asked = (must, may, never, elements, atoms, unique, keep_undecided, predict, within)
     if any(asked) or volume is not None or energy is not None:
         raise ValueError(f"{name} writes no formulas; only such models take options of compositions")
     check_number(n_samples, "samples")

@@ -5,7 +5,7 @@ in its light or dark theme and a notebook in its own. Colors that carry a meanin
 """
 
 from matgen_core.figures._colors import ACCENT, CANDIDATE, KNOWN, MUTED
-from matgen_core.figures.compositions import STAGES, ShareColumn, element_shares, funnel, generated_map
+from matgen_core.figures.compositions import STAGES, ShareColumn, answers, element_shares, funnel, generated_map
 from matgen_core.figures.materials import (
     ANGLE,
     INTENSITY,
@@ -28,6 +28,7 @@ __all__ = [
     "MUTED",
     "STAGES",
     "ShareColumn",
+    "answers",
     "contributions",
     "difference",
     "element_shares",

@@ -1,14 +1,16 @@
 """Figures of generated formulas: the funnel, the elements in them, and where they lie among real ones."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
+from plotly.subplots import make_subplots
 from pymatgen.core import Element
 
+from matgen_core.answers import Answer
 from matgen_core.element_table import element_table
 from matgen_core.figures._colors import ACCENT, KNOWN, MUTED
 
@@ -21,10 +23,14 @@ STAGES = {
     "balanced": "balanced",
     "novel": "novel",
     "predicted": "predicted",
+    "near": "near the request",
 }
 ShareColumn = Literal["generated", "kept", "training", "ratio"]
 _KINDS = {"real": ("training formulas", MUTED), "generated": ("generated", KNOWN), "kept": ("kept", ACCENT)}
 _ROW = 34  # px of a bar
+_N_BARS = 60
+_REQUEST = "rgba(213,94,0,0.22)"  # ACCENT, thin: bars show through
+_TRAINING = "rgba(138,148,158,0.16)"  # MUTED, thin
 
 
 def funnel(counts: Mapping[str, int], undecided: Mapping[str, int], goes_on: Collection[str] = ()) -> go.Figure:
@@ -74,6 +80,76 @@ def funnel(counts: Mapping[str, int], undecided: Mapping[str, int], goes_on: Col
         margin={"l": 10, "r": 10, "t": 6, "b": 6},
         height=30 + _ROW * len(stages),
         bargap=0.3,
+    )
+    return figure
+
+
+def answers(given: Sequence[Answer], ranges: Mapping[str, Sequence[float]], titles: Mapping[str, str]) -> go.Figure:
+    """Draw what is predicted of each property that was asked for, beside the request and the training range.
+
+    Args:
+        given: Those with predictions, one or more.
+        ranges: Of each property the least, 0.5 %, 99.5 % and largest value in training, as `LatentSpace` gives them.
+        titles: Of each property, with its unit.
+    """
+    figure = make_subplots(rows=len(given), vertical_spacing=min(0.25, 0.5 / len(given)))
+    for row, answer in enumerate(given, start=1):
+        edges, counts = answer.histogram(_N_BARS)
+        _, low, high, _ = ranges[answer.name]
+        reach = answer.tolerance or 0.0
+        figure.add_bar(
+            x=(edges[:-1] + edges[1:]) / 2,
+            y=counts,
+            width=np.diff(edges),
+            marker={"color": KNOWN, "line": {"width": 0}},
+            customdata=np.stack([edges[:-1], edges[1:]], 1),
+            hovertemplate="%{customdata[0]:.3g} to %{customdata[1]:.3g}: %{y:,} formulas<extra></extra>",
+            row=row,
+            col=1,
+        )
+        figure.add_vrect(low, high, fillcolor=_TRAINING, line_width=0, layer="below", row=row, col=1)
+        if reach:
+            figure.add_vrect(
+                answer.asked - reach, answer.asked + reach, fillcolor=_REQUEST, line_width=0, row=row, col=1
+            )
+        figure.add_vline(answer.asked, line={"color": ACCENT, "width": 2}, row=row, col=1)
+        common: dict[str, Any] = {"yref": "y domain", "showarrow": False, "row": row, "col": 1}
+        figure.add_annotation(
+            x=answer.asked,
+            y=1.0,
+            yanchor="bottom",
+            text=f"<b>asked for {answer.asked:g}</b>".replace("-", "\u2212") + (f" ± {reach:g}" if reach else ""),
+            font={"size": 12, "color": ACCENT},
+            **common,
+        )
+        is_right = answer.asked < (low + high) / 2  # away from the request
+        figure.add_annotation(
+            x=high if is_right else low,
+            y=1.0,
+            xanchor="right" if is_right else "left",
+            yanchor="top",
+            text="training: middle 99 %",
+            font={"size": 11},
+            **common,
+        )
+        ends = [edges[0], edges[-1], low, high, answer.asked - reach, answer.asked + reach]
+        room = 0.03 * (max(ends) - min(ends))
+        figure.update_xaxes(
+            title={"text": f"{titles[answer.name]}, predicted", "standoff": 4, "font": {"size": 12}},
+            range=[min(ends) - room, max(ends) + room],
+            zeroline=False,
+            showgrid=False,
+            row=row,
+            col=1,
+        )
+        figure.update_yaxes(
+            title={"text": "formulas", "font": {"size": 12}}, range=[0, 1.2 * counts.max()], nticks=4, row=row, col=1
+        )
+    figure.update_layout(
+        showlegend=False,
+        bargap=0,
+        margin={"l": 10, "r": 10, "t": 24, "b": 10},
+        height=max(300, 60 + 115 * len(given)),
     )
     return figure
 

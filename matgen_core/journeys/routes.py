@@ -95,13 +95,11 @@ def waypoint(space: LatentMap, key: str) -> Waypoint:
 
 
 def _encoded_formula(space: LatentMap, text: str) -> Waypoint:
-    formulas, (problem,) = Formulas.of_texts([text])
-    if problem:
-        raise ValueError(problem)
-    encoded = space.encode(formulas.compositions())[0]
+    formula = Formulas.of_text(text)
+    encoded = space.encode(formula.compositions())[0]
     if encoded.z is None:
         raise ValueError(encoded.problem)
-    return Waypoint(text, formulas.texts()[0], encoded.z, None)
+    return Waypoint(text, formula.texts()[0], encoded.z, None)
 
 
 def example(space: LatentMap) -> tuple[str, str]:
