@@ -132,6 +132,7 @@ def test_a_run_that_has_to_wait_says_how_many_come_first_and_can_be_canceled() -
         test = whole(button(page(), "Generate").click().run())
         (line,) = [each.proto.text for each in test.get("progress")]
         assert line == "2,000 samples: waiting, 2 ahead"
+        assert "2 runs work at a time here" in said(test)
         others[0].leave()
         test.run()
         assert [each.proto.text for each in test.get("progress")] == ["2,000 samples: waiting, 1 ahead"]
