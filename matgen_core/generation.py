@@ -33,7 +33,8 @@ State = Literal["waiting", "running", "stopped", "done", "failed"]
 SHOWN = 5_000  # rows at hand of what was kept
 LEFT_SHOWN = 1_000  # and of what was not
 ON_A_MAP = 2_000  # generated formulas held beside as many real ones
-TURNS = Turns(2)  # of all visitors of one server
+AT_ONCE = 2  # runs, of all visitors of one server
+TURNS = Turns(AT_ONCE)
 CHUNK = 4 * funnel.BATCH  # a third of the funnel's own: the first rows come early, and a run that is stopped ends soon
 # What a row that was not kept stopped at, by the stage.
 STOPS = {

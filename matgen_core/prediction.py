@@ -186,8 +186,7 @@ def nearest_known(checkpoint: Checkpoint, formulas: Formulas) -> pd.DataFrame:
     features = representation.encode_formulas(known)
     spread = features.std(0)
     scale = np.where(spread > 0, spread, 1) * np.sqrt(features.shape[1])
-    features /= scale
-    asked = representation.encode_formulas(formulas) / scale
+    features, asked = features / scale, representation.encode_formulas(formulas) / scale
     apart = np.array([np.linalg.norm(features - row, axis=1) for row in asked]).reshape(len(asked), len(features))
     return pd.DataFrame(
         {

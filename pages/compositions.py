@@ -103,6 +103,9 @@ def status() -> None:
             st.markdown(f"{words} :small[({seen.rate:,.0f} per second)]", width="content")
             if seen.state == "stopped":
                 st.badge(f"stopped; {request.n_samples:,} were asked for", color="orange")
+    if seen.state == "waiting":
+        st.caption(f"{generation.AT_ONCE} runs work at a time here, for all visitors; this one begins in its turn.")
+        return
     if seen.state == "failed":
         st.error(seen.problem)
     if seen.answers and not is_running:

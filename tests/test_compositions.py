@@ -86,15 +86,24 @@ def test_what_is_written_follows_the_likelihood() -> None:
     torch.testing.assert_close(shares, (-torch.stack(likelihood)).exp().detach(), atol=0.01, rtol=0)
 
 
-def test_temperature_evens_out_the_choices() -> None:
+def test_each_temperature_evens_out_its_own_choices() -> None:
+    """Share of the commonest set of elements, and of the commonest counts of it, cold and warm."""
     torch.manual_seed(2)
-    cold, warm = (MatGAN(replace(TINY, n_elements=9, temperature=t)).eval() for t in (0.05, 5.0))
-    warm.load_state_dict(cold.state_dict())
-    few, many = written(cold, 300), written(warm, 300)
-    for of_both in (lambda made: made, lambda made: made > 0):  # counts and elements, elements alone
-        assert len(of_both(few).unique(dim=0)) < 0.8 * len(of_both(many).unique(dim=0))
-    one_of_each = torch.tensor([(made[made > 0] == 1).float().mean() for made in (few, many)])
-    assert (one_of_each[0] - 1 / 3).abs() > (one_of_each[1] - 1 / 3).abs()
+    model = MatGAN(replace(TINY, n_elements=9)).eval()
+    shares = {}
+    for of_elements in (0.02, 5.0):
+        for of_counts in (0.02, 5.0):
+            config = replace(model.config, element_temperature=of_elements, count_temperature=of_counts)
+            other = MatGAN(config).eval()
+            other.load_state_dict(model.state_dict())
+            made = written(other, 3_000)
+            _, which, sizes = (made > 0).unique(dim=0, return_inverse=True, return_counts=True)
+            _, of_set = made[which == sizes.argmax()].unique(dim=0, return_counts=True)
+            shares[of_elements, of_counts] = (float(sizes.max()) / 3_000, float(of_set.max() / of_set.sum()))
+    assert min(shares[0.02, 0.02][0], shares[0.02, 5.0][0]) > 0.8
+    assert max(shares[5.0, 0.02][0], shares[5.0, 5.0][0]) < 0.3
+    assert min(shares[0.02, 0.02][1], shares[5.0, 0.02][1]) > 0.8
+    assert max(shares[0.02, 5.0][1], shares[5.0, 5.0][1]) < 0.4
 
 
 @pytest.mark.parametrize("end", [-9.0, 9.0])

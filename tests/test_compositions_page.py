@@ -18,6 +18,7 @@ from matgen_core import checkpoint, funnel, generation
 from matgen_core.formulas import subscripted
 from matgen_core.funnel import Request, Wanted
 from matgen_core.prediction import predict_formulas
+from matgen_core.turns import Turn
 from tests.page_checks import said, whole
 from tests.test_cli import run
 
@@ -53,6 +54,14 @@ def finished(test: AppTest) -> AppTest:
         time.sleep(0.1)
         test.run()
     raise AssertionError("the run did not end")
+
+
+def in_line(n: int) -> list[Turn]:
+    """Stand in the line before all runs, when those of other tests have ended: a stopped one still ends its chunk."""
+    cache_resource_api.clear_session_cache("test session id")
+    turns = [generation.TURNS.join() for _ in range(n)]
+    assert all(turn.wait() for turn in turns[:2])
+    return turns
 
 
 def test_before_anything_is_generated_the_page_says_what_will_come() -> None:
@@ -118,11 +127,12 @@ def test_a_canceled_run_keeps_what_is_there() -> None:
 
 
 def test_a_run_that_has_to_wait_says_how_many_come_first_and_can_be_canceled() -> None:
-    others = [generation.TURNS.join() for _ in range(3)]
+    others = in_line(3)
     try:
         test = whole(button(page(), "Generate").click().run())
         (line,) = [each.proto.text for each in test.get("progress")]
         assert line == "2,000 samples: waiting, 2 ahead"
+        assert "2 runs work at a time here" in said(test)
         others[0].leave()
         test.run()
         assert [each.proto.text for each in test.get("progress")] == ["2,000 samples: waiting, 1 ahead"]
@@ -138,7 +148,7 @@ def test_a_run_that_has_to_wait_says_how_many_come_first_and_can_be_canceled() -
 
 
 def test_a_run_that_waits_leaves_the_line_with_its_session() -> None:
-    others = [generation.TURNS.join() for _ in range(2)]
+    others = in_line(2)
     try:
         run = button(page(), "Generate").click().run().session_state["generated"][1]
         assert run.look().state == "waiting"

@@ -1,15 +1,22 @@
 """What is measured of MatGAN, on formulas that can be counted by hand; and the formulas that it learns from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from matgen_core import data
+from matgen_core import checkpoint, data
+from matgen_core.checkpoint import Checkpoint
 from matgen_core.data import DATASETS, Dataset
 from matgen_core.formulas import Formulas
+from matgen_core.models.matgan import MatGAN, MatGANConfig
+from matgen_core.representations import ElementCounts
+from matgen_core.train import RECIPES, formula_sets
 from matgen_core.train import _matgan_metrics as measured
-from matgen_core.train import formula_sets
+from matgen_core.train._matgan_card import _tried
+from matgen_core.train.matgan import MatGANRecipe
 
 
 def formulas(*texts: str) -> Formulas:
@@ -74,3 +81,64 @@ def test_arrays_hold_the_formulas_and_a_tenth_out(materials: None) -> None:
     assert many.held_out(3).sum() == 6
     assert (many.held_out(3) != many.held_out(4)).any()
     assert len(many.arrays(3).of_part("held_out")) == 6
+
+
+MATGAN = [recipe for recipe in RECIPES.values() if isinstance(recipe, MatGANRecipe)]
+
+
+@pytest.mark.parametrize("recipe", MATGAN, ids=lambda recipe: recipe.name)
+def test_a_recipe_has_the_settings_of_what_is_shipped(recipe: MatGANRecipe) -> None:
+    shipped = checkpoint.load(recipe.name).model.config
+    assert shipped == replace(
+        recipe.config,
+        n_elements=shipped.n_elements,
+        element_temperature=recipe.element_temperature,
+        count_temperature=recipe.count_temperature,
+    )
+
+
+def tried(recipe: MatGANRecipe) -> tuple[list[dict[str, object]], MatGAN]:
+    """What the recipe measures of two random networks that write three elements."""
+    known = formulas("NaCl", "KCl", "NaKCl2", "NaCl3")
+    some = formula_sets.FormulaSet(known, ("K", "Na", "Cl"), Dataset("some", pd.DataFrame(), None, ""), known)
+    torch.manual_seed(0)
+    config = replace(recipe.config, n_elements=3, n_slots=3, hidden=8, critic=8)
+    before, after = MatGAN(config).eval(), MatGAN(config).eval()
+    with torch.no_grad():
+        after.generator.to_count[-1].bias[2] += 3.0
+        before.generator.to_count[-1].bias[5] += 99.0
+    made = Checkpoint("some", "matgan", after, ElementCounts(some.elements, 8), {}, "")
+    return recipe._tried(made, before, some), after
+
+
+def test_what_was_tried_is_measured_at_its_temperatures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measured, "SAMPLE_COUNTS", (100, 1_000, 2_000))
+    config = MatGANConfig(count_temperature=0.5)
+    recipe = MatGANRecipe("some", "Some", formula_sets.oqmd, config, tried=((1.0, 0.01), (1.0, 9.0)))
+    (before, cold, warm), shipped = tried(recipe)
+    assert [row["before_the_critic"] for row in (before, cold, warm)] == [True, False, False]
+    assert (before["element_temperature"], before["count_temperature"]) == (1.0, 0.5)
+    assert (warm["element_temperature"], warm["count_temperature"]) == (1.0, 9.0)
+    # Where each count is the likeliest one, there are no more formulas than the four sets of elements.
+    assert before["samples"]["1000"]["unique"] == cold["samples"]["1000"]["unique"] == 4 / 1_000
+    assert warm["samples"]["1000"]["unique"] > 20 / 1_000
+    assert shipped.config.count_temperature == 0.5
+    assert set(before["samples"]) == {"100", "1000"}
+
+
+def test_the_card_shows_what_was_measured() -> None:
+    def found(unique: float, temperature: float) -> dict[str, object]:
+        shares = {"unique": unique, "neutral": 0.5, "balanced": 0.25, "novel": 0.75, "no_formula": 0.0}
+        return {
+            "element_temperature": temperature,
+            "count_temperature": 0.5,
+            "samples": {str(n): shares for n in measured.SAMPLE_COUNTS},
+            "element_distance": 0.125,
+        }
+
+    recipe = MatGANRecipe("some", "Some", formula_sets.oqmd, element_temperature=1.5)
+    text = _tried(recipe, found(0.51, 9.9) | {"tried": [found(0.61, 1.1), found(0.71, 1.2)]})
+    rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.startswith("|")][2:]
+    assert [row[2:5] for row in rows] == [["1.1", "0.5", "61.0%"], ["1.5", "1", "51.0%"], ["1.2", "0.5", "71.0%"]]
+    assert all(row[6:10] == ["50.0%", "25.0%", "75.0%", "12.5%"] for row in rows)
+    assert not any(character.isdigit() for character in text.rpartition("|")[2].replace("330,000", ""))

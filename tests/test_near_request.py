@@ -154,6 +154,12 @@ def test_the_memory_of_an_answer_does_not_grow_with_the_samples() -> None:
     assert len(answer.counts) == round(1 / RESOLUTION)
 
 
+@pytest.mark.parametrize(("values", "median"), [([3.0, -1.0, 0.0], 0.0), ([10.0, -1.0, 3.0, 0.0], 1.5), ([2.0], 2.0)])
+def test_the_median_of_few_lies_between_the_two_in_the_middle(values: list[float], median: float) -> None:
+    answer = Answer("energy", 0.0).after(pd.DataFrame({"energy": values, "problem": ""}))
+    assert answer.median == pytest.approx(median, abs=RESOLUTION)
+
+
 @pytest.mark.parametrize("within", ["0.3", "3e-1"])
 def test_generate_keeps_what_is_near(run, tmp_path: Path, within: str) -> None:
     out = tmp_path / "near.csv"

@@ -92,7 +92,7 @@ def answers(given: Sequence[Answer], ranges: Mapping[str, Sequence[float]], titl
         ranges: Of each property the least, 0.5 %, 99.5 % and largest value in training, as `LatentSpace` gives them.
         titles: Of each property, with its unit.
     """
-    figure = make_subplots(rows=len(given), vertical_spacing=min(0.25, 0.5 / len(given)))
+    figure = make_subplots(rows=len(given), vertical_spacing=min(0.25, 0.6 / len(given)))
     for row, answer in enumerate(given, start=1):
         edges, counts = answer.histogram(_N_BARS)
         _, low, high, _ = ranges[answer.name]

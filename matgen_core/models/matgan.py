@@ -9,6 +9,7 @@ After Dan et al. 2020. What differs, and why:
 - It first learns formulas by likelihood, then from the critic; from random weights alone the two networks circled each
   other and the generator lost variety.
 - Dense layers in the critic instead of convolutions: rows stand for elements, and what lies beside what means nothing.
+- Elements and counts are chosen at temperatures of their own: variety lies in the elements, validity in the counts.
 - The generator that is kept is the running mean of the trained one.
 
 Reference: Dan et al., npj Comput. Mater. 6, 84 (2020), doi:10.1038/s41524-020-00352-0
@@ -31,7 +32,8 @@ class MatGANConfig:
     n_counts: int = 8
     n_slots: int = 8  # elements that a formula can have at most
     hidden: int = 192  # width of the generator
-    temperature: float = 1.0  # of each choice while it writes; above 1 for more variety and less likeness
+    element_temperature: float = 1.0  # of each choice of an element while it writes; above 1 for more variety
+    count_temperature: float = 1.0  # of each choice of a count; these decide whether the charges add up
     dropout: float = 0.1  # of the generator's state, while it learns by likelihood
     critic: int = 320  # width
     critic_depth: int = 1  # residual blocks
@@ -130,14 +132,14 @@ class FormulaWriter(nn.Module):
             state, memory = self.memory(given, memory)
             state = state[:, 0]
             logits = self.element_logits(state, last, torch.full_like(last, slot))
-            element, place = _choose(logits / c.temperature, at[rows, 0, slot])
+            element, place = _choose(logits / c.element_temperature, at[rows, 0, slot])
             going = place > 0
             rows, element, last, state = rows[going], element[going], place[going] - 1, state[going]
             memory = memory[:, going]
             if not len(rows):
                 break
             shown = self.element(element)
-            count, number = _choose(self.to_count(state + shown) / c.temperature, at[rows, 1, slot])
+            count, number = _choose(self.to_count(state + shown) / c.count_temperature, at[rows, 1, slot])
             if torch.is_grad_enabled():
                 table = table.index_add(0, rows, torch.einsum("be,bc->bec", element[:, 1:], count))
             else:

@@ -70,11 +70,14 @@ def measure(checkpoint: Checkpoint, formulas: FormulaSet, held_out: NDArray[np.b
 
 def measure_briefly(
     checkpoint: Checkpoint, formulas: FormulaSet, held_out: NDArray[np.bool_], seed: int
-) -> dict[str, dict[str, float]]:
-    """What `measure` has under `samples`, without the largest number of them."""
-    counts = SAMPLE_COUNTS[:-1]
+) -> dict[str, Any]:
+    """What `measure` has under `samples` and `element_distance`, without the largest number of samples."""
+    counts, training = SAMPLE_COUNTS[:-1], formulas.formulas[~held_out]
     written = _written(checkpoint, counts[-1], seed)
-    return {str(n): _described(written[:n], formulas.formulas[~held_out]) for n in counts}
+    return {
+        "samples": {str(n): _described(written[:n], training) for n in counts},
+        "element_distance": _element_distance(training, written, formulas.elements),
+    }
 
 
 def _written(checkpoint: Checkpoint, n_samples: int, seed: int) -> Formulas:

@@ -21,7 +21,7 @@ from matgen_core.formulas import Formulas
 from matgen_core.known_formulas import KnownFormulas
 from matgen_core.latent import index_columns
 from matgen_core.loops import AdversarialSchedule, Schedule
-from matgen_core.models.matgan import MatGANConfig
+from matgen_core.models.matgan import MatGAN, MatGANConfig
 from matgen_core.projection import map_grades, projections
 from matgen_core.representations import ElementCounts
 from matgen_core.screening import COMPOSITION_RULES, as_booleans, screen_formulas
@@ -40,9 +40,12 @@ class MatGANRecipe:
     name: str
     title: str
     formulas: Callable[[], FormulaSet]
-    config: MatGANConfig = MatGANConfig()
+    config: MatGANConfig = MatGANConfig()  # its temperatures hold while the network learns
+    element_temperature: float = 1.0  # of what is shipped
+    count_temperature: float = 1.0
     likelihood: Schedule = compositions.LIKELIHOOD
     adversarial: AdversarialSchedule = compositions.ADVERSARIAL
+    tried: tuple[tuple[float, float], ...] = ()  # other temperatures of elements and of counts, for the card
     n_bank: int = 1000  # generated formulas on the map, and as many real ones
     seed: int = 0
 
@@ -63,7 +66,10 @@ class MatGANRecipe:
         """Make the checkpoint of what `matgen_core.compositions` left in a folder."""
         formulas = self.formulas()
         layout = ElementCounts(formulas.elements, formula_sets.MAX_COUNT)
-        model = compositions.read_run(folder, "weights")
+        model, before = (
+            _at(compositions.read_run(folder, stage), self.element_temperature, self.count_temperature)
+            for stage in ("weights", "likelihood")
+        )
         eight_bits.round_weights(model)  # every figure is of what is stored
         bare = Checkpoint(
             name=self.name,
@@ -82,9 +88,8 @@ class MatGANRecipe:
             eight_bits=True,
         )
         index = self._index(bare, formulas)
-        before = replace(bare, model=compositions.read_run(folder, "likelihood"))
         metrics = self._figures(bare, formulas) | {
-            "before_the_critic": measure_briefly(before, formulas, formulas.held_out(self.seed), self.seed),
+            "tried": self._tried(bare, before, formulas),
             "bank": {"seed": self.seed, "n_samples": self.n_bank},
             "maps": map_grades(index),
             "training": {
@@ -102,7 +107,7 @@ class MatGANRecipe:
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Generate as many formulas as the paper and hold them against the training set."""
         maps = {} if checkpoint.index is None else map_grades(checkpoint.index)
-        kept = {name: checkpoint.metrics[name] for name in ("before_the_critic", "bank", "training")}
+        kept = {name: checkpoint.metrics[name] for name in ("tried", "bank", "training")}
         return self._figures(checkpoint, self.formulas()) | kept | {"maps": maps}
 
     def _figures(self, checkpoint: Checkpoint, formulas: FormulaSet) -> dict[str, Any]:
@@ -116,6 +121,24 @@ class MatGANRecipe:
             },
             **figures,
         }
+
+    def _tried(self, checkpoint: Checkpoint, before: MatGAN, formulas: FormulaSet) -> list[dict[str, Any]]:
+        """Figures of the generator before it met the critic, and of the shipped one at other temperatures."""
+        model: Any = checkpoint.model
+        shipped = (model.config.element_temperature, model.config.count_temperature)
+        generators = [(True, before, shipped), *((False, model, temperatures) for temperatures in self.tried)]
+        held_out = formulas.held_out(self.seed)
+        return [
+            {
+                "before_the_critic": first,
+                "element_temperature": of_elements,
+                "count_temperature": of_counts,
+                **measure_briefly(
+                    replace(checkpoint, model=_at(network, of_elements, of_counts)), formulas, held_out, self.seed
+                ),
+            }
+            for first, network, (of_elements, of_counts) in generators
+        ]
 
     def _index(self, checkpoint: Checkpoint, formulas: FormulaSet) -> pd.DataFrame:
         """A bank of generated formulas and as many real ones, where the critic sees them."""
@@ -143,6 +166,14 @@ class MatGANRecipe:
             }
         )
         return index_columns(pd.concat([table, projections(features, self.seed)], axis=1), features)
+
+
+def _at(model: MatGAN, element_temperature: float, count_temperature: float) -> MatGAN:
+    """Return the same weights writing at other temperatures."""
+    config = replace(model.config, element_temperature=element_temperature, count_temperature=count_temperature)
+    other = MatGAN(config)
+    other.load_state_dict(model.state_dict())
+    return other.eval()
 
 
 def _chemical_systems(formulas: Formulas, elements: tuple[str, ...]) -> list[str]:
