@@ -24,12 +24,13 @@ from tests.test_cli import run
 
 __all__ = ["run"]  # a fixture
 PAGE = Path(__file__).parent.parent / "pages" / "compositions.py"
-N = 2_000
+N = 800
 
 
 @pytest.fixture(autouse=True)
-def fresh_caches() -> Iterator[None]:
-    """No test sees the checkpoints of another."""
+def fresh_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test sees the checkpoints of another, and a run that is stopped ends soon."""
+    monkeypatch.setattr(generation, "CHUNK", funnel.BATCH)
     yield
     st.cache_resource.clear()
     st.cache_data.clear()
@@ -131,14 +132,14 @@ def test_a_run_that_has_to_wait_says_how_many_come_first_and_can_be_canceled() -
     try:
         test = whole(button(page(), "Generate").click().run())
         (line,) = [each.proto.text for each in test.get("progress")]
-        assert line == "2,000 samples: waiting, 2 ahead"
+        assert line == f"{N:,} samples: waiting, 2 ahead"
         assert "2 runs work at a time here" in said(test)
         others[0].leave()
         test.run()
-        assert [each.proto.text for each in test.get("progress")] == ["2,000 samples: waiting, 1 ahead"]
+        assert [each.proto.text for each in test.get("progress")] == [f"{N:,} samples: waiting, 1 ahead"]
         test = finished(button(test, "Cancel").click().run())
         assert test.session_state["generated"][1].look().state == "stopped"
-        assert "stopped; 2,000 were asked for" in "".join(each.value for each in test.markdown)
+        assert "stopped; 800 were asked for" in "".join(each.value for each in test.markdown)
         assert others[2].ahead == 0
         assert not whole(button(test, "Generate").click().run()).dataframe
     finally:

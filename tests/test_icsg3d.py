@@ -133,7 +133,7 @@ def test_an_overfitted_batch_comes_back_as_crystals(tmp_path) -> None:
     config = replace(
         CONFIG, latent_dim=16, channels=(16, 24), n_narrow=8, beta=1e-3, species_weight=1.0, edge_weight=20.0
     )
-    schedule = Schedule(epochs=300, batch_size=5, learning_rate=5e-3, minutes=3)
+    schedule = Schedule(epochs=120, batch_size=5, learning_rate=8e-3, minutes=3)
     net, history = crystals.train(data, config, schedule, Augmentation(0.0, edge_jitter=0.0), "cpu", tmp_path, 100)
     assert history[-1]["loss"] < 0.2 * history[0]["loss"]
     training = data.of_part("train")

@@ -189,7 +189,7 @@ def test_one_batch_is_learned_by_heart(name: str) -> None:
     model, batch = build(name), BATCHES[name]()
     optimizer = torch.optim.Adam(model.parameters(), 0.003 if name == "icsg3d" else 0.02)
     first = float(model.loss(*batch, rng=rng())["loss"].detach())
-    for step in range(200):
+    for step in range(120):
         optimizer.zero_grad()
         loss = model.loss(*batch, rng=rng(step))["loss"]
         loss.backward()
