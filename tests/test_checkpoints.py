@@ -11,7 +11,9 @@ import torch
 
 from matgen_core import checkpoint
 from matgen_core.checkpoint import CheckpointError
+from matgen_core.train import RECIPES
 from matgen_core.train._card import HEADINGS
+from matgen_core.train.cgcnn import CGCNNRecipe
 
 
 @pytest.fixture
@@ -49,6 +51,11 @@ def test_saving_and_loading_changes_nothing(name: str, tmp_path: Path, monkeypat
     ):
         assert key == other
         torch.testing.assert_close(one, two, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if isinstance(recipe, CGCNNRecipe)])
+def test_property_networks_are_stored_as_their_recipes_say(name: str) -> None:
+    assert checkpoint.load(name).eight_bits == RECIPES[name].eight_bits
 
 
 def test_a_failed_save_keeps_what_was_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
