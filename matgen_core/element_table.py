@@ -43,6 +43,7 @@ def element_table() -> Mapping[str, ElementFacts]:
             bool(row.mixed_valence),
             {
                 "icsd24": tuple(int(state) for state in row.icsd24.split()),
+                "icsd24_usual": tuple(int(state) for state in row.icsd24_usual.split()),
                 "smact14": tuple(int(state) for state in row.smact14.split()),
             },
         )

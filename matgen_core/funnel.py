@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.element_table import element_table
 from matgen_core.formulas import MAX_COUNT, Formulas
-from matgen_core.screening import COMPOSITION_RULES, as_booleans, screen_formulas
+from matgen_core.screening import FORMULA_RULES, as_booleans, screen_formulas
 
 MAX_SAMPLES = 10_000_000  # 80 MB to know the unique ones again; a few minutes
 STAGES = ("generated", "formula", "wanted", "unique", "neutral", "balanced", "novel")
@@ -124,8 +124,8 @@ class Chunk:
         counts: How many samples passed each stage and all before it, by the names of `stages`.
         undecided: How many samples that had come so far were left open by "neutral" and by "balanced".
         rows: A row for every sample of the chunk, in order: sample (from 1), formula, n_elements, wanted, first (it
-            appears for the first time), charge_neutral, electronegativity_balanced, smact_valid (True, False or
-            missing), novel (missing where the model does not know its training formulas), kept (it passed all
+            appears for the first time), charge_neutral, electronegativity_balanced, smact_valid, usual_states (True,
+            False or missing), novel (missing where the model does not know its training formulas), kept (it passed all
             stages; without a tolerance it may still lack a prediction), a column for each predicted property and its
             _std (for rows that came so far), off_by (where a tolerance is given: how many tolerances the predictions
             lie from what is asked for, the largest over the properties; at most 1 is near), problem.
@@ -248,7 +248,7 @@ def _judge(
     checkpoint: Checkpoint, wanted: Wanted, formulas: Formulas, first: NDArray[np.bool_]
 ) -> tuple[dict[str, NDArray[np.int8]], pd.DataFrame]:
     """Judge formulas one by one: 1, 0 or -1 (open) of each stage, and a row for each."""
-    neutral, balanced, valid = (verdicts.answers for verdicts in screen_formulas(formulas, COMPOSITION_RULES))
+    neutral, balanced, valid, usual = (each.answers for each in screen_formulas(formulas, FORMULA_RULES))
     there = formulas.n_elements > 0
     novel = np.full(len(formulas), -1) if checkpoint.known is None else ~checkpoint.known.contains(formulas)
     answers = {
@@ -269,6 +269,7 @@ def _judge(
             "charge_neutral": as_booleans(neutral),
             "electronegativity_balanced": as_booleans(balanced),
             "smact_valid": as_booleans(valid),
+            "usual_states": as_booleans(usual),
             "novel": as_booleans(answers["novel"]),
         }
     )

@@ -42,6 +42,7 @@ _VERDICTS = {
     "charge_neutral": "Neutral",
     "electronegativity_balanced": "Balanced",
     "smact_valid": "SMACT",
+    "usual_states": "Usual",
 }
 _WORDS = {True: "✓ yes", False: "✕ no", None: "? open"}
 _MARKS = {True: "✓", False: "✕", None: "?"}
@@ -173,8 +174,11 @@ def columns(table: pd.DataFrame) -> dict[str, Any]:
             " at most 1 is near",
         ),
         "problem": st.column_config.TextColumn("Problem"),
-        **{name: st.column_config.TextColumn(title, width=72, help=marks) for name, title in _VERDICTS.items()},
+        **{name: st.column_config.TextColumn(title, width=66, help=marks) for name, title in _VERDICTS.items()},
     }
+    shown["usual_states"] = st.column_config.TextColumn(
+        _VERDICTS["usual_states"], width=58, help=f"neutral without oxidation states that are hardly ever seen; {marks}"
+    )
     for name in predicted(table):
         digits = "%.2f" if name in ("probability", "volume_per_atom", "band_gap") else "%.3f"
         shown[name] = st.column_config.NumberColumn(short_title(name), format=digits, help=plain_title(name))
@@ -201,7 +205,7 @@ def reasons(formula: str) -> list[tuple[str, bool | None, str]]:
     Raises:
         ValueError: If it is no formula.
     """
-    row = screening.screen_texts([formula], screening.COMPOSITION_RULES).iloc[0]
+    row = screening.screen_texts([formula], screening.FORMULA_RULES).iloc[0]
     if row["problem"]:
         raise ValueError(row["problem"])
     return [

@@ -146,6 +146,7 @@ _VERDICTS = {
     "charge_neutral": "Charge neutral",
     "electronegativity_balanced": "Electronegativity balanced",
     "smact_valid": "SMACT validity",
+    "usual_states": "Usual oxidation states",
 }
 _SAID = ("split", "n_elements", *_VERDICTS)  # by the badge, the formula, the verdicts
 _ANSWERS = {True: ("green", "✓ yes"), False: ("red", "✕ no")}
@@ -154,7 +155,7 @@ _ANSWERS = {True: ("green", "✓ yes"), False: ("red", "✕ no")}
 @st.cache_data(max_entries=64, show_spinner=False)
 def _verdicts(formula: str) -> str:
     """Write what the checks say of a formula, one line each."""
-    row = screening.screen_texts([formula], screening.COMPOSITION_RULES).iloc[0]
+    row = screening.screen_texts([formula], screening.FORMULA_RULES).iloc[0]
     lines = []
     for check, title in _VERDICTS.items():
         color, word = ("orange", "? undecided") if pd.isna(row[check]) else _ANSWERS[bool(row[check])]

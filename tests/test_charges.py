@@ -15,6 +15,7 @@ from matgen_core.formulas import Formulas
 from matgen_core.screening import (
     COMPOSITION_CHECKS,
     COMPOSITION_RULES,
+    FORMULA_RULES,
     ChargeRule,
     balanced_rule,
     neutral_rule,
@@ -22,13 +23,14 @@ from matgen_core.screening import (
     screen_formulas,
     screen_texts,
     smact_rule,
+    usual_rule,
 )
 from matgen_core.screening._findings import ANSWERS, MIXED, NOTHING, PLAIN, UNUSUAL
 
 RULES = [
     make(states, mixed)
     for make in (neutral_rule, balanced_rule)
-    for states in ("icsd24", "smact14")
+    for states in ("icsd24", "icsd24_usual", "smact14")
     for mixed in (True, False)
 ]
 FEW = ("H", "Li", "B", "Cu", "Si", "O", "F", "S", "Fe", "Ge", "As", "Os", "Au", "Pb", "Pr", "Te")
@@ -163,6 +165,28 @@ def test_a_likely_choice_is_named() -> None:
         "neutral with mixed valence: Fe+2/+3 O-2",
         "neutral: Fe+2 O-2",
     ]
+
+
+def test_usual_states_are_those_that_smact_counts_in_one_entry_of_a_hundred() -> None:
+    pytest.importorskip("smact", exc_type=ImportError)
+    from smact.utils.oxidation import ICSD24OxStatesFilter
+
+    counted = ICSD24OxStatesFilter().filter(commonality=1).set_index("element")["oxidation_state"]
+    for symbol, facts in element_table().items():
+        states = {int(state) for state in counted.get(symbol, "").split()}
+        assert set(facts.states["icsd24_usual"]) == states <= set(facts.states["icsd24"]), symbol
+
+
+def test_a_state_that_is_hardly_ever_seen_is_told_from_a_usual_one() -> None:
+    formulas = Formulas.of_texts(["Sr2Li4CuO8", "SrTiO3", "Fe3O4", "Na2O2", "Cu3Au"])[0]
+    neutral, usual = screen_formulas(formulas, [neutral_rule(), usual_rule()])
+    assert neutral.answers.tolist() == [1, 1, 1, 1, -1]
+    assert usual.answers.tolist() == [0, 1, 1, 0, -1]
+    assert usual.reasons()[:2].tolist() == [
+        "no choice of the usual oxidation states (1 % or more of an element's entries in the ICSD) is neutral",
+        "neutral: Sr+2 Ti+4 O-2",
+    ]
+    assert FORMULA_RULES[-1] == usual_rule()
 
 
 def test_many_are_judged_as_a_few() -> None:

@@ -24,7 +24,7 @@ from matgen_core.known_formulas import KnownFormulas
 from matgen_core.models import MODELS
 from matgen_core.models.matgan import MatGAN, MatGANConfig
 from matgen_core.representations import ElementCounts
-from matgen_core.screening import COMPOSITION_CHECKS, screen
+from matgen_core.screening import COMPOSITION_CHECKS, screen, screen_texts, usual_rule
 from tests.test_cli import run
 
 __all__ = ["run"]  # a fixture
@@ -71,12 +71,15 @@ def test_every_sample_has_its_row_and_every_stage_its_count(writer: Checkpoint) 
     assert 0 < (~there).sum() < N
     assert (table["problem"] == np.where(there, "", "no elements")).all()
     assert (table["first"] == ~table["formula"].duplicated() & there).all()
-    verdicts = ["wanted", "charge_neutral", "electronegativity_balanced", "smact_valid", "novel"]
+    verdicts = ["wanted", "charge_neutral", "electronegativity_balanced", "smact_valid", "usual_states", "novel"]
     assert not table.loc[~there, verdicts].to_numpy(bool).any()
     chosen = table[there].drop_duplicates("formula").iloc[:300]
     judged = screen(chosen["formula"], COMPOSITION_CHECKS)
     for name in ("charge_neutral", "electronegativity_balanced", "smact_valid"):
         assert chosen[name].to_list() == judged[name].to_list(), name
+    usual = screen_texts(chosen["formula"], [usual_rule()])["usual_states"]
+    assert chosen["usual_states"].to_list() == usual.to_list()
+    assert (usual == False).sum() > (chosen["charge_neutral"] == False).sum() > 0  # noqa: E712 or missing
     known = {"Li2O", "Fe2O3", "NaAlO2", "Na2S"}
     novel = [Composition(text).reduced_formula not in known for text in chosen["formula"]]
     assert chosen["novel"].to_list() == novel

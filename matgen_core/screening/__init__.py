@@ -9,6 +9,7 @@ from matgen_core.screening.charges import (
     neutral_rule,
     screen_formulas,
     smact_rule,
+    usual_rule,
 )
 from matgen_core.screening.compositions import (
     balanced_check,
@@ -32,11 +33,13 @@ from matgen_core.screening.table import Attempt, as_booleans, as_material, pass_
 
 COMPOSITION_CHECKS = (neutral_check(), balanced_check(), smact_check())
 COMPOSITION_RULES = (neutral_rule(), balanced_rule(), smact_rule())
+FORMULA_RULES = (*COMPOSITION_RULES, usual_rule())  # the last is a warning, no part of what papers call valid
 STRUCTURE_CHECKS = (lattice_check(), order_check(), distance_check(), strict_distance_check(), volume_check())
 
 __all__ = [
     "COMPOSITION_CHECKS",
     "COMPOSITION_RULES",
+    "FORMULA_RULES",
     "STRUCTURE_CHECKS",
     "Attempt",
     "ChargeRule",
@@ -65,6 +68,7 @@ __all__ = [
     "smact_check",
     "smact_rule",
     "strict_distance_check",
+    "usual_rule",
     "volume_check",
     "volume_per_atom",
 ]
