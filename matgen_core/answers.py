@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from matgen_core.formula_draws import TOLERANCE
 from matgen_core.funnel import Request, off_by
 
 RESOLUTION = 0.005  # of the counted values, in the units of any property: a tenth of the errors of good predictors
@@ -83,3 +84,13 @@ class Answer:
 def answers_to(request: Request) -> list[Answer]:
     """Return an empty answer for each property that is asked for."""
     return [Answer(name, value, request.tolerance.get(name)) for name, value in request.condition.items()]
+
+
+def usual_tolerance(name: str) -> float:
+    """Return how far from a request a prediction of a property may lie to be counted as a hit in the cards."""
+    return TOLERANCE[name]
+
+
+def option(name: str) -> str:
+    """Return what a property that can be asked for is called on the command line: "formation-energy"."""
+    return name.removesuffix("_per_atom").replace("_", "-")

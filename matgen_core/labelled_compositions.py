@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 
-from matgen_core.formula_draws import draw, hits
+from matgen_core.formula_draws import TOLERANCE, draw, hits
 from matgen_core.labelled_formulas import CHUNK, GROUPS, TRAINING, LabelledFormulas
 from matgen_core.loops import Batch, Losses, Schedule, fit
 from matgen_core.models._blocks import Gaussian
@@ -418,12 +418,11 @@ def quick_look(model: DING, arrays: LabelledFormulas, device: str, seed: int = 0
         "predictor": property_errors(model.predictor, arrays, test),
         "judge": property_errors(model.judge, arrays, test),
     }
-    tolerance = dict(zip(CONDITIONS, (0.1, 1.0, 0.1), strict=True))
     for wanted in (dict(zip(CONDITIONS, (-2.0, 12.0, -6.5), strict=True)), {"formation_energy_per_atom": -1.0}):
         for guidance in (0.0, 1.0, 2.0, 3.0):
             _, counts = draw(model, wanted, 4096, seed, guidance)
             key = "/".join(f"{value:g}" for value in wanted.values())
-            found[f"hits {key} guidance {guidance:g}"] = hits(model.judge, counts, wanted, tolerance)
+            found[f"hits {key} guidance {guidance:g}"] = hits(model.judge, counts, wanted, TOLERANCE)
     return found
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from matgen_core import generation, prediction, screening
+from matgen_core import generation, prediction
 from matgen_core.answers import Answer
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.figures import STAGES
 from matgen_core.formulas import Formulas, subscripted
 from matgen_core.generation import Generation, Snapshot
-from pages import _widgets
+from pages import _verdicts, _widgets
 from pages._properties import plain_title, predicted_by, short_title, title_of, unit
 from pages._wishes import Asked
 
@@ -38,15 +38,6 @@ _ADVICE = {  # when a stage took the last
     "predicted": "“Not kept” tells what could not be predicted: leave those elements out, or choose other predictors.",
     "near": "Widen the limits, ask for a value nearer to the training range, or draw more samples.",
 }
-_VERDICTS = {
-    "charge_neutral": "Neutral",
-    "electronegativity_balanced": "Balanced",
-    "smact_valid": "SMACT",
-    "usual_states": "Usual",
-}
-_WORDS = {True: "✓ yes", False: "✕ no", None: "? open"}
-_MARKS = {True: "✓", False: "✕", None: "?"}
-_BADGES = {True: "green", False: "red", None: "orange"}
 
 
 # The run
@@ -150,16 +141,16 @@ def predicted(table: pd.DataFrame) -> list[str]:
 
 def written(table: pd.DataFrame) -> pd.DataFrame:
     """Write formulas as chemists do, and verdicts as marks: yes, no, open."""
-    verdicts = [name for name in (*_VERDICTS, "novel") if name in table]
+    verdicts = [name for name in (*_verdicts.SHORT, "novel") if name in table]
     return table.assign(
         formula=[subscripted(text) for text in table["formula"]],
-        **{name: table[name].astype(object).where(table[name].notna(), None).map(_MARKS) for name in verdicts},
+        **{name: table[name].astype(object).where(table[name].notna(), None).map(_verdicts.MARKS) for name in verdicts},
     )
 
 
 def columns(table: pd.DataFrame) -> dict[str, Any]:
     """Return titles, units and formats of a table as `written` gives it."""
-    marks = "✓ yes, ✕ no, ? open; a click on the row tells why"
+    marks = "✓ yes, ✕ no, ? undecided; a click on the row tells why"
     shown: dict[str, Any] = {
         "formula": st.column_config.TextColumn("Formula", pinned=True, width=104),
         "sample": st.column_config.NumberColumn("Sample", format="%d", help="its place among all samples of the seed"),
@@ -174,10 +165,12 @@ def columns(table: pd.DataFrame) -> dict[str, Any]:
             " at most 1 is near",
         ),
         "problem": st.column_config.TextColumn("Problem"),
-        **{name: st.column_config.TextColumn(title, width=66, help=marks) for name, title in _VERDICTS.items()},
+        **{name: st.column_config.TextColumn(title, width=66, help=marks) for name, title in _verdicts.SHORT.items()},
     }
     shown["usual_states"] = st.column_config.TextColumn(
-        _VERDICTS["usual_states"], width=58, help=f"neutral without oxidation states that are hardly ever seen; {marks}"
+        _verdicts.SHORT["usual_states"],
+        width=58,
+        help=f"neutral without oxidation states that are hardly ever seen; {marks}",
     )
     for name in predicted(table):
         digits = "%.2f" if name in ("probability", "volume_per_atom", "band_gap") else "%.3f"
@@ -192,31 +185,10 @@ def order(table: pd.DataFrame, properties: Sequence[str] | None = None) -> list[
     """Return the columns worth showing, in reading order; None shows every property."""
     chosen = predicted(table) if properties is None else [name for name in predicted(table) if name in properties]
     values = [column for name in chosen for column in (name, f"{name}_std")]
-    names = ["formula", "stopped_at", *_VERDICTS, "novel", *values, "off_by", "n_elements", "sample", "problem"]
+    names = ["formula", "stopped_at", *_verdicts.SHORT, "novel", *values, "off_by", "n_elements", "sample", "problem"]
     if "problem" in table and not table["problem"].ne("").any():
         names.remove("problem")
     return [name for name in names if name in table]
-
-
-@st.cache_data(max_entries=256, show_spinner=False)
-def reasons(formula: str) -> list[tuple[str, bool | None, str]]:
-    """Return the verdicts on a formula: title, answer, reason.
-
-    Raises:
-        ValueError: If it is no formula.
-    """
-    row = screening.screen_texts([formula], screening.FORMULA_RULES).iloc[0]
-    if row["problem"]:
-        raise ValueError(row["problem"])
-    return [
-        (title, None if pd.isna(row[name]) else bool(row[name]), str(row[f"{name}_reason"]))
-        for name, title in _VERDICTS.items()
-    ]
-
-
-def badge_line(title: str, answer: bool | None, reason: str) -> str:
-    """Write a verdict with its reason."""
-    return f"**{title}** :{_BADGES[answer]}-badge[{_WORDS[answer]}] :small[{reason}]"
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -251,7 +223,7 @@ def about_training(model: Checkpoint, formula: str) -> list[str]:
     """Say how a formula stands to what a generator was trained on."""
     is_novel = generation.novel(model, formula)
     lines = [
-        badge_line(
+        _verdicts.line(
             "Novel",
             is_novel,
             {

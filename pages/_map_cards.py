@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-import pandas as pd
 import streamlit as st
 
 from matgen_core import (
@@ -19,7 +18,7 @@ from matgen_core import (
 from matgen_core.checkpoint import CheckpointError
 from matgen_core.formulas import Formulas, subscripted
 from matgen_core.latent import Decoded
-from pages import _maps, _structures, _widgets, _wishes
+from pages import _maps, _structures, _verdicts, _widgets, _wishes
 from pages._components.crystal_viewer import crystal_viewer
 from pages._map_state import look_at
 
@@ -88,7 +87,7 @@ def formula_card(name: str, projection: str, key: str) -> None:
         st.badge(words, color=color)
     decoded = _maps.decoded(name, row) if _maps.has_point(name, row) else None
     st.caption(f"{key}. {_kept(name, projection, row)} {_comes_back(decoded, known['name'])}")
-    st.markdown(_verdicts(known["name"]))
+    st.markdown("  \n".join(_verdicts.lines(known["name"])))
     columns = [each for each in _maps.map_table_columns(name) if each.name not in _SAID]
     if columns:  # a model without an encoder knows no properties
         _widgets.values(known, columns)
@@ -114,7 +113,7 @@ def _own_formula_card(name: str, projection: str, key: str) -> None:
     st.caption(
         f"Not among the formulas of this map; {place}. {_comes_back(_maps.decoded_again(name, formula), formula)}"
     )
-    st.markdown(_verdicts(formula))
+    st.markdown("  \n".join(_verdicts.lines(formula)))
     st.markdown(_predicted(formula))
     _generate_around(name, formula)
     _maps.nearest_known([name], key, "near", look_at)
@@ -142,25 +141,7 @@ def _comes_back(decoded: Decoded | None, formula: str) -> str:
     return f"Its latent point decodes to another formula, **{subscripted(made)}**."
 
 
-_VERDICTS = {
-    "charge_neutral": "Charge neutral",
-    "electronegativity_balanced": "Electronegativity balanced",
-    "smact_valid": "SMACT validity",
-    "usual_states": "Usual oxidation states",
-}
-_SAID = ("split", "n_elements", *_VERDICTS)  # by the badge, the formula, the verdicts
-_ANSWERS = {True: ("green", "✓ yes"), False: ("red", "✕ no")}
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _verdicts(formula: str) -> str:
-    """Write what the checks say of a formula, one line each."""
-    row = screening.screen_texts([formula], screening.FORMULA_RULES).iloc[0]
-    lines = []
-    for check, title in _VERDICTS.items():
-        color, word = ("orange", "? undecided") if pd.isna(row[check]) else _ANSWERS[bool(row[check])]
-        lines.append(f"**{title}** :{color}-badge[{word}] :small[{row[f'{check}_reason']}]")
-    return "  \n".join(lines)
+_SAID = ("split", "n_elements", *_verdicts.TITLES)  # by the badge, the formula, the verdicts
 
 
 @st.cache_data(max_entries=64, show_spinner="Predicting …")

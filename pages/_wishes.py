@@ -6,20 +6,13 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from matgen_core import funnel
+from matgen_core import answers, funnel
 from matgen_core.latent import LatentSpace
 from pages import _widgets
 from pages._properties import plain_title, predictor_label, title_of, unit, with_predictors_of
 
 MANY_ELEMENTS, MANY_ATOMS = 20, 500  # the number that stands for "or more"
 PRESETS = {"10 thousand": 10_000, "100 thousand": 100_000, "2 million": 2_000_000}
-# How near a prediction has to lie by default: the limits by which the card of `ding` counts hits.
-NEAR = {"formation_energy_per_atom": 0.1, "volume_per_atom": 1.0, "energy_per_atom": 0.1}
-_OPTIONS = {  # of the command line
-    "formation_energy_per_atom": "formation-energy",
-    "volume_per_atom": "volume",
-    "energy_per_atom": "energy",
-}
 
 
 @dataclass(frozen=True)
@@ -142,8 +135,8 @@ def condition(space: LatentSpace) -> tuple[dict[str, float], dict[str, float]]:
             f"keep within ± {unit(name)}",
             0.01,
             None,
-            NEAR[name],
-            NEAR[name] / 10,
+            answers.usual_tolerance(name),
+            answers.usual_tolerance(name) / 10,
             key=f"within_{name}",
             disabled=name not in asked or not is_kept_near,
             bind="query-params",
@@ -259,10 +252,10 @@ def same_on_the_command_line(asked: Asked) -> str:
         if getattr(request.wanted, name) != getattr(plain, name):
             words += [option, "-".join(map(str, getattr(request.wanted, name)))]
     for name, value in request.condition.items():
-        words += [f"--{_OPTIONS[name]}", f"{value:g}"]
+        words += [f"--{answers.option(name)}", f"{value:g}"]
     words += ["--keep-undecided"] if request.keep_undecided else []
     for name, value in request.tolerance.items():
-        words += ["--within", f"{_OPTIONS[name]}={value:g}"]
+        words += ["--within", f"{answers.option(name)}={value:g}"]
     for name in asked.predictors:
         words += ["--predict", name]
     return shlex.join([*words, "--out", "formulas.csv"])

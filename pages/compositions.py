@@ -10,7 +10,7 @@ from matgen_core.formulas import subscripted
 from matgen_core.generation import Generation, Snapshot
 from matgen_core.latent import LatentSpace
 from matgen_core.projection import ProjectionSettings
-from pages import _elements, _generated, _maps, _properties, _widgets, _wishes
+from pages import _elements, _generated, _maps, _properties, _verdicts, _widgets, _wishes
 from pages._components.periodic_table import periodic_table
 from pages._wishes import Asked
 
@@ -253,13 +253,13 @@ def downloads(table: pd.DataFrame, run: Generation) -> None:
 def card(formula: str, asked_then: Asked) -> None:
     """Say of one formula what is known, found and predicted."""
     try:
-        verdicts = _generated.reasons(formula)
+        verdicts = _verdicts.lines(formula)
         about = _generated.about_training(_widgets.load(asked_then.model), formula)
     except ValueError as error:
         st.error(str(error))
         return
     st.subheader(subscripted(formula))
-    st.markdown("  \n".join([*(_generated.badge_line(*verdict) for verdict in verdicts), *about]))
+    st.markdown("  \n".join([*verdicts, *about]))
     able = tuple(_widgets.names_with("predict", "composition"))
     lines = [f"**{title}** {value} :small[:gray[{who}]]" for title, value, who in _generated.values_of(formula, able)]
     if lines:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from matgen_core.compositions import FormulaArrays
-from matgen_core.formula_draws import draw, near
+from matgen_core.formula_draws import TOLERANCE, draw, near
 from matgen_core.formulas import Formulas
 from matgen_core.labelled_formulas import LabelledFormulas
 from matgen_core.models.ding import DING, DINGConfig
@@ -18,7 +18,6 @@ from matgen_core.train._ding_metrics import free_draws, mixture
 from matgen_core.train._ding_requests import (
     BATCH,
     REQUESTS,
-    TOLERANCE,
     hits_table,
     kept,
     requests,

@@ -10,8 +10,9 @@ import typer
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import funnel, prediction
-from matgen_core.answers import Answer, answers_to
+from matgen_core.answers import Answer, answers_to, option
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.formula_draws import TOLERANCE
 from matgen_core.growing_tables import CSVFile, GrowingTable, ParquetFolder
 from matgen_core.latent import LatentSpace
 
@@ -36,11 +37,7 @@ Within = Annotated[
         " for volume and energy too, and needs --predict",
     ),
 ]
-CONDITIONS = {  # by the option that asks for it
-    "formation-energy": "formation_energy_per_atom",
-    "volume": "volume_per_atom",
-    "energy": "energy_per_atom",
-}
+CONDITIONS = {option(name): name for name in TOLERANCE}  # by the option that asks for it
 
 
 def wanted(must: str, may: str, never: str, n_elements: str, n_atoms: str) -> funnel.Wanted:

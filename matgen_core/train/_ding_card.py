@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from matgen_core.formula_draws import TOLERANCE
 from matgen_core.models.ding import CONDITIONS, DING
 from matgen_core.train._card import markdown_table, write_card
-from matgen_core.train._ding_requests import CHECKED, TOLERANCE, hits_table, samples_table, written
+from matgen_core.train._ding_requests import CHECKED, hits_table, samples_table, written
 
 # Pathak et al. (2020): mean absolute error and R^2 on a tenth of the formulas, drawn by row.
 PAPER = {

@@ -9,13 +9,11 @@ import torch
 from torch import Generator, Tensor
 
 from matgen_core import screening
-from matgen_core.formula_draws import draw, hits, near
+from matgen_core.formula_draws import TOLERANCE, draw, hits, near
 from matgen_core.formulas import Formulas
 from matgen_core.labelled_formulas import CHUNK, TRAINING, LabelledFormulas
 from matgen_core.models.ding import CONDITIONS, DING
 from matgen_core.models.formula_predictor import PROPERTIES, FormulaPredictor
-
-TOLERANCE = dict(zip(CONDITIONS, (0.1, 1.0, 0.1), strict=True))  # eV/atom, Å^3/atom, eV/atom
 
 
 def _request(*values: float | None) -> dict[str, float]:
