@@ -23,10 +23,10 @@ from matgen_core.answers import Answer, answers_to
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.element_table import element_table
 from matgen_core.formulas import Formulas
-from matgen_core.growing_tables import ParquetFolder
+from matgen_core.jobs.folders import TemporaryFolder
+from matgen_core.jobs.tables import ParquetFolder
+from matgen_core.jobs.turns import Turns
 from matgen_core.latent import Z
-from matgen_core.temporary_folders import TemporaryFolder
-from matgen_core.turns import Turns
 
 State = Literal["waiting", "running", "stopped", "done", "failed"]
 

@@ -18,9 +18,9 @@ from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Literal
 
+from matgen_core.jobs.turns import Turn, Turns
 from matgen_core.latent import Z
 from matgen_core.projection import Projected, ProjectionSettings, projected
-from matgen_core.turns import Turn, Turns
 
 State = Literal["waiting", "running", "done", "failed", "canceled"]
 

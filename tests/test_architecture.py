@@ -17,13 +17,11 @@ CORE = ROOT / "matgen_core"
 
 # A layer may import those of lower numbers, and its own package.
 LAYERS = {
+    "jobs": -2,
     "density": -1,
     "padded_box": -1,
     "formulas": -1,
     "known_formulas": 0,
-    "growing_tables": 0,
-    "temporary_folders": -1,
-    "turns": -1,
     "eight_bits": -1,
     "palettes": -1,
     "element_table": -2,

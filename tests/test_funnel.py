@@ -341,7 +341,7 @@ def test_a_full_disk_leaves_what_was_written_readable(kind: str, tmp_path: Path)
 import json, resource, signal, sys
 import pandas as pd
 from pathlib import Path
-from matgen_core.growing_tables import CSVFile, ParquetFolder
+from matgen_core.jobs.tables import CSVFile, ParquetFolder
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, 6_000))
 table = {"CSVFile" if kind == "csv" else "ParquetFolder"}(Path({str(out)!r}))

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from matgen_core.turns import Turn, Turns
+from matgen_core.jobs.turns import Turn, Turns
 
 
 def until(holds: Callable[[], bool]) -> bool:

@@ -13,7 +13,7 @@ from matgen_core import funnel, prediction
 from matgen_core.answers import Answer, answers_to, option
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.formula_draws import TOLERANCE
-from matgen_core.growing_tables import CSVFile, GrowingTable, ParquetFolder
+from matgen_core.jobs.tables import CSVFile, GrowingTable, ParquetFolder
 from matgen_core.latent import LatentSpace
 
 Must = Annotated[str, typer.Option(help="Compositions: elements that must occur, Li,O")]

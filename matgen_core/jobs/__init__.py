@@ -1,0 +1,1 @@
+"""Work that takes long: who may go when, and where what it makes stays."""
