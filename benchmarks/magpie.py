@@ -8,8 +8,8 @@ import pandas as pd
 from pymatgen.core import Composition
 
 from matgen_core import checkpoint, prediction
-from matgen_core.element_table import element_table
-from matgen_core.formulas import Formulas
+from matgen_core.materials.elements import element_table
+from matgen_core.materials.formulas import Formulas
 from matgen_core.representations import MagpieFeatures
 
 N_THEIRS, N_OURS = 1_000, 200_000

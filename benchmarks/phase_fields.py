@@ -17,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from matgen_core import checkpoint, data, loops, ranking
+from matgen_core.materials.fields import parse_phase_field
 from matgen_core.models.phase_field_vae import PhaseFieldVAE
-from matgen_core.representations import ElementFeatures, parse_phase_field
+from matgen_core.representations import ElementFeatures
 from matgen_core.train import RECIPES
 
 EPOCHS = 13

@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, from_numpy, nn
 
 from matgen_core import eight_bits
-from matgen_core.known_formulas import KnownFormulas
+from matgen_core.materials.known import KnownFormulas
 from matgen_core.models import MODELS
 from matgen_core.representations import REPRESENTATIONS, Representation
 

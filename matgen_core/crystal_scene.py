@@ -7,7 +7,6 @@ Reference for the bonds: Pan et al., Inorg. Chem. 60, 1590 (2021), doi:10.1021/a
 """
 
 import itertools
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,33 +16,26 @@ from typing import Any, Literal
 import numpy as np
 from monty.serialization import loadfn
 from numpy.typing import NDArray
-from pymatgen.analysis.local_env import CrystalNN
 from pymatgen.core import Element, Structure
 from scipy.spatial import ConvexHull, QhullError
 
-Image = tuple[int, int, int]
-Bond = tuple[int, int, Image]  # site, site, lattice translation of the second
+from matgen_core.materials.bonds import (
+    Bond,
+    Bonding,
+    Image,
+    as_image,
+    bonding,
+    electronegativity_of,
+    main_elements,
+    site_labels,
+)
+
 Scene = dict[str, Any]
 
 IN_CELL, BOUNDARY, COMPLETING = range(3)  # what an atom is drawn for
 MAX_ATOMS = 2_000
-MAX_CRYSTALNN_SITES = 60  # 4 to 20 ms a site: beyond this nobody waits, the distance rule answers
 _ON_BOUNDARY = 0.1  # Å; an atom nearer than this to a face of the cell is repeated on the opposite face
 _UNKNOWN_COLOR, _UNKNOWN_RADIUS = "#9aa0a6", 1.35
-
-
-@dataclass(frozen=True)
-class Bonding:
-    """Bonds of one cell, and the coordination shell of each site.
-
-    `bonds` holds each bond once, where both ends count each other as neighbors; `shells` holds for each site all
-    that the site itself counts (12 O for Sr in SrTiO3, though O counts Ti alone).
-    """
-
-    bonds: tuple[Bond, ...]
-    shells: tuple[tuple[tuple[int, Image], ...], ...]
-    rule: Literal["CrystalNN", "distances"]
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,66 +53,6 @@ class Measurement:
     kind: Literal["distance", "angle", "dihedral"]
     value: float
     unit: Literal["Å", "°"]
-
-
-def bonding(structure: Structure) -> Bonding:
-    """Find the bonds of a structure by CrystalNN, or by distances where that is too slow or fails.
-
-    On 150 random Materials Project structures CrystalNN took 4.4 ms a site (median); the distance rule agrees
-    with it to F1 = 0.90, while a cut at 1.15 times the sum of radii reaches 0.71 and finds no bond in a Heusler.
-    """
-    if not structure.is_ordered:
-        return _bonding_by_distances(structure, "bonds by distances: some sites are partially occupied")
-    if len(structure) > MAX_CRYSTALNN_SITES:
-        why = f"bonds by distances: {len(structure)} sites, and CrystalNN is used up to {MAX_CRYSTALNN_SITES}"
-        return _bonding_by_distances(structure, why)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # CrystalNN warns where oxidation states are missing: it needs none
-            nearest = CrystalNN().get_all_nn_info(structure)  # type: ignore[no-untyped-call]
-    except (ValueError, RuntimeError, KeyError, TypeError, IndexError, ArithmeticError) as error:
-        return _bonding_by_distances(structure, f"bonds by distances: CrystalNN failed ({error})")
-    shells = tuple(
-        tuple(sorted((int(entry["site_index"]), _image(entry["image"])) for entry in entries)) for entries in nearest
-    )
-    return Bonding(_mutual(shells), shells, "CrystalNN")
-
-
-def _bonding_by_distances(structure: Structure, note: str) -> Bonding:
-    """Bond what is near by the standards of both ends: within 1.35 times the shortest distance of each.
-
-    Alike elements (electronegativities within 0.4) must be as near as the nearest, or metals and anions
-    would be bonded over their second shells.
-    """
-    centers, neighbors, images, distances = structure.get_neighbor_list(_search_radius(structure))
-    shortest = np.full(len(structure), np.inf)
-    np.minimum.at(shortest, centers, distances)
-    electronegativity = np.array([_electronegativity(symbol) for symbol in _symbols(structure)])
-    alike = np.abs(electronegativity[centers] - electronegativity[neighbors]) <= 0.4
-    nearest = np.minimum(shortest[centers], shortest[neighbors])
-    farthest = np.maximum(shortest[centers], shortest[neighbors])
-    bonded = (distances > 0.4) & (distances <= 1.35 * nearest) & (~alike | (distances <= 1.05 * farthest))
-    shells: list[list[tuple[int, Image]]] = [[] for _ in structure]
-    for center, neighbor, image in zip(centers[bonded], neighbors[bonded], images[bonded], strict=True):
-        shells[center].append((int(neighbor), _image(image)))
-    sorted_shells = tuple(tuple(sorted(shell)) for shell in shells)
-    return Bonding(_mutual(sorted_shells), sorted_shells, "distances", note)
-
-
-def _search_radius(structure: Structure) -> float:
-    """Far enough for a few neighbors of any site, near enough that a dense large cell stays quick (Å)."""
-    return float(np.clip(2.2 * (structure.volume / len(structure)) ** (1 / 3), 2.5, 6.0))
-
-
-def _mutual(shells: Sequence[Sequence[tuple[int, Image]]]) -> tuple[Bond, ...]:
-    seen = {(i, j, image) for i, shell in enumerate(shells) for j, image in shell}
-    both = {bond for bond in seen if _reverse(bond) in seen}
-    return tuple(sorted(bond for bond in both if bond <= _reverse(bond)))
-
-
-def _reverse(bond: Bond) -> Bond:
-    i, j, (a, b, c) = bond
-    return j, i, (-a, -b, -c)
 
 
 def scene(structure: Structure, supercell: Image = (1, 1, 1), max_atoms: int = MAX_ATOMS) -> Scene:
@@ -178,7 +110,7 @@ def _assemble(
     images = np.array([atom.image for atom in atoms])
     coords = (structure.frac_coords[sites] + images) @ structure.lattice.matrix
     shape_rows = {site: row for row, site in enumerate(shapes)}
-    symbols = _symbols(structure)
+    symbols = main_elements(structure)
     return {
         "formula": structure.composition.reduced_formula if structure.is_ordered else structure.composition.formula,
         "lattice": _rounded(structure.lattice.matrix),
@@ -220,13 +152,13 @@ def _drawn_atoms(structure: Structure, supercell: Image) -> dict[AtomReference, 
     atoms: dict[AtomReference, int] = {}
     for cell in itertools.product(*map(range, supercell)):
         for site, shift in enumerate(home):
-            atoms[AtomReference(site, _image(shift + cell))] = IN_CELL
+            atoms[AtomReference(site, as_image(shift + cell))] = IN_CELL
     for site, (shift, frac) in enumerate(zip(home, inside, strict=True)):
         repeats = [
             range(n + 1) if abs(x) <= t else range(n) for n, x, t in zip(supercell, frac, tolerance, strict=True)
         ]
         for cell in itertools.product(*repeats):
-            atoms.setdefault(AtomReference(site, _image(shift + cell)), BOUNDARY)
+            atoms.setdefault(AtomReference(site, as_image(shift + cell)), BOUNDARY)
     return atoms
 
 
@@ -241,7 +173,7 @@ def _with_completing(
 
 
 def _neighbors(atom: AtomReference, shell: Sequence[tuple[int, Image]]) -> list[AtomReference]:
-    return [AtomReference(site, _image(np.add(atom.image, image))) for site, image in shell]
+    return [AtomReference(site, as_image(np.add(atom.image, image))) for site, image in shell]
 
 
 def _is_complete(atom: AtomReference, found: Bonding, rows: dict[AtomReference, int]) -> bool:
@@ -265,7 +197,7 @@ def _polyhedron_shapes(structure: Structure, found: Bonding) -> dict[int, dict[s
 
     A cuboctahedron of 12 around the large cation would hide the octahedra that a perovskite is known for.
     """
-    electronegativity = [_electronegativity(symbol) for symbol in _symbols(structure)]
+    electronegativity = [electronegativity_of(symbol) for symbol in main_elements(structure)]
     centers = [
         site
         for site, shell in enumerate(found.shells)
@@ -349,21 +281,6 @@ def measure(structure: Structure, atoms: Sequence[AtomReference]) -> Measurement
     return Measurement("dihedral", float(np.degrees(np.arctan2(sine, np.dot(normal_1, normal_2)))), "°")
 
 
-def site_labels(structure: Structure) -> list[str]:
-    """Name the sites by element and running number: Ti1, Ti2, O1, O2, ..."""
-    counts: dict[str, int] = {}
-    labels = []
-    for symbol in _symbols(structure):
-        counts[symbol] = counts.get(symbol, 0) + 1
-        labels.append(f"{symbol}{counts[symbol]}")
-    return labels
-
-
-def _symbols(structure: Structure) -> list[str]:
-    """The element of each site; of a partially occupied one, its main species."""
-    return [max(site.species.items(), key=lambda item: item[1])[0].symbol for site in structure]
-
-
 @cache
 def _element(symbol: str) -> dict[str, Any]:
     """Color and radii (Å) of an element; a species that is no element is drawn gray."""
@@ -385,16 +302,6 @@ def _radius(symbol: str) -> float:
         return _UNKNOWN_RADIUS
     element = Element(symbol)
     return float(element.atomic_radius or element.atomic_radius_calculated or _UNKNOWN_RADIUS)
-
-
-def _electronegativity(symbol: str) -> float:
-    value = Element(symbol).X if Element.is_valid_symbol(symbol) else float("nan")
-    return 1.5 if np.isnan(value) else float(value)
-
-
-def _image(vector: Any) -> Image:
-    a, b, c = (round(float(x)) for x in vector)
-    return a, b, c
 
 
 def _rounded(array: Any, digits: int = 4) -> Any:

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from matgen_core import funnel
 from matgen_core.answers import Answer, answers_to
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.element_table import element_table
-from matgen_core.formulas import Formulas
 from matgen_core.jobs.folders import TemporaryFolder
 from matgen_core.jobs.tables import ParquetFolder
 from matgen_core.jobs.turns import Turns
 from matgen_core.latent import Z
+from matgen_core.materials.elements import element_table
+from matgen_core.materials.formulas import Formulas
 
 State = Literal["waiting", "running", "stopped", "done", "failed"]
 

@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.formulas import Formulas
-from matgen_core.known_formulas import KnownFormulas
+from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.known import KnownFormulas
 from matgen_core.representations import DecodeError
 
 Z = NDArray[np.float32]

@@ -11,11 +11,13 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
-from matgen_core import clusters, map_scene, query, ranking
+from matgen_core import clusters, map_scene, ranking
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.formulas import Formulas
 from matgen_core.latent import GENERATED, SEED_ROW
 from matgen_core.map_scene import Coloring, HoverText
+from matgen_core.materials import query
+from matgen_core.materials.fields import anion_group, chemists_order
+from matgen_core.materials.formulas import Formulas
 from matgen_core.prediction import LABELS, UNITS
 
 _LABELS = {
@@ -72,7 +74,7 @@ def materials(checkpoint: Checkpoint) -> pd.DataFrame:
         raise ValueError(f"{checkpoint.name} holds no projection, so there is no map of it")
     if "phase_field" in table:
         fields = table["phase_field"]
-        return table.assign(key=fields, name=fields, anions=fields.map(ranking.anion_group))
+        return table.assign(key=fields, name=fields, anions=fields.map(anion_group))
     table = table.assign(key=table["id"].astype(str), name=table["formula"])
     if "space_group_number" in table:
         table["space_group"] = table.pop("space_group_number").map(_space_group)
@@ -179,7 +181,7 @@ def hover(table: pd.DataFrame, shown: Sequence[Column]) -> HoverText:
     """Pack what is shown where the pointer rests: the material, then its values."""
     fields: dict[str, Sequence[object]] = {}
     if "phase_field" in table:
-        fields["Phase field"] = [ranking.chemists_order(name) for name in table["name"]]
+        fields["Phase field"] = [chemists_order(name) for name in table["name"]]
     else:
         fields |= {"Formula": list(table["name"]), "Material": list(table["key"])}
     fields |= {column.label: table[column.name].to_list() for column in shown}

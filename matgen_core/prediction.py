@@ -11,20 +11,14 @@ from pymatgen.core import Structure
 from torch import Tensor
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.data import crystal_properties
-from matgen_core.formulas import Formulas
+from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.properties import LABELS, UNITS
 from matgen_core.models.cgcnn import CGCNN, in_units
 from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch, concatenate
 from matgen_core.representations.magpie_features import MagpieFeatures
 
 SITES_A_CHUNK = 96  # what stays in the cache of a core
 FORMULAS_A_CHUNK = 20_000  # as arrays they are a few MB
-UNITS = crystal_properties.UNITS | {"volume_per_atom": "Å^3/atom", "energy_per_atom": "eV/atom", "probability": ""}
-LABELS = crystal_properties.LABELS | {
-    "volume_per_atom": "volume per atom",
-    "energy_per_atom": "energy per atom",
-    "probability": "probability",
-}
 
 
 @runtime_checkable

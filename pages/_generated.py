@@ -11,8 +11,8 @@ from matgen_core import generation, prediction
 from matgen_core.answers import Answer
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.figures import STAGES
-from matgen_core.formulas import Formulas, subscripted
 from matgen_core.generation import Generation, Snapshot
+from matgen_core.materials.formulas import Formulas, subscripted
 from pages import _verdicts, _widgets
 from pages._properties import plain_title, predicted_by, short_title, title_of, unit
 from pages._wishes import Asked

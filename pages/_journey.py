@@ -8,9 +8,10 @@ from typing import Literal
 
 import streamlit as st
 
-from matgen_core import crystal_picture, journeys, ranking, structure_export
+from matgen_core import crystal_picture, journeys, structure_export
 from matgen_core.checkpoint import Checkpoint, CheckpointError
 from matgen_core.map_columns import Column
+from matgen_core.materials.fields import chemists_order
 from pages import _maps, _widgets
 from pages._components.film_strip import Frame
 
@@ -93,7 +94,7 @@ def label_of(name: str, key: str) -> str:
     table, row = _maps.map_table(name), _maps.row_of(name, key)
     if "phase_field" in table:
         try:
-            return ranking.chemists_order(key)
+            return chemists_order(key)
         except ValueError:  # an address may name anything; a line beside it says what is wrong
             return key
     return key if row is None else f"{table['name'].iloc[row]} · {key}"

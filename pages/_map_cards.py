@@ -4,20 +4,13 @@ from typing import Literal
 
 import streamlit as st
 
-from matgen_core import (
-    bench,
-    crystal_scene,
-    data,
-    generation,
-    journeys,
-    prediction,
-    ranking,
-    screening,
-    structure_report,
-)
+from matgen_core import bench, crystal_scene, generation, journeys, prediction, ranking, screening
 from matgen_core.checkpoint import CheckpointError
-from matgen_core.formulas import Formulas, subscripted
 from matgen_core.latent import Decoded
+from matgen_core.materials import report
+from matgen_core.materials.fields import chemists_order
+from matgen_core.materials.formulas import Formulas, subscripted
+from matgen_core.materials.systems import chemical_system
 from pages import _maps, _structures, _verdicts, _widgets, _wishes
 from pages._components.crystal_viewer import crystal_viewer
 from pages._map_state import look_at
@@ -26,7 +19,7 @@ from pages._map_state import look_at
 def field_card(name: str, projection: str, field: str) -> None:
     """Show one phase field: its score and what lies near."""
     try:
-        st.subheader(ranking.chemists_order(field))
+        st.subheader(chemists_order(field))
     except ValueError as error:
         st.error(f"{field} is no phase field: {error}; click a point or search for one")
         return
@@ -122,7 +115,7 @@ def _own_formula_card(name: str, projection: str, key: str) -> None:
 def _generate_around(name: str, formula: str) -> None:
     """Offer the page Compositions with the elements of a formula, on a model that generates."""
     if name in _widgets.names_with("decode", "composition"):
-        symbols = data.chemical_system(formula).split("-")
+        symbols = chemical_system(formula).split("-")
         words = "Generate around these elements"
         if st.button(words, icon=":material/science:", help=f"Compositions with {', '.join(symbols)} by {name}"):
             _wishes.ask_for(symbols)
@@ -195,7 +188,7 @@ def show_decoded(name: str, row: int) -> None:
     if decoded.problem is not None:
         st.error(f"The latent point does not decode: {decoded.problem}")
     elif original is not None:
-        difference = structure_report.compare(original, decoded.material)
+        difference = report.compare(original, decoded.material)
         st.markdown(
             f"Comes back with RMSD **{difference.rmsd_angstrom:.3f} Å**."
             if difference.rmsd_angstrom is not None

@@ -2,10 +2,12 @@
 
 import streamlit as st
 
-from matgen_core import projection, query, ranking, selection, view_link
-from matgen_core.formulas import Formulas
+from matgen_core import projection, selection, view_link
 from matgen_core.map_events import MapEvents
 from matgen_core.map_scene import Camera
+from matgen_core.materials import query
+from matgen_core.materials.elements import every_element
+from matgen_core.materials.formulas import Formulas
 from matgen_core.selection import Selection
 from matgen_core.view_link import View
 from pages import _maps, _widgets
@@ -33,7 +35,7 @@ def own_formula(text: str) -> str:
         found = str(Formulas.of_text(text).reduced().texts()[0])
     except ValueError:
         return ""
-    return "" if text in ranking.every_element() else found
+    return "" if text in every_element() else found
 
 
 def is_placed(name: str, text: str | None) -> bool:

@@ -6,12 +6,15 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from matgen_core import clusters, data, map_columns, map_scene, projection, query, ranking
+from matgen_core import clusters, data, map_columns, map_scene, projection, ranking
 from matgen_core.checkpoint import CheckpointError
-from matgen_core.formulas import Formulas, subscripted
 from matgen_core.latent import Decoded, LatentMap, fitting
 from matgen_core.map_events import MapEvents
 from matgen_core.map_scene import MapScene
+from matgen_core.materials import query
+from matgen_core.materials.elements import every_element
+from matgen_core.materials.fields import chemists_order
+from matgen_core.materials.formulas import Formulas, subscripted
 from matgen_core.projection import SubsetMap
 from matgen_core.projection_worker import ProjectionWorker
 from pages import _widgets
@@ -100,7 +103,7 @@ def elements_in(name: str) -> list[str]:
 def absent_elements(name: str) -> dict[str, str]:
     """Return the elements that no known material of a map holds, each with the reason."""
     known = set(elements_in(name))
-    return {symbol: f"in none of the materials of {name}" for symbol in ranking.every_element() if symbol not in known}
+    return {symbol: f"in none of the materials of {name}" for symbol in every_element() if symbol not in known}
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -380,7 +383,7 @@ def telling_column(name: str, otherwise: str) -> str:
 
 def markers(name: str, where: pd.DataFrame, at: str) -> list[map_scene.MapMarker]:
     """Return the marks of what `placed` has placed; a pin for the one that the visitor looks at."""
-    written = ranking.chemists_order if level(name) == "phase field" else subscripted
+    written = chemists_order if level(name) == "phase field" else subscripted
     return [
         map_scene.MapMarker(row.x, row.y, written(row.name), "pin" if row.name == at else "sample")
         for row in where.itertuples(index=False)

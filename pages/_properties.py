@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from matgen_core import prediction
+from matgen_core.materials.properties import LABELS, UNITS
 from pages import _widgets
 
 _TITLES = {"probability": "Probability of 2D"}
@@ -17,13 +18,13 @@ _SHORT = {  # over narrow columns
 
 def plain_title(name: str) -> str:
     """Return what a property is called."""
-    label = _TITLES.get(name) or prediction.LABELS.get(name, name.replace("_", " "))
+    label = _TITLES.get(name) or LABELS.get(name, name.replace("_", " "))
     return label[0].upper() + label[1:]
 
 
 def unit(name: str) -> str:
     """Return the unit of a property; "" if it has none."""
-    return prediction.UNITS.get(name, "").replace("^3", "³")
+    return UNITS.get(name, "").replace("^3", "³")
 
 
 def title_of(name: str) -> str:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from matgen_core import figures, ranking
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.materials.elements import check_elements, every_element
 from pages import _widgets
 
 # The choice
@@ -25,7 +26,7 @@ def element_choice(anions: Sequence[str], n_elements: int, n_anions: int) -> ran
     """
     study = ranking.STUDY
     must, may = (
-        tuple(ranking.check_elements(filter(None, _widgets.remembered(name, ",".join(default)).split(","))))
+        tuple(check_elements(filter(None, _widgets.remembered(name, ",".join(default)).split(","))))
         for name, default in (("must", study.must), ("may", study.may))
     )
     return ranking.Choice(must, may, tuple(anions), n_elements, n_anions)
@@ -38,7 +39,7 @@ def set_elements(must: Sequence[str], may: Sequence[str]) -> None:
 
 def elements_without_features(known: Collection[str]) -> dict[str, str]:
     """Return the elements that a model cannot take, each with the reason."""
-    return {symbol: "this model has no features for it" for symbol in ranking.every_element() if symbol not in known}
+    return {symbol: "this model has no features for it" for symbol in every_element() if symbol not in known}
 
 
 # The ranking

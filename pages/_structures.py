@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from matgen_core import bench, crystal_picture, crystal_scene, data, diffraction, prediction, structure_report
+from matgen_core import bench, crystal_picture, crystal_scene, data, prediction
 from matgen_core.bench import Entry
 from matgen_core.checkpoint import CheckpointError
+from matgen_core.materials import diffraction, report
 from pages import _maps, _widgets
 
 ANGLES = {"alpha": "α", "beta": "β", "gamma": "γ"}  # noqa: RUF001 as chemists write them
@@ -177,19 +178,19 @@ def still(key: str, _structure: Any, size: int) -> str:
 @st.cache_data(max_entries=64, show_spinner=False, scope="session")
 def summary(keys: Sequence[str], _structures: Mapping[str, Any], symprec: float) -> pd.DataFrame:
     """Return what tells structures apart, a row each."""
-    return structure_report.summary_table(_structures, symprec)
+    return report.summary_table(_structures, symprec)
 
 
 @st.cache_data(max_entries=64, show_spinner=False, scope="session")
 def sites(key: str, _structure: Any, symprec: float) -> pd.DataFrame:
     """Return the sites of a structure."""
-    return structure_report.site_table(_structure, symprec)
+    return report.site_table(_structure, symprec)
 
 
 @st.cache_data(max_entries=64, show_spinner=False, scope="session")
 def comparison(reference: str, _reference: Any, keys: Sequence[str], _others: Mapping[str, Any]) -> pd.DataFrame:
     """Hold structures against one, a row each."""
-    return structure_report.comparison_table(_reference, _others)
+    return report.comparison_table(_reference, _others)
 
 
 @st.cache_data(max_entries=64, show_spinner="Computing the pattern …", scope="session")

@@ -10,9 +10,10 @@ import streamlit as st
 from streamlit.elements import plotly_chart as _  # noqa: F401 puts Streamlit's template in force before any figure
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core import data, map_columns, query, ranking
+from matgen_core import data, map_columns
 from matgen_core.checkpoint import Checkpoint, CheckpointError
-from matgen_core.representations import parse_phase_field
+from matgen_core.materials import query
+from matgen_core.materials.fields import chemists_order, parse_phase_field
 
 PROJECTIONS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
 
@@ -160,7 +161,7 @@ def field_table(
             on_choose(names[cells[0][0]])
 
     st.dataframe(
-        table if column == "id" else table.assign(**{column: [ranking.chemists_order(name) for name in names]}),
+        table if column == "id" else table.assign(**{column: [chemists_order(name) for name in names]}),
         key=key,
         hide_index=True,
         height=height,

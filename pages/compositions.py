@@ -5,10 +5,11 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from matgen_core import checkpoint, figures, generation, ranking
-from matgen_core.formulas import subscripted
+from matgen_core import checkpoint, figures, generation
 from matgen_core.generation import Generation, Snapshot
 from matgen_core.latent import LatentSpace
+from matgen_core.materials.elements import every_element
+from matgen_core.materials.formulas import subscripted
 from matgen_core.projection import ProjectionSettings
 from pages import _elements, _generated, _maps, _properties, _verdicts, _widgets, _wishes
 from pages._components.periodic_table import periodic_table
@@ -54,7 +55,7 @@ def choose_elements() -> None:
         may,
         key="composition_elements",
         on_change=change,
-        unavailable={each: f"{name} writes no {each}" for each in ranking.every_element() if each not in known},
+        unavailable={each: f"{name} writes no {each}" for each in every_element() if each not in known},
     )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption("Start from", width="content")
@@ -384,7 +385,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         )
 model = _widgets.load(name)
 space = LatentSpace(model)
-known = tuple(each for each in ranking.every_element() if each in space.representation.elements)
+known = tuple(each for each in every_element() if each in space.representation.elements)
 about_model()
 try:
     must, may = _wishes.elements(known)

@@ -6,9 +6,9 @@ from functools import partial
 import streamlit as st
 
 from matgen_core import figures, journeys, map_columns
-from matgen_core.formulas import subscripted
 from matgen_core.map_events import MapEvents
 from matgen_core.map_scene import MapScene
+from matgen_core.materials.formulas import subscripted
 from pages import _journey, _map_state, _maps, _widgets
 from pages._components.crystal_viewer import crystal_viewer
 from pages._components.film_strip import film_strip

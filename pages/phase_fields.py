@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from matgen_core import figures, ranking
-from matgen_core.representations import parse_phase_field, write_phase_field
+from matgen_core.materials.fields import ANIONS, chemists_order, parse_phase_field, write_phase_field
 from pages import _elements, _maps, _rankings, _widgets
 from pages._components.periodic_table import periodic_table
 
@@ -45,7 +45,7 @@ def field_detail(ranker: str, field: str, table: pd.DataFrame) -> None:
     rank = f"rank {row['rank'].iloc[0]:,} of {len(table):,}" if len(row) else "not among the fields ranked here"
     maps = _widgets.names_with("encode")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(ranking.chemists_order(field), width="stretch")
+        st.subheader(chemists_order(field), width="stretch")
         if maps and st.button("Show on latent map", icon=":material/scatter_plot:"):
             st.switch_page("pages/latent_map.py", query_params={"map": maps[0], "at": field})
     meaning = ranking.score_meaning(model)
@@ -86,7 +86,7 @@ with left:
     top = st.container(gap="xsmall")
     anions = st.multiselect(
         "Elements that stand in anion places; all others stand in cation places",
-        [*ranking.ANIONS, "H", "C"],
+        [*ANIONS, "H", "C"],
         list(ranking.STUDY.anions),
         key="anions",
         bind="query-params",

@@ -5,9 +5,10 @@ from functools import partial
 
 import streamlit as st
 
-from matgen_core import bench, diffraction, figures, prediction, structure_export, structure_report
+from matgen_core import bench, figures, prediction, structure_export
 from matgen_core.bench import Entry
 from matgen_core.data.uploads import LIMITS
+from matgen_core.materials import diffraction, report
 from pages import _maps, _structures, _widgets
 from pages._components.crystal_viewer import crystal_viewer
 from pages._structures import Crystal, plain
@@ -218,7 +219,7 @@ def show_sites(crystals: Sequence[Crystal]) -> None:
                 help="How far an atom may lie from its symmetric place; 0.1 suits relaxed and decoded cells",
             )
     table = _structures.sites(crystal.key, crystal.structure, symprec())
-    found = structure_report.symmetry(crystal.structure, symprec())
+    found = report.symmetry(crystal.structure, symprec())
     about = f", point group {found.point_group}" if found.point_group else ""
     st.markdown(plain(f"{crystal.label}: {found.summary}{about}"))
     st.dataframe(

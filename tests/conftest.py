@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from matgen_core import checkpoint
-from matgen_core.data import chemical_system
-from matgen_core.formulas import Formulas
-from matgen_core.known_formulas import KnownFormulas
 from matgen_core.latent import LatentSpace, index_columns
+from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.known import KnownFormulas
+from matgen_core.materials.systems import chemical_system
 from matgen_core.models.icsg3d import ICSG3D, ICSG3DConfig
 from matgen_core.models.matgan import MatGAN, MatGANConfig
 from matgen_core.representations import ElementCounts, VoxelGrid

@@ -12,6 +12,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint, ranking, selection
+from matgen_core.materials.elements import every_element
+from matgen_core.materials.fields import chemists_order
 from tests.page_checks import said
 
 ROOT = Path(__file__).parent.parent
@@ -146,7 +148,7 @@ def test_a_set_is_excluded_and_allowed_by_one_click() -> None:
     [
         ({"must": "Li,Na,K"}, "has no place for them"),
         ({"n_elements": "3"}, "this model ranks fields of 4"),
-        ({"must": "Li", "may": ",".join(ranking.every_element()), "n_elements": "7"}, "ranks up to 100,000 at once"),
+        ({"must": "Li", "may": ",".join(every_element()), "n_elements": "7"}, "ranks up to 100,000 at once"),
         ({"must": "Li", "may": "Mg,Bk,O,S"}, "Bk: this model has no features"),
         ({"must": "Li", "may": "O,S"}, "no phase fields to rank"),
         ({"must": "Lx"}, "'Lx' is no element"),
@@ -177,11 +179,11 @@ def test_a_known_field_has_its_card_with_its_true_neighbors() -> None:
     name = checkpoint.load("phase_field_vae").index["phase_field"].iloc[7]  # type: ignore[index]
     test = page("latent_map", at=name).run()
     assert_whole(test)
-    assert test.subheader[0].value == ranking.chemists_order(name)
+    assert test.subheader[0].value == chemists_order(name)
     assert "known: in the training data" in said(test)
     near = next(each.value for each in test.dataframe if "distance" in each.value)
     assert near["distance"].is_monotonic_increasing
-    assert ranking.chemists_order(name) not in list(near["name"])
+    assert chemists_order(name) not in list(near["name"])
 
 
 def test_a_field_that_is_not_known_is_placed() -> None:
@@ -327,4 +329,4 @@ def test_the_same_in_python_runs(name: str) -> None:
     assert output.getvalue().strip()
     if name == "phase_fields":
         first = test.subheader[0].value
-        assert first in {ranking.chemists_order(word) for word in output.getvalue().split() if word.count("-") == 3}
+        assert first in {chemists_order(word) for word in output.getvalue().split() if word.count("-") == 3}

@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 from pymatgen.core import Lattice, Structure
 
-from matgen_core import checkpoint, diffraction, ranking, structure_export
+from matgen_core import checkpoint, ranking, structure_export
+from matgen_core.materials import diffraction
+from matgen_core.materials.fields import chemists_order
 
 pytestmark = pytest.mark.browser
 
@@ -55,7 +57,7 @@ def ranked(name: str = "phase_field_vae") -> list[str]:
     """The published study's candidates as a checkpoint ranks them, written as the page writes them."""
     model = checkpoint.load(name)
     table = ranking.rank(model, ranking.STUDY.fields(ranking.known_fields(model)))
-    return [ranking.chemists_order(field) for field in table["phase_field"]]
+    return [chemists_order(field) for field in table["phase_field"]]
 
 
 def test_a_link_to_a_page_opens_it_in_the_app_even_first(

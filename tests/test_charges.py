@@ -10,8 +10,8 @@ import pytest
 from pymatgen.core import Composition
 
 from matgen_core import checkpoint
-from matgen_core.element_table import element_table
-from matgen_core.formulas import Formulas
+from matgen_core.materials.elements import element_table
+from matgen_core.materials.formulas import Formulas
 from matgen_core.screening import (
     COMPOSITION_CHECKS,
     COMPOSITION_RULES,

@@ -3,6 +3,8 @@
 import pytest
 
 from matgen_core import checkpoint, ranking
+from matgen_core.materials.elements import check_elements, every_element
+from matgen_core.materials.fields import anion_group, chemists_order
 from matgen_core.ranking import EXCLUSIONS, STUDY, Choice
 
 
@@ -50,20 +52,20 @@ def test_the_funnel_adds_up_and_each_step_counts_what_it_took(norm: checkpoint.C
 
 def test_sets_hold_elements_and_nothing_twice() -> None:
     for chosen in [*ranking.ELEMENT_SETS.values(), *EXCLUSIONS.values()]:
-        assert ranking.check_elements(chosen.elements) == list(chosen.elements)
-        assert set(chosen.elements) <= set(ranking.every_element())
+        assert check_elements(chosen.elements) == list(chosen.elements)
+        assert set(chosen.elements) <= set(every_element())
 
 
 @pytest.mark.parametrize(
     ("field", "group"), [("Cl-Li-S-Sn", "Cl-S"), ("As-As-Cd-Cl", "As-Cl"), ("Li-O-P-S", "O-S"), ("Cu-Ge-P-S", "P-S")]
 )
 def test_anion_group(field: str, group: str) -> None:
-    assert ranking.anion_group(field) == group
+    assert anion_group(field) == group
 
 
 @pytest.mark.parametrize(("field", "written"), [("Cl-Li-S-Sn", "Li-Sn-S-Cl"), ("As-As-Cd-Cl", "Cd-As-As-Cl")])
 def test_chemists_order(field: str, written: str) -> None:
-    assert ranking.chemists_order(field) == written
+    assert chemists_order(field) == written
 
 
 def _evidence(auc: float) -> dict[str, dict[str, dict[str, float]]]:

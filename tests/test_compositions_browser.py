@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 from pymatgen.core import Composition
 
-from matgen_core.formulas import subscripted
+from matgen_core.materials.formulas import subscripted
 
 pytestmark = pytest.mark.browser
 

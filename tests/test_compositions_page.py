@@ -15,9 +15,9 @@ from streamlit.runtime.caching import cache_resource_api
 from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint, funnel, generation
-from matgen_core.formulas import subscripted
 from matgen_core.funnel import Request, Wanted
 from matgen_core.jobs.turns import Turn
+from matgen_core.materials.formulas import subscripted
 from matgen_core.prediction import predict_formulas
 from tests.page_checks import said, whole
 from tests.test_cli import run

@@ -12,6 +12,8 @@ from pymatgen.io.vasp import Poscar
 
 from matgen_core import crystal_picture, crystal_scene, structure_export
 from matgen_core.crystal_scene import BOUNDARY, COMPLETING, IN_CELL, AtomReference
+from matgen_core.materials import bonds
+from matgen_core.materials.bonds import Bond, Image, bonding
 
 ROCK_SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 RUTILE = Structure.from_spacegroup(
@@ -34,7 +36,7 @@ SKEW = Structure(
 )
 
 
-def coordination(structure: Structure, bonds: tuple[crystal_scene.Bond, ...]) -> dict[str, set[int]]:
+def coordination(structure: Structure, bonds: tuple[Bond, ...]) -> dict[str, set[int]]:
     counts = Counter(site for i, j, _ in bonds for site in (i, j))
     found: dict[str, set[int]] = {}
     for i, site in enumerate(structure):
@@ -54,7 +56,7 @@ KNOWN = [
 
 @pytest.mark.parametrize(("structure", "expected"), KNOWN)
 def test_bonds_of_known_structures(structure: Structure, expected: dict[str, set[int]]) -> None:
-    found = crystal_scene.bonding(structure)
+    found = bonding(structure)
     assert found.rule == "CrystalNN"
     assert coordination(structure, found.bonds) == expected
 
@@ -63,15 +65,15 @@ def test_bonds_of_known_structures(structure: Structure, expected: dict[str, set
 def test_bonds_by_distances_agree_on_known_structures(
     structure: Structure, expected: dict[str, set[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crystal_scene, "MAX_CRYSTALNN_SITES", 1)
-    found = crystal_scene.bonding(structure)
+    monkeypatch.setattr(bonds, "MAX_CRYSTALNN_SITES", 1)
+    found = bonding(structure)
     assert found.rule == "distances"
     assert "CrystalNN is used up to 1" in found.note
     assert coordination(structure, found.bonds) == expected
 
 
 def test_the_large_cation_of_a_perovskite_keeps_its_shell() -> None:
-    shells = crystal_scene.bonding(PEROVSKITE).shells
+    shells = bonding(PEROVSKITE).shells
     assert [len(shell) for shell in shells[:2]] == [12, 6]
 
 
@@ -102,15 +104,13 @@ def test_a_supercell_holds_every_cell_and_its_outer_faces_only() -> None:
 
 @pytest.mark.parametrize("supercell", [(1, 1, 1), (2, 1, 1)])
 @pytest.mark.parametrize("structure", [RUTILE, SKEW, LAYERED], ids=["rutile", "skew", "MoS2"])
-def test_every_drawn_atom_and_bond_is_where_pymatgen_has_it(
-    structure: Structure, supercell: crystal_scene.Image
-) -> None:
+def test_every_drawn_atom_and_bond_is_where_pymatgen_has_it(structure: Structure, supercell: Image) -> None:
     scene = crystal_scene.scene(structure, supercell)
     for site, _, *image, x, y, z in scene["atoms"]:
         expected = structure.lattice.get_cartesian_coords(structure[site].frac_coords + image)
         assert [x, y, z] == pytest.approx(expected, abs=1e-3)
     assert len({tuple(row[5:]) for row in scene["atoms"]}) == len(scene["atoms"])
-    lengths = {round(structure.get_distance(i, j, image), 2) for i, j, image in crystal_scene.bonding(structure).bonds}
+    lengths = {round(structure.get_distance(i, j, image), 2) for i, j, image in bonding(structure).bonds}
     for a, b in scene["bonds"]:
         first, second = (np.array(scene["atoms"][row][5:]) for row in (a, b))
         assert min(abs(np.linalg.norm(first - second) - length) for length in lengths) < 0.02
@@ -167,7 +167,7 @@ def test_a_lone_atom_and_overlapping_atoms_can_be_drawn() -> None:
 
 
 @pytest.mark.parametrize("image", [(0, 0, 0), (1, 0, -1), (0, 2, 0)])
-def test_measures_equal_pymatgens_with_periodic_images(image: crystal_scene.Image) -> None:
+def test_measures_equal_pymatgens_with_periodic_images(image: Image) -> None:
     distance = crystal_scene.measure(SKEW, [AtomReference(0), AtomReference(2, image)])
     assert distance.value == pytest.approx(SKEW.get_distance(0, 2, image), abs=1e-9)
     atoms = [AtomReference(0), AtomReference(1, image), AtomReference(2, (0, 1, 0)), AtomReference(3, (1, 0, 0))]

@@ -10,8 +10,9 @@ from pymatgen.core import Lattice, Structure
 
 from matgen_core import data
 from matgen_core.data import store
-from matgen_core.data.materials import structure_row
+from matgen_core.data.rows import structure_row
 from matgen_core.data.store import read_table, replacing, write_table
+from matgen_core.materials.systems import chemical_system
 
 
 def source(**changes):
@@ -100,13 +101,13 @@ def test_structures_of_both_layouts():
     ],
 )
 def test_chemical_system(text, system):
-    assert data.chemical_system(text) == system
+    assert chemical_system(text) == system
 
 
 @pytest.mark.parametrize("text", ["Xx2O", "X2O", "", "nan", "Li-Qq-S", "Fe2O3!", "Li--S"])
 def test_chemical_system_refuses(text):
     with pytest.raises(ValueError, match="Fe2O3"):
-        data.chemical_system(text)
+        chemical_system(text)
 
 
 def test_structure_reads_both_layouts():

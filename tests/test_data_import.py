@@ -11,7 +11,7 @@ from pymatgen.core import Lattice, Structure
 
 from matgen_core import data
 from matgen_core.data.importers import ImportLimits
-from matgen_core.data.materials import structure_row
+from matgen_core.data.rows import structure_row
 
 SALT = Structure(Lattice.from_parameters(3.9, 4.1, 5.2, 88, 93, 104), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.4, 0.6]])
 OXIDE = Structure(Lattice.cubic(4.2), ["Mg", "O", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.25, 0.25, 0.75]])

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from matgen_core import diffraction, figures
+from matgen_core import figures
+from matgen_core.materials import diffraction
 
 SILICON = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.4310), ["Si"], [[0, 0, 0]])
 ANGLE, INTENSITY = "2 theta (degrees)", "Intensity"

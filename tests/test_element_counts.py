@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Composition
 
-from matgen_core.formulas import Formulas
+from matgen_core.materials.formulas import Formulas
 from matgen_core.representations import DecodeError
 from matgen_core.representations.element_counts import ElementCounts
 

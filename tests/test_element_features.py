@@ -8,12 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matgen_core.representations import (
-    DecodeError,
-    ElementFeatures,
-    parse_phase_field,
-    write_phase_field,
-)
+from matgen_core.materials.fields import parse_phase_field, write_phase_field
+from matgen_core.representations import DecodeError, ElementFeatures
 
 SYMBOLS = ("Li", "Na", "Mg", "Al", "Sn", "P", "O", "S", "Cl", "Br")
 

@@ -14,8 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint, journeys, map_columns, screening
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.formulas import subscripted
 from matgen_core.latent import LatentMap
+from matgen_core.materials.formulas import subscripted
 from pages import _maps
 from tests.page_checks import all_steps, said
 from tests.test_app import ROOT, assert_whole, page

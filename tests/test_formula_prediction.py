@@ -12,7 +12,7 @@ from pymatgen.core import Composition, Lattice, Structure
 
 from matgen_core import checkpoint, cli, prediction
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.formulas import Formulas
+from matgen_core.materials.formulas import Formulas
 from matgen_core.representations import MagpieFeatures
 from matgen_core.representations.element_counts import ElementCounts
 from matgen_core.structure_export import cif

@@ -18,9 +18,9 @@ from pymatgen.core import Composition
 
 from matgen_core import checkpoint, funnel
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.formulas import Formulas
 from matgen_core.funnel import BATCH, Request, Wanted
-from matgen_core.known_formulas import KnownFormulas
+from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.known import KnownFormulas
 from matgen_core.models import MODELS
 from matgen_core.models.matgan import MatGAN, MatGANConfig
 from matgen_core.representations import ElementCounts

@@ -18,11 +18,11 @@ from pymatgen.core import Composition
 
 from matgen_core import checkpoint, funnel, generation
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.formulas import Formulas
 from matgen_core.funnel import Request, Wanted
 from matgen_core.generation import Generation
 from matgen_core.jobs.turns import Turns
-from matgen_core.known_formulas import KnownFormulas
+from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.known import KnownFormulas
 from matgen_core.models.matgan import MatGAN, MatGANConfig
 from matgen_core.prediction import predict_formulas
 from matgen_core.representations import ElementCounts

@@ -16,8 +16,8 @@ from pymatgen.core import Composition, Lattice, Structure
 from matgen_core import checkpoint, funnel, ranking
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import LatentMap
+from matgen_core.materials.fields import parse_phase_field
 from matgen_core.prediction import predict, predict_texts
-from matgen_core.representations import parse_phase_field
 
 GOLDEN = Path(__file__).parent / "golden.json"
 TOLERANCE = 2e-3  # of a number; another processor rounds otherwise

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import expect
 
 from matgen_core import checkpoint, journeys
-from matgen_core.formulas import subscripted
 from matgen_core.latent import LatentMap
+from matgen_core.materials.formulas import subscripted
 
 pytestmark = pytest.mark.browser
 

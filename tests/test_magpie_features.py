@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Composition
 
-from matgen_core.element_table import element_table
-from matgen_core.formulas import Formulas
+from matgen_core.materials.elements import element_table
+from matgen_core.materials.formulas import Formulas
 from matgen_core.representations.magpie_features import MagpieFeatures
 
 # Of every kind: one element, ties of the most frequent, eight elements, large counts, noble gases, actinides.

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from matgen_core import checkpoint, data, map_columns, query, selection
+from matgen_core import checkpoint, data, map_columns, selection
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data import store
 from matgen_core.latent import LatentMap
+from matgen_core.materials import query
 
 
 def named(table: pd.DataFrame, model: Checkpoint) -> dict[str, map_columns.Column]:

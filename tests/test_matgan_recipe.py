@@ -10,7 +10,7 @@ import torch
 from matgen_core import checkpoint, data
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data import DATASETS, Dataset
-from matgen_core.formulas import Formulas
+from matgen_core.materials.formulas import Formulas
 from matgen_core.models.matgan import MatGAN, MatGANConfig
 from matgen_core.representations import ElementCounts
 from matgen_core.train import RECIPES, formula_sets

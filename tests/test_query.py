@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matgen_core import query
+from matgen_core.materials import query
 
 SYMBOLS = ("Li", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "O", "Sn", "Pb", "Zn")
 fields = st.sets(st.sampled_from(SYMBOLS), min_size=2, max_size=5).map(lambda symbols: "-".join(sorted(symbols)))

@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 
 from matgen_core import checkpoint, ranking
+from matgen_core.materials.fields import ANIONS
 from matgen_core.ranking.baselines import ElementFrequency, PairCoOccurrence
 from matgen_core.ranking.evidence import controls, cross_validate, enrichment, roc_auc
 
 CATIONS = ("B", "Mg", "Al", "Si", "P", "K", "Ca", "Zn", "Sr", "Y", "Zr", "Sn", "Ba", "Ta", "La")
-ANIONS = ("S", "O", "Cl", "Br", "I", "N", "F")
+STUDY_ANIONS = ("S", "O", "Cl", "Br", "I", "N", "F")
 
 
 def test_the_study_of_the_paper_is_enumerated() -> None:
     norm = checkpoint.load("phase_field_norm")
-    every = ranking.enumerate_fields(["Li"], CATIONS, ANIONS)
-    unexplored = ranking.enumerate_fields(["Li"], CATIONS, ANIONS, known=ranking.known_fields(norm))
+    every = ranking.enumerate_fields(["Li"], CATIONS, STUDY_ANIONS)
+    unexplored = ranking.enumerate_fields(["Li"], CATIONS, STUDY_ANIONS, known=ranking.known_fields(norm))
     assert len(every) == 15 * comb(7, 2)
     assert len(unexplored) == 303
     assert all("Li" in field and len(set(field)) == 4 for field in unexplored)
@@ -32,7 +33,7 @@ def test_published_scores_of_the_candidates() -> None:
         20: ("Br-Li-S-Sn", 10.417),
     }
     norm = checkpoint.load("phase_field_norm")
-    fields = ranking.enumerate_fields(["Li"], CATIONS, ANIONS, known=ranking.known_fields(norm))
+    fields = ranking.enumerate_fields(["Li"], CATIONS, STUDY_ANIONS, known=ranking.known_fields(norm))
     table = ranking.rank(norm, fields).set_index("rank")
     for place, (name, score) in published.items():
         assert table.loc[place, "phase_field"] == name
@@ -136,7 +137,7 @@ def test_controls_are_unknown_distinct_and_keep_their_promises() -> None:
         assert len(fields) == 200
         assert not set(fields) & set(known)
         assert all(len(set(field)) == 4 for field in fields)
-    assert all(sum(s in ranking.ANIONS for s in field) == 2 for field in drawn["same_kind"])
+    assert all(sum(s in ANIONS for s in field) == 2 for field in drawn["same_kind"])
     counts = {s: sum(s in field for field in drawn["same_counts"]) for s in ("Li", "S", "O", "Br")}
     for symbol, count in counts.items():
         expected = 200 * sum(symbol in field for field in known) / len(known)

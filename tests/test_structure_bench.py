@@ -10,8 +10,9 @@ import streamlit as st
 from pymatgen.core import Lattice, Structure
 from streamlit.testing.v1 import AppTest
 
-from matgen_core import bench, checkpoint, map_columns, prediction, structure_export, structure_report
+from matgen_core import bench, checkpoint, map_columns, prediction, structure_export
 from matgen_core.bench import Entry
+from matgen_core.materials import report
 from tests.page_checks import said
 from tests.test_app import assert_whole
 
@@ -68,14 +69,14 @@ def test_examples_come_back_are_held_out_and_of_several_families() -> None:
 def test_summary_and_comparison_lay_out_what_the_single_functions_say() -> None:
     swollen = RUTILE.copy()
     swollen.scale_lattice(RUTILE.volume * 1.02**3)
-    table = structure_report.summary_table({"rutile": RUTILE, "salt": ROCK_SALT})
+    table = report.summary_table({"rutile": RUTILE, "salt": ROCK_SALT})
     assert list(table["Space group"]) == ["P4_2/mnm (136), tetragonal", "Fm-3m (225), cubic"]
     assert table["c (Å)"].tolist() == pytest.approx([2.959, 5.64])
     assert table["Density (g/cm³)"].tolist() == pytest.approx([4.25, 2.165], abs=0.01)
-    rows = structure_report.comparison_table(RUTILE, {"swollen": swollen, "salt": ROCK_SALT}).set_index("Structure")
+    rows = report.comparison_table(RUTILE, {"swollen": swollen, "salt": ROCK_SALT}).set_index("Structure")
     assert rows["Match"].tolist() == [True, False]
     assert rows.loc["swollen", "Δa (%)"] == pytest.approx(2, abs=0.01)
-    assert rows.loc["swollen", "RMSD (Å)"] == structure_report.compare(RUTILE, swollen).rmsd_angstrom
+    assert rows.loc["swollen", "RMSD (Å)"] == report.compare(RUTILE, swollen).rmsd_angstrom
     assert "another composition" in rows.loc["salt", "Remark"]
 
 
@@ -214,7 +215,7 @@ def test_symmetry_follows_the_tolerance(salt_and_rutile: Callable[..., AppTest])
 def test_a_measured_pattern_lies_over_the_structure_that_it_is_most_like(
     salt_and_rutile: Callable[..., AppTest],
 ) -> None:
-    from matgen_core import diffraction
+    from matgen_core.materials import diffraction
 
     peaks = diffraction.reflections(ROCK_SALT, "CuKa", (10, 90))
     made = diffraction.profile(peaks, 0.15, (10, 90))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from matgen_core import structure_report
+from matgen_core.materials import report
 
 RUTILE = Structure.from_spacegroup(
     "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
@@ -13,7 +13,7 @@ ROCK_SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"]
 
 
 def test_symmetry_of_rutile() -> None:
-    found = structure_report.symmetry(RUTILE)
+    found = report.symmetry(RUTILE)
     assert (found.number, found.symbol, found.crystal_system) == (136, "P4_2/mnm", "tetragonal")
     assert found.wyckoff == ("2a", "2a", "4f", "4f", "4f", "4f")
     assert found.summary == "P4_2/mnm (136), tetragonal"
@@ -26,20 +26,20 @@ def test_wyckoff_multiplicities_do_not_depend_on_the_cell(cell: str) -> None:
         structure = structure.get_primitive_structure()
     elif cell == "double":
         structure.make_supercell([2, 1, 1])
-    found = structure_report.symmetry(structure)
+    found = report.symmetry(structure)
     assert found.number == 225
     assert {letter[0] for letter in found.wyckoff} == {"4"}
 
 
 def test_a_structure_without_a_group_is_unknown_and_not_p1() -> None:
     overlapping = Structure(Lattice.cubic(4), ["Fe", "Fe"], [[0, 0, 0], [0.001, 0, 0]])
-    found = structure_report.symmetry(overlapping)
+    found = report.symmetry(overlapping)
     assert (found.number, found.symbol) == (None, None)
     assert found.summary.startswith("Space group unknown: ")
 
 
 def test_site_table_lists_sites_in_order() -> None:
-    table = structure_report.site_table(RUTILE)
+    table = report.site_table(RUTILE)
     assert table["Site"].tolist() == ["Ti1", "Ti2", "O1", "O2", "O3", "O4"]
     assert table["Coordination number"].tolist() == [6, 6, 3, 3, 3, 3]
     assert np.allclose(table[["X (Å)", "Y (Å)", "Z (Å)"]], RUTILE.cart_coords)
@@ -47,7 +47,7 @@ def test_site_table_lists_sites_in_order() -> None:
 
 
 def test_the_nearest_neighbor_of_a_lone_atom_is_its_image() -> None:
-    assert structure_report.site_table(Structure(Lattice.cubic(3), ["Po"], [[0, 0, 0]]))[
+    assert report.site_table(Structure(Lattice.cubic(3), ["Po"], [[0, 0, 0]]))[
         "Nearest neighbor (Å)"
     ].tolist() == pytest.approx([3.0])
 
@@ -55,7 +55,7 @@ def test_the_nearest_neighbor_of_a_lone_atom_is_its_image() -> None:
 def test_comparison_measures_what_was_moved() -> None:
     other = RUTILE.copy()
     other.translate_sites([2], [0, 0, 0.3 / 2.959])
-    found = structure_report.compare(RUTILE, other)
+    found = report.compare(RUTILE, other)
     assert found.matches
     moved = found.displacements.sort_values("Displacement (Å)")["Displacement (Å)"].to_numpy()
     # The matcher also shifts the whole cell by a sixth of the move, which lessens the sum of squares.
@@ -68,7 +68,7 @@ def test_comparison_measures_what_was_moved() -> None:
 def test_comparison_sees_through_site_order_and_origin() -> None:
     other = Structure.from_sites(list(reversed(RUTILE)))
     other.translate_sites(range(6), [0.13, 0.41, 0.7])
-    found = structure_report.compare(RUTILE, other)
+    found = report.compare(RUTILE, other)
     assert found.rmsd == pytest.approx(0, abs=1e-6)
     assert found.displacements["Displacement (Å)"].max() == pytest.approx(0, abs=1e-5)
 
@@ -76,14 +76,14 @@ def test_comparison_sees_through_site_order_and_origin() -> None:
 def test_comparison_reports_the_swelling_of_a_cell() -> None:
     other = RUTILE.copy()
     other.scale_lattice(RUTILE.volume * 1.02**3)
-    lattice = structure_report.compare(RUTILE, other).lattice.set_index("Parameter")
+    lattice = report.compare(RUTILE, other).lattice.set_index("Parameter")
     assert lattice.loc["a (Å)", "Difference (%)"] == pytest.approx(2, abs=0.01)
     assert lattice.loc["alpha (°)", "Difference"] == pytest.approx(0, abs=1e-6)
     assert lattice.loc["Volume per site (Å³)", "Difference (%)"] == pytest.approx(6.12, abs=0.01)
 
 
 def test_a_supercell_is_the_same_structure() -> None:
-    assert structure_report.compare(ROCK_SALT, ROCK_SALT.get_primitive_structure()).rmsd == pytest.approx(0, abs=1e-6)
+    assert report.compare(ROCK_SALT, ROCK_SALT.get_primitive_structure()).rmsd == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_supercell_is_the_same_structure() -> None:
     ids=["composition", "random sites"],
 )
 def test_what_does_not_match_says_why_and_still_compares_lattices(other: Structure, reason: str) -> None:
-    found = structure_report.compare(RUTILE, other)
+    found = report.compare(RUTILE, other)
     assert not found.matches
     assert (found.rmsd, len(found.displacements)) == (None, 0)
     assert reason in found.problem
@@ -104,6 +104,6 @@ def test_what_does_not_match_says_why_and_still_compares_lattices(other: Structu
 
 def test_cells_that_nobody_waits_for_are_not_matched() -> None:
     large = ROCK_SALT * (3, 3, 3)
-    found = structure_report.compare(large, large)
+    found = report.compare(large, large)
     assert found.problem == "216 sites; at most 150 are matched"
     assert found.lattice["Difference"].abs().max() == pytest.approx(0, abs=1e-9)

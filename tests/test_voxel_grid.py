@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from pymatgen.core import Element, Lattice, Structure
 
 from matgen_core import density
+from matgen_core.materials.cells import cubic_setting
 from matgen_core.representations import DecodeError, VoxelGrid
 from matgen_core.representations.round_trip import round_trip, site_error, summarize
-from matgen_core.representations.voxel_grid import cubic_setting, element_codes
+from matgen_core.representations.voxel_grid import element_codes
 
 ELEMENTS = ("H", "O", "Na", "Cl", "Ti", "Sr", "Nd", "Pr")
 
@@ -85,7 +86,7 @@ def test_order_and_whole_translations_do_not_matter() -> None:
 @given(st.integers(0, 10_000), st.integers(0, 23))
 def test_standard_setting_forgets_origin_orientation_and_order(seed, turn) -> None:
     rng = np.random.default_rng(seed)
-    from matgen_core.representations.voxel_grid import _ROTATIONS
+    from matgen_core.materials.cells import _ROTATIONS
 
     structure = perovskite()
     structure.translate_sites(1, [0.03, 0, 0])

@@ -11,9 +11,9 @@ from matgen_core import screening
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.cli._tables import new_folder, read_csv, read_fields, write_csv, write_structures
 from matgen_core.data import read_structures
-from matgen_core.formulas import Formulas
 from matgen_core.latent import Decoded
-from matgen_core.representations import write_phase_field
+from matgen_core.materials.fields import write_phase_field
+from matgen_core.materials.formulas import Formulas
 
 
 @dataclass(frozen=True)

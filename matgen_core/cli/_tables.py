@@ -10,7 +10,7 @@ import pandas as pd
 import typer
 from pymatgen.core import Structure
 
-from matgen_core.representations import PhaseField, parse_phase_field
+from matgen_core.materials.fields import PhaseField, parse_phase_field
 
 MAX_POINTS = 10_000  # decoded in one run; each is held in memory with its crystal
 Out = Annotated[Path | None, typer.Option("--out", help="File to write; standard output if not given")]

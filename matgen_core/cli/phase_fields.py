@@ -9,7 +9,7 @@ import typer
 from matgen_core import checkpoint as checkpoints
 from matgen_core import ranking
 from matgen_core.cli._tables import MixedValence, Out, read_fields, write_csv
-from matgen_core.representations import write_phase_field
+from matgen_core.materials.fields import ANIONS, write_phase_field
 
 Model = Annotated[str, typer.Option("--model", help="Name of a checkpoint; see: matgen models")]
 
@@ -17,7 +17,7 @@ Model = Annotated[str, typer.Option("--model", help="Name of a checkpoint; see: 
 def enumerate_command(
     must: Annotated[str, typer.Option(help="Elements in every field, as in Li or Li,O")] = "",
     cations: Annotated[str, typer.Option(help="Elements for the other cation places, as in Mg,Al,Si")] = "",
-    anions: Annotated[str, typer.Option(help="Elements for the anion places")] = ",".join(ranking.ANIONS),
+    anions: Annotated[str, typer.Option(help="Elements for the anion places")] = ",".join(ANIONS),
     n_elements: Annotated[int, typer.Option(help="Elements in a field")] = 4,
     n_anions: Annotated[int, typer.Option(help="How many of them are anions")] = 2,
     unexplored: Annotated[

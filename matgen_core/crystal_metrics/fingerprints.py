@@ -20,7 +20,7 @@ from pymatgen.core import Composition, Structure
 from scipy.spatial.distance import cdist
 
 from matgen_core.crystal_metrics._parallel import Progress, parallel_map
-from matgen_core.element_table import element_table
+from matgen_core.materials.elements import element_table
 from matgen_core.representations import MagpieFeatures
 from matgen_core.screening import as_material, lattice_problem
 

@@ -11,30 +11,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from matgen_core.data.dataset import Dataset
-from matgen_core.data.materials import chemical_system
 from matgen_core.data.store import load
+from matgen_core.materials.systems import chemical_system
 
 SOURCES = ("mp_structures", "mp_binary_elasticity", "mp_dielectric")
-UNITS = {
-    "formation_energy_per_atom": "eV/atom",
-    "energy_above_hull": "eV/atom",
-    "band_gap": "eV",
-    "bulk_modulus": "GPa",
-    "shear_modulus": "GPa",
-    "poisson_ratio": "",
-    "eps_electronic": "",
-    "refractive_index": "",
-}
-LABELS = {
-    "formation_energy_per_atom": "formation energy",
-    "energy_above_hull": "energy above hull",
-    "band_gap": "band gap",
-    "bulk_modulus": "bulk modulus",
-    "shear_modulus": "shear modulus",
-    "poisson_ratio": "Poisson ratio",
-    "eps_electronic": "electronic dielectric constant",
-    "refractive_index": "refractive index",
-}
+PROPERTIES = (
+    "formation_energy_per_atom",
+    "energy_above_hull",
+    "band_gap",
+    "bulk_modulus",
+    "shear_modulus",
+    "poisson_ratio",
+    "eps_electronic",
+    "refractive_index",
+)
 STRICT_SOURCES = ("mp2018", "mp2019")  # formation energies of one correction scheme
 _ELASTIC = ["bulk_modulus", "shear_modulus", "poisson_ratio"]
 _MODULI_2018 = (1.0, 600.0)  # GPa; values outside are failed fits (diamond: 436 and 522)
@@ -49,7 +39,7 @@ def load_crystal_properties() -> Dataset:
 
     Returns:
         A data set under the name of its main part; the table has material_id, formula, cell and site columns
-        (`lattice`, or a to gamma, whichever the row's source has), the properties of `UNITS`, NaN where unknown, and
+        (`lattice`, or a to gamma, whichever the row's source has), the `PROPERTIES`, NaN where unknown, and
         formation_energy_source.
     """
     main, elastic, dielectric = (load(name) for name in SOURCES)
@@ -62,8 +52,8 @@ def load_crystal_properties() -> Dataset:
     table = pd.concat([table, others[~others.index.isin(table.index)]])
     table = table.join(_moduli(table, of_elastic))
     table = table.join(of_dielectric[["eps_electronic", "refractive_index"]])
-    kept = [*sites, "a", "b", "c", "alpha", "beta", "gamma", "formation_energy_source", *UNITS]
-    table = table[kept].dropna(subset=list(UNITS), how="all").reset_index()
+    kept = [*sites, "a", "b", "c", "alpha", "beta", "gamma", "formation_energy_source", *PROPERTIES]
+    table = table[kept].dropna(subset=list(PROPERTIES), how="all").reset_index()
     table["chemical_system"] = [chemical_system(formula) for formula in table["formula"]]
     return replace(main, table=table)
 

@@ -8,8 +8,8 @@ from typing import overload
 import numpy as np
 from pandas import DataFrame, Series
 
-from matgen_core.data.materials import chemical_system, chemical_system_of_numbers
 from matgen_core.data.registry import Source
+from matgen_core.materials.systems import chemical_system, chemical_system_of_numbers
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,13 +19,8 @@ import pyarrow.parquet as pq
 from pandas import DataFrame
 from pymatgen.core import Structure
 
-from matgen_core.data.materials import (
-    STRUCTURE_COLUMNS,
-    chemical_system,
-    structure,
-    structure_row,
-)
 from matgen_core.data.registry import DATASETS, Level, Source
+from matgen_core.data.rows import STRUCTURE_COLUMNS, structure, structure_row
 from matgen_core.data.store import check_name, path_of, read_table, replacing, root, sha256_of, write_table
 from matgen_core.data.structure_files import (
     MAX_BYTES,
@@ -36,6 +31,7 @@ from matgen_core.data.structure_files import (
     structure_of_atoms,
     structure_problem,
 )
+from matgen_core.materials.systems import chemical_system
 
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 _LISTS = ("lattice", "numbers", "frac_coords")

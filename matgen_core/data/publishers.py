@@ -17,8 +17,9 @@ import pandas as pd
 from pandas import DataFrame
 from pymatgen.core import Composition, Element, Structure
 
-from matgen_core.data.materials import structure_row, structures_from_cif
 from matgen_core.data.registry import DATASETS
+from matgen_core.data.rows import structure_row
+from matgen_core.data.structure_files import structures_from_cif
 
 HOSTS: dict[str, str] = {
     "figshare": "https://ndownloader.figshare.com",

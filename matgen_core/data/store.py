@@ -22,9 +22,9 @@ from platformdirs import user_data_path
 from pymatgen.core import Structure
 
 from matgen_core.data.dataset import Dataset
-from matgen_core.data.materials import structure
 from matgen_core.data.publishers import PUBLISHERS
 from matgen_core.data.registry import DATASETS, Source
+from matgen_core.data.rows import structure
 
 _PROVENANCE = b"matgen_source"
 # What a file that is cut off, or of another kind, can raise when it is read.

@@ -7,7 +7,7 @@ data sets uses the same readers. A file may come from anybody, so what a parser 
 import io
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Element, Lattice, Structure
 
-from matgen_core.data.materials import structures_from_cif
+_MAX_EXPANDED = 5_000  # sites times operations; 2 s
+_MAX_BLOCKS = 1_000
+_MAX_QUOTES = 100  # in a line; the parser's time grows with their number times the line's length
 
 MAX_BYTES = 10 * 1024**2  # of one file; a CIF of 1,000 sites has a hundredth of it
 MAX_SITES = 1_000
@@ -282,3 +284,37 @@ def _check_counts(text: str) -> None:
             raise ValueError(f"no readable extended XYZ ({first} atoms are announced, and the file ends before)")
         while at < len(lines) and lines[at].lstrip().startswith("VEC"):
             at += 1
+
+
+def structures_from_cif(text: str) -> list[Structure]:
+    """Read every structure of a CIF, in the cell as written.
+
+    Raises:
+        ValueError: If there is none, or if it would take too long: many sites under many symmetry operations, very
+            many blocks, or lines full of quotation marks.
+    """
+    from pymatgen.io.cif import CifParser  # a third of a second, and only imports need it
+
+    if any(line.count("'") + line.count('"') > _MAX_QUOTES for line in text.splitlines()):
+        raise ValueError(f"a line with more than {_MAX_QUOTES} quotation marks")
+    if text.count("data_") > _MAX_BLOCKS:
+        raise ValueError(f"more than {_MAX_BLOCKS} blocks of data; give it in parts")
+    with warnings.catch_warnings():
+        # The parser warns of each rounded coordinate; what matters to us comes back as structures or errors.
+        warnings.simplefilter("ignore")
+        parser = CifParser.from_str(text)
+        for block in parser.as_dict().values():
+            _check_expansion(block)
+        return parser.parse_structures(primitive=False)
+
+
+def _check_expansion(block: Mapping[str, Any]) -> None:
+    """Refuse a block whose sites, each under each operation, are too many: the parser's time grows with the square."""
+    loops = {name: len(value) for name, value in block.items() if isinstance(value, list)}
+    n_sites = max((n for name, n in loops.items() if name.startswith("_atom_site_")), default=0)
+    n_operations = max((n for name, n in loops.items() if "_xyz" in name or "_operation" in name), default=1)
+    if n_sites * n_operations > max(_MAX_EXPANDED, n_sites):
+        raise ValueError(
+            f"{n_sites} sites under {n_operations} symmetry operations; at most {_MAX_EXPANDED} images are worked"
+            " out, so export the whole cell in P1"
+        )

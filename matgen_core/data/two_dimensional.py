@@ -7,7 +7,7 @@ import pandas as pd
 
 from matgen_core.data.dataset import Dataset
 from matgen_core.data.store import load
-from matgen_core.formulas import Formulas
+from matgen_core.materials.formulas import Formulas
 
 TWO_DIMENSIONAL = ("mc2d_exfoliable", "matbench_jdft2d")
 BULK = "mp_structures"

@@ -11,8 +11,8 @@ from plotly.subplots import make_subplots
 from pymatgen.core import Element
 
 from matgen_core.answers import Answer
-from matgen_core.element_table import element_table
 from matgen_core.figures._colors import ACCENT, KNOWN, MUTED
+from matgen_core.materials.elements import element_table
 
 STAGES = {
     "generated": "generated",

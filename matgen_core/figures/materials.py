@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from matgen_core.figures._colors import ACCENT, CANDIDATE, KNOWN, MUTED
-from matgen_core.ranking import chemists_order
+from matgen_core.materials.fields import chemists_order
 
 if TYPE_CHECKING:  # it brings scipy.stats, which pages without groups need not wait for
     from matgen_core.groups import Difference

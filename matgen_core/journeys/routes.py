@@ -11,10 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from matgen_core.formulas import Formulas
 from matgen_core.latent import LatentMap, Z
-from matgen_core.ranking import chemists_order
-from matgen_core.representations import parse_phase_field, write_phase_field
+from matgen_core.materials.fields import chemists_order, parse_phase_field, write_phase_field
+from matgen_core.materials.formulas import Formulas
 
 PathKind = Literal["straight", "spherical", "neighbors", "known"]
 AxisKind = Literal["principal", "coordinate"]

@@ -15,17 +15,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from pymatgen.core import Composition, Structure
 
-from matgen_core import crystal_scene, prediction, query, ranking, screening
+from matgen_core import crystal_scene, prediction, ranking, screening
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.crystal_metrics import evaluate_reconstruction
 from matgen_core.crystal_scene import Scene
-from matgen_core.formulas import Formulas
 from matgen_core.journeys.routes import Route
 from matgen_core.latent import Decoded, LatentMap, Z, fitting
 from matgen_core.map_columns import Column
+from matgen_core.materials import query
+from matgen_core.materials.fields import chemists_order, write_phase_field
+from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.report import symmetry
 from matgen_core.prediction import LABELS, UNITS
-from matgen_core.representations import write_phase_field
-from matgen_core.structure_report import symmetry
 
 Answer = Literal["yes", "undecided", "no"]
 ANSWERS: tuple[Answer, ...] = ("yes", "undecided", "no")
@@ -155,7 +156,7 @@ def _steps(
         number, row = part.start + i, int(rows[i, 0])
         known = space.index.iloc[row]
         is_field = "phase_field" in space.index
-        name = ranking.chemists_order(known["phase_field"]) if is_field else str(known["formula"])
+        name = chemists_order(known["phase_field"]) if is_field else str(known["formula"])
         lights = [_decodes(each)]
         numbers = {"nearest_distance": float(distances[i, 0]), "percentile": float(percentiles[i])}
         formula = space_group = ""
@@ -199,7 +200,7 @@ def _formula(material: Any) -> str:
         return str(material.composition.reduced_formula)
     if isinstance(material, Composition):
         return screening.formula_of(material)
-    return ranking.chemists_order(write_phase_field(material))
+    return chemists_order(write_phase_field(material))
 
 
 def _sizes(structure: Structure) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Phase fields: which there are, how familiar each is to a model, and how far that can be trusted."""
 
-from matgen_core.ranking.choice import ELEMENT_SETS, EXCLUSIONS, STUDY, Choice, ElementSet, every_element, funnel
-from matgen_core.ranking.enumeration import ANIONS, check_elements, enumerate_fields
+from matgen_core.ranking.choice import ELEMENT_SETS, EXCLUSIONS, STUDY, Choice, ElementSet, funnel
+from matgen_core.ranking.enumeration import enumerate_fields
 from matgen_core.ranking.evidence import CONTROLS
 from matgen_core.ranking.scores import (
     contributions,
@@ -12,19 +12,9 @@ from matgen_core.ranking.scores import (
     score_places,
     scorer,
 )
-from matgen_core.ranking.summary import (
-    HARDEST,
-    ScoreMeaning,
-    anion_group,
-    by_element,
-    chemists_order,
-    evidence_frame,
-    score_meaning,
-    verdict,
-)
+from matgen_core.ranking.summary import HARDEST, ScoreMeaning, by_element, evidence_frame, score_meaning, verdict
 
 __all__ = [
-    "ANIONS",
     "CONTROLS",
     "ELEMENT_SETS",
     "EXCLUSIONS",
@@ -33,13 +23,9 @@ __all__ = [
     "Choice",
     "ElementSet",
     "ScoreMeaning",
-    "anion_group",
     "by_element",
-    "check_elements",
-    "chemists_order",
     "contributions",
     "enumerate_fields",
-    "every_element",
     "every_field",
     "evidence_frame",
     "funnel",

@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from matgen_core.representations import PhaseField
+from matgen_core.materials.fields import PhaseField
 
 _PRIOR = 1.0  # added to seen and to expected counts, so that a pair never seen has a finite score
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from math import comb
 
 import pandas as pd
-from pymatgen.core import Element
 
-from matgen_core.ranking.enumeration import ANIONS, check_elements, enumerate_fields
-from matgen_core.representations import PhaseField
+from matgen_core.materials.elements import check_elements
+from matgen_core.materials.fields import ANIONS, PhaseField
+from matgen_core.ranking.enumeration import enumerate_fields
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,6 @@ class Choice:
         if places_anions < 0 or places_cations < 0:
             return 0
         return comb(n_free_cations, places_cations) * comb(n_free_anions, places_anions)
-
-
-def every_element() -> tuple[str, ...]:
-    """Return the symbols of the 118 elements in the order of their atomic numbers."""
-    return tuple(Element.from_Z(z).symbol for z in range(1, 119))
 
 
 # The 303 candidates of doi:10.1038/s41467-021-25343-7. P and As stand in cation places, as P does in the study.

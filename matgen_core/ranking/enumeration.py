@@ -4,25 +4,10 @@ from collections.abc import Collection, Iterable
 from itertools import combinations
 from math import comb
 
-from pymatgen.core import Element
+from matgen_core.materials.elements import check_elements
+from matgen_core.materials.fields import PhaseField
 
-from matgen_core.representations import PhaseField
-
-ANIONS = ("N", "P", "As", "O", "S", "Se", "Te", "F", "Cl", "Br", "I")  # those of the published training set
 MAX_FIELDS = 5_000_000
-
-
-def check_elements(symbols: Iterable[str]) -> list[str]:
-    """Return the symbols without repeats, in the order given.
-
-    Raises:
-        ValueError: If one is no element.
-    """
-    symbols = [symbol.strip() for symbol in symbols]
-    for symbol in symbols:
-        if not Element.is_valid_symbol(symbol):
-            raise ValueError(f"{symbol!r} is no element; write symbols as in Li,Na,K")
-    return list(dict.fromkeys(symbols))
 
 
 def enumerate_fields(

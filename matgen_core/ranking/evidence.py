@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matgen_core.materials.fields import ANIONS, PhaseField
 from matgen_core.ranking.baselines import _places
-from matgen_core.ranking.enumeration import ANIONS
-from matgen_core.representations import PhaseField
 
 Score = Callable[[Sequence[PhaseField]], NDArray[np.floating]]
 CONTROLS = {

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.representations import ElementFeatures, PhaseField, write_phase_field
+from matgen_core.materials.fields import PhaseField, write_phase_field
+from matgen_core.representations import ElementFeatures
 
 
 class Scorer(Protocol):

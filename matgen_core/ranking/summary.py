@@ -1,16 +1,12 @@
 """Rankings and their evidence as tables that a page or a notebook can show."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import pandas as pd
-from pymatgen.core import Element
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.ranking.enumeration import ANIONS
 from matgen_core.ranking.evidence import CONTROLS
 
 BASELINES = {"element_frequency": "element frequency", "pair_co_occurrence": "pair co-occurrence"}
@@ -50,13 +46,6 @@ def by_element(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {"n_fields": grouped.size(), "mean_score": grouped["score"].mean(), "best_rank": grouped["rank"].min()}
     ).reset_index()
-
-
-def anion_group(phase_field: str) -> str:
-    """Name the anions of a field, "Cl-S"; P and As count only beside fewer than two others."""
-    symbols = set(phase_field.split("-"))
-    anions = symbols & set(ANIONS) - {"P", "As"}
-    return "-".join(sorted(anions if len(anions) > 1 else symbols & set(ANIONS)))
 
 
 def evidence_frame(name: str, metrics: Mapping[str, Any]) -> pd.DataFrame:
@@ -107,14 +96,3 @@ def verdict(metrics: Mapping[str, Any]) -> str:
         else:
             sentences.append(f"It does not beat {title} against {' or '.join(CONTROLS[control] for control in lost)}.")
     return " ".join(sentences) or "There is no held-out evidence for this ranker."
-
-
-@lru_cache(maxsize=500_000)
-def chemists_order(phase_field: str) -> str:
-    """Write a field as chemists do, the most electronegative element last: "Li-Sn-S-Cl"."""
-    return "-".join(sorted(phase_field.split("-"), key=lambda symbol: (_electronegativity(symbol), symbol)))
-
-
-def _electronegativity(symbol: str) -> float:
-    value = Element(symbol).data.get("X")  # Pauling's; none for noble gases
-    return float(value) if isinstance(value, int | float) else math.inf

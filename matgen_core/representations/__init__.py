@@ -8,12 +8,7 @@ from numpy.typing import NDArray
 from matgen_core.representations._errors import DecodeError
 from matgen_core.representations.crystal_graph import CrystalGraph
 from matgen_core.representations.element_counts import ElementCounts
-from matgen_core.representations.element_features import (
-    ElementFeatures,
-    PhaseField,
-    parse_phase_field,
-    write_phase_field,
-)
+from matgen_core.representations.element_features import ElementFeatures
 from matgen_core.representations.magpie_features import MagpieFeatures
 from matgen_core.representations.padded_voxels import PaddedVoxels
 from matgen_core.representations.voxel_grid import VoxelGrid
@@ -72,9 +67,6 @@ __all__ = [
     "Invertible",
     "MagpieFeatures",
     "PaddedVoxels",
-    "PhaseField",
     "Representation",
     "VoxelGrid",
-    "parse_phase_field",
-    "write_phase_field",
 ]

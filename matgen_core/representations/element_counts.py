@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Composition
 
-from matgen_core.formulas import Formulas
+from matgen_core.materials.formulas import Formulas
 from matgen_core.representations._errors import DecodeError
 
 

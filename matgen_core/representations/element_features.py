@@ -7,48 +7,15 @@ Reference: Vasylenko et al., Nat. Commun. 12, 5561 (2021), doi:10.1038/s41467-02
 Ward et al., npj Comput. Mater. 2, 16028 (2016), doi:10.1038/npjcompumats.2016.28
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pymatgen.core import Element
 
+from matgen_core.materials.fields import PhaseField
 from matgen_core.representations._errors import DecodeError
-
-PhaseField = tuple[str, ...]
-
-
-def parse_phase_field(text: str, mixed_valence: bool = False) -> PhaseField:
-    """Read a phase field such as "Li-Sn-S-Cl".
-
-    Args:
-        text: Element symbols joined by hyphens.
-        mixed_valence: Accept a repeated element, as the published training table has it.
-
-    Returns:
-        The symbols in alphabetical order.
-
-    Raises:
-        ValueError: If a symbol is no element or an element repeats.
-    """
-    symbols = [part.strip() for part in str(text).split("-")]
-    for symbol in symbols:
-        if not Element.is_valid_symbol(symbol):
-            raise ValueError(f"{text!r}: {symbol!r} is no element; write a phase field as in Li-Sn-S-Cl")
-    repeated = next((symbol for symbol in symbols if symbols.count(symbol) > 1), None)
-    if repeated and not mixed_valence:
-        raise ValueError(
-            f"{text!r} repeats {repeated}; name each element once,"
-            " or allow mixed valence to count the element once a valence"
-        )
-    return tuple(sorted(symbols))
-
-
-def write_phase_field(field: Iterable[str]) -> str:
-    """Join the symbols of a field in alphabetical order: "Cl-Li-S-Sn"."""
-    return "-".join(sorted(field))
 
 
 @dataclass(frozen=True, eq=False)

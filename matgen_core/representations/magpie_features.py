@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Composition
 
-from matgen_core.element_table import element_table
-from matgen_core.formulas import MAX_COUNT, Formulas
+from matgen_core.materials.elements import element_table
+from matgen_core.materials.formulas import MAX_COUNT, Formulas
 
 PROPERTIES = (
     "Number",

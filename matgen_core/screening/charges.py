@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from matgen_core.element_table import element_table
-from matgen_core.formulas import Formulas
+from matgen_core.materials.elements import element_table
+from matgen_core.materials.formulas import Formulas
 from matgen_core.screening._findings import (
     ALLOY,
     ALLOY_PASSES,

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pymatgen.core import Composition, Structure
 
-from matgen_core.formulas import Formulas
+from matgen_core.materials.formulas import Formulas
 from matgen_core.screening._verdict import Check, Verdict
 from matgen_core.screening.charges import ChargeRule, judge
 from matgen_core.screening.compositions import formula_of, whole_counts

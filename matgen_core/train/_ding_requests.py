@@ -10,8 +10,8 @@ from torch import Generator, Tensor
 
 from matgen_core import screening
 from matgen_core.formula_draws import TOLERANCE, draw, hits, near
-from matgen_core.formulas import Formulas
 from matgen_core.labelled_formulas import CHUNK, TRAINING, LabelledFormulas
+from matgen_core.materials.formulas import Formulas
 from matgen_core.models.ding import CONDITIONS, DING
 from matgen_core.models.formula_predictor import PROPERTIES, FormulaPredictor
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from matgen_core import funnel
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.formulas import Formulas
+from matgen_core.materials.formulas import Formulas
 from matgen_core.screening import screen_formulas
 from matgen_core.train.formula_sets import PAPER_RULES, FormulaSet
 

@@ -20,8 +20,9 @@ from pymatgen.core import Element
 from matgen_core import checkpoint as checkpoints
 from matgen_core import data, eight_bits, packed_graphs
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.data.crystal_properties import LABELS, SOURCES, STRICT_SOURCES, UNITS, load_crystal_properties, sides
+from matgen_core.data.crystal_properties import PROPERTIES, SOURCES, STRICT_SOURCES, load_crystal_properties, sides
 from matgen_core.data.dataset import Dataset
+from matgen_core.materials.properties import LABELS, UNITS
 from matgen_core.models.cgcnn import CGCNN, CGCNNConfig, Prediction, in_units
 from matgen_core.packed_graphs import TEST, PackedGraphs
 from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch
@@ -31,7 +32,6 @@ from matgen_core.train._property_metrics import PAPER, property_metrics, worst_c
 from matgen_core.train.cgcnn_fit import TASKS, fit_task, predict_rows, targets_of
 
 SYSTEM = "Court 2020, iCSG3D (its property networks: Xie 2018, CGCNN)"
-PROPERTIES = tuple(UNITS)
 ENERGY = "formation_energy_per_atom"
 SEED = 0
 

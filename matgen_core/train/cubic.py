@@ -18,8 +18,9 @@ from torch import Tensor
 from matgen_core import data
 from matgen_core.crystals import PARTS, CrystalArrays
 from matgen_core.data import Dataset
+from matgen_core.materials.cells import cubic_setting
 from matgen_core.representations import VoxelGrid
-from matgen_core.representations.voxel_grid import cubic_setting, element_codes
+from matgen_core.representations.voxel_grid import element_codes
 
 FAMILIES = ("binary", "abx3", "heusler")
 MAX_SITES = 80  # the largest conventional cell of the families

@@ -18,7 +18,6 @@ import torch
 
 from matgen_core import labelled_compositions
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.formulas import Formulas
 from matgen_core.labelled_compositions import (
     DINGSchedule,
     differences,
@@ -30,6 +29,7 @@ from matgen_core.labelled_compositions import (
 )
 from matgen_core.labelled_formulas import GROUPS, LabelledFormulas
 from matgen_core.latent import index_columns
+from matgen_core.materials.formulas import Formulas
 from matgen_core.models.ding import CONDITIONS, DING, DINGConfig
 from matgen_core.models.formula_predictor import FormulaPredictor
 from matgen_core.projection import map_grades, projections

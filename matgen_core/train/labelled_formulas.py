@@ -12,9 +12,9 @@ import torch
 
 from matgen_core import data
 from matgen_core.data import Dataset
-from matgen_core.element_table import element_table
-from matgen_core.formulas import Formulas
 from matgen_core.labelled_formulas import GROUPS, LabelledFormulas
+from matgen_core.materials.elements import element_table
+from matgen_core.materials.formulas import Formulas
 from matgen_core.models.formula_predictor import PROPERTIES
 from matgen_core.train.formula_sets import formula_arrays
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from matgen_core import compositions, eight_bits, funnel
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.formulas import Formulas
-from matgen_core.known_formulas import KnownFormulas
 from matgen_core.latent import index_columns
 from matgen_core.loops import AdversarialSchedule, Schedule
+from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.known import KnownFormulas
 from matgen_core.models.matgan import MatGAN, MatGANConfig
 from matgen_core.projection import map_grades, projections
 from matgen_core.representations import ElementCounts

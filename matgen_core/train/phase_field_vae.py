@@ -15,10 +15,11 @@ from torch import Tensor
 from matgen_core import data, loops, ranking
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import index_columns
+from matgen_core.materials.fields import ANIONS, PhaseField, parse_phase_field, write_phase_field
 from matgen_core.models.phase_field_vae import PhaseFieldVAE, PhaseFieldVAEConfig
 from matgen_core.projection import map_grades, projections
 from matgen_core.ranking.evidence import CONTROLS, Score, cross_validate
-from matgen_core.representations import ElementFeatures, PhaseField, parse_phase_field, write_phase_field
+from matgen_core.representations import ElementFeatures
 from matgen_core.train._card import data_section, markdown_table, provenance, write_card
 from matgen_core.train._phase_fields import (
     CANDIDATES,
@@ -218,7 +219,7 @@ def _index(
         {
             "id": [f"icsd-{i}" for i in range(len(known))],
             "phase_field": list(map(write_phase_field, known)),
-            "anions": ["-".join(sorted({s for s in field if s in ranking.ANIONS})) for field in known],
+            "anions": ["-".join(sorted({s for s in field if s in ANIONS})) for field in known],
             "reconstruction_error": errors.astype(np.float32),
             "split": "train",
         }

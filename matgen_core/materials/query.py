@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from pymatgen.core import Composition, Element
 
-from matgen_core.data import chemical_system
+from matgen_core.materials.systems import chemical_system
 
 _COMPARISON = re.compile(r"n(<=|>=|=|<|>)(\d+)")
 _COMPARE = {"<=": operator.le, ">=": operator.ge, "=": operator.eq, "<": operator.lt, ">": operator.gt}

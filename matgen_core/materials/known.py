@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from matgen_core.formulas import Formulas
+from matgen_core.materials.formulas import Formulas
 
 _BITS = 36  # kept of a key
 _COLUMN = "key"

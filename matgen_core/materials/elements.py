@@ -4,12 +4,13 @@
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
+from pymatgen.core import Element
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class ElementFacts:
 def element_table() -> Mapping[str, ElementFacts]:
     """Return the elements by their symbols, in the order of their atomic numbers."""
     # the default marks of missing values would take sodium's "Na" for one
-    table = pd.read_csv(Path(__file__).parent / "tables" / "smact_elements.csv", keep_default_na=False)
+    table = pd.read_csv(Path(__file__).parents[1] / "tables" / "smact_elements.csv", keep_default_na=False)
     return {
         row.element: ElementFacts(
             row.element,
@@ -55,3 +56,21 @@ def writing_order(symbol: str) -> tuple[float, str]:
     """Return an element's place in a formula; those that are not in the table come last."""
     facts = element_table().get(symbol)
     return facts.writing_order if facts else (math.inf, symbol)
+
+
+def check_elements(symbols: Iterable[str]) -> list[str]:
+    """Return the symbols without repeats, in the order given.
+
+    Raises:
+        ValueError: If one is no element.
+    """
+    symbols = [symbol.strip() for symbol in symbols]
+    for symbol in symbols:
+        if not Element.is_valid_symbol(symbol):
+            raise ValueError(f"{symbol!r} is no element; write symbols as in Li,Na,K")
+    return list(dict.fromkeys(symbols))
+
+
+def every_element() -> tuple[str, ...]:
+    """Return the symbols of the 118 elements in the order of their atomic numbers."""
+    return tuple(Element.from_Z(z).symbol for z in range(1, 119))

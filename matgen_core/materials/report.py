@@ -13,7 +13,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
 
-from matgen_core.crystal_scene import bonding, site_labels
+from matgen_core.materials.bonds import bonding, site_labels
 
 MAX_MATCHED = 150  # sites; the time grows with more than the square, 120 take 3 s
 _CELL_PARAMETERS = ("a (Å)", "b (Å)", "c (Å)", "alpha (°)", "beta (°)", "gamma (°)")

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pymatgen.core import Composition
 
-from matgen_core.element_table import element_table, writing_order
+from matgen_core.materials.elements import element_table, writing_order
 
 MAX_COUNT = 255
 _PLAIN = re.compile(r"(?:[A-Z][a-z]?[0-9]*)+")  # no brackets, no fractions
