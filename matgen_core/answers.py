@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from matgen_core.formula_draws import TOLERANCE
 from matgen_core.funnel import Request, off_by
+from matgen_core.networks.learning.draws import TOLERANCE
 
 RESOLUTION = 0.005  # of the counted values, in the units of any property: a tenth of the errors of good predictors
 

@@ -24,9 +24,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, from_numpy, nn
 
-from matgen_core import eight_bits
 from matgen_core.materials.known import KnownFormulas
-from matgen_core.models import MODELS
+from matgen_core.networks.learning import rounding
+from matgen_core.networks.models import MODELS
 from matgen_core.representations import REPRESENTATIONS, Representation
 
 FORMAT = 1
@@ -91,7 +91,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.model.state_dict().items()}
     if checkpoint.eight_bits:
-        tensors = eight_bits.pack(tensors)
+        tensors = rounding.pack(tensors)
     tensors |= {_ARRAYS + name: from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
         new = Path(temporary) / folder.name
@@ -148,7 +148,7 @@ def load(name: str) -> Checkpoint:
         model = _build(MODELS[config["model"]].Config, config["model_config"], MODELS[config["model"]])
         representation_class = REPRESENTATIONS[config["representation"]]
         representation = _build(representation_class, config["representation_config"] | arrays)
-        model.load_state_dict(_like(eight_bits.unpack(tensors), model), strict=True)
+        model.load_state_dict(_like(rounding.unpack(tensors), model), strict=True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         line = str(error).splitlines()[0]
         raise _broken(folder / "config.json", f"it does not fit the weights: {line}") from error
@@ -163,7 +163,7 @@ def load(name: str) -> Checkpoint:
         provenance={key: value for key, value in config.items() if key not in described},
         index=_read_if_there(folder / "index.parquet", pd.read_parquet),
         known=_read_if_there(root() / config.get("known_of", name) / "known.parquet", KnownFormulas.read),
-        eight_bits=eight_bits.is_packed(tensors),
+        eight_bits=rounding.is_packed(tensors),
     )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.properties import LABELS, UNITS
-from matgen_core.models.cgcnn import CGCNN, in_units
+from matgen_core.networks.models.cgcnn import CGCNN, in_units
 from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch, concatenate
 from matgen_core.representations.magpie_features import MagpieFeatures
 

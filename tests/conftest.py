@@ -17,8 +17,8 @@ from matgen_core.latent import LatentSpace, index_columns
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
 from matgen_core.materials.systems import chemical_system
-from matgen_core.models.icsg3d import ICSG3D, ICSG3DConfig
-from matgen_core.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.models.icsg3d import ICSG3D, ICSG3DConfig
+from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 from matgen_core.representations import ElementCounts, VoxelGrid
 from matgen_core.representations.voxel_grid import element_codes
 from tests.serving import CHROMIUM, QUIET, ROOT, SOFTWARE_GL, served

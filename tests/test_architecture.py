@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from matgen_core import checkpoint
-from matgen_core.models import MODELS
+from matgen_core.networks.models import MODELS
 from matgen_core.representations import REPRESENTATIONS
 from matgen_core.train import RECIPES
 
@@ -17,27 +17,15 @@ CORE = ROOT / "matgen_core"
 
 # A layer may import those of lower numbers, and its own package.
 LAYERS = {
+    "networks": -1,
     "materials": -2,
     "jobs": -2,
-    "density": -1,
-    "padded_box": -1,
-    "eight_bits": -1,
     "palettes": -1,
     "selection": -1,
     "representations": 0,
-    "models": 0,
     "data": 1,
-    "loops": 1,
     "map_scene": 2,
     "map_events": 3,
-    "packed_graphs": 1,
-    "crystals": 2,
-    "compositions": 2,
-    "labelled_formulas": 3,
-    "formula_draws": 4,
-    "labelled_compositions": 5,
-    "boxed_crystals": 3,
-    "crystal_points": 3,
     "checkpoint": 2,
     "crystal_scene": 3,
     "latent": 3,

@@ -10,14 +10,14 @@ import pytest
 import torch
 from pymatgen.core import Lattice, Structure
 
-from matgen_core import packed_graphs
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.loops import Schedule
-from matgen_core.models.cgcnn import CGCNN, CGCNNConfig, Prediction, in_units
+from matgen_core.networks.arrays import graphs as packed_graphs
+from matgen_core.networks.learning.cgcnn import Task, fit_task, load_weights, predict_rows
+from matgen_core.networks.learning.loops import Schedule
+from matgen_core.networks.models.cgcnn import CGCNN, CGCNNConfig, Prediction, in_units
 from matgen_core.prediction import predict
 from matgen_core.representations import CrystalGraph
 from matgen_core.train._property_metrics import property_metrics
-from matgen_core.train.cgcnn_fit import Task, fit_task, load_weights, predict_rows
 
 ELEMENTS = ("Cl", "Na", "O")
 TINY = CGCNNConfig(

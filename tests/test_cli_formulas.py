@@ -13,7 +13,7 @@ from matgen_core import checkpoint as checkpoints
 from matgen_core import cli
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import LatentMap, index_columns
-from matgen_core.models.ding import DING, DINGConfig
+from matgen_core.networks.models.ding import DING, DINGConfig
 from matgen_core.representations import ElementCounts
 
 LAYOUT = ElementCounts(("O", "Na", "Ti", "Fe", "Sr"), 4, absent_column=True)

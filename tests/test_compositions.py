@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from matgen_core.compositions import (
+from matgen_core.networks.arrays.formulas import FormulaArrays
+from matgen_core.networks.learning.matgan import (
     ADVERSARIAL,
     LIKELIHOOD,
-    FormulaArrays,
     counts_of,
     main,
     read_run,
@@ -18,7 +18,7 @@ from matgen_core.compositions import (
     tables,
     train,
 )
-from matgen_core.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 
 TINY = MatGANConfig(n_elements=3, n_counts=3, n_slots=3, hidden=16, critic=24, critic_depth=2, n_features=8)
 FIRST = replace(LIKELIHOOD, epochs=40, batch_size=16, learning_rate=0.02)

@@ -12,13 +12,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from matgen_core import labelled_compositions
-from matgen_core.compositions import FormulaArrays
-from matgen_core.formula_draws import draw, hits
-from matgen_core.labelled_compositions import NETWORKS, DINGSchedule, differences, property_errors, read_run
-from matgen_core.labelled_formulas import GROUPS, LabelledFormulas
-from matgen_core.models.ding import DING, DINGConfig
-from matgen_core.models.formula_predictor import FormulaPredictor, FormulaPredictorConfig
+from matgen_core.networks.arrays.formulas import GROUPS, FormulaArrays, LabelledFormulas
+from matgen_core.networks.learning import ding
+from matgen_core.networks.learning.ding import NETWORKS, DINGSchedule, differences, property_errors, read_run
+from matgen_core.networks.learning.draws import draw, hits
+from matgen_core.networks.models.ding import DING, DINGConfig
+from matgen_core.networks.models.parts.formula_predictor import FormulaPredictor, FormulaPredictorConfig
 
 SMALL = DINGConfig(
     n_elements=6,
@@ -226,7 +225,7 @@ SCHEDULE = DINGSchedule(
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("ding") / "run"
-    labelled_compositions.train(compounds(1000), SMALL, SCHEDULE, "cpu", folder)
+    ding.train(compounds(1000), SMALL, SCHEDULE, "cpu", folder)
     return folder
 
 
@@ -270,7 +269,7 @@ def test_the_judge_learns_nothing_of_the_guides_group(run: Path, tmp_path: Path)
     values = arrays.values.clone()
     values[arrays.rows_of("guide")] += 5.0
     changed = LabelledFormulas(arrays.formulas, values, arrays.group, arrays.random_test)
-    labelled_compositions.train(changed, SMALL, SCHEDULE, "cpu", tmp_path, ["judge"])
+    ding.train(changed, SMALL, SCHEDULE, "cpu", tmp_path, ["judge"])
     mine, theirs = read_run(run).judge.state_dict(), read_run(tmp_path).judge.state_dict()
     for name, tensor in mine.items():
         torch.testing.assert_close(tensor, theirs[name], msg=name)
@@ -284,17 +283,17 @@ def test_scales_keep_their_precision(run: Path) -> None:
 
 def test_the_prior_needs_what_it_learns_from(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no vae and no guide"):
-        labelled_compositions.train(compounds(40), SMALL, SCHEDULE, "cpu", tmp_path, ["prior"])
+        ding.train(compounds(40), SMALL, SCHEDULE, "cpu", tmp_path, ["prior"])
 
 
 def test_the_sharper_prior_goes_on_from_the_prior(run: Path, tmp_path: Path) -> None:
     """With a rate of 0 it is the same network; with another it is another, and the run takes that one."""
     with pytest.raises(ValueError, match="has no vae and no guide and no prior"):
-        labelled_compositions.train(compounds(40), SMALL, SCHEDULE, "cpu", tmp_path, ["sharper_prior"])
+        ding.train(compounds(40), SMALL, SCHEDULE, "cpu", tmp_path, ["sharper_prior"])
     for path in run.glob("*.safetensors"):
         shutil.copy(path, tmp_path)
     still = dataclasses.replace(SCHEDULE, sharper_learning_rate=0.0, sharper_epochs=1)
-    labelled_compositions.train(compounds(1000), SMALL, still, "cpu", tmp_path, ["sharper_prior"])
+    ding.train(compounds(1000), SMALL, still, "cpu", tmp_path, ["sharper_prior"])
     before, after, stayed = read_run(run, sharper=False), read_run(run), read_run(tmp_path)
     for name, tensor in before.prior.state_dict().items():
         torch.testing.assert_close(tensor, stayed.prior.state_dict()[name], msg=name)
@@ -314,7 +313,7 @@ def test_the_sharper_prior_learns_means(run: Path, tmp_path: Path) -> None:
         vae = load_file(folder / "vae.safetensors")
         vae["to_latent.1.bias"][SMALL.latent_dim :] += wider
         save_file(vae, folder / "vae.safetensors")
-        labelled_compositions.train(compounds(1000), SMALL, brief, "cpu", folder, ["sharper_prior"])
+        ding.train(compounds(1000), SMALL, brief, "cpu", folder, ["sharper_prior"])
         found.append(load_file(folder / "sharper_prior.safetensors"))
     for name, tensor in found[0].items():
         torch.testing.assert_close(tensor, found[1][name], msg=name)
@@ -322,7 +321,7 @@ def test_the_sharper_prior_learns_means(run: Path, tmp_path: Path) -> None:
 
 def test_the_sharper_prior_learns_when_elements_are_decided() -> None:
     schedule = DINGSchedule(sharper_time=(0.65, 0.6), sharper_anywhere=0.2)
-    times = labelled_compositions._times(20_000, schedule, rng())
+    times = ding._times(20_000, schedule, rng())
     assert float(times.min()) >= 0
     assert float(times.max()) <= 1
     assert float(times.median()) == pytest.approx(0.65, abs=0.02)

@@ -7,11 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from matgen_core.compositions import FormulaArrays
-from matgen_core.formula_draws import TOLERANCE, draw, near
-from matgen_core.labelled_formulas import LabelledFormulas
 from matgen_core.materials.formulas import Formulas
-from matgen_core.models.ding import DING, DINGConfig
+from matgen_core.networks.arrays.formulas import FormulaArrays, LabelledFormulas
+from matgen_core.networks.learning.draws import TOLERANCE, draw, near
+from matgen_core.networks.models.ding import DING, DINGConfig
 from matgen_core.train import _ding_requests
 from matgen_core.train._ding_card import free_text, kept_text
 from matgen_core.train._ding_metrics import free_draws, mixture

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from matgen_core import checkpoint, eight_bits
+from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.learning import rounding
+from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 from matgen_core.representations import ElementCounts
 
 MODEL = MatGANConfig(n_elements=3, n_counts=4, n_slots=2, hidden=64, critic=64)
@@ -16,9 +17,9 @@ MODEL = MatGANConfig(n_elements=3, n_counts=4, n_slots=2, hidden=64, critic=64)
 
 def test_rows_keep_their_own_scale() -> None:
     tensors = {"table": torch.tensor([[1e-3, -2e-3], [100.0, 50.0], [0.0, 0.0]]), "line": torch.tensor([0.1, 7.0])}
-    packed = eight_bits.pack(tensors)
+    packed = rounding.pack(tensors)
     assert packed["table"].dtype == torch.int8
-    found = eight_bits.unpack(packed)
+    found = rounding.unpack(packed)
     torch.testing.assert_close(found["table"], tensors["table"], rtol=0.01, atol=0)
     assert torch.equal(found["line"], tensors["line"])
     assert set(found) == set(tensors)
@@ -28,7 +29,7 @@ def test_what_was_rounded_is_stored_and_read_without_loss(tmp_path, monkeypatch:
     monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path))
     torch.manual_seed(0)
     model = MatGAN(MODEL)
-    eight_bits.round_weights(model)
+    rounding.round_weights(model)
     rounded = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     provenance = {"title": "Tiny", "system": "MatGAN", "level": "composition"}
     layout = ElementCounts(("Li", "S", "O"), max_count=4)

@@ -23,7 +23,7 @@ from matgen_core.generation import Generation
 from matgen_core.jobs.turns import Turns
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
-from matgen_core.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 from matgen_core.prediction import predict_formulas
 from matgen_core.representations import ElementCounts
 from tests.test_turns import until

@@ -9,11 +9,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matgen_core import crystal_points, crystals
-from matgen_core.crystals import Augmentation, CrystalArrays
-from matgen_core.loops import Schedule
-from matgen_core.models.icsg3d import ICSG3D, ICSG3DConfig
-from matgen_core.models.unet import UNet, UNetConfig
+from matgen_core.networks.arrays.crystals import CrystalArrays
+from matgen_core.networks.learning import icsg3d
+from matgen_core.networks.learning import points as crystal_points
+from matgen_core.networks.learning.icsg3d import Augmentation
+from matgen_core.networks.learning.loops import Schedule
+from matgen_core.networks.models.icsg3d import ICSG3D, ICSG3DConfig
+from matgen_core.networks.models.parts.unet import UNet, UNetConfig
 from matgen_core.representations import VoxelGrid
 from matgen_core.representations.round_trip import site_error
 from matgen_core.representations.voxel_grid import element_codes
@@ -74,7 +76,7 @@ def model(config: ICSG3DConfig = CONFIG) -> ICSG3D:
 
 
 def batch(net: ICSG3D, data: CrystalArrays) -> tuple[torch.Tensor, ...]:
-    x = crystals.draw(data.frac_coords, data.species, data.edge, data.codes, net.config.grid, net.config.width)
+    x = icsg3d.draw(data.frac_coords, data.species, data.edge, data.codes, net.config.grid, net.config.width)
     return x, data.frac_coords, data.species, data.codes, torch.linspace(0.5, 2, len(ELEMENTS))
 
 
@@ -134,12 +136,12 @@ def test_an_overfitted_batch_comes_back_as_crystals(tmp_path) -> None:
         CONFIG, latent_dim=16, channels=(16, 24), n_narrow=8, beta=1e-3, species_weight=1.0, edge_weight=20.0
     )
     schedule = Schedule(epochs=120, batch_size=5, learning_rate=8e-3, minutes=3)
-    net, history = crystals.train(data, config, schedule, Augmentation(0.0, edge_jitter=0.0), "cpu", tmp_path, 100)
+    net, history = icsg3d.train(data, config, schedule, Augmentation(0.0, edge_jitter=0.0), "cpu", tmp_path, 100)
     assert history[-1]["loss"] < 0.2 * history[0]["loss"]
     training = data.of_part("train")
-    assert crystals.reconstruct(net, training)[1].all()
+    assert icsg3d.reconstruct(net, training)[1].all()
     layout = representation(data, conventional=False, grid=8, width=0.1)
-    z = crystals.reconstruct(net, training)[0]
+    z = icsg3d.reconstruct(net, training)[0]
     for original, array in zip(structures(training), net.decode(z).detach().numpy(), strict=True):
         assert site_error(original, layout.decode(array)) < 0.05
 
@@ -148,14 +150,14 @@ def test_training_leaves_weights_settings_and_losses(tmp_path) -> None:
     arrays().save(tmp_path / "arrays.safetensors")
     settings_of_run = {"grid": 8, "width": 0.1, "latent_dim": 6, "channels": [8, 8], "n_narrow": 4, "refiner": [8, 8]}
     command = [str(tmp_path / "arrays.safetensors"), "--out", str(tmp_path / "run"), "--epochs", "2", "--device", "cpu"]
-    crystals.main([*command, "--prior-epochs", "3", "--config", json.dumps(settings_of_run), "--batch-size", "4"])
+    icsg3d.main([*command, "--prior-epochs", "3", "--config", json.dumps(settings_of_run), "--batch-size", "4"])
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["channels"] == [8, 8]
     assert config["edge_mean"] == pytest.approx(float(arrays().of_part("train").edge.log().mean()))
     assert len((tmp_path / "run" / "losses.jsonl").read_text().splitlines()) == 2
     assert len((tmp_path / "run" / "prior_losses.jsonl").read_text().splitlines()) == 3
-    net = crystals.read_run(tmp_path / "run")
-    known = crystals.posteriors(net, arrays().of_part("train")).mean
+    net = icsg3d.read_run(tmp_path / "run")
+    known = icsg3d.posteriors(net, arrays().of_part("train")).mean
     torch.testing.assert_close(net.prior.mean, known.mean(0), atol=2e-3, rtol=2e-3)  # the weights are in float16
     small = {"walks": 3, "steps": 2, "prior": 4, "around": 10, "per_class": 2}
     crystal_points.main([command[0], str(tmp_path / "run"), "--samples", json.dumps(small), "--device", "cpu"])
@@ -222,13 +224,13 @@ def test_lines_pair_by_family_and_leave_out_their_ends() -> None:
 def test_the_check_of_a_run_sees_wrong_elements_sites_and_edges() -> None:
     net, data = model(), arrays()
     x = batch(net, data)[0]
-    assert crystals._returned(net, x, data).all()
+    assert icsg3d._returned(net, x, data).all()
     swapped = replace(data, species=torch.where(data.species == 5, 4, data.species))
-    assert crystals._returned(net, x, swapped).tolist() == [True, False] * 3
-    assert not crystals._returned(net, x, replace(data, edge=1.1 * data.edge)).any()
+    assert icsg3d._returned(net, x, swapped).tolist() == [True, False] * 3
+    assert not icsg3d._returned(net, x, replace(data, edge=1.1 * data.edge)).any()
     moved = data.frac_coords.clone()
     moved[0, 0] = torch.tensor([0.2, 0.0, 0.0])
-    assert crystals._returned(net, x, replace(data, frac_coords=moved)).tolist() == [False] + [True] * 5
+    assert icsg3d._returned(net, x, replace(data, frac_coords=moved)).tolist() == [False] + [True] * 5
 
 
 def test_arrays_come_back_from_their_file(tmp_path) -> None:
@@ -244,7 +246,7 @@ def test_arrays_come_back_from_their_file(tmp_path) -> None:
 def test_arrays_and_representation_draw_the_same_voxels() -> None:
     data = arrays()
     layout: VoxelGrid = representation(data, conventional=False, grid=8, width=0.1)
-    drawn = crystals.draw(data.frac_coords, data.species, data.edge, data.codes, 8, 0.1)
+    drawn = icsg3d.draw(data.frac_coords, data.species, data.edge, data.codes, 8, 0.1)
     # The standard setting of the layout may put another site at the origin, so it is asked to leave the cell alone.
     as_given = replace(layout, setting="as_given")
     for structure, voxels in zip(structures(data), drawn.numpy(), strict=True):
@@ -257,7 +259,7 @@ def test_substitution_keeps_the_pattern(seed) -> None:
     data = arrays()
     rows = (data.frac_coords, data.species, data.edge)
     how = Augmentation(substituted=0.5, reach=3.0, edge_jitter=0.0)
-    _, species, edge = crystals.augment(rows, len(ELEMENTS), how, rng(seed))
+    _, species, edge = icsg3d.augment(rows, len(ELEMENTS), how, rng(seed))
     assert torch.equal(edge, data.edge)
     assert torch.equal(species < 0, data.species < 0)
     for old, new in zip(data.species, species, strict=True):
@@ -266,7 +268,7 @@ def test_substitution_keeps_the_pattern(seed) -> None:
 
 
 def test_rare_elements_weigh_more() -> None:
-    weights = crystals.class_weights(arrays())
+    weights = icsg3d.class_weights(arrays())
     assert weights[0] > weights[3]  # 2 crystals of 6 hold Li, 3 hold O
     assert weights.min() >= 0.5
 

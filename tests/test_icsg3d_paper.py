@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from matgen_core import boxed_crystals
-from matgen_core.boxed_crystals import Elements
 from matgen_core.checkpoint import Checkpoint, load, save
-from matgen_core.crystal_points import Samples
-from matgen_core.crystals import CrystalArrays
 from matgen_core.latent import LatentSpace
-from matgen_core.loops import Schedule
-from matgen_core.models._blocks import Gaussian
-from matgen_core.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
+from matgen_core.networks.arrays.crystals import CrystalArrays
+from matgen_core.networks.learning import icsg3d_paper
+from matgen_core.networks.learning.icsg3d_paper import Elements
+from matgen_core.networks.learning.loops import Schedule
+from matgen_core.networks.learning.points import Samples
+from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
+from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.train._icsg3d_metrics import measured, without_nan
 from matgen_core.train._icsg3d_paper_card import icsg3d_paper_card
 from matgen_core.train.cubic import structures
@@ -61,7 +61,7 @@ class Perfect(ICSG3DPaper):
     """Encodes every crystal as its edge, and decodes the true box of the nearest edge."""
 
     def remember(self, data: CrystalArrays) -> "Perfect":
-        x, labels = boxed_crystals.draw(data, elements_of(boxes(data, conventional=False)), 32)
+        x, labels = icsg3d_paper.draw(data, elements_of(boxes(data, conventional=False)), 32)
         self.true = torch.cat([x, labels.unsqueeze(1), labels.unsqueeze(1) > 0], 1)
         self.edges, self.asked = data.edge, []
         return self
@@ -148,8 +148,8 @@ def test_a_trained_network_is_read_and_serves_as_a_checkpoint(tmp_path, monkeypa
     data = arrays()
     layout = boxes(data, conventional=False, grid=16)
     schedule = Schedule(epochs=2, batch_size=4, learning_rate=1e-3)
-    model, _ = boxed_crystals.train(data, elements_of(layout), CONFIG, schedule, "cpu", tmp_path / "run")
-    read = boxed_crystals.read_run(tmp_path / "run")
+    model, _ = icsg3d_paper.train(data, elements_of(layout), CONFIG, schedule, "cpu", tmp_path / "run")
+    read = icsg3d_paper.read_run(tmp_path / "run")
     assert read.config == model.config
     assert read.config.n_elements == 6
     assert not read.training

@@ -15,7 +15,7 @@ from pymatgen.core import Lattice, Structure
 from matgen_core import checkpoint, figures, journeys, structure_export
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import LatentMap, index_columns
-from matgen_core.models._blocks import Gaussian
+from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.representations import DecodeError
 
 CATIONS, ANIONS = ("Li", "Na", "K"), ("F", "Cl", "Br")

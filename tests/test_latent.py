@@ -11,7 +11,7 @@ from matgen_core import projection, screening
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import LatentMap, LatentSpace, index_columns
 from matgen_core.materials.formulas import Formulas
-from matgen_core.models._blocks import Gaussian
+from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.projection import ProjectionSettings
 from matgen_core.representations import DecodeError
 

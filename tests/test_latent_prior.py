@@ -6,8 +6,8 @@ import torch
 
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import LatentSpace
-from matgen_core.loops import Schedule, fit
-from matgen_core.models.latent_prior import LatentPrior, LatentPriorConfig
+from matgen_core.networks.learning.loops import Schedule, fit
+from matgen_core.networks.models.parts.latent_prior import LatentPrior, LatentPriorConfig
 
 CENTERS = torch.tensor([[6.0, 0.0, 1.0], [-3.0, 5.0, 1.0], [-3.0, -5.0, 1.0]])
 CONFIG = LatentPriorConfig(3, 3, hidden=48, n_blocks=2, dropout=0.05, guidance=1.5, n_steps=10)

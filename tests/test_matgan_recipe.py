@@ -11,7 +11,7 @@ from matgen_core import checkpoint, data
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data import DATASETS, Dataset
 from matgen_core.materials.formulas import Formulas
-from matgen_core.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 from matgen_core.representations import ElementCounts
 from matgen_core.train import RECIPES, formula_sets
 from matgen_core.train import _matgan_metrics as measured

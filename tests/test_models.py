@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from matgen_core import loops, padded_box
-from matgen_core.crystals import draw
-from matgen_core.models import MODELS
-from matgen_core.models._blocks import Gaussian
+from matgen_core.networks.arrays import boxes as padded_box
+from matgen_core.networks.learning import loops
+from matgen_core.networks.learning.icsg3d import draw
+from matgen_core.networks.models import MODELS
+from matgen_core.networks.models.parts.blocks import Gaussian
 
 # Tiny settings with no neutral value: no 0, no 1, no square shape.
 TINY: dict[str, Any] = {

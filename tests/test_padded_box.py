@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from matgen_core import boxed_crystals, padded_box
-from matgen_core.boxed_crystals import Elements
-from matgen_core.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
+from matgen_core.networks.arrays import boxes
+from matgen_core.networks.learning import icsg3d_paper
+from matgen_core.networks.learning.icsg3d_paper import Elements
+from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
 
 NUMBERS, RADII = torch.tensor([3.0, 26.0, 8.0]), torch.tensor([0.9, 0.8, 1.3])
 SITES = torch.tensor([[[0.0, 0.0, 0.0], [0.5, 0.25, 0.75], [0.1, 0.6, 0.3]]])
@@ -16,7 +17,7 @@ SPECIES, EDGE = torch.tensor([[1, 2, -1]]), torch.tensor([4.2])
 
 
 def drawn(sites: Tensor = SITES, species: Tensor = SPECIES) -> tuple[Tensor, Tensor]:
-    return padded_box.draw(sites, species, EDGE, NUMBERS, RADII, grid=16)
+    return boxes.draw(sites, species, EDGE, NUMBERS, RADII, grid=16)
 
 
 @pytest.mark.parametrize("voxel", [(3, 3, 3), (0, 15, 7), (8, 5, 11), (9, 5, 10), (4, 3, 2)])
@@ -37,7 +38,7 @@ def test_a_voxel_is_what_the_definition_says(voxel: tuple[int, int, int]) -> Non
 
 def test_every_electron_far_from_the_walls_is_in_the_box() -> None:
     sites, species = torch.tensor([[[0.5, 0.5, 0.5]]]), torch.tensor([[1]])
-    x, _ = padded_box.draw(sites, species, torch.tensor([6.0]), NUMBERS, RADII, grid=32)
+    x, _ = boxes.draw(sites, species, torch.tensor([6.0]), NUMBERS, RADII, grid=32)
     assert float(x[:, 0].sum() * (6.0 * 1.5 / 32) ** 3) == pytest.approx(26.0, rel=1e-3)
 
 
@@ -51,10 +52,10 @@ def test_padding_draws_nothing() -> None:
 def test_turning_the_sites_turns_the_box() -> None:
     quarter = torch.tensor([[[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]])
     x, labels = drawn()
-    turned, turned_labels = drawn(padded_box.turn(SITES, quarter))
+    turned, turned_labels = drawn(boxes.turn(SITES, quarter))
     torch.testing.assert_close(turned[:, 0], x[:, 0].rot90(1, (1, 2)), atol=1e-5, rtol=1e-4)
     assert (turned_labels == labels.rot90(1, (1, 2))).float().mean() > 0.999  # voxels on the rim of a ball may round
-    found = padded_box.rotations()
+    found = boxes.rotations()
     assert len({tuple(matrix.flatten().tolist()) for matrix in found}) == 24
     torch.testing.assert_close(found @ found.mT, torch.eye(3).expand(24, 3, 3))
 
@@ -62,11 +63,11 @@ def test_turning_the_sites_turns_the_box() -> None:
 def test_the_sites_go_to_the_corner() -> None:
     sites = torch.tensor([[[0.3, 0.99999, -0.2], [0.5, 0.25, 0.4], [0.1, 0.1, 0.1]]])
     expected = torch.tensor([[0.0, 0.0, 0.4], [0.2, 0.25, 0.0]])
-    torch.testing.assert_close(padded_box.to_corner(sites, SPECIES)[0, :2], expected)
+    torch.testing.assert_close(boxes.to_corner(sites, SPECIES)[0, :2], expected)
 
 
 def test_the_edge_is_read_back() -> None:
-    torch.testing.assert_close(padded_box.edge_of(drawn()[0][:, 1:4]), torch.full((1, 3), 4.2))
+    torch.testing.assert_close(boxes.edge_of(drawn()[0][:, 1:4]), torch.full((1, 3), 4.2))
 
 
 def test_the_perceptual_loss_leaves_the_unet_alone() -> None:
@@ -93,7 +94,7 @@ def test_elements_are_kept(tmp_path) -> None:
 def test_batches_are_turned_and_lose_some_conditions() -> None:
     model = ICSG3DPaper(ICSG3DPaperConfig(n_elements=3, grid=8, latent_dim=6, channels=(5, 7), unet_channels=(6, 9)))
     weights = torch.tensor([0.2, 1.0, 1.1, 0.9])
-    transform = boxed_crystals.batches(model, Elements(NUMBERS, RADII), weights)
+    transform = icsg3d_paper.batches(model, Elements(NUMBERS, RADII), weights)
     rows = (SITES.expand(200, -1, -1), SPECIES.expand(200, -1), EDGE.expand(200), torch.ones(200, 10))
     x, labels, condition, given = transform(rows, torch.Generator().manual_seed(1))
     assert len({tuple(each.flatten().tolist()) for each in labels}) == 24

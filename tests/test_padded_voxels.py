@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from pymatgen.core import Lattice, Structure
 
-from matgen_core import padded_box
+from matgen_core.networks.arrays import boxes as padded_box
 from matgen_core.representations import DecodeError, PaddedVoxels
 from matgen_core.representations.padded_voxels import element_radii
 from matgen_core.representations.round_trip import round_trip, site_error

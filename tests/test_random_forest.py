@@ -5,8 +5,8 @@ import pytest
 import torch
 from sklearn.ensemble import RandomForestClassifier
 
-from matgen_core.models import random_forest
-from matgen_core.models.random_forest import RandomForest, RandomForestConfig, log_odds
+from matgen_core.networks.models import random_forest
+from matgen_core.networks.models.random_forest import RandomForest, RandomForestConfig, log_odds
 from matgen_core.train._forest import Growth, bin_edges, forest_of, grow
 
 

@@ -12,7 +12,7 @@ from matgen_core import checkpoint, data, funnel, screening
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.two_dimensional import load_two_dimensional
 from matgen_core.materials.formulas import Formulas
-from matgen_core.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 from matgen_core.representations import MagpieFeatures
 from matgen_core.representations.element_counts import ElementCounts
 from matgen_core.train import _two_d_metrics as measured

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Element, Lattice, Structure
 
-from matgen_core import density
 from matgen_core.materials.cells import cubic_setting
+from matgen_core.networks.arrays import density
 from matgen_core.representations import DecodeError, VoxelGrid
 from matgen_core.representations.round_trip import round_trip, site_error, summarize
 from matgen_core.representations.voxel_grid import element_codes

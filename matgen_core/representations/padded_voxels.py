@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from pymatgen.core import Element, Lattice, Structure
 
-from matgen_core import padded_box
+from matgen_core.networks.arrays import boxes
 from matgen_core.representations._errors import DecodeError
 from matgen_core.representations.voxel_grid import Setting, VoxelGrid
 
@@ -75,8 +75,8 @@ class PaddedVoxels:
         place = {symbol: i for i, symbol in enumerate(self.elements)}
         species = torch.tensor([[place[site.specie.symbol] for site in material]])
         frac_coords = torch.tensor(material.frac_coords, dtype=torch.float32)[None]
-        x, labels = padded_box.draw(
-            padded_box.to_corner(frac_coords, species),
+        x, labels = boxes.draw(
+            boxes.to_corner(frac_coords, species),
             species,
             torch.tensor([material.lattice.a], dtype=torch.float32),
             torch.from_numpy(self.numbers),
@@ -95,9 +95,9 @@ class PaddedVoxels:
 
         if not np.isfinite(array).all():
             raise DecodeError("the decoded array holds numbers that are not finite")
-        edges = padded_box.edge_of(torch.from_numpy(np.ascontiguousarray(array[None, 1:4], np.float32)))[0].numpy()
+        edges = boxes.edge_of(torch.from_numpy(np.ascontiguousarray(array[None, 1:4], np.float32)))[0].numpy()
         labels = array[4].astype(np.int64)
-        centers = padded_box.voxel_centers(self.grid).numpy()
+        centers = boxes.voxel_centers(self.grid).numpy()
         sites = [
             (majority(labels[tuple(voxels.T)]), centers[voxels].mean(0))
             for voxels in cut(array[5] >= self.occupied, array[0])

@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 from pymatgen.core import Element, Lattice, Structure
 
-from matgen_core import density
 from matgen_core.materials.cells import _electronegativity, cubic_setting
+from matgen_core.networks.arrays import density
 from matgen_core.representations._errors import DecodeError
 
 Setting = Literal["as_given", "cubic_cell", "cubic"]

@@ -7,10 +7,10 @@ import numpy as np
 
 from matgen_core import checkpoint, projection
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.compositions import LIKELIHOOD
-from matgen_core.crystals import PRIOR
-from matgen_core.models.icsg3d import ICSG3DConfig
-from matgen_core.models.matgan import MatGANConfig
+from matgen_core.networks.learning.icsg3d import PRIOR
+from matgen_core.networks.learning.matgan import LIKELIHOOD
+from matgen_core.networks.models.icsg3d import ICSG3DConfig
+from matgen_core.networks.models.matgan import MatGANConfig
 from matgen_core.train import formula_sets
 from matgen_core.train.cgcnn import CGCNNRecipe
 from matgen_core.train.ding import DINGRecipe

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from matgen_core.materials.properties import UNITS
-from matgen_core.models.cgcnn import CGCNNConfig
+from matgen_core.networks.models.cgcnn import CGCNNConfig
 from matgen_core.train._card import markdown_table, write_card
 
 

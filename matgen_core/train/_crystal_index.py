@@ -6,9 +6,9 @@ import torch
 from numpy.typing import NDArray
 from pymatgen.core import Composition
 
-from matgen_core.crystals import PARTS, CrystalArrays
 from matgen_core.data import Dataset
 from matgen_core.latent import Z, index_columns
+from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
 from matgen_core.projection import projections
 from matgen_core.train.cubic import structures
 

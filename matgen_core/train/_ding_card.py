@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from matgen_core.formula_draws import TOLERANCE
-from matgen_core.models.ding import CONDITIONS, DING
+from matgen_core.networks.learning.draws import TOLERANCE
+from matgen_core.networks.models.ding import CONDITIONS, DING
 from matgen_core.train._card import markdown_table, write_card
 from matgen_core.train._ding_requests import CHECKED, hits_table, samples_table, written
 

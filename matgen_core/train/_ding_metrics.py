@@ -5,12 +5,12 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from matgen_core.formula_draws import TOLERANCE, draw
-from matgen_core.labelled_compositions import differences, property_errors
-from matgen_core.labelled_formulas import CHUNK, TRAINING, LabelledFormulas
 from matgen_core.materials.formulas import Formulas
-from matgen_core.models.ding import CONDITIONS, DING
-from matgen_core.models.formula_predictor import PROPERTIES, FormulaPredictor, reference_energies
+from matgen_core.networks.arrays.formulas import CHUNK, TRAINING, LabelledFormulas
+from matgen_core.networks.learning.ding import differences, property_errors
+from matgen_core.networks.learning.draws import TOLERANCE, draw
+from matgen_core.networks.models.ding import CONDITIONS, DING
+from matgen_core.networks.models.parts.formula_predictor import PROPERTIES, FormulaPredictor, reference_energies
 from matgen_core.train._ding_requests import guidance_tried, requests, shared_noise, told_decoder
 
 

@@ -9,11 +9,11 @@ import torch
 from torch import Generator, Tensor
 
 from matgen_core import screening
-from matgen_core.formula_draws import TOLERANCE, draw, hits, near
-from matgen_core.labelled_formulas import CHUNK, TRAINING, LabelledFormulas
 from matgen_core.materials.formulas import Formulas
-from matgen_core.models.ding import CONDITIONS, DING
-from matgen_core.models.formula_predictor import PROPERTIES, FormulaPredictor
+from matgen_core.networks.arrays.formulas import CHUNK, TRAINING, LabelledFormulas
+from matgen_core.networks.learning.draws import TOLERANCE, draw, hits, near
+from matgen_core.networks.models.ding import CONDITIONS, DING
+from matgen_core.networks.models.parts.formula_predictor import PROPERTIES, FormulaPredictor
 
 
 def _request(*values: float | None) -> dict[str, float]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from matgen_core.models.random_forest import LEAF, RandomForest, RandomForestConfig
+from matgen_core.networks.models.random_forest import LEAF, RandomForest, RandomForestConfig
 
 
 @dataclass(frozen=True)

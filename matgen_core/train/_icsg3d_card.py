@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
-from matgen_core.models.icsg3d import ICSG3D
+from matgen_core.networks.models.icsg3d import ICSG3D
 from matgen_core.train._card import markdown_table, write_card
 
 # Perov-5, all by Xie et al. (2022), doi:10.48550/arXiv.2110.06197, with the same matcher: match rate, RMSD.

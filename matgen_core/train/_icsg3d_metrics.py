@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from matgen_core import checkpoint, crystal_metrics
 from matgen_core.crystal_metrics import MP20_CUTOFFS, PEROV5_CUTOFFS, evaluate_reconstruction
-from matgen_core.crystal_points import AROUND, Judged, Points, Samples
-from matgen_core.crystals import CrystalArrays
 from matgen_core.latent import Decoded
-from matgen_core.models.icsg3d import ICSG3DConfig
-from matgen_core.models.icsg3d_paper import ICSG3DPaperConfig
+from matgen_core.networks.arrays.crystals import CrystalArrays
+from matgen_core.networks.learning.points import AROUND, Judged, Points, Samples
+from matgen_core.networks.models.icsg3d import ICSG3DConfig
+from matgen_core.networks.models.icsg3d_paper import ICSG3DPaperConfig
 from matgen_core.representations import DecodeError, PaddedVoxels, VoxelGrid
 from matgen_core.representations.round_trip import DISTANCE_BINS, SITE_BINS, closest_distance, round_trip, summarize
 from matgen_core.train.crystal_figures import covered, generated, obedience, predicted, walked

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from matgen_core import checkpoint
-from matgen_core.models.icsg3d_paper import ICSG3DPaper
+from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper
 from matgen_core.train._card import markdown_table, write_card
 from matgen_core.train._icsg3d_card import failures_text, figures_text, n_weights
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, spearmanr
 
-from matgen_core.models.cgcnn import CGCNN, Prediction, in_units
+from matgen_core.networks.models.cgcnn import CGCNN, Prediction, in_units
 
 # Mean absolute errors of Xie and Grossman 2018, table I: random split, 28,046 crystals (energy), 16,458 (gap), 2,041.
 PAPER = {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from matgen_core.data import Dataset
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
-from matgen_core.models.random_forest import RandomForest, log_odds
+from matgen_core.networks.models.random_forest import RandomForest, log_odds
 from matgen_core.representations import MagpieFeatures
 from matgen_core.representations.magpie_features import PROPERTIES, STATISTICS
 from matgen_core.train._forest import Growth, grow

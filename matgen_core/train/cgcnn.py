@@ -18,18 +18,20 @@ import torch
 from pymatgen.core import Element
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core import data, eight_bits, packed_graphs
+from matgen_core import data
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.crystal_properties import PROPERTIES, SOURCES, STRICT_SOURCES, load_crystal_properties, sides
 from matgen_core.data.dataset import Dataset
 from matgen_core.materials.properties import LABELS, UNITS
-from matgen_core.models.cgcnn import CGCNN, CGCNNConfig, Prediction, in_units
-from matgen_core.packed_graphs import TEST, PackedGraphs
+from matgen_core.networks.arrays import graphs as packed_graphs
+from matgen_core.networks.arrays.graphs import TEST, PackedGraphs
+from matgen_core.networks.learning import rounding
+from matgen_core.networks.learning.cgcnn import TASKS, fit_task, predict_rows, targets_of
+from matgen_core.networks.models.cgcnn import CGCNN, CGCNNConfig, Prediction, in_units
 from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch
 from matgen_core.train._card import data_section, provenance
 from matgen_core.train._cgcnn_card import cgcnn_card
 from matgen_core.train._property_metrics import PAPER, property_metrics, worst_cases
-from matgen_core.train.cgcnn_fit import TASKS, fit_task, predict_rows, targets_of
 
 SYSTEM = "Court 2020, iCSG3D (its property networks: Xie 2018, CGCNN)"
 ENERGY = "formation_energy_per_atom"
@@ -111,7 +113,7 @@ class CGCNNRecipe:
             comparisons: Figures of other networks, to stand in metrics.json under their titles.
         """
         if self.eight_bits:
-            eight_bits.round_weights(model)
+            rounding.round_weights(model)
         else:
             for parameter in model.parameters():
                 parameter.data = parameter.data.half().float()

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core import packed_graphs
+from matgen_core.networks.arrays import graphs as packed_graphs
+from matgen_core.networks.learning.cgcnn import TASKS, load_weights
 from matgen_core.train.cgcnn import CGCNNRecipe, judge, pack
-from matgen_core.train.cgcnn_fit import TASKS, load_weights
 
 _COMPARISONS = {"random_split": "energy_random_split", "paper_design": "energy_paper_design"}
 

@@ -16,9 +16,9 @@ from pymatgen.core import Element, Structure
 from torch import Tensor
 
 from matgen_core import data
-from matgen_core.crystals import PARTS, CrystalArrays
 from matgen_core.data import Dataset
 from matgen_core.materials.cells import cubic_setting
+from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
 from matgen_core.representations import VoxelGrid
 from matgen_core.representations.voxel_grid import element_codes
 

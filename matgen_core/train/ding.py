@@ -1,7 +1,7 @@
 """DING: formulas under wanted properties, trained and judged on the OQMD.
 
 Training and judging are apart: `run` does both on one machine; where the GPU machine is a bare one, its
-`python -m matgen_core.labelled_compositions` leaves a folder, and `python -m matgen_core.train.describe ding FOLDER`
+`python -m matgen_core.networks.learning.ding` leaves a folder, and `python -m matgen_core.train.describe ding FOLDER`
 makes the checkpoint of it.
 
 Reference: Pathak et al., Phys. Chem. Chem. Phys. 22, 26935 (2020), doi:10.1039/D0CP03508D
@@ -16,9 +16,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from matgen_core import labelled_compositions
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.labelled_compositions import (
+from matgen_core.latent import index_columns
+from matgen_core.materials.formulas import Formulas
+from matgen_core.networks.arrays.formulas import GROUPS, LabelledFormulas
+from matgen_core.networks.learning import ding
+from matgen_core.networks.learning.ding import (
     DINGSchedule,
     differences,
     encode,
@@ -27,18 +30,16 @@ from matgen_core.labelled_compositions import (
     read_run,
     round_weights,
 )
-from matgen_core.labelled_formulas import GROUPS, LabelledFormulas
-from matgen_core.latent import index_columns
-from matgen_core.materials.formulas import Formulas
-from matgen_core.models.ding import CONDITIONS, DING, DINGConfig
-from matgen_core.models.formula_predictor import FormulaPredictor
+from matgen_core.networks.learning.runs import last_losses
+from matgen_core.networks.models.ding import CONDITIONS, DING, DINGConfig
+from matgen_core.networks.models.parts.formula_predictor import FormulaPredictor
 from matgen_core.projection import map_grades, projections
 from matgen_core.representations import ElementCounts
 from matgen_core.train._card import data_section, provenance
 from matgen_core.train._ding_card import ding_card
 from matgen_core.train._ding_metrics import measure, prior_tried
 from matgen_core.train._ding_requests import guidance_tried, kept
-from matgen_core.train.icsg3d import cache, last_losses
+from matgen_core.train.icsg3d import cache
 from matgen_core.train.labelled_formulas import oqmd
 
 SPLITS = {"guide": "train", "judge": "train", "validation": "val", "test": "test"}
@@ -65,20 +66,16 @@ class DINGRecipe:
         folder = cache() / self.name
         _, _, arrays = oqmd(self.seed)
         schedule = replace(self.schedule, seed=self.seed)
-        labelled_compositions.train(arrays, self.config, schedule, device, folder)
+        ding.train(arrays, self.config, schedule, device, folder)
         return self.describe(folder)
 
     def describe(self, folder: Path) -> Checkpoint:
-        """Make the checkpoint of what `matgen_core.labelled_compositions` left in a folder.
+        """Make the checkpoint of what `matgen_core.networks.learning.ding` left in a folder.
 
         Raises:
             ValueError: If a network is missing.
         """
-        missing = [
-            name
-            for name in labelled_compositions.NETWORKS
-            if name != "guide" and not (folder / f"{name}.safetensors").exists()
-        ]
+        missing = [name for name in ding.NETWORKS if name != "guide" and not (folder / f"{name}.safetensors").exists()]
         if missing:
             raise ValueError(f"{folder} has no {', '.join(missing)}; train them with --networks {','.join(missing)}")
         dataset, _, arrays = oqmd(self.seed)
@@ -99,7 +96,7 @@ class DINGRecipe:
             "maps": map_grades(index),
             "training": {
                 name: last_losses(folder / f"{name}_losses.jsonl") | {"device": devices.get(name, "not noted")}
-                for name in labelled_compositions.NETWORKS
+                for name in ding.NETWORKS
                 if (folder / f"{name}_losses.jsonl").exists()
             },
         }

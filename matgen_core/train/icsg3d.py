@@ -1,13 +1,13 @@
 """The crystal VAE on voxels: trained on cubic crystals of the Materials Project, and on Perov-5 for its peers.
 
-Training and judging are apart: `run` does both on one machine; where the GPU machine is a bare one, its
-`python -m matgen_core.crystals` leaves a folder with weights, `python -m matgen_core.crystal_points` adds what the
-points that are judged decode to, and `python -m matgen_core.train.describe` makes the checkpoint of it.
+Training and judging are apart: `run` does both on one machine. A bare GPU machine runs
+`python -m matgen_core.networks.learning.icsg3d`, which leaves a folder with weights, then
+`python -m matgen_core.networks.learning.points`, which adds what the points that are judged decode to;
+`python -m matgen_core.train.describe` makes the checkpoint of it.
 
 Reference: Court et al., J. Chem. Inf. Model. 60, 4518 (2020), doi:10.1021/acs.jcim.0c00464
 """
 
-import json
 import os
 import sys
 from dataclasses import dataclass, replace
@@ -16,15 +16,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
-from matgen_core import crystals
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.crystal_points import FILE, Judged, Samples, judge_points
-from matgen_core.crystals import PRIOR, Augmentation, CrystalArrays
 from matgen_core.data import Dataset
-from matgen_core.loops import Schedule
-from matgen_core.models.icsg3d import ICSG3DConfig
+from matgen_core.networks.arrays.crystals import CrystalArrays
+from matgen_core.networks.learning import icsg3d
+from matgen_core.networks.learning.icsg3d import PRIOR, Augmentation
+from matgen_core.networks.learning.loops import Schedule
+from matgen_core.networks.learning.points import FILE, Judged, Samples, judge_points
+from matgen_core.networks.learning.runs import best_device, last_losses
+from matgen_core.networks.models.icsg3d import ICSG3DConfig
 from matgen_core.projection import map_grades
 from matgen_core.representations import VoxelGrid
 from matgen_core.train._card import data_section, provenance
@@ -57,28 +58,28 @@ class ICSG3DRecipe:
         """Train, judge and describe a checkpoint; a CPU takes hours."""
         schedule = replace(self.schedule, seed=self.seed, bfloat16=device == "cuda")
         folder = cache() / self.name
-        model, _ = crystals.train(self._arrays(), self.config, schedule, self.augmentation, device, folder)
-        crystals.train_prior(model, self._arrays(), replace(self.prior, seed=self.seed), folder)
+        model, _ = icsg3d.train(self._arrays(), self.config, schedule, self.augmentation, device, folder)
+        icsg3d.train_prior(model, self._arrays(), replace(self.prior, seed=self.seed), folder)
         (folder / FILE).unlink(missing_ok=True)  # of a run before
         return self.describe(folder)
 
     def describe(self, folder: Path) -> Checkpoint:
-        """Make the checkpoint of what `matgen_core.crystals` left in a folder.
+        """Make the checkpoint of what `matgen_core.networks.learning.icsg3d` left in a folder.
 
-        What `matgen_core.crystal_points` left there is taken as it is; otherwise the points are decoded here.
+        What `matgen_core.networks.learning.points` left there is taken as it is; otherwise the points are decoded here.
 
         Raises:
             ValueError: If the decoded points are of other arrays.
         """
         arrays, parts = self._arrays(), self._parts()
-        model = crystals.read_run(folder)
+        model = icsg3d.read_run(folder)
         layout = representation(arrays, self.arrays == "cubic", model.config.grid, model.config.width)
         if (folder / FILE).exists():
             judged = Judged.load(folder / FILE)
             if len(judged.known) != len(arrays):
                 raise ValueError(
                     f"{folder / FILE} holds {len(judged.known):,} crystals, but the data have {len(arrays):,};"
-                    " remove it, or run matgen_core.crystal_points again"
+                    " remove it, or run matgen_core.networks.learning.points again"
                 )
         else:
             judged = judge_points(model, arrays, self.samples, self.seed, best_device())
@@ -137,16 +138,6 @@ class ICSG3DRecipe:
         chosen = np.sort(np.random.default_rng(self.seed).permutation(len(arrays))[: self.n_index])
         z, returned = judged.known[chosen].numpy(), judged.returned[chosen].numpy()
         return crystal_index(arrays, parts, chosen, z, returned, self.seed)
-
-
-def last_losses(path: Path) -> dict[str, float]:
-    """Return the last value of each figure in the log of a training run."""
-    return {key: value for line in path.read_text().splitlines() for key, value in json.loads(line).items()}
-
-
-def best_device() -> str:
-    """Return "cuda" where there is one, else "cpu"."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def cache() -> Path:

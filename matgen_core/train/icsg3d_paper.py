@@ -1,8 +1,8 @@
 """The published iCSG3D as a baseline, trained and judged on the crystals of `icsg3d`.
 
 Training and judging are apart: `run` does both on one machine. Where the GPU machine is a bare one, this leaves what
-its `python -m matgen_core.boxed_crystals` takes, and `python -m matgen_core.train.describe` makes the checkpoint of
-what that leaves:
+its `python -m matgen_core.networks.learning.icsg3d_paper` takes, and
+`python -m matgen_core.train.describe` makes the checkpoint of what that leaves:
 
     python -m matgen_core.train.icsg3d_paper cubic --out folder
 
@@ -22,16 +22,18 @@ import torch
 from numpy.typing import NDArray
 from pymatgen.core import Element
 
-from matgen_core import boxed_crystals, crystal_points
-from matgen_core.boxed_crystals import Elements
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.crystal_metrics import evaluate_reconstruction
-from matgen_core.crystal_points import Samples
-from matgen_core.crystals import PARTS, CrystalArrays
 from matgen_core.data import Dataset
 from matgen_core.latent import Decoded, LatentSpace
-from matgen_core.loops import Schedule
-from matgen_core.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
+from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
+from matgen_core.networks.learning import icsg3d_paper
+from matgen_core.networks.learning import points as crystal_points
+from matgen_core.networks.learning.icsg3d_paper import Elements
+from matgen_core.networks.learning.loops import Schedule
+from matgen_core.networks.learning.points import Samples
+from matgen_core.networks.learning.runs import last_losses
+from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
 from matgen_core.projection import map_grades
 from matgen_core.representations import PaddedVoxels
 from matgen_core.representations.padded_voxels import element_radii
@@ -42,7 +44,7 @@ from matgen_core.train._icsg3d_card import PEERS
 from matgen_core.train._icsg3d_metrics import N_WORKERS, measured, without_nan
 from matgen_core.train._icsg3d_paper_card import icsg3d_paper_card
 from matgen_core.train.cubic import cubic_families, load_or_prepare, structures
-from matgen_core.train.icsg3d import SYSTEM, cache, last_losses
+from matgen_core.train.icsg3d import SYSTEM, cache
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class ICSG3DPaperRecipe:
     name: str = "icsg3d_paper"
     title: str = "Cubic crystals: the published network"
     config: ICSG3DPaperConfig = ICSG3DPaperConfig()
-    schedule: Schedule = dataclasses.replace(boxed_crystals.SCHEDULE, minutes=8.2)
+    schedule: Schedule = dataclasses.replace(icsg3d_paper.SCHEDULE, minutes=8.2)
     samples: Samples = Samples(round_trips=300, walks=25, prior=300, covered=0, around=150, per_class=15)
     n_index: int = 200  # crystals of each other part that stand on the map beside the whole test part
     seed: int = 0
@@ -62,13 +64,13 @@ class ICSG3DPaperRecipe:
         arrays, folder = self._arrays(), cache() / self.name
         schedule = dataclasses.replace(self.schedule, seed=self.seed, bfloat16=device == "cuda")
         elements = elements_of(boxes(arrays, conventional=True, grid=self.config.grid))
-        boxed_crystals.train(arrays, elements, self.config, schedule, device, folder)
+        icsg3d_paper.train(arrays, elements, self.config, schedule, device, folder)
         return self.describe(folder)
 
     def describe(self, folder: Path) -> Checkpoint:
-        """Make the checkpoint of what `matgen_core.boxed_crystals` left in a folder."""
+        """Make the checkpoint of what `matgen_core.networks.learning.icsg3d_paper` left in a folder."""
         arrays, parts = self._arrays(), self._parts()
-        model = boxed_crystals.read_run(folder)
+        model = icsg3d_paper.read_run(folder)
         layout = boxes(arrays, conventional=True, grid=model.config.grid)
         chosen = self._chosen(arrays)
         found = self._found(model, layout, arrays, chosen)
@@ -112,7 +114,7 @@ class ICSG3DPaperRecipe:
         rows = np.union1d(np.flatnonzero(is_test), chosen)
         known = arrays.select(torch.from_numpy(rows))
         # As an index stores them.
-        z = boxed_crystals.posteriors(model, known, elements_of(layout), batch_size=16).mean.half().float()
+        z = icsg3d_paper.posteriors(model, known, elements_of(layout), batch_size=16).mean.half().float()
         drawn = crystal_points.draw(model, z, known, self.samples, self.seed)
         drawn["test"] = z  # and those of the index
         asked = crystal_points.asked_for(model.config.n_conditions, self.samples.per_class).numpy()

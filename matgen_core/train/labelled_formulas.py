@@ -12,10 +12,10 @@ import torch
 
 from matgen_core import data
 from matgen_core.data import Dataset
-from matgen_core.labelled_formulas import GROUPS, LabelledFormulas
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
-from matgen_core.models.formula_predictor import PROPERTIES
+from matgen_core.networks.arrays.formulas import GROUPS, LabelledFormulas
+from matgen_core.networks.models.parts.formula_predictor import PROPERTIES
 from matgen_core.train.formula_sets import formula_arrays
 
 NAME = "oqmd_compositions"

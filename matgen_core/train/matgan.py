@@ -1,6 +1,6 @@
 """MatGAN: a generator of formulas, judged by variety, novelty, validity and what it finds of a held-out tenth.
 
-`matgen_core.compositions` trains the networks; it needs torch alone, so a bare GPU machine can do it.
+`matgen_core.networks.learning.matgan` trains the networks; it needs torch alone, so a bare GPU machine can do it.
 
 Reference: Dan et al., npj Comput. Mater. 6, 84 (2020), doi:10.1038/s41524-020-00352-0
 """
@@ -15,13 +15,15 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from matgen_core import compositions, eight_bits, funnel
+from matgen_core import funnel
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import index_columns
-from matgen_core.loops import AdversarialSchedule, Schedule
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
-from matgen_core.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.learning import matgan, rounding
+from matgen_core.networks.learning.loops import AdversarialSchedule, Schedule
+from matgen_core.networks.learning.runs import last_losses
+from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 from matgen_core.projection import map_grades, projections
 from matgen_core.representations import ElementCounts
 from matgen_core.screening import COMPOSITION_RULES, as_booleans, screen_formulas
@@ -30,7 +32,7 @@ from matgen_core.train._card import data_section, provenance
 from matgen_core.train._matgan_card import matgan_card
 from matgen_core.train._matgan_metrics import PAPER, SAMPLE_COUNTS, measure, measure_briefly
 from matgen_core.train.formula_sets import FormulaSet
-from matgen_core.train.icsg3d import cache, last_losses
+from matgen_core.train.icsg3d import cache
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class MatGANRecipe:
     config: MatGANConfig = MatGANConfig()  # its temperatures hold while the network learns
     element_temperature: float = 1.0  # of what is shipped
     count_temperature: float = 1.0
-    likelihood: Schedule = compositions.LIKELIHOOD
-    adversarial: AdversarialSchedule = compositions.ADVERSARIAL
+    likelihood: Schedule = matgan.LIKELIHOOD
+    adversarial: AdversarialSchedule = matgan.ADVERSARIAL
     tried: tuple[tuple[float, float], ...] = ()  # other temperatures of elements and of counts, for the card
     n_bank: int = 1000  # generated formulas on the map, and as many real ones
     seed: int = 0
@@ -52,7 +54,7 @@ class MatGANRecipe:
     def run(self, device: str) -> Checkpoint:
         """Train, judge and describe a checkpoint."""
         folder = cache() / self.name
-        compositions.train(
+        matgan.train(
             self.formulas().arrays(self.seed),
             self.config,
             replace(self.likelihood, seed=self.seed),
@@ -63,14 +65,14 @@ class MatGANRecipe:
         return self.describe(folder)
 
     def describe(self, folder: Path) -> Checkpoint:
-        """Make the checkpoint of what `matgen_core.compositions` left in a folder."""
+        """Make the checkpoint of what `matgen_core.networks.learning.matgan` left in a folder."""
         formulas = self.formulas()
         layout = ElementCounts(formulas.elements, formula_sets.MAX_COUNT)
         model, before = (
-            _at(compositions.read_run(folder, stage), self.element_temperature, self.count_temperature)
+            _at(matgan.read_run(folder, stage), self.element_temperature, self.count_temperature)
             for stage in ("weights", "likelihood")
         )
-        eight_bits.round_weights(model)  # every figure is of what is stored
+        rounding.round_weights(model)  # every figure is of what is stored
         bare = Checkpoint(
             name=self.name,
             model_name="matgan",

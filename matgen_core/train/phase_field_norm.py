@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from matgen_core import data, ranking
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.materials.fields import PhaseField, parse_phase_field, write_phase_field
-from matgen_core.models.phase_field_norm import PhaseFieldNorm, PhaseFieldNormConfig
+from matgen_core.networks.models.phase_field_norm import PhaseFieldNorm, PhaseFieldNormConfig
 from matgen_core.ranking import score_places
 from matgen_core.ranking.evidence import Score, cross_validate
 from matgen_core.representations import ElementFeatures

@@ -12,11 +12,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from matgen_core import data, loops, ranking
+from matgen_core import data, ranking
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import index_columns
 from matgen_core.materials.fields import ANIONS, PhaseField, parse_phase_field, write_phase_field
-from matgen_core.models.phase_field_vae import PhaseFieldVAE, PhaseFieldVAEConfig
+from matgen_core.networks.learning import loops
+from matgen_core.networks.models.phase_field_vae import PhaseFieldVAE, PhaseFieldVAEConfig
 from matgen_core.projection import map_grades, projections
 from matgen_core.ranking.evidence import CONTROLS, Score, cross_validate
 from matgen_core.representations import ElementFeatures

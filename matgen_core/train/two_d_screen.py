@@ -17,7 +17,7 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.two_dimensional import BULK, TWO_DIMENSIONAL, load_two_dimensional
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
-from matgen_core.models.random_forest import RandomForest
+from matgen_core.networks.models.random_forest import RandomForest
 from matgen_core.representations import MagpieFeatures
 from matgen_core.train import _two_d_metrics as measured
 from matgen_core.train._card import provenance

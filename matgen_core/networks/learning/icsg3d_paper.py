@@ -2,7 +2,7 @@
 
 It needs torch alone, so that a bare GPU machine can train; the boxes are drawn where the networks are, batch by batch:
 
-    python -m matgen_core.boxed_crystals arrays.safetensors elements.safetensors --out run --minutes 9
+    python -m matgen_core.networks.learning.icsg3d_paper arrays.safetensors elements.safetensors --out run --minutes 9
 
 `elements.safetensors` holds what the boxes show of the elements of the arrays, see `Elements`.
 """
@@ -19,11 +19,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 
-from matgen_core import crystals, padded_box
-from matgen_core.crystals import PARTS, CrystalArrays
-from matgen_core.loops import Batch, Losses, Schedule, fit
-from matgen_core.models._blocks import Gaussian
-from matgen_core.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
+from matgen_core.networks.arrays import boxes
+from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
+from matgen_core.networks.learning import icsg3d
+from matgen_core.networks.learning.loops import Batch, Losses, Schedule, fit
+from matgen_core.networks.learning.runs import read_config, read_weights, save_weights
+from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
+from matgen_core.networks.models.parts.blocks import Gaussian
 
 SCHEDULE = Schedule(epochs=200, batch_size=64, learning_rate=1e-3, minutes=9.0)
 EMPTY_WEIGHT = 0.2  # of an empty voxel in the loss of the labels; the mean element has 1
@@ -58,13 +60,13 @@ class Elements:
 
 def draw(arrays: CrystalArrays, elements: Elements, grid: int) -> tuple[Tensor, Tensor]:
     """Boxes (N, 4, grid, grid, grid) and labels (N, grid, grid, grid) of all crystals as they stand."""
-    sites = padded_box.to_corner(arrays.frac_coords, arrays.species)
-    return padded_box.draw(sites, arrays.species, arrays.edge, elements.numbers, elements.radii, grid)
+    sites = boxes.to_corner(arrays.frac_coords, arrays.species)
+    return boxes.draw(sites, arrays.species, arrays.edge, elements.numbers, elements.radii, grid)
 
 
 def class_weights(arrays: CrystalArrays) -> Tensor:
     """Weight of empty space and of each element in the loss of the labels, (1 + n_elements,)."""
-    weights = crystals.class_weights(arrays)
+    weights = icsg3d.class_weights(arrays)
     return torch.cat([weights.new_full((1,), EMPTY_WEIGHT), weights])
 
 
@@ -75,15 +77,15 @@ def batches(
 
     Every crystal is turned by one of the 24 rotations of a cube, and a share of the conditions is hidden.
     """
-    turns = padded_box.rotations().to(weights.device)
+    turns = boxes.rotations().to(weights.device)
 
     def transform(rows: Batch, rng: Generator) -> Batch:
         sites, species, edge, condition = rows
         drawn = torch.randint(len(turns), (len(edge),), generator=rng, device=edge.device)
         # Half precision would blur distances; the loop runs under autocast.
         with torch.autocast(edge.device.type, enabled=False):
-            turned = padded_box.turn(sites, turns[drawn])
-            x, labels = padded_box.draw(turned, species, edge, elements.numbers, elements.radii, model.config.grid)
+            turned = boxes.turn(sites, turns[drawn])
+            x, labels = boxes.draw(turned, species, edge, elements.numbers, elements.radii, model.config.grid)
         shown = torch.rand(len(edge), 1, generator=rng, device=edge.device) >= hidden
         return x, labels, condition * shown, weights
 
@@ -115,7 +117,7 @@ def train(
     training = arrays.of_part("train")
     energies = training.formation_energy_per_atom
     config = dataclasses.replace(
-        config, n_elements=len(arrays.elements), condition_edges=crystals.energy_edges(energies.cpu())
+        config, n_elements=len(arrays.elements), condition_edges=icsg3d.energy_edges(energies.cpu())
     )
     (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
     torch.manual_seed(schedule.seed)
@@ -127,10 +129,10 @@ def train(
     def after_epoch(epoch: int) -> Losses:
         if (epoch + 1) % check_every:
             return {}
-        crystals.save_weights(model, folder)
+        save_weights(model, folder)
         return {f"validation_{name}": value for name, value in check(model, checked, elements).items()}
 
-    sites = padded_box.to_corner(training.frac_coords, training.species)
+    sites = boxes.to_corner(training.frac_coords, training.species)
     history = fit(
         model,
         (sites, training.species, training.edge, model.condition_of(energies)),
@@ -139,13 +141,13 @@ def train(
         after_epoch=after_epoch,
         log=folder / "losses.jsonl",
     )
-    crystals.save_weights(model, folder)
+    save_weights(model, folder)
     return model, history
 
 
 def read_run(folder: Path) -> ICSG3DPaper:
     """Return the network of the config.json and weights.safetensors that a run left in a folder."""
-    return crystals.read_weights(ICSG3DPaper(ICSG3DPaperConfig(**crystals.read_config(folder))), folder)
+    return read_weights(ICSG3DPaper(ICSG3DPaperConfig(**read_config(folder))), folder)
 
 
 @torch.no_grad()
@@ -174,7 +176,7 @@ def check(model: ICSG3DPaper, arrays: CrystalArrays, elements: Elements, batch_s
         decoded = model.decode(model.encode(x).mean)
         occupied, found = labels > 0, decoded[:, 5] >= 0.5
         n_occupied = occupied.flatten(1).sum(1).clamp(min=1)
-        edge_error += float((padded_box.edge_of(decoded[:, 1:4]).mean(1) - part.edge).abs().sum())
+        edge_error += float((boxes.edge_of(decoded[:, 1:4]).mean(1) - part.edge).abs().sum())
         right_of_true += float((_agree(model.unet(x)[0].argmax(1), labels) / n_occupied).sum())
         right += float((_agree(decoded[:, 4], labels) / n_occupied).sum())
         union = (occupied | found).flatten(1).sum(1).clamp(min=1)

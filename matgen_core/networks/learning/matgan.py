@@ -1,26 +1,24 @@
-"""Formulas as small arrays, and the training of the composition networks on them.
+"""The training of MatGAN on formulas.
 
 The arrays travel as one safetensors file, and this module needs torch alone, so that a bare GPU machine can train:
 
-    python -m matgen_core.compositions formulas.safetensors --out run --minutes 5
+    python -m matgen_core.networks.learning.matgan formulas.safetensors --out run --minutes 5
 """
 
 import argparse
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 
-from matgen_core.loops import AdversarialSchedule, Losses, Schedule, fit, fit_adversarial
-from matgen_core.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.arrays.formulas import FormulaArrays
+from matgen_core.networks.learning.loops import AdversarialSchedule, Losses, Schedule, fit, fit_adversarial
+from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 
-PARTS = ("train", "held_out")
 LIKELIHOOD = Schedule(epochs=30, batch_size=512, learning_rate=2e-3, weight_decay=1e-2)
 ADVERSARIAL = AdversarialSchedule(
     minutes=4,
@@ -32,55 +30,6 @@ ADVERSARIAL = AdversarialSchedule(
     averaging=0.99,
     report_every=25,
 )
-
-
-@dataclass(frozen=True, eq=False)
-class FormulaArrays:
-    """Formulas as places of elements and counts.
-
-    Attributes:
-        elements: Symbols, one a row of a table.
-        species: (N, n_slots) int8, place in `elements`; -1 for an empty slot.
-        counts: (N, n_slots) int8; 0 for an empty slot.
-        part: (N,) int8, place in `PARTS`.
-    """
-
-    elements: tuple[str, ...]
-    species: Tensor
-    counts: Tensor
-    part: Tensor
-
-    def __len__(self) -> int:
-        return len(self.part)
-
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        tensors = {"species": self.species, "counts": self.counts, "part": self.part}
-        save_file(tensors, path, {"elements": json.dumps(self.elements)})
-
-    @classmethod
-    def load(cls, path: Path) -> "FormulaArrays":
-        """Read what `save` wrote."""
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-            return cls(elements=tuple(json.loads(file.metadata()["elements"])), **tensors)
-
-    def of_part(self, part: str) -> "FormulaArrays":
-        """Return the formulas of "train" or "held_out"."""
-        rows = self.part == PARTS.index(part)
-        return FormulaArrays(self.elements, self.species[rows], self.counts[rows], self.part[rows])
-
-    def to(self, device: str) -> "FormulaArrays":
-        """Return the same on another device."""
-        return FormulaArrays(self.elements, self.species.to(device), self.counts.to(device), self.part.to(device))
-
-    def dense(self, rows: Tensor) -> Tensor:
-        """Counts of some formulas, (B, n_elements) int64."""
-        species, counts = self.species[rows].long(), self.counts[rows].long()
-        table = torch.zeros(len(rows), len(self.elements) + 1, dtype=torch.int64, device=rows.device)
-        # Empty slots write their 0 into a last column that is cut off.
-        table.scatter_(1, torch.where(species < 0, len(self.elements), species), counts)
-        return table[:, :-1]
 
 
 def tables(counts: Tensor, n_counts: int) -> Tensor:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import torch
 from torch import Generator, Tensor
 
-from matgen_core.labelled_formulas import CHUNK
-from matgen_core.models.ding import DING
-from matgen_core.models.formula_predictor import PROPERTIES, FormulaPredictor
+from matgen_core.networks.arrays.formulas import CHUNK
+from matgen_core.networks.models.ding import DING
+from matgen_core.networks.models.parts.formula_predictor import PROPERTIES, FormulaPredictor
 
 # How far from a request a prediction may lie and still be a hit, in the units of the properties.
 TOLERANCE = {"formation_energy_per_atom": 0.1, "volume_per_atom": 1.0, "energy_per_atom": 0.1}

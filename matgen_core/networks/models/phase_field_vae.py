@@ -19,7 +19,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from matgen_core.models._blocks import Gaussian
+from matgen_core.networks.models.parts.blocks import Gaussian
 
 _CHUNK = 8_192  # contexts that are restored at once
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from matgen_core.models._blocks import Gaussian
-from matgen_core.models.formula_predictor import PROPERTIES, FormulaPredictor, FormulaPredictorConfig
-from matgen_core.models.latent_prior import LatentPrior, LatentPriorConfig
+from matgen_core.networks.models.parts.blocks import Gaussian
+from matgen_core.networks.models.parts.formula_predictor import PROPERTIES, FormulaPredictor, FormulaPredictorConfig
+from matgen_core.networks.models.parts.latent_prior import LatentPrior, LatentPriorConfig
 
 CONDITIONS = PROPERTIES[:3]  # what can be asked for
 N_FREQUENCIES = 4  # of each wanted value

@@ -22,7 +22,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from matgen_core.models._blocks import Gaussian, one_hot_classes
+from matgen_core.networks.models.parts.blocks import Gaussian, one_hot_classes
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 This module needs torch alone, so that a bare GPU machine can train on the arrays of `labelled_formulas`:
 
-    python -m matgen_core.labelled_compositions formulas.safetensors --out run --minutes 8
+    python -m matgen_core.networks.learning.ding formulas.safetensors --out run --minutes 8
 
 Each network leaves its weights and losses in the folder by itself, so that two machines can share the work with
 `--networks`; the prior needs the VAE and the guide of the same folder, the sharper prior also the prior.
@@ -20,12 +20,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor, nn
 
-from matgen_core.formula_draws import TOLERANCE, draw, hits
-from matgen_core.labelled_formulas import CHUNK, GROUPS, TRAINING, LabelledFormulas
-from matgen_core.loops import Batch, Losses, Schedule, fit
-from matgen_core.models._blocks import Gaussian
-from matgen_core.models.ding import CONDITIONS, DING, DINGConfig
-from matgen_core.models.formula_predictor import PROPERTIES, FormulaPredictor, FormulaPredictorConfig
+from matgen_core.networks.arrays.formulas import CHUNK, GROUPS, TRAINING, LabelledFormulas
+from matgen_core.networks.learning.draws import TOLERANCE, draw, hits
+from matgen_core.networks.learning.loops import Batch, Losses, Schedule, fit
+from matgen_core.networks.models.ding import CONDITIONS, DING, DINGConfig
+from matgen_core.networks.models.parts.blocks import Gaussian
+from matgen_core.networks.models.parts.formula_predictor import PROPERTIES, FormulaPredictor, FormulaPredictorConfig
 
 NETWORKS = ("vae", "guide", "prior", "sharper_prior", "predictor", "judge", "random_split")
 # Shares of the time, about as much as each needs to stop getting better; the sharper prior has its own limit.

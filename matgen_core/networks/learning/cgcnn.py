@@ -18,9 +18,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Generator, Tensor
 
-from matgen_core.loops import Losses, Schedule, fit
-from matgen_core.models.cgcnn import CGCNN, CGCNNConfig, Prediction
-from matgen_core.packed_graphs import TRAIN, VALIDATION, PackedGraphs, load
+from matgen_core.networks.arrays.graphs import TRAIN, VALIDATION, PackedGraphs, load
+from matgen_core.networks.learning.loops import Losses, Schedule, fit
+from matgen_core.networks.models.cgcnn import CGCNN, CGCNNConfig, Prediction
 
 ONE_SIGMA = 0.6827  # share of a normal distribution within one standard deviation
 SITES_A_CHUNK = {"cpu": 96, "cuda": 12_000}  # what stays in the cache of a core; what fills a GPU

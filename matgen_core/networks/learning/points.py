@@ -3,7 +3,7 @@
 Decoding is the costly half of judging and needs torch alone, so it is done where the network was trained; the file
 that it leaves is judged where the data and pymatgen are:
 
-    python -m matgen_core.crystal_points arrays.safetensors run
+    python -m matgen_core.networks.learning.points arrays.safetensors run
 """
 
 import argparse
@@ -18,10 +18,11 @@ from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from matgen_core import crystals, density
-from matgen_core.crystals import CrystalArrays
-from matgen_core.models.icsg3d import ICSG3D
-from matgen_core.models.icsg3d_paper import ICSG3DPaper
+from matgen_core.networks.arrays import density
+from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
+from matgen_core.networks.learning import icsg3d
+from matgen_core.networks.models.icsg3d import ICSG3D
+from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper
 
 FILE = "points.safetensors"
 AROUND = {"around_known_crystals": 0.5, "around_known_crystals_close": 0.05}  # variance; the first is the paper's
@@ -63,7 +64,7 @@ class Points:
 def decode(model: ICSG3D, arrays: CrystalArrays, z: Tensor, batch_size: int) -> Points:
     """Decode latent points and read sites and species where the network is."""
     device = next(model.parameters()).device
-    values, max_sites = crystals.site_values(arrays.codes.to(device)), arrays.species.shape[1] + 1
+    values, max_sites = icsg3d.site_values(arrays.codes.to(device)), arrays.species.shape[1] + 1
     widths = torch.full((1, 1, 3), model.config.width, device=device)
     edges, counts, frac_coords, species = [], [], [], []
     for part in z.to(device).split(batch_size):
@@ -94,7 +95,7 @@ def draw(model: ICSG3D | ICSG3DPaper, known: Tensor, arrays: CrystalArrays, n: S
         goes to the decoder.
     """
     rng = Generator().manual_seed(seed)
-    is_test = (arrays.part == crystals.PARTS.index("test")).cpu()
+    is_test = (arrays.part == PARTS.index("test")).cpu()
     test, family = known.cpu()[is_test], arrays.family.cpu()[is_test]
     drawn = {"test": test}
     for name, same in (("same_family", True), ("different_families", False)):
@@ -178,7 +179,7 @@ def judge_points(model: ICSG3D, arrays: CrystalArrays, n: Samples, seed: int, de
     """Encode and check every crystal, draw the points that are judged, and decode them on `device`."""
     batch_size = 256 if device == "cuda" else 16  # larger ones make a CPU wait for memory
     model = model.to(device)
-    known, returned = crystals.reconstruct(model, arrays.to(device), batch_size)
+    known, returned = icsg3d.reconstruct(model, arrays.to(device), batch_size)
     drawn = draw(model, known, arrays, n, seed)
     model = model.to(device)
     points = {name: decode(model, arrays, z, batch_size) for name, z in drawn.items()}
@@ -195,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args(arguments)
     arrays = CrystalArrays.load(given.arrays)
-    found = judge_points(crystals.read_run(given.run), arrays, Samples(**given.samples), given.seed, given.device)
+    found = judge_points(icsg3d.read_run(given.run), arrays, Samples(**given.samples), given.seed, given.device)
     found.save(given.run / FILE)
     print(
         json.dumps(

@@ -1,9 +1,9 @@
-"""Cubic crystals as padded arrays, and the training of the voxel networks on them.
+"""The training of the voxel networks on cubic crystals.
 
 The voxels of a training crystal are drawn where the network is, batch by batch, from a few numbers a site. The
 arrays travel as one safetensors file, and this module needs torch alone, so that a bare GPU machine can train:
 
-    python -m matgen_core.crystals arrays.safetensors --out run --minutes 5
+    python -m matgen_core.networks.learning.icsg3d arrays.safetensors --out run --minutes 5
 """
 
 import argparse
@@ -12,92 +12,19 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 
-from matgen_core import density
-from matgen_core.loops import Batch, Losses, Schedule, fit
-from matgen_core.models._blocks import Gaussian
-from matgen_core.models.icsg3d import ICSG3D, ICSG3DConfig
+from matgen_core.networks.arrays import density
+from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
+from matgen_core.networks.learning.loops import Batch, Losses, Schedule, fit
+from matgen_core.networks.learning.runs import read_config, read_weights, save_weights
+from matgen_core.networks.models.icsg3d import ICSG3D, ICSG3DConfig
+from matgen_core.networks.models.parts.blocks import Gaussian
 
-PARTS = ("train", "val", "test")
-Network = TypeVar("Network", bound=torch.nn.Module)
 PRIOR = Schedule(epochs=600, batch_size=512, learning_rate=2e-3, weight_decay=1e-2)  # of the learned prior
-
-
-@dataclass(frozen=True, eq=False)
-class CrystalArrays:
-    """Cubic crystals in their standard cell, padded to the largest number of sites.
-
-    Attributes:
-        elements: Symbols, alike elements side by side (sorted by Mendeleev number).
-        families: Names of the families.
-        ids: One a crystal.
-        codes: (n_elements, n_codes).
-        frac_coords: (N, n, 3).
-        species: (N, n), place in `elements`; -1 for padding.
-        edge: (N,) in Å.
-        formation_energy_per_atom: (N,) in eV/atom, NaN where it is not known.
-        family: (N,), place in `families`.
-        part: (N,), place in `PARTS`.
-    """
-
-    elements: tuple[str, ...]
-    families: tuple[str, ...]
-    ids: tuple[str, ...]
-    codes: Tensor
-    frac_coords: Tensor
-    species: Tensor
-    edge: Tensor
-    formation_energy_per_atom: Tensor
-    family: Tensor
-    part: Tensor
-
-    def __len__(self) -> int:
-        return len(self.edge)
-
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        tensors = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        names = {name: tensors.pop(name) for name in ("elements", "families", "ids")}
-        tensors |= {name: tensors[name].to(torch.int8) for name in ("species", "family", "part")}
-        save_file(tensors, path, {name: json.dumps(value) for name, value in names.items()})
-
-    @classmethod
-    def load(cls, path: Path) -> "CrystalArrays":
-        """Read what `save` wrote."""
-        with safe_open(path, "pt") as file:
-            names: dict[str, Any] = {name: tuple(json.loads(text)) for name, text in file.metadata().items()}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-        wide = {name: value.long() for name, value in tensors.items() if value.dtype == torch.int8}
-        return cls(**names | tensors | wide)
-
-    def select(self, rows: Tensor) -> "CrystalArrays":
-        """Return the crystals of some rows (numbers or a mask), in their order."""
-        numbers = rows.nonzero()[:, 0] if rows.dtype == torch.bool else rows
-        chosen: dict[str, Any] = {
-            item.name: getattr(self, item.name)[rows]
-            for item in dataclasses.fields(self)
-            if item.name not in ("elements", "families", "ids", "codes")
-        }
-        chosen["ids"] = tuple(self.ids[i] for i in numbers.tolist())
-        return dataclasses.replace(self, **chosen)
-
-    def of_part(self, part: str) -> "CrystalArrays":
-        """Return the crystals of "train", "val" or "test"."""
-        return self.select(self.part == PARTS.index(part))
-
-    def to(self, device: str) -> "CrystalArrays":
-        """Return the same on another device."""
-        values: dict[str, Any] = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        moved: dict[str, Any] = {
-            name: value.to(device) if isinstance(value, Tensor) else value for name, value in values.items()
-        }
-        return CrystalArrays(**moved)
 
 
 @dataclass(frozen=True)
@@ -312,28 +239,9 @@ def train_prior(
     return history
 
 
-def save_weights(model: torch.nn.Module, folder: Path) -> None:
-    """Write the weights in float16."""
-    tensors = {name: tensor.detach().half().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, folder / "weights.safetensors")
-
-
 def read_run(folder: Path) -> ICSG3D:
     """Return the network of the config.json and weights.safetensors that a run left in a folder."""
     return read_weights(ICSG3D(ICSG3DConfig(**read_config(folder))), folder)
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Return the fields of the configuration that a run left in a folder."""
-    stored: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
-
-
-def read_weights(model: Network, folder: Path) -> Network:
-    """Give a network the weights that a run left in a folder."""
-    weights = load_file(folder / "weights.safetensors")
-    model.load_state_dict({name: value.float() for name, value in weights.items()})
-    return model.eval()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

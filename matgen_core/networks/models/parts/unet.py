@@ -15,7 +15,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from matgen_core.models._blocks import Residual3d, conv3d
+from matgen_core.networks.models.parts.blocks import Residual3d, conv3d
 
 
 @dataclass(frozen=True)

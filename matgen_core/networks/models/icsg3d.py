@@ -22,10 +22,10 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from matgen_core import density
-from matgen_core.models._blocks import Gaussian, Residual3d, conv3d, one_hot_classes
-from matgen_core.models.latent_prior import LatentPrior, LatentPriorConfig
-from matgen_core.models.unet import UNet, UNetConfig
+from matgen_core.networks.arrays import density
+from matgen_core.networks.models.parts.blocks import Gaussian, Residual3d, conv3d, one_hot_classes
+from matgen_core.networks.models.parts.latent_prior import LatentPrior, LatentPriorConfig
+from matgen_core.networks.models.parts.unet import UNet, UNetConfig
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Materials as arrays in torch: drawn, read, packed, saved and loaded without anything that knows chemistry."""
