@@ -19,7 +19,7 @@ install: .venv/.installed $(VIEWER)/3Dmol.es6-min.js
 	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' requirements.txt)"
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
-	$(BIN)/python -c 'from matgen_core import screening; screening.screen_texts(["NaCl"], screening.COMPOSITION_RULES)'
+	$(BIN)/python -c 'from matgen_core import checks; checks.screen_texts(["NaCl"], checks.COMPOSITION_RULES)'
 	@touch $@
 
 .venv/.installed-dev: .venv/.installed requirements-dev.txt

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Element, Lattice, Structure
 
 from matgen_core import checkpoint, data
-from matgen_core.crystal_metrics import evaluate_reconstruction, summarize
+from matgen_core.checks.sets import evaluate_reconstruction, summarize
 from matgen_core.latent import LatentMap, fitting
 from matgen_core.prediction import predict
 from matgen_core.representations import VoxelGrid

@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.checks import FORMULA_RULES, as_booleans, screen_formulas
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import MAX_COUNT, Formulas
-from matgen_core.screening import FORMULA_RULES, as_booleans, screen_formulas
 
 MAX_SAMPLES = 10_000_000  # 80 MB to know the unique ones again; a few minutes
 STAGES = ("generated", "formula", "wanted", "unique", "neutral", "balanced", "novel")

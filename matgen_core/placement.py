@@ -13,12 +13,12 @@ from pymatgen.core import Structure
 
 from matgen_core import data
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.crystal_metrics import same_structure
+from matgen_core.checks import Verdict
+from matgen_core.checks.sets import same_structure
 from matgen_core.data import StructureFile
 from matgen_core.latent import LatentMap, Z
 from matgen_core.prediction import with_deviation
 from matgen_core.reconstruction import reconstruct
-from matgen_core.screening import Verdict
 
 N_NEIGHBORS = 6
 

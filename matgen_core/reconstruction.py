@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 from pymatgen.core import Structure
 
-from matgen_core.crystal_metrics import evaluate_reconstruction
+from matgen_core.checks.sets import evaluate_reconstruction
 from matgen_core.data import StructureFile
 from matgen_core.latent import LatentMap, Z, fitting
 

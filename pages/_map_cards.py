@@ -4,7 +4,7 @@ from typing import Literal
 
 import streamlit as st
 
-from matgen_core import bench, crystal_scene, generation, journeys, prediction, ranking, screening
+from matgen_core import bench, checks, crystal_scene, generation, journeys, prediction, ranking
 from matgen_core.checkpoint import CheckpointError
 from matgen_core.latent import Decoded
 from matgen_core.materials import report
@@ -128,7 +128,7 @@ def _comes_back(decoded: Decoded | None, formula: str) -> str:
         return "It has no latent point, since the model has no encoder."
     if decoded.problem is not None:
         return f"Its latent point does not decode: {decoded.problem}."
-    made = screening.formula_of(decoded.material)
+    made = checks.formula_of(decoded.material)
     if made == formula:
         return "Its latent point decodes to it."
     return f"Its latent point decodes to another formula, **{subscripted(made)}**."

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from matgen_core import screening
+from matgen_core import checks
 
 TITLES = {
     "charge_neutral": "Charge neutral",
@@ -34,7 +34,7 @@ def lines(formula: str) -> list[str]:
     Raises:
         ValueError: If it is no formula.
     """
-    row = screening.screen_texts([formula], screening.FORMULA_RULES).iloc[0]
+    row = checks.screen_texts([formula], checks.FORMULA_RULES).iloc[0]
     if row["problem"]:
         raise ValueError(row["problem"])
     return [

@@ -17,6 +17,7 @@ CORE = ROOT / "matgen_core"
 
 # A layer may import those of lower numbers, and its own package.
 LAYERS = {
+    "checks": 4,
     "networks": -1,
     "materials": -2,
     "jobs": -2,
@@ -39,11 +40,9 @@ LAYERS = {
     "selection_export": 5,
     "view_link": 3,
     "ranking": 4,
-    "screening": 4,
     "funnel": 5,
     "answers": 6,
     "generation": 7,
-    "crystal_metrics": 5,
     "reconstruction": 6,
     "bench": 5,
     "placement": 7,
@@ -59,6 +58,7 @@ FORBIDDEN = {
     "pages": {"numpy", "torch", "pymatgen", "scipy", "sklearn"},
 }
 PAGES_MAY = {
+    "checks",
     "materials",
     "answers",
     "bench",
@@ -82,7 +82,6 @@ PAGES_MAY = {
     "projection_worker",
     "ranking",
     "representations",
-    "screening",
     "selection",
     "selection_export",
     "structure_export",

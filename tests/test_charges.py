@@ -10,9 +10,7 @@ import pytest
 from pymatgen.core import Composition
 
 from matgen_core import checkpoint
-from matgen_core.materials.elements import element_table
-from matgen_core.materials.formulas import Formulas
-from matgen_core.screening import (
+from matgen_core.checks import (
     COMPOSITION_CHECKS,
     COMPOSITION_RULES,
     FORMULA_RULES,
@@ -25,7 +23,9 @@ from matgen_core.screening import (
     smact_rule,
     usual_rule,
 )
-from matgen_core.screening._findings import ANSWERS, MIXED, NOTHING, PLAIN, UNUSUAL
+from matgen_core.checks.findings import ANSWERS, MIXED, NOTHING, PLAIN, UNUSUAL
+from matgen_core.materials.elements import element_table
+from matgen_core.materials.formulas import Formulas
 
 RULES = [
     make(states, mixed)

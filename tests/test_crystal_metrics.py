@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from matgen_core.crystal_metrics import (
+from matgen_core.checks.sets import (
     PEROV5_CUTOFFS,
     CoverageCutoffs,
     Fingerprints,
@@ -20,7 +20,7 @@ from matgen_core.crystal_metrics import (
     uniqueness_and_novelty,
     validity,
 )
-from matgen_core.crystal_metrics._parallel import parallel_map
+from matgen_core.checks.sets.parallel import parallel_map
 
 needs_matminer = pytest.mark.skipif(
     importlib.util.find_spec("matminer") is None, reason="matminer is in the extra `descriptors`"

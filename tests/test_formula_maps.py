@@ -12,7 +12,7 @@ import torch
 from pymatgen.core import Composition
 from streamlit.testing.v1 import AppTest
 
-from matgen_core import checkpoint, journeys, map_columns, screening
+from matgen_core import checkpoint, checks, journeys, map_columns
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import LatentMap
 from matgen_core.materials.formulas import subscripted
@@ -105,7 +105,7 @@ def test_a_path_of_a_model_without_encoder_is_drawn_where_its_features_are(formu
 def test_the_bank_of_matgan_decodes_to_the_formulas_of_its_map() -> None:
     space = LatentMap(checkpoint.load("matgan_oqmd"))
     rows = np.flatnonzero(space.has_point)
-    made = [screening.formula_of(each.material) for each in space.reconstruct(rows.tolist())]
+    made = [checks.formula_of(each.material) for each in space.reconstruct(rows.tolist())]
     # Another machine's rounding may move a choice that stands on the edge between two.
     assert (np.array(made) == space.index["formula"].to_numpy()[rows]).mean() > 0.99
 

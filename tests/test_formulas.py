@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Composition
 
+from matgen_core.checks import formula_of
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
-from matgen_core.screening import formula_of
 
 COMPOSITIONS = st.dictionaries(st.sampled_from(list(element_table())), st.integers(1, 255), min_size=1, max_size=9)
 

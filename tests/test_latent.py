@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from matgen_core import projection, screening
+from matgen_core import checks, projection
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import LatentMap, LatentSpace, index_columns
 from matgen_core.materials.formulas import Formulas
@@ -148,7 +148,7 @@ def test_a_latent_point_that_is_drawn_again_decodes_to_the_formula_of_its_row(fo
     assert not (space.has_point & space.known).any()
     rows = np.flatnonzero(space.has_point)
     made = [each.material for each in space.reconstruct(rows.tolist())]
-    assert [screening.formula_of(each) for each in made] == space.index["formula"][rows].to_list()
+    assert [checks.formula_of(each) for each in made] == space.index["formula"][rows].to_list()
     np.testing.assert_allclose(space.features_of(space.z[rows]), space.features[rows], atol=2e-3)  # stored in float16
     assert "seed_row" not in space.index
 
@@ -158,7 +158,7 @@ def test_a_known_material_without_a_latent_point_keeps_its_place_and_is_not_enco
     first, known, last = space.reconstruct([70, 3, 90])
     assert known.material is None
     assert known.problem == "formulas has no encoder, so a known material has no latent point to decode"
-    assert [screening.formula_of(each.material) for each in (first, last)] == list(space.index["formula"][[70, 90]])
+    assert [checks.formula_of(each.material) for each in (first, last)] == list(space.index["formula"][[70, 90]])
     with pytest.raises(ValueError, match="formulas has no encoder"):
         space.encode([first.material])
 

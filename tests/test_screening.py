@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Composition, Lattice, Structure
 
-from matgen_core.screening import (
+from matgen_core.checks import (
     COMPOSITION_CHECKS,
     STRUCTURE_CHECKS,
     Check,

@@ -8,7 +8,7 @@ import torch
 from pymatgen.core import Composition
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from matgen_core import checkpoint, data, funnel, screening
+from matgen_core import checkpoint, checks, data, funnel
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.two_dimensional import load_two_dimensional
 from matgen_core.materials.formulas import Formulas
@@ -198,6 +198,6 @@ def test_candidates_are_different_and_balanced(tmp_path: Path, monkeypatch: pyte
     for part in funnel.samples(generator, funnel.Request(3000, 4)):
         texts |= {Composition(text).reduced_formula for text in part.texts() if text}
     assert found["n_different"] == len(texts) < 3000
-    table = screening.screen(sorted(texts), [screening.balanced_check()])
+    table = checks.screen(sorted(texts), [checks.balanced_check()])
     assert 0 < found["n_screened"] == (table["electronegativity_balanced"] == True).sum() < len(texts)  # noqa: E712
     assert found["counts"][-1]["ours"][0] <= found["n_screened"]

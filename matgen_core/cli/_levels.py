@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from matgen_core import screening
+from matgen_core import checks
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.cli._tables import new_folder, read_csv, read_fields, write_csv, write_structures
 from matgen_core.data import read_structures
@@ -58,7 +58,7 @@ def _read_formulas(files: Sequence[Path], mixed_valence: bool) -> list[Input]:
 
 
 def _write_structures(decoded: Sequence[Decoded], out: Path) -> None:
-    write_samples(decoded, screening.screen(decoded, ())[["formula", "problem"]], out)
+    write_samples(decoded, checks.screen(decoded, ())[["formula", "problem"]], out)
 
 
 def write_samples(decoded: Sequence[Decoded], described: pd.DataFrame, out: Path) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import typer
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core import prediction, screening
+from matgen_core import checks, prediction
 from matgen_core.cli._tables import Counter, Out, read_csv, report_problems, write_csv
 from matgen_core.data import StructureFile, read_structures
 
@@ -67,11 +67,11 @@ def check(
     tables = _tables_alone(inputs)
     if tables:
         given = read_csv(tables[0], "formula", "Fe2O3")["formula"].to_list()
-        table = screening.screen_texts(given, screening.COMPOSITION_RULES)
+        table = checks.screen_texts(given, checks.COMPOSITION_RULES)
     else:
         read = read_structures(inputs)
-        checks = (*screening.STRUCTURE_CHECKS, *screening.COMPOSITION_CHECKS)
-        table = screening.screen(map(_material, read), checks, Counter(len(read), "structures checked"))
+        every = (*checks.STRUCTURE_CHECKS, *checks.COMPOSITION_CHECKS)
+        table = checks.screen(map(_material, read), every, Counter(len(read), "structures checked"))
         table.insert(0, "file", [file.name for file in read])
         report_problems(table["file"], table["problem"])
     write_csv(table, out)

@@ -7,7 +7,7 @@ import pandas as pd
 import typer
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core import funnel, screening
+from matgen_core import checks, funnel
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.cli import compositions
 from matgen_core.cli._levels import level_of, write_samples
@@ -26,7 +26,7 @@ from matgen_core.latent import LatentMap, LatentSpace, Z
 from matgen_core.reconstruction import reconstruct as reconstruct_files
 
 MAX_WIDTH = 10.0  # standard deviations of the prior; farther out no model has learned anything
-CHECKS = (*screening.STRUCTURE_CHECKS, *screening.COMPOSITION_CHECKS)
+CHECKS = (*checks.STRUCTURE_CHECKS, *checks.COMPOSITION_CHECKS)
 
 Name = Annotated[str, typer.Argument(help="Name of a checkpoint; see: matgen models")]
 Structures = Annotated[list[Path], typer.Argument(help="CIF, POSCAR or extended XYZ files, or folders of them")]
@@ -153,7 +153,7 @@ def generate(
     decoded = space.decode(z, decoded_under, Counter(n_samples, "samples decoded"))
     typer.echo(f"seed {seed}, width {width:g}", err=True)
     if _is_structural(checkpoint):
-        checked = screening.screen(decoded, CHECKS, Counter(n_samples, "samples checked"))
+        checked = checks.screen(decoded, CHECKS, Counter(n_samples, "samples checked"))
         write_samples(decoded, checked, out)
     else:
         level_of(checkpoint).write(decoded, out)

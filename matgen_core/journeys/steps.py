@@ -15,9 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pymatgen.core import Composition, Structure
 
-from matgen_core import crystal_scene, prediction, ranking, screening
+from matgen_core import checks, crystal_scene, prediction, ranking
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.crystal_metrics import evaluate_reconstruction
+from matgen_core.checks.sets import evaluate_reconstruction
 from matgen_core.crystal_scene import Scene
 from matgen_core.journeys.routes import Route
 from matgen_core.latent import Decoded, LatentMap, Z, fitting
@@ -92,7 +92,7 @@ class Step:
     @cached_property
     def scene(self) -> Scene | None:
         """What is drawn of a crystal, found at the first look; None where there is no crystal to draw."""
-        if not isinstance(self.material, Structure) or screening.lattice_problem(self.material):
+        if not isinstance(self.material, Structure) or checks.lattice_problem(self.material):
             return None
         return crystal_scene.scene(self.material)
 
@@ -199,16 +199,16 @@ def _formula(material: Any) -> str:
     if isinstance(material, Structure):
         return str(material.composition.reduced_formula)
     if isinstance(material, Composition):
-        return screening.formula_of(material)
+        return checks.formula_of(material)
     return chemists_order(write_phase_field(material))
 
 
 def _sizes(structure: Structure) -> dict[str, float]:
     sizes = {"n_sites": float(len(structure))}
-    if screening.lattice_problem(structure):
+    if checks.lattice_problem(structure):
         return sizes
-    closest = screening.closest_sites(structure).distance
-    return sizes | {"volume_per_atom": screening.volume_per_atom(structure), "min_distance": closest}
+    closest = checks.closest_sites(structure).distance
+    return sizes | {"volume_per_atom": checks.volume_per_atom(structure), "min_distance": closest}
 
 
 def _decodes(decoded: Decoded) -> Light:
@@ -224,9 +224,7 @@ def _not_judged(name: str) -> Light:
 def _distances(decoded: Decoded) -> Light:
     if decoded.material is None:
         return _not_judged("distances")
-    weak, strict = (
-        check(decoded.material) for check in (screening.distance_check(), screening.strict_distance_check())
-    )
+    weak, strict = (check(decoded.material) for check in (checks.distance_check(), checks.strict_distance_check()))
     distance = _sizes(decoded.material).get("min_distance")
     reason = strict.reason.replace("^3", "³")
     word = "no cell" if distance is None else f"{distance:.2f} Å"
@@ -238,14 +236,14 @@ def _distances(decoded: Decoded) -> Light:
 
 
 def _neutral(decoded: Decoded) -> Light:
-    return _of_check("neutral", screening.neutral_check(), "neutral", "charged", decoded)
+    return _of_check("neutral", checks.neutral_check(), "neutral", "charged", decoded)
 
 
 def _charge(decoded: Decoded) -> Light:
-    return _of_check("charge", screening.balanced_check(), "balanced", "unbalanced", decoded)
+    return _of_check("charge", checks.balanced_check(), "balanced", "unbalanced", decoded)
 
 
-def _of_check(name: str, check: screening.Check, passed: str, failed: str, decoded: Decoded) -> Light:
+def _of_check(name: str, check: checks.Check, passed: str, failed: str, decoded: Decoded) -> Light:
     if decoded.material is None:
         return _not_judged(name)
     verdict = check(decoded.material)

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Generator, Tensor
 
-from matgen_core import screening
+from matgen_core import checks
 from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.arrays.formulas import CHUNK, TRAINING, LabelledFormulas
 from matgen_core.networks.learning.draws import TOLERANCE, draw, hits, near
@@ -29,7 +29,7 @@ REQUESTS = (
     *PAPERS,
 )
 CHECKED = 300  # samples of each kind whose charges are looked at
-CHECKS = (screening.neutral_check(), screening.balanced_check(), screening.smact_check())
+CHECKS = (checks.neutral_check(), checks.balanced_check(), checks.smact_check())
 BATCH = 256  # of the published network
 
 
@@ -193,8 +193,8 @@ def _described(counts: Tensor, elements: tuple[str, ...], known: np.ndarray) -> 
     made = formulas.n_elements > 0
     first = np.zeros(len(keys), bool)
     first[np.unique(keys, return_index=True)[1]] = True
-    table = screening.screen(formulas[slice(0, CHECKED)].texts().tolist(), CHECKS)
-    rates = screening.pass_rates(table, CHECKS)
+    table = checks.screen(formulas[slice(0, CHECKED)].texts().tolist(), CHECKS)
+    rates = checks.pass_rates(table, CHECKS)
     return {
         "unique": first & made,
         "new": made & ~np.isin(keys, known),

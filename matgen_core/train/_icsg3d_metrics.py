@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from matgen_core import checkpoint, crystal_metrics
-from matgen_core.crystal_metrics import MP20_CUTOFFS, PEROV5_CUTOFFS, evaluate_reconstruction
+from matgen_core import checkpoint
+from matgen_core.checks import sets
+from matgen_core.checks.sets import MP20_CUTOFFS, PEROV5_CUTOFFS, evaluate_reconstruction
 from matgen_core.latent import Decoded
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.learning.points import AROUND, Judged, Points, Samples
@@ -71,7 +72,7 @@ def measured(
     priors = {name: found[name] for name in PRIORS if name in found}
     return {
         "round_trip_without_network": summarize(trips),
-        "reconstruction_test": {name: crystal_metrics.summarize(rows) for name, rows in groups.items()},
+        "reconstruction_test": {name: sets.summarize(rows) for name, rows in groups.items()},
         "reconstruction_by_n_sites": _match_rates(table, sites),
         "reconstruction_by_closest_distance": _match_rates(table, closest),
         "failures": failures(table, test.ids, families),
@@ -155,4 +156,4 @@ def _median(values: NDArray[np.float64]) -> float | None:
 
 
 def _valid(found: Sequence[Decoded]) -> float:
-    return float(crystal_metrics.validity(found)["valid"].mean())
+    return float(sets.validity(found)["valid"].mean())

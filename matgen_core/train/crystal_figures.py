@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.crystal_metrics import (
+from matgen_core.checks.sets import (
     CoverageCutoffs,
     coverage,
     fingerprints,

@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 
 from matgen_core import data
+from matgen_core.checks import screen_formulas
+from matgen_core.checks.charges import ChargeRule
 from matgen_core.data import Dataset
 from matgen_core.materials.elements import element_table, writing_order
 from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.arrays.formulas import FormulaArrays
-from matgen_core.screening import screen_formulas
-from matgen_core.screening.charges import ChargeRule
 
 # What the paper asks of a formula: one oxidation state an element, alloys judged as everything else. Its balance asks
 # for neutrality too.

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Element
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.crystal_metrics import evaluate_reconstruction
+from matgen_core.checks.sets import evaluate_reconstruction
 from matgen_core.data import Dataset
 from matgen_core.latent import Decoded, LatentSpace
 from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays

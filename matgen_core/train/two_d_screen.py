@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core import data, funnel, screening
+from matgen_core import checks, data, funnel
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.two_dimensional import BULK, TWO_DIMENSIONAL, load_two_dimensional
 from matgen_core.materials.elements import element_table
@@ -131,7 +131,7 @@ class TwoDScreenRecipe:
         drawn = drawn[drawn.n_elements > 0]
         _, first = np.unique(drawn.keys(), return_index=True)
         different = drawn[first]
-        (verdicts,) = screening.screen_formulas(different, [screening.balanced_rule()])
+        (verdicts,) = checks.screen_formulas(different, [checks.balanced_rule()])
         passed = different[verdicts.answers == 1]
         counts = measured.candidate_counts(checkpoint.model, checkpoint.representation, passed)
         return {

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from pymatgen.core import Composition, Structure
 
-from matgen_core.screening._verdict import Check, Verdict
+from matgen_core.checks.verdict import Check, Verdict
 
 MIN_DISTANCE = 0.5  # Å, the usual weak test: Court et al. 2020, Xie et al. 2022
 STRICT_MIN_DISTANCE = 1.0  # Å, for pairs without hydrogen

@@ -1,6 +1,6 @@
 """Figures for models that reconstruct or generate crystals, by the protocol that the field compares with."""
 
-from matgen_core.crystal_metrics.fingerprints import (
+from matgen_core.checks.sets.fingerprints import (
     MP20_CUTOFFS,
     PEROV5_CUTOFFS,
     CoverageCutoffs,
@@ -8,14 +8,14 @@ from matgen_core.crystal_metrics.fingerprints import (
     coverage,
     fingerprints,
 )
-from matgen_core.crystal_metrics.generation import (
+from matgen_core.checks.sets.generation import (
     evaluate_generation,
     property_distances,
     same_structure,
     uniqueness_and_novelty,
 )
-from matgen_core.crystal_metrics.reconstruction import evaluate_reconstruction, matcher, summarize
-from matgen_core.crystal_metrics.validity import composition_validity, structure_validity, validity
+from matgen_core.checks.sets.reconstruction import evaluate_reconstruction, matcher, summarize
+from matgen_core.checks.sets.validity import composition_validity, structure_validity, validity
 
 __all__ = [
     "MP20_CUTOFFS",

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Composition, Structure
 
+from matgen_core.checks.charges import ChargeRule, OxidationStates, balanced_rule, judge, neutral_rule, smact_rule
+from matgen_core.checks.verdict import Check, Verdict
 from matgen_core.materials.elements import element_table, writing_order
-from matgen_core.screening._verdict import Check, Verdict
-from matgen_core.screening.charges import ChargeRule, OxidationStates, balanced_rule, judge, neutral_rule, smact_rule
 
 _MAX_MULTIPLE = 100  # formula units that are tried to make fractional counts whole
 

@@ -1,7 +1,6 @@
 """Checks on compositions and structures: pass, fail or undecided, each with its reason."""
 
-from matgen_core.screening._verdict import Check, Verdict
-from matgen_core.screening.charges import (
+from matgen_core.checks.charges import (
     ChargeRule,
     OxidationStates,
     Verdicts,
@@ -11,13 +10,8 @@ from matgen_core.screening.charges import (
     smact_rule,
     usual_rule,
 )
-from matgen_core.screening.compositions import (
-    balanced_check,
-    formula_of,
-    neutral_check,
-    smact_check,
-)
-from matgen_core.screening.structures import (
+from matgen_core.checks.compositions import balanced_check, formula_of, neutral_check, smact_check
+from matgen_core.checks.structures import (
     Closest,
     closest_sites,
     distance_check,
@@ -29,7 +23,8 @@ from matgen_core.screening.structures import (
     volume_check,
     volume_per_atom,
 )
-from matgen_core.screening.table import Attempt, as_booleans, as_material, pass_rates, screen, screen_texts
+from matgen_core.checks.table import Attempt, as_booleans, as_material, pass_rates, screen, screen_texts
+from matgen_core.checks.verdict import Check, Verdict
 
 COMPOSITION_CHECKS = (neutral_check(), balanced_check(), smact_check())
 COMPOSITION_RULES = (neutral_rule(), balanced_rule(), smact_rule())

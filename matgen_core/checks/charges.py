@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from matgen_core.materials.elements import element_table
-from matgen_core.materials.formulas import Formulas
-from matgen_core.screening._findings import (
+from matgen_core.checks.findings import (
     ALLOY,
     ALLOY_PASSES,
     ANSWERS,
@@ -30,9 +28,11 @@ from matgen_core.screening._findings import (
     PLAIN,
     UNUSUAL,
 )
+from matgen_core.materials.elements import element_table
+from matgen_core.materials.formulas import Formulas
 
 if TYPE_CHECKING:
-    from matgen_core.screening._kernel import States
+    from matgen_core.checks.kernel import States
 
 OxidationStates = Literal["icsd24", "icsd24_usual", "smact14"]
 
@@ -101,7 +101,7 @@ class Verdicts:
         rule: The rule.
         numbers: (N, n_slots) uint8, atomic numbers in writing order.
         counts: (N, n_slots), any whole numbers.
-        findings: (N,) int8, codes of `screening._findings`.
+        findings: (N,) int8, codes of `checks.findings`.
     """
 
     rule: ChargeRule
@@ -189,7 +189,7 @@ def _search(
     choices: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int8]:
     """Run the compiled search, in threads if there is much to do; write the choices that it finds."""
-    from matgen_core.screening import _kernel  # compiles, or loads what was compiled
+    from matgen_core.checks import kernel  # compiles, or loads what was compiled
 
     states = _states_of(rule.oxidation_states)
     findings = np.empty(len(numbers), np.int8)
@@ -199,7 +199,7 @@ def _search(
         rows = slice(start, start + _CHUNK)
         amounts = counts[rows].astype(np.int64)
         n_atoms = np.minimum(amounts, MAX_COUNT).sum(1).max(initial=0)
-        _kernel.judge(
+        kernel.judge(
             np.ascontiguousarray(numbers[rows]),
             amounts,
             states,
@@ -245,7 +245,7 @@ def _symbols() -> dict[int, str]:
 @cache
 def _states_of(oxidation_states: str) -> "States":
     """Lay out a set of states for the search."""
-    from matgen_core.screening import _kernel
+    from matgen_core.checks import kernel
 
     table = element_table()
     width = max(len(facts.states[oxidation_states]) for facts in table.values())
@@ -269,4 +269,4 @@ def _states_of(oxidation_states: str) -> "States":
         metal[number] = facts.metal
         may_mix[MIXED, number] = facts.mixed_valence
         may_mix[UNUSUAL, number] = facts.metal
-    return _kernel.States(charges, steps, joined, n_states, electronegativity, may_mix, metal)
+    return kernel.States(charges, steps, joined, n_states, electronegativity, may_mix, metal)

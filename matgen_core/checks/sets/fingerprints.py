@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from pymatgen.core import Composition, Structure
 from scipy.spatial.distance import cdist
 
-from matgen_core.crystal_metrics._parallel import Progress, parallel_map
+from matgen_core.checks import as_material, lattice_problem
+from matgen_core.checks.sets.parallel import Progress, parallel_map
 from matgen_core.materials.elements import element_table
 from matgen_core.representations import MagpieFeatures
-from matgen_core.screening import as_material, lattice_problem
 
 N_STRUCTURE_FEATURES = 61
 N_COMPOSITION_FEATURES = 132
@@ -67,7 +67,7 @@ def fingerprints(samples: Sequence[Any], n_workers: int = 1, progress: Progress 
     """Compute the fingerprints of samples; about 20 ms a site, so keep those of a reference set.
 
     Args:
-        samples: Structures or failures, as `screening.as_material` takes them.
+        samples: Structures or failures, as `checks.as_material` takes them.
         n_workers: Processes to share the work.
         progress: Called with the number of samples done and of all samples.
 
@@ -151,7 +151,7 @@ def _featurizers() -> tuple[Any, MagpieFeatures, NDArray[np.float64], NDArray[np
         from matminer.featurizers.site.fingerprint import CrystalNNFingerprint
 
         site, magpie = CrystalNNFingerprint.from_preset("ops"), MagpieFeatures.of_matminer(tuple(element_table()))
-    scale = pd.read_csv(Path(__file__).parent.parent / "tables" / "magpie_scale.csv")
+    scale = pd.read_csv(Path(__file__).parents[2] / "tables" / "magpie_scale.csv")
     if magpie.feature_names != scale["feature"].tolist():
         raise ValueError("the Magpie features are not those of tables/magpie_scale.csv, or stand in another order")
     return site, magpie, scale["mean"].to_numpy(), scale["std"].to_numpy()

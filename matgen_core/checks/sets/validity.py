@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from pymatgen.core import Composition, Structure
 
-from matgen_core.screening import distance_check, screen, smact_check
+from matgen_core.checks import distance_check, screen, smact_check
 
 _STRUCTURE, _COMPOSITION = distance_check(0.5), smact_check("smact14", include_alloys=True)
 
@@ -34,7 +34,7 @@ def validity(samples: Sequence[Any]) -> pd.DataFrame:
     """Judge every sample, failed decodes included.
 
     Args:
-        samples: Structures or failures, as `screening.as_material` takes them.
+        samples: Structures or failures, as `checks.as_material` takes them.
 
     Returns:
         One row for every sample: `formula`, `volume_per_atom` (Å^3), `min_distance` (Å), `problem`, and the

@@ -12,11 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from pymatgen.core import Composition, Structure
 
+from matgen_core.checks.charges import ChargeRule, judge
+from matgen_core.checks.compositions import formula_of, whole_counts
+from matgen_core.checks.structures import closest_sites, lattice_problem, volume_per_atom
+from matgen_core.checks.verdict import Check, Verdict
 from matgen_core.materials.formulas import Formulas
-from matgen_core.screening._verdict import Check, Verdict
-from matgen_core.screening.charges import ChargeRule, judge
-from matgen_core.screening.compositions import formula_of, whole_counts
-from matgen_core.screening.structures import closest_sites, lattice_problem, volume_per_atom
 
 
 @runtime_checkable

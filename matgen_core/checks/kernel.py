@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from matgen_core.screening._findings import (
+from matgen_core.checks.findings import (
     ELEMENT,
     EMPTY,
     MAX_COUNT,

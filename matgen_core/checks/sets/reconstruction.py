@@ -15,9 +15,9 @@ import pandas as pd
 from pymatgen.core import Structure
 from scipy.optimize import linear_sum_assignment
 
-from matgen_core.crystal_metrics._parallel import Progress, parallel_map
-from matgen_core.crystal_metrics.validity import composition_validity, structure_validity
-from matgen_core.screening import as_material, formula_of, lattice_problem, volume_per_atom
+from matgen_core.checks import as_material, formula_of, lattice_problem, volume_per_atom
+from matgen_core.checks.sets.parallel import Progress, parallel_map
+from matgen_core.checks.sets.validity import composition_validity, structure_validity
 
 LENGTH_TOLERANCE = 0.3  # relative
 SITE_TOLERANCE = 0.5  # of (V/N)^(1/3)
@@ -54,7 +54,7 @@ def evaluate_reconstruction(
 
     Args:
         originals: Ordered structures.
-        decoded: One sample each, in order: a structure, or what `screening.as_material` takes for a failure.
+        decoded: One sample each, in order: a structure, or what `checks.as_material` takes for a failure.
         n_workers: Processes to share the work.
         progress: Called with the number of pairs done and of all pairs.
 

@@ -17,11 +17,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import wasserstein_distance
 
-from matgen_core.crystal_metrics._parallel import Progress, parallel_map
-from matgen_core.crystal_metrics.fingerprints import CoverageCutoffs, Fingerprints, coverage, fingerprints
-from matgen_core.crystal_metrics.reconstruction import MATCH_ERRORS, matcher
-from matgen_core.crystal_metrics.validity import validity
-from matgen_core.screening import as_material, lattice_problem
+from matgen_core.checks import as_material, lattice_problem
+from matgen_core.checks.sets.fingerprints import CoverageCutoffs, Fingerprints, coverage, fingerprints
+from matgen_core.checks.sets.parallel import Progress, parallel_map
+from matgen_core.checks.sets.reconstruction import MATCH_ERRORS, matcher
+from matgen_core.checks.sets.validity import validity
 
 PropertyModel = Callable[[Sequence[Structure]], NDArray[np.float64]]  # structures -> eV/atom, one each
 
@@ -38,7 +38,7 @@ def uniqueness_and_novelty(
     the order of the samples. Only structures of one reduced formula are compared.
 
     Args:
-        samples: Structures or failures, as `screening.as_material` takes them.
+        samples: Structures or failures, as `checks.as_material` takes them.
         training: Structures that do not count as new.
         n_workers: Processes to share the work.
         progress: Called with the number of formulas done and of all formulas.
