@@ -24,10 +24,11 @@ from pymatgen.core import Element, Lattice, Structure
 
 from matgen_core import checkpoint, data
 from matgen_core.checks.sets import evaluate_reconstruction, summarize
-from matgen_core.latent import LatentMap, fitting
-from matgen_core.prediction import predict
+from matgen_core.latent.map import LatentMap
+from matgen_core.latent.space import fitting
 from matgen_core.representations import VoxelGrid
 from matgen_core.representations.watershed import cut, majority
+from matgen_core.tasks.prediction import predict
 from matgen_core.train.cubic import cubic_families
 
 N_CRYSTALS = 200

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Composition
 
-from matgen_core import checkpoint, prediction
+from matgen_core import checkpoint
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
 from matgen_core.representations import MagpieFeatures
+from matgen_core.tasks import prediction
 
 N_THEIRS, N_OURS = 1_000, 200_000
 MAX_ELEMENTS, MAX_COUNT = 5, 8

@@ -16,11 +16,12 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from matgen_core import checkpoint, data, ranking
+from matgen_core import checkpoint, data
 from matgen_core.materials.fields import parse_phase_field
 from matgen_core.networks.learning import loops
 from matgen_core.networks.models.phase_field_vae import PhaseFieldVAE
 from matgen_core.representations import ElementFeatures
+from matgen_core.tasks import ranking
 from matgen_core.train import RECIPES
 
 EPOCHS = 13

@@ -26,11 +26,12 @@ import numpy as np
 import pandas as pd
 from smact.screening import smact_validity
 
-from matgen_core import checkpoint, data, funnel
+from matgen_core import checkpoint, data
 from matgen_core.checks import COMPOSITION_RULES, screen_formulas, smact_rule
 from matgen_core.jobs.tables import ParquetFolder
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
+from matgen_core.tasks import funnel
 
 N_REAL = N_RANDOM = 50_000
 N_CORES = os.cpu_count() or 1

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import streamlit as st
 
-from matgen_core import ranking
+from matgen_core.tasks import ranking
 
 SetElements = Callable[[Sequence[str], Sequence[str]], None]  # takes must and may
 

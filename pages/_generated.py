@@ -7,12 +7,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from matgen_core import generation, prediction
-from matgen_core.answers import Answer
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.figures import STAGES
-from matgen_core.generation import Generation, Snapshot
 from matgen_core.materials.formulas import Formulas, subscripted
+from matgen_core.tasks import prediction
+from matgen_core.tasks.funnel import session
+from matgen_core.tasks.funnel.answers import Answer
+from matgen_core.tasks.funnel.session import Generation, Snapshot
+from matgen_core.views.charts import STAGES
 from pages import _verdicts, _widgets
 from pages._properties import plain_title, predicted_by, short_title, title_of, unit
 from pages._wishes import Asked
@@ -221,7 +222,7 @@ def known_2d(formula: str, name: str) -> tuple[str, float, bool] | None:
 
 def about_training(model: Checkpoint, formula: str) -> list[str]:
     """Say how a formula stands to what a generator was trained on."""
-    is_novel = generation.novel(model, formula)
+    is_novel = session.novel(model, formula)
     lines = [
         _verdicts.line(
             "Novel",
@@ -233,7 +234,7 @@ def about_training(model: Checkpoint, formula: str) -> list[str]:
             }[is_novel],
         )
     ]
-    if (alike := generation.most_alike(model, formula)) is not None:
+    if (alike := session.most_alike(model, formula)) is not None:
         lines.append(
             f"**Most alike in training** {subscripted(alike[0])} :small[{alike[1]:.0%} of the atoms would be"
             " others; among those on the model's map]"

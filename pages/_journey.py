@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 import streamlit as st
 
-from matgen_core import crystal_picture, journeys, structure_export
 from matgen_core.checkpoint import Checkpoint, CheckpointError
-from matgen_core.map_columns import Column
+from matgen_core.data.structure_export import cif_archive
 from matgen_core.materials.fields import chemists_order
+from matgen_core.materials.properties import Column
+from matgen_core.tasks import journeys
+from matgen_core.views.crystals import picture
+from matgen_core.views.crystals.scene import drawable_scene
+from matgen_core.views.maps.journey import Overlay, journey_overlay, steps_outside
 from pages import _maps, _widgets
 from pages._components.film_strip import Frame
 
@@ -144,12 +148,12 @@ def axis_shares(name: str) -> list[float]:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _outside(journey: Journey) -> list[int]:
-    return journeys.outside(_maps.load_map(journey.model), route(journey))
+    return steps_outside(_maps.load_map(journey.model), route(journey))
 
 
-def overlay(journey: Journey, projection: str, current: int) -> journeys.Overlay:
+def overlay(journey: Journey, projection: str, current: int) -> Overlay:
     """Return a journey as it lies on a map."""
-    return journeys.overlay(_maps.load_map(journey.model), route(journey), projection, _outside(journey), current)
+    return journey_overlay(_maps.load_map(journey.model), route(journey), projection, _outside(journey), current)
 
 
 @st.cache_resource(scope="session", max_entries=8, on_release=journeys.Recording.stop, show_spinner=False)
@@ -171,8 +175,7 @@ def recording(journey: Journey) -> journeys.Recording:
 def _drawn(steps: Iterator[journeys.Step]) -> Iterator[journeys.Step]:
     """Find out what is drawn of each step where nobody waits for it."""
     for step in steps:
-        _ = step.scene
-        yield step
+        yield replace(step, scene=drawable_scene(step.material))
 
 
 def _property_models(name: str) -> list[Checkpoint]:
@@ -237,7 +240,7 @@ def frames(steps: Sequence[journeys.Step]) -> list[Frame]:
         Frame(
             title=step.formula,
             tag=step.label,
-            picture=crystal_picture.picture(step.scene, PICTURE) if step.scene else "",
+            picture=picture.picture(step.scene, PICTURE) if step.scene else "",
             lights=[(light.answer, light.word) for light in step.lights],
             note="\n".join(f"{journeys.LIGHTS[light.name]}: {light.reason}" for light in step.lights),
             faded=not step.kept,
@@ -288,7 +291,7 @@ def save_crystals(steps: Sequence[journeys.Step], file_name: str) -> None:
     if crystals:
         st.download_button(
             f"Save {len(crystals)} CIF",
-            partial(structure_export.cif_archive, crystals),
+            partial(cif_archive, crystals),
             file_name,
             "application/zip",
             on_click="ignore",
@@ -345,8 +348,9 @@ def same_in_python(journey: Journey, example: tuple[str, str]) -> str:
         )
     models = [each.name for each in _property_models(journey.model)]
     return f"""
-from matgen_core import checkpoint, journeys
+from matgen_core import checkpoint
 from matgen_core.latent import LatentMap
+from matgen_core.tasks import journeys
 
 space = LatentMap(checkpoint.load({journey.model!r}))
 route = {way}

@@ -4,13 +4,17 @@ from typing import Literal
 
 import streamlit as st
 
-from matgen_core import bench, checks, crystal_scene, generation, journeys, prediction, ranking
+from matgen_core import checks
 from matgen_core.checkpoint import CheckpointError
-from matgen_core.latent import Decoded
+from matgen_core.latent.space import Decoded
 from matgen_core.materials import report
 from matgen_core.materials.fields import chemists_order
 from matgen_core.materials.formulas import Formulas, subscripted
 from matgen_core.materials.systems import chemical_system
+from matgen_core.tasks import journeys, prediction, ranking
+from matgen_core.tasks.funnel import session
+from matgen_core.views.crystals import bench
+from matgen_core.views.crystals import scene as crystal_scene
 from pages import _maps, _structures, _verdicts, _widgets, _wishes
 from pages._components.crystal_viewer import crystal_viewer
 from pages._map_state import look_at
@@ -96,7 +100,7 @@ def _own_formula_card(name: str, projection: str, key: str) -> None:
         return
     formula = str(Formulas.of_text(key).reduced().texts()[0])
     st.subheader(subscripted(formula))
-    is_novel = generation.novel(_widgets.load(name), formula)
+    is_novel = session.novel(_widgets.load(name), formula)
     if is_novel is not None:
         words, color = _NOVEL[is_novel]
         st.badge(words, color=color)

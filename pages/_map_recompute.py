@@ -4,9 +4,9 @@ from typing import Any
 
 import streamlit as st
 
-from matgen_core import projection
-from matgen_core.projection import METRICS, ProjectionSettings
-from matgen_core.projection_worker import MAX_POINTS, Job
+from matgen_core.latent import projection
+from matgen_core.latent.projection import METRICS, ProjectionSettings
+from matgen_core.latent.worker import MAX_POINTS, Job
 from pages import _maps, _widgets
 
 

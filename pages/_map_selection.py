@@ -6,9 +6,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from matgen_core import figures, groups
-from matgen_core.selection import Selection
-from matgen_core.selection_export import MOST_CRYSTALS, cif_zip
+from matgen_core.latent import groups
+from matgen_core.latent.selection import Selection
+from matgen_core.tasks.export import MOST_CRYSTALS, cif_zip
+from matgen_core.views import charts
 from pages import _map_state, _maps, _widgets
 
 MOST = 2_000  # rows of the table of a selection
@@ -85,7 +86,7 @@ def compare(name: str, shown: Any) -> None:
             with place:
                 st.markdown(f"**{each.column.title}**  \n:small[{each.sentence}]")
                 _widgets.chart(
-                    figures.difference(each),
+                    charts.difference(each),
                     f"difference_{each.column.name}",
                     f"{each.column.title}, selected and rest: {each.sentence}",
                 )

@@ -2,14 +2,15 @@
 
 import streamlit as st
 
-from matgen_core import projection, selection, view_link
-from matgen_core.map_events import MapEvents
-from matgen_core.map_scene import Camera
+from matgen_core.latent import projection, selection
+from matgen_core.latent.selection import Selection
 from matgen_core.materials import query
 from matgen_core.materials.elements import every_element
 from matgen_core.materials.formulas import Formulas
-from matgen_core.selection import Selection
-from matgen_core.view_link import View
+from matgen_core.views.maps import link as view_link
+from matgen_core.views.maps.events import MapEvents
+from matgen_core.views.maps.link import View
+from matgen_core.views.maps.scene import Camera
 from pages import _maps, _widgets
 from pages._components.periodic_table import periodic_table
 

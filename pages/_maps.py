@@ -6,17 +6,24 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from matgen_core import clusters, data, map_columns, map_scene, projection, ranking
+from matgen_core import data
 from matgen_core.checkpoint import CheckpointError
-from matgen_core.latent import Decoded, LatentMap, fitting
-from matgen_core.map_events import MapEvents
-from matgen_core.map_scene import MapScene
+from matgen_core.latent import clusters, projection
+from matgen_core.latent.index import elements_of, known_columns, known_materials
+from matgen_core.latent.map import LatentMap
+from matgen_core.latent.projection import SubsetMap
+from matgen_core.latent.space import Decoded, fitting
+from matgen_core.latent.worker import ProjectionWorker
 from matgen_core.materials import query
 from matgen_core.materials.elements import every_element
 from matgen_core.materials.fields import chemists_order
 from matgen_core.materials.formulas import Formulas, subscripted
-from matgen_core.projection import SubsetMap
-from matgen_core.projection_worker import ProjectionWorker
+from matgen_core.materials.properties import Column
+from matgen_core.tasks import ranking
+from matgen_core.views.maps import columns as map_columns
+from matgen_core.views.maps import scene as map_scene
+from matgen_core.views.maps.events import MapEvents
+from matgen_core.views.maps.scene import MapScene
 from pages import _widgets
 from pages._components.latent_map import latent_map
 
@@ -34,13 +41,13 @@ def _load_map(name: str) -> LatentMap:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def map_table(name: str) -> pd.DataFrame:
-    """Return the known materials of a map as `map_columns.materials` lays them out; not to be changed."""
-    return map_columns.materials(_widgets.read(name))
+    """Return the known materials of a map as `map_columns.known_materials` lays them out; not to be changed."""
+    return known_materials(_widgets.read(name))
 
 
-def map_table_columns(name: str) -> list[map_columns.Column]:
+def map_table_columns(name: str) -> list[Column]:
     """Return what is known of each material of a map."""
-    return map_columns.columns(map_table(name), _widgets.read(name))
+    return known_columns(map_table(name), _widgets.read(name))
 
 
 def level(name: str) -> str:
@@ -96,7 +103,7 @@ def row_of(name: str, key: str) -> int | None:
 @st.cache_data(max_entries=4, show_spinner=False)
 def elements_in(name: str) -> list[str]:
     """Return the elements of the known materials of a map, the commonest first."""
-    return map_columns.elements(map_table(name))
+    return elements_of(map_table(name))
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -335,11 +342,16 @@ def _stored_cloud(name: str, key: str) -> map_scene.PointCloud:
 def point_cloud(name: str, key: str) -> map_scene.PointCloud:
     """Return the places of the known materials on a map, packed for the browser."""
     own = own_maps(name)
-    return own[key].points if key in own else _stored_cloud(name, key)
+    if key not in own:
+        return _stored_cloud(name, key)
+    clouds: dict[tuple[str, str], map_scene.PointCloud] = st.session_state.setdefault("own_clouds", {})
+    if (name, key) not in clouds:
+        clouds[name, key] = map_scene.point_cloud(own[key].positions)
+    return clouds[name, key]
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def coloring(name: str, column: map_columns.Column | None, element: str) -> map_scene.Coloring:
+def coloring(name: str, column: Column | None, element: str) -> map_scene.Coloring:
     """Return the colors of the known materials by a column, or without one by whether they hold an element."""
     if column is None:
         return map_columns.color_by_element(map_table(name), element)

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from matgen_core import prediction
 from matgen_core.materials.properties import LABELS, UNITS
+from matgen_core.tasks import prediction
 from pages import _widgets
 
 _TITLES = {"probability": "Probability of 2D"}

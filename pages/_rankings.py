@@ -5,9 +5,11 @@ from collections.abc import Callable, Collection, Sequence
 import pandas as pd
 import streamlit as st
 
-from matgen_core import figures, ranking
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.latent.index import score_meaning
 from matgen_core.materials.elements import check_elements, every_element
+from matgen_core.tasks import ranking
+from matgen_core.views import charts
 from pages import _widgets
 
 # The choice
@@ -69,7 +71,7 @@ def ranking_chart(table: pd.DataFrame, field: str, unit: str, *, key: str, on_cl
             on_click(points[0]["customdata"][0])
 
     st.plotly_chart(
-        figures.ranking(table, field, unit),
+        charts.ranking(table, field, unit),
         key=key,
         on_select=select,
         selection_mode="points",
@@ -83,7 +85,7 @@ def ranking_chart(table: pd.DataFrame, field: str, unit: str, *, key: str, on_cl
 
 def what_the_score_means(model: Checkpoint) -> None:
     """Say what a ranking means and how far it can be trusted, in figures; this stands beside every ranking."""
-    meaning, reconstruction = ranking.score_meaning(model), model.metrics["reconstruction"]
+    meaning, reconstruction = score_meaning(model), model.metrics["reconstruction"]
     active = reconstruction["active_dimensions"]
     of_all = f" of {reconstruction['latent_dim']}" if "latent_dim" in reconstruction else ""
     with st.container(border=True):

@@ -11,10 +11,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from matgen_core import bench, crystal_picture, crystal_scene, data, prediction
-from matgen_core.bench import Entry
+from matgen_core import data
 from matgen_core.checkpoint import CheckpointError
 from matgen_core.materials import diffraction, report
+from matgen_core.tasks import prediction
+from matgen_core.views.crystals import bench, picture
+from matgen_core.views.crystals import scene as crystal_scene
+from matgen_core.views.crystals.bench import Entry
 from pages import _maps, _widgets
 
 ANGLES = {"alpha": "α", "beta": "β", "gamma": "γ"}  # noqa: RUF001 as chemists write them
@@ -172,7 +175,7 @@ def scene(key: str, _structure: Any) -> dict[str, Any]:
 @st.cache_data(max_entries=64, show_spinner=False, scope="session")
 def still(key: str, _structure: Any, size: int) -> str:
     """Return a still picture as SVG."""
-    return crystal_picture.picture(crystal_scene.scene(_structure), size)
+    return picture.picture(crystal_scene.scene(_structure), size)
 
 
 @st.cache_data(max_entries=64, show_spinner=False, scope="session")

@@ -10,10 +10,11 @@ import streamlit as st
 from streamlit.elements import plotly_chart as _  # noqa: F401 puts Streamlit's template in force before any figure
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core import data, map_columns
+from matgen_core import data
 from matgen_core.checkpoint import Checkpoint, CheckpointError
 from matgen_core.materials import query
 from matgen_core.materials.fields import chemists_order, parse_phase_field
+from matgen_core.materials.properties import Column
 
 PROJECTIONS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
 
@@ -144,7 +145,7 @@ def field_table(
     key: str,
     on_choose: Callable[[str], None],
     height: int | Literal["content"],
-    titles: Sequence[map_columns.Column] = (),
+    titles: Sequence[Column] = (),
 ) -> None:
     """Show a table of phase fields (`name` or `phase_field`) or of materials (`id`); a click on a row chooses one."""
     column = next(each for each in ("id", "phase_field", "name") if each in table)
@@ -222,7 +223,7 @@ def download_text(text: str, file_name: str, label: str) -> None:
     st.download_button(label, text, file_name, "application/json", on_click="ignore", icon=":material/download:")
 
 
-def values(material: pd.Series, shown: Sequence[map_columns.Column]) -> None:
+def values(material: pd.Series, shown: Sequence[Column]) -> None:
     """List what is known of one material, with units; no symbol of a space group is torn apart."""
     lines = [
         f"{column.label} **{_unbroken(value) if column.is_category else format(value, '.4g')}** {column.unit}".strip()

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from matgen_core import answers, funnel
-from matgen_core.latent import LatentSpace
+from matgen_core.latent.space import LatentSpace
+from matgen_core.tasks import funnel
+from matgen_core.tasks.funnel import answers
 from pages import _widgets
 from pages._properties import plain_title, predictor_label, title_of, unit, with_predictors_of
 
@@ -226,8 +227,9 @@ def same_in_python(asked: Asked) -> str:
     return f"""
 from functools import partial
 
-from matgen_core import checkpoint, funnel
-from matgen_core.prediction import predict_formulas
+from matgen_core import checkpoint
+from matgen_core.tasks import funnel
+from matgen_core.tasks.prediction import predict_formulas
 
 request = funnel.Request(
     n_samples={request.n_samples},

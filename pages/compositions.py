@@ -5,12 +5,14 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from matgen_core import checkpoint, figures, generation
-from matgen_core.generation import Generation, Snapshot
-from matgen_core.latent import LatentSpace
+from matgen_core import checkpoint
+from matgen_core.latent.projection import ProjectionSettings
+from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.elements import every_element
 from matgen_core.materials.formulas import subscripted
-from matgen_core.projection import ProjectionSettings
+from matgen_core.tasks.funnel import session
+from matgen_core.tasks.funnel.session import Generation, Snapshot
+from matgen_core.views import charts
 from pages import _elements, _generated, _maps, _properties, _verdicts, _widgets, _wishes
 from pages._components.periodic_table import periodic_table
 from pages._wishes import Asked
@@ -18,7 +20,7 @@ from pages._wishes import Asked
 POLL = 0.5  # s between two looks at a run under way
 USUAL = ("formation_energy_per_atom", "volume_per_atom", "probability")  # columns shown if no others are chosen
 FEW = 12  # rows shown while it goes on
-SHARES: dict[figures.ShareColumn, str] = {
+SHARES: dict[charts.ShareColumn, str] = {
     "generated": "Generated",
     "kept": "Kept",
     "training": "Training",
@@ -70,7 +72,7 @@ def choose_elements() -> None:
 def meanings(seen: Snapshot, run: Generation) -> None:
     """Say what each stage of the funnel means."""
     lines = [
-        f"- :small[**{figures.STAGES[stage]}**: {_generated.meaning(stage, run.checkpoint)}]" for stage in seen.counts
+        f"- :small[**{charts.STAGES[stage]}**: {_generated.meaning(stage, run.checkpoint)}]" for stage in seen.counts
     ]
     st.markdown("\n".join(lines))
 
@@ -80,7 +82,7 @@ def answers(seen: Snapshot, run: Generation) -> None:
     ranges = LatentSpace(run.checkpoint).condition_ranges
     titles = {answer.name: _properties.title_of(answer.name) for answer in seen.answers}
     alt = "Histogram of what is predicted, with what was asked for and the training range"
-    _widgets.chart(figures.answers(seen.answers, ranges, titles), "answers", alt)
+    _widgets.chart(charts.answers(seen.answers, ranges, titles), "answers", alt)
 
 
 def status() -> None:
@@ -105,7 +107,7 @@ def status() -> None:
             if seen.state == "stopped":
                 st.badge(f"stopped; {request.n_samples:,} were asked for", color="orange")
     if seen.state == "waiting":
-        st.caption(f"{generation.AT_ONCE} runs work at a time here, for all visitors; this one begins in its turn.")
+        st.caption(f"{session.AT_ONCE} runs work at a time here, for all visitors; this one begins in its turn.")
         return
     if seen.state == "failed":
         st.error(seen.problem)
@@ -117,7 +119,7 @@ def status() -> None:
         if run.checkpoint.known is None:
             is_open["novel"] = seen.counts["novel"]
         goes_on = ("novel", "neutral", "balanced") if request.keep_undecided else ("novel",)
-        chart = figures.funnel(seen.counts, is_open, goes_on)
+        chart = charts.funnel(seen.counts, is_open, goes_on)
         _widgets.chart(chart, "funnel", "How many samples each stage keeps")
         if seen.undecided:
             st.caption(
@@ -293,10 +295,10 @@ def elements_tab(run: Generation) -> None:
             label_visibility="collapsed",
         )
         is_log = st.toggle("Logarithmic", key="share_log", disabled=column == "ratio")
-    _widgets.chart(figures.element_shares(table, column, is_log), "element_shares", "How often each element occurs")
+    _widgets.chart(charts.element_shares(table, column, is_log), "element_shares", "How often each element occurs")
     note = "Percent of the formulas that hold the element; generated: all samples, before any stage."
     if len(options) == len(SHARES):
-        n_real = len(generation.real_formulas(run.checkpoint))
+        n_real = len(session.real_formulas(run.checkpoint))
         note += f" Training: the {n_real:,} real formulas that the checkpoint names, a sample."
     st.caption(note)
 
@@ -307,7 +309,7 @@ def map_tab(run: Generation, seen: Snapshot) -> None:
     made = st.session_state.get("generated_map")
     if made is None:
         st.markdown(
-            f"t-SNE of up to {generation.ON_A_MAP:,} generated and as many real formulas, as in the paper of MatGAN."
+            f"t-SNE of up to {session.ON_A_MAP:,} generated and as many real formulas, as in the paper of MatGAN."
             f" What is compared: {what}. It takes about a minute, beside this page."
         )
         if st.button("Make the map", icon=":material/scatter_plot:"):
@@ -324,7 +326,7 @@ def map_tab(run: Generation, seen: Snapshot) -> None:
     if places is None:
         follow_map()
         return
-    _widgets.chart(figures.generated_map(places, points), "generated_map_chart", "Generated among real formulas")
+    _widgets.chart(charts.generated_map(places, points), "generated_map_chart", "Generated among real formulas")
     st.caption(
         f"Compared by {what}. t-SNE keeps neighborhoods; distances between groups and sizes of groups mean nothing."
         " Real formulas that no generated one lies near are what the model misses."

@@ -5,10 +5,13 @@ from functools import partial
 
 import streamlit as st
 
-from matgen_core import figures, journeys, map_columns
-from matgen_core.map_events import MapEvents
-from matgen_core.map_scene import MapScene
+from matgen_core.latent.index import faithfulness_column
 from matgen_core.materials.formulas import subscripted
+from matgen_core.tasks import journeys
+from matgen_core.views import charts
+from matgen_core.views.maps.events import MapEvents
+from matgen_core.views.maps.journey import Overlay, waypoint_pins
+from matgen_core.views.maps.scene import MapScene
 from pages import _journey, _map_state, _maps, _widgets
 from pages._components.crystal_viewer import crystal_viewer
 from pages._components.film_strip import film_strip
@@ -289,7 +292,7 @@ def details() -> None:
     left, right = st.columns([6, 5], gap="medium")
     if route is None:
         with left:
-            draw_map(journeys.pinned(space, pins, projection), 0)
+            draw_map(waypoint_pins(space, pins, projection), 0)
         with right, st.container(border=True):
             about_lights()
         return
@@ -353,10 +356,10 @@ def status(steps: list[journeys.Step], state: str, n_steps: int) -> None:
             st.button("Go on", icon=":material/play_arrow:", on_click=_journey.go_on)
 
 
-def draw_map(drawn: journeys.Overlay, first: int) -> None:
+def draw_map(drawn: Overlay, first: int) -> None:
     """Draw the journey on the map; a click on a known material takes it along."""
     columns = {column.name: column for column in _maps.map_table_columns(name)}
-    color = columns.get(_maps.telling_column(name, ""), map_columns.faithfulness(projection))
+    color = columns.get(_maps.telling_column(name, ""), faithfulness_column(projection))
     _maps.map_chart(
         MapScene(
             _maps.point_cloud(name, projection),
@@ -407,7 +410,7 @@ def curve(steps: list[journeys.Step], route: journeys.Route, current: int) -> No
             )
         shown = (chosen, properties[chosen].title)
     _widgets.chart(
-        figures.journey(journeys.table(steps), shown, len(route), journeys.EDGE, route.walked_from, current),
+        charts.journey(journeys.table(steps), shown, len(route), journeys.EDGE, route.walked_from, current),
         "curve",
         "Predicted property and distance to the data over the steps",
     )

@@ -4,9 +4,12 @@ from functools import partial
 
 import streamlit as st
 
-from matgen_core import map_columns, ranking, selection
-from matgen_core.map_events import MapEvents
-from matgen_core.map_scene import Coloring, MapScene
+from matgen_core.latent import selection
+from matgen_core.latent.index import faithfulness_column, find_formula, stability_column
+from matgen_core.tasks import ranking
+from matgen_core.views.maps import columns as map_columns
+from matgen_core.views.maps.events import MapEvents
+from matgen_core.views.maps.scene import Coloring, MapScene
 from pages import _journey, _map_cards, _map_recompute, _map_selection, _map_state, _maps, _widgets
 
 
@@ -16,7 +19,7 @@ def find_material() -> None:
     if _maps.row_of(name, text) is not None:
         _map_state.look_at(text)
     elif _maps.level(name) == "composition":
-        if key := map_columns.find_formula(_maps.map_table(name), text) or _map_state.own_formula(text):
+        if key := find_formula(_maps.map_table(name), text) or _map_state.own_formula(text):
             _map_state.look_at(key)
     elif is_fields and text.count("-") and "*" not in text:
         try:
@@ -165,9 +168,9 @@ def coloring() -> Coloring:
         return _maps.cluster_coloring(name)
     if color == _maps.FAITHFULNESS:
         grades = _maps.faithfulness(name, projection)
-        return map_columns.color_by_grade(grades, map_columns.faithfulness(projection))
+        return map_columns.color_by_grade(grades, faithfulness_column(projection))
     if color == _maps.STABILITY:
-        return map_columns.color_by_grade(table[f"{projection}_stability"], map_columns.stability(projection))
+        return map_columns.color_by_grade(table[f"{projection}_stability"], stability_column(projection))
     return _maps.coloring(name, columns.get(color), element)
 
 
@@ -175,12 +178,12 @@ def same_in_python(key: str) -> None:
     """Show the Python that finds what lies near a material of the map."""
     _widgets.same_in_python(
         f"""
-from matgen_core import checkpoint, map_columns
-from matgen_core.latent import LatentMap
-from matgen_core.projection import ProjectionSettings, projected
+from matgen_core import checkpoint
+from matgen_core.latent import LatentMap, known_materials
+from matgen_core.latent.projection import ProjectionSettings, projected
 
 model = checkpoint.load({name!r})
-space, table = LatentMap(model), map_columns.materials(model)
+space, table = LatentMap(model), known_materials(model)
 row = list(table["key"]).index({key!r})
 distances, rows = space.neighbors(space.features[[row]], 8)
 print(table.iloc[rows[0]][["key", "name"]].assign(distance=distances[0]).to_string())
@@ -199,11 +202,11 @@ def place_in_python(key: str) -> None:
         f"""
 from pymatgen.core import Composition
 
-from matgen_core import checkpoint, map_columns
-from matgen_core.latent import LatentMap
+from matgen_core import checkpoint
+from matgen_core.latent import LatentMap, known_materials
 
 model = checkpoint.load({name!r})
-space, table = LatentMap(model), map_columns.materials(model)
+space, table = LatentMap(model), known_materials(model)
 (here,) = space.locate([{material}])
 distances, rows = space.neighbors(here.z[None], 6)
 print(table.iloc[rows[0]][["key", "name"]].assign(distance=distances[0]).to_string())

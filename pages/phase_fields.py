@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from matgen_core import figures, ranking
+from matgen_core.latent.index import score_meaning
 from matgen_core.materials.fields import ANIONS, chemists_order, parse_phase_field, write_phase_field
+from matgen_core.tasks import ranking
+from matgen_core.views import charts
 from pages import _elements, _maps, _rankings, _widgets
 from pages._components.periodic_table import periodic_table
 
@@ -48,19 +50,19 @@ def field_detail(ranker: str, field: str, table: pd.DataFrame) -> None:
         st.subheader(chemists_order(field), width="stretch")
         if maps and st.button("Show on latent map", icon=":material/scatter_plot:"):
             st.switch_page("pages/latent_map.py", query_params={"map": maps[0], "at": field})
-    meaning = ranking.score_meaning(model)
+    meaning = score_meaning(model)
     st.markdown(f"Score **{score:.3f}** ({meaning.unit}), {rank}")
     if len(row) and row["unseen_elements"].iloc[0]:
         st.warning(f"No training field holds {row['unseen_elements'].iloc[0]}: the score rests on its features alone.")
     st.markdown(f"**What each element adds** :small[to the {meaning.parts}]")
     _widgets.chart(
-        figures.contributions(parts, meaning.unit), "contributions", f"What each element adds to the score of {field}"
+        charts.contributions(parts, meaning.unit), "contributions", f"What each element adds to the score of {field}"
     )
     _maps.nearest_known(maps, field, "nearest", choose_field)
     st.markdown("**Where it stands**")
     known_scores = [] if model.index is None else model.index["reconstruction_error"]
     _widgets.chart(
-        figures.scores(known_scores, table["score"], score, meaning.unit),
+        charts.scores(known_scores, table["score"], score, meaning.unit),
         "scores",
         "Scores of known fields and candidates",
     )
@@ -79,7 +81,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 
 model = _widgets.load(name)
 _rankings.what_the_score_means(model)
-unit = ranking.score_meaning(model).unit
+unit = score_meaning(model).unit
 
 left, middle, right = st.columns([11, 10, 9], gap="medium")
 with left:
@@ -174,7 +176,8 @@ with right, st.container(border=True):
 
 _widgets.same_in_python(
     f"""
-from matgen_core import checkpoint, ranking
+from matgen_core import checkpoint
+from matgen_core.tasks import ranking
 
 model = checkpoint.load({name!r})
 choice = ranking.Choice(

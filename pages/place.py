@@ -6,13 +6,14 @@ from typing import Literal
 import pandas as pd
 import streamlit as st
 
-from matgen_core import bench, placement
-from matgen_core.bench import Entry
 from matgen_core.data import StructureFile
 from matgen_core.data.uploads import LIMITS
-from matgen_core.map_events import MapEvents
-from matgen_core.map_scene import MapMarker, MapScene
-from matgen_core.placement import Placement
+from matgen_core.tasks import placement
+from matgen_core.tasks.placement import Placement
+from matgen_core.views.crystals import bench
+from matgen_core.views.crystals.bench import Entry
+from matgen_core.views.maps.events import MapEvents
+from matgen_core.views.maps.scene import MapMarker, MapScene
 from pages import _maps, _structures, _widgets
 from pages._components.crystal_viewer import crystal_viewer
 from pages._structures import plain
@@ -328,11 +329,12 @@ else:
     explorer(given, placed, properties)
 _widgets.same_in_python(
     f"""
-from matgen_core import checkpoint, data, map_columns, placement
-from matgen_core.latent import LatentMap
+from matgen_core import checkpoint, data
+from matgen_core.latent import LatentMap, known_materials
+from matgen_core.tasks import placement
 
 model = checkpoint.load({name!r})
-space, table = LatentMap(model), map_columns.materials(model)
+space, table = LatentMap(model), known_materials(model)
 some = [data.StructureFile("again.cif", "again", space.reconstruct([0])[0].material)]
 # or your own: some = data.read_structures([Path("folder/of/cif")])
 placed = placement.place(space, some, placement.known_crystals(model, some))

@@ -5,10 +5,13 @@ from functools import partial
 
 import streamlit as st
 
-from matgen_core import bench, figures, prediction, structure_export
-from matgen_core.bench import Entry
+from matgen_core.data.structure_export import chemiscope_json, cif, distinct_names, extended_xyz, poscar
 from matgen_core.data.uploads import LIMITS
 from matgen_core.materials import diffraction, report
+from matgen_core.tasks import prediction
+from matgen_core.views import charts
+from matgen_core.views.crystals import bench, web_page
+from matgen_core.views.crystals.bench import Entry
 from pages import _maps, _structures, _widgets
 from pages._components.crystal_viewer import crystal_viewer
 from pages._structures import Crystal, plain
@@ -285,7 +288,7 @@ def show_diffraction(crystals: Sequence[Crystal]) -> None:
         except ValueError as error:
             st.error(plain(f"{name}: {error}"))
     _widgets.chart(
-        figures.powder_pattern(profiles, peaks, overlay, 110.0 if stacked else 0.0, over),
+        charts.powder_pattern(profiles, peaks, overlay, 110.0 if stacked else 0.0, over),
         "pattern",
         f"Powder patterns of {', '.join(profiles)}",
     )
@@ -392,13 +395,13 @@ def show_comparison(crystals: Sequence[Crystal]) -> None:
 def show_export(crystals: Sequence[Crystal]) -> None:
     """Files of the structures."""
     crystal = one_of(crystals, "Structure", "export_of")
-    stem = structure_export.distinct_names([crystal.label])[0]
+    stem = distinct_names([crystal.label])[0]
     with st.container(horizontal=True):
         for label, write, ending, kind in (
-            ("CIF", structure_export.cif, ".cif", "chemical/x-cif"),
-            ("POSCAR", structure_export.poscar, ".vasp", "text/plain"),
-            ("Extended XYZ", structure_export.extended_xyz, ".xyz", "chemical/x-xyz"),
-            ("Web page (3D, works offline)", structure_export.html_page, ".html", "text/html"),
+            ("CIF", cif, ".cif", "chemical/x-cif"),
+            ("POSCAR", poscar, ".vasp", "text/plain"),
+            ("Extended XYZ", extended_xyz, ".xyz", "chemical/x-xyz"),
+            ("Web page (3D, works offline)", web_page.html_page, ".html", "text/html"),
         ):
             try:
                 content = write(crystal.structure)
@@ -415,13 +418,13 @@ def show_export(crystals: Sequence[Crystal]) -> None:
                 key=f"as_{ending}",
             )
     try:
-        chemiscope = structure_export.chemiscope_json({each.label: each.structure for each in crystals})
+        chemiscope = chemiscope_json({each.label: each.structure for each in crystals})
     except ValueError as error:
         st.caption(plain(str(error)))
     else:
         _widgets.download_text(chemiscope, "bench.chemiscope.json", f"Chemiscope, all {len(crystals)} on the bench")
     st.caption("A picture (PNG) is saved with the camera button of the viewer, as it stands there.")
-    st.code(structure_export.cif(crystal.structure), language="text", height=260)
+    st.code(cif(crystal.structure), language="text", height=260)
 
 
 def same_in_python(crystals: Sequence[Crystal]) -> None:
@@ -434,20 +437,22 @@ def same_in_python(crystals: Sequence[Crystal]) -> None:
         first = f"structure = data.read_structures([Path({name!r})])[0].structure"
         head = "from pathlib import Path\n\nfrom matgen_core import checkpoint, data"
     else:
-        head = "from matgen_core import checkpoint, map_columns"
-        first = f"""from matgen_core.latent import LatentMap
+        head = "from matgen_core import checkpoint"
+        first = f"""from matgen_core.latent import LatentMap, known_materials
 
 model = checkpoint.load({entry.source!r})
-row = list(map_columns.materials(model)["key"]).index({entry.key!r})
+row = list(known_materials(model)["key"]).index({entry.key!r})
 structure = LatentMap(model).reconstruct([row])[0].material"""
     _widgets.same_in_python(
         f"""
 {head}
-from matgen_core import diffraction, prediction, structure_export, structure_report
+from matgen_core.data import structure_export
+from matgen_core.materials import diffraction, report
+from matgen_core.tasks import prediction
 {first}
 
-print(structure_report.summary_table({{"mine": structure}}).T)
-print(structure_report.site_table(structure))
+print(report.summary_table({{"mine": structure}}).T)
+print(report.site_table(structure))
 print(diffraction.reflections(structure, "CuKa", (10, 90)).head())
 networks = [checkpoint.load(name) for name in checkpoint.names() if name.startswith("cgcnn")]
 print(prediction.property_table(networks, {{"mine": structure}}))

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from matgen_core import figures
+from matgen_core.views import charts
 from pages import _maps, _rankings, _widgets
 
 st.title("Trust")
@@ -24,7 +24,7 @@ else:
         " standard deviation over the folds; diamonds are baselines that count elements or pairs of elements. No field"
         " that holds no compound is known, so none of this is a probability of success."
     )
-    _widgets.chart(figures.evidence(evidence), "evidence", "Held-out AUC of rankers and baselines")
+    _widgets.chart(charts.evidence(evidence), "evidence", "Held-out AUC of rankers and baselines")
     for name, sentence in _rankings.verdicts().items():
         st.markdown(f"`{name}`: {sentence}")
     st.dataframe(
@@ -55,7 +55,7 @@ if good:
             space = _maps.load_map(name)
             st.markdown("**Projections**: how much of each neighborhood survives the flattening")
             _widgets.chart(
-                figures.faithfulness(space.index, space.projections), "faithfulness", "Faithfulness of the projections"
+                charts.faithfulness(space.index, space.projections), "faithfulness", "Faithfulness of the projections"
             )
         st.markdown("**Made by**")
         st.dataframe(_widgets.provenance(name), hide_index=True, alt="Provenance")
@@ -74,7 +74,8 @@ st.dataframe(_widgets.versions(), hide_index=True, alt="Versions")
 if good:
     _widgets.same_in_python(
         f"""
-from matgen_core import checkpoint, data, ranking
+from matgen_core import checkpoint, data
+from matgen_core.tasks import ranking
 
 model = checkpoint.load({name!r})
 print(ranking.evidence_frame({name!r}, model.metrics).to_string())

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from matgen_core import checkpoint
-from matgen_core.latent import LatentSpace, index_columns
+from matgen_core.latent.index import index_columns
+from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
 from matgen_core.materials.systems import chemical_system

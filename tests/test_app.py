@@ -11,9 +11,11 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from matgen_core import checkpoint, ranking, selection
+from matgen_core import checkpoint
+from matgen_core.latent import selection
 from matgen_core.materials.elements import every_element
 from matgen_core.materials.fields import chemists_order
+from matgen_core.tasks import ranking
 from tests.page_checks import said
 
 ROOT = Path(__file__).parent.parent

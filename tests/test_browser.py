@@ -12,9 +12,11 @@ import pytest
 from PIL import Image
 from pymatgen.core import Lattice, Structure
 
-from matgen_core import checkpoint, ranking, structure_export
+from matgen_core import checkpoint
+from matgen_core.data.structure_export import cif
 from matgen_core.materials import diffraction
 from matgen_core.materials.fields import chemists_order
+from matgen_core.tasks import ranking
 
 pytestmark = pytest.mark.browser
 
@@ -184,7 +186,7 @@ def test_the_bench_shows_what_a_model_decodes_and_what_a_visitor_brings(
         "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
     )
     file = tmp_path / "<img src=x onerror=alert(1)> **rutile**.cif"
-    file.write_text(structure_export.cif(rutile))
+    file.write_text(cif(rutile))
     pattern = diffraction.profile(diffraction.reflections(rutile, "CuKa", (20, 80)), 0.4, (20, 80), step=0.05)
     noise = np.random.default_rng(0).normal(0, 2, len(pattern))
     measured = tmp_path / "run 7.xy"
@@ -242,7 +244,7 @@ def test_a_visitor_places_her_own_crystals(
     archive = tmp_path / "mine.zip"
     with zipfile.ZipFile(archive, "w") as opened:
         for name, structure in cubic.items():
-            opened.writestr(name, structure_export.cif(structure))
+            opened.writestr(name, cif(structure))
         opened.writestr("notes.txt", "not a crystal")
     page.locator("input[type=file]").set_input_files(archive)
     page.get_by_role("heading", name="Placed: 3 of 5").wait_for()

@@ -2,10 +2,12 @@
 
 import pytest
 
-from matgen_core import checkpoint, ranking
+from matgen_core import checkpoint
+from matgen_core.latent.index import score_meaning
 from matgen_core.materials.elements import check_elements, every_element
 from matgen_core.materials.fields import anion_group, chemists_order
-from matgen_core.ranking import EXCLUSIONS, STUDY, Choice
+from matgen_core.tasks import ranking
+from matgen_core.tasks.ranking import EXCLUSIONS, STUDY, Choice
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +98,7 @@ def test_every_scorer_says_what_its_score_means() -> None:
     for name in checkpoint.names():
         if "score" in checkpoint.summary(name)["capabilities"]:
             model = checkpoint.load(name)
-            meaning, parts = ranking.score_meaning(model), ranking.contributions(model, ("Cl", "Li", "S", "Sn"))
+            meaning, parts = score_meaning(model), ranking.contributions(model, ("Cl", "Li", "S", "Sn"))
             score = ranking.score(model, [("Cl", "Li", "S", "Sn")]).mean()
             expected = {"score": score, "squared score": score**2}[meaning.parts]
             assert parts["contribution"].sum() == pytest.approx(expected, rel=1e-4)

@@ -10,7 +10,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from matgen_core import cli
-from matgen_core.structure_export import cif, distinct_names, extended_xyz, poscar
+from matgen_core.data.structure_export import cif, distinct_names, extended_xyz, poscar
 
 SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 PEROVSKITE = Structure(
@@ -173,7 +173,7 @@ def test_generate_near_a_crystal_under_a_condition(run, files: list[Path], tmp_p
 
 def test_decode_is_the_same_as_generate(run, tmp_path: Path) -> None:
     from matgen_core import checkpoint
-    from matgen_core.latent import LatentSpace
+    from matgen_core.latent.space import LatentSpace
 
     z = LatentSpace(checkpoint.load("icsg3d")).sample(4, seed=5)
     np.save(tmp_path / "z.npy", z)

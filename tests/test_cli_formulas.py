@@ -12,7 +12,8 @@ from pymatgen.core import Composition
 from matgen_core import checkpoint as checkpoints
 from matgen_core import cli
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.latent import LatentMap, index_columns
+from matgen_core.latent.index import index_columns
+from matgen_core.latent.map import LatentMap
 from matgen_core.networks.models.ding import DING, DINGConfig
 from matgen_core.representations import ElementCounts
 

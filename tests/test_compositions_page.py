@@ -14,11 +14,13 @@ from pymatgen.core import Composition
 from streamlit.runtime.caching import cache_resource_api
 from streamlit.testing.v1 import AppTest
 
-from matgen_core import checkpoint, funnel, generation
-from matgen_core.funnel import Request, Wanted
+from matgen_core import checkpoint
 from matgen_core.jobs.turns import Turn
 from matgen_core.materials.formulas import subscripted
-from matgen_core.prediction import predict_formulas
+from matgen_core.tasks import funnel
+from matgen_core.tasks.funnel import session
+from matgen_core.tasks.funnel.running import Request, Wanted
+from matgen_core.tasks.prediction import predict_formulas
 from tests.page_checks import said, whole
 from tests.test_cli import run
 
@@ -30,7 +32,7 @@ N = 800
 @pytest.fixture(autouse=True)
 def fresh_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No test sees the checkpoints of another, and a run that is stopped ends soon."""
-    monkeypatch.setattr(generation, "CHUNK", funnel.BATCH)
+    monkeypatch.setattr(session, "CHUNK", funnel.BATCH)
     yield
     st.cache_resource.clear()
     st.cache_data.clear()
@@ -60,7 +62,7 @@ def finished(test: AppTest) -> AppTest:
 def in_line(n: int) -> list[Turn]:
     """Stand in the line before all runs, when those of other tests have ended: a stopped one still ends its chunk."""
     cache_resource_api.clear_session_cache("test session id")
-    turns = [generation.TURNS.join() for _ in range(n)]
+    turns = [session.TURNS.join() for _ in range(n)]
     assert all(turn.wait() for turn in turns[:2])
     return turns
 
@@ -156,7 +158,7 @@ def test_a_run_that_waits_leaves_the_line_with_its_session() -> None:
         cache_resource_api.clear_session_cache("test session id")
         run.wait(60)
         assert run.look().state == "stopped"
-        others.append(generation.TURNS.join())
+        others.append(session.TURNS.join())
         assert others[-1].ahead == 1
     finally:
         for each in others:

@@ -8,7 +8,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from matgen_core.checks.sets import PEROV5_CUTOFFS
-from matgen_core.latent import Decoded
+from matgen_core.latent.space import Decoded
 from matgen_core.train._icsg3d_metrics import failures, without_nan
 from matgen_core.train.crystal_figures import covered, generated, obedience, walked
 

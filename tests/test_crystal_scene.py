@@ -10,10 +10,12 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifParser
 from pymatgen.io.vasp import Poscar
 
-from matgen_core import crystal_picture, crystal_scene, structure_export
-from matgen_core.crystal_scene import BOUNDARY, COMPLETING, IN_CELL, AtomReference
+from matgen_core.data.structure_export import chemiscope_json, cif, extended_xyz, poscar
 from matgen_core.materials import bonds
 from matgen_core.materials.bonds import Bond, Image, bonding
+from matgen_core.views.crystals import picture, web_page
+from matgen_core.views.crystals import scene as crystal_scene
+from matgen_core.views.crystals.scene import BOUNDARY, COMPLETING, IN_CELL, AtomReference
 
 ROCK_SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 RUTILE = Structure.from_spacegroup(
@@ -197,8 +199,8 @@ def test_measures_refuse_what_has_no_meaning() -> None:
 
 @pytest.mark.parametrize("structure", [ROCK_SALT, RUTILE, SKEW], ids=["rock salt", "rutile", "skew"])
 def test_files_read_back_as_they_were(structure: Structure) -> None:
-    (from_cif,) = CifParser.from_str(structure_export.cif(structure)).parse_structures(primitive=False)
-    from_poscar = Poscar.from_str(structure_export.poscar(structure)).structure
+    (from_cif,) = CifParser.from_str(cif(structure)).parse_structures(primitive=False)
+    from_poscar = Poscar.from_str(poscar(structure)).structure
     for back in (from_cif, from_poscar):
         assert back.lattice.parameters == pytest.approx(structure.lattice.parameters, abs=1e-5)
         assert [site.specie.symbol for site in back] == [site.specie.symbol for site in structure]
@@ -208,12 +210,12 @@ def test_files_read_back_as_they_were(structure: Structure) -> None:
 
 def test_poscar_groups_the_sites_of_an_element() -> None:
     mixed = Structure.from_sites([SKEW[k] for k in (2, 0, 3, 1)])  # O Li O Fe
-    species, counts = structure_export.poscar(mixed).splitlines()[5:7]
+    species, counts = poscar(mixed).splitlines()[5:7]
     assert dict(zip(species.split(), map(int, counts.split()), strict=True)) == {"Li": 1, "Fe": 1, "O": 2}
 
 
 def test_extended_xyz_says_cell_and_columns() -> None:
-    count, header, *rows = structure_export.extended_xyz(SKEW).splitlines()
+    count, header, *rows = extended_xyz(SKEW).splitlines()
     cell = np.array(re.search(r'Lattice="([^"]+)"', header).group(1).split(), float).reshape(3, 3)
     assert int(count) == len(rows) == 4
     assert np.allclose(cell, SKEW.lattice.matrix)
@@ -222,20 +224,20 @@ def test_extended_xyz_says_cell_and_columns() -> None:
 
 
 def test_chemiscope_holds_structures_and_properties() -> None:
-    written = json.loads(structure_export.chemiscope_json({"one": SKEW, "two": RUTILE}, {"Band gap (eV)": [1.5, 3.0]}))
+    written = json.loads(chemiscope_json({"one": SKEW, "two": RUTILE}, {"Band gap (eV)": [1.5, 3.0]}))
     first = written["structures"][0]
     assert (first["size"], first["names"]) == (4, ["Li", "Fe", "O", "O"])
     assert np.allclose(np.array(first["cell"]).reshape(3, 3), SKEW.lattice.matrix)
     assert np.allclose(np.transpose([first["x"], first["y"], first["z"]]), SKEW.cart_coords)
     assert written["properties"]["Band gap (eV)"] == {"target": "structure", "values": [1.5, 3.0]}
     with pytest.raises(ValueError, match="1 values for 2 structures"):
-        structure_export.chemiscope_json({"one": SKEW, "two": RUTILE}, {"gap": [1.0]})
+        chemiscope_json({"one": SKEW, "two": RUTILE}, {"gap": [1.0]})
 
 
 def test_partial_occupancy_is_refused_where_the_format_cannot_hold_it() -> None:
     alloy = Structure(Lattice.cubic(3.6), [{"Cu": 0.7, "Zn": 0.3}], [[0, 0, 0]])
-    assert "Zn" in structure_export.cif(alloy)
-    for write in (structure_export.poscar, structure_export.extended_xyz):
+    assert "Zn" in cif(alloy)
+    for write in (poscar, extended_xyz):
         with pytest.raises(ValueError, match="export CIF instead"):
             write(alloy)
 
@@ -248,12 +250,12 @@ def library(tmp_path, monkeypatch):
     """Stand-in files: what the page does with 3Dmol is tested in the browser."""
     (tmp_path / "3Dmol-min.js").write_text("var $3Dmol = {};")
     (tmp_path / "3Dmol.es6-min.js").write_text("")
-    monkeypatch.setattr(structure_export, "VIEWER_LIBRARY", tmp_path)
+    monkeypatch.setattr(web_page, "VIEWER_LIBRARY", tmp_path)
 
 
 @pytest.mark.usefixtures("library")
 def test_the_page_fetches_nothing_and_escapes_its_title() -> None:
-    page = structure_export.html_page(SKEW, title=f"LiFeO2 {SCRIPT}")
+    page = web_page.html_page(SKEW, title=f"LiFeO2 {SCRIPT}")
     assert not re.findall(r"https?://|src=|loadScriptAsync|@import", page)
     assert SCRIPT not in page
     assert "&lt;script&gt;" in page
@@ -261,20 +263,20 @@ def test_the_page_fetches_nothing_and_escapes_its_title() -> None:
 
 
 def test_a_missing_library_is_one_line_with_the_remedy(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(structure_export, "VIEWER_LIBRARY", tmp_path)
+    monkeypatch.setattr(web_page, "VIEWER_LIBRARY", tmp_path)
     with pytest.raises(ValueError, match=r"3Dmol\.es6-min\.js is missing, .* run: make install$"):
-        structure_export.html_page(SKEW)
+        web_page.html_page(SKEW)
 
 
 def test_a_picture_draws_far_atoms_first_and_escapes() -> None:
-    svg = crystal_picture.picture(crystal_scene.scene(RUTILE), 200, label=SCRIPT)
+    svg = picture.picture(crystal_scene.scene(RUTILE), 200, label=SCRIPT)
     assert SCRIPT not in svg
     assert "&lt;script&gt;" in svg
     assert len(re.findall("<circle", svg)) == 15
     assert (
         len(re.findall("<line", svg)) == 12 + 2 * 14
     )  # cell edges; each bond of the middle Ti and of the corners in two halves
-    near = crystal_picture.picture(
+    near = picture.picture(
         crystal_scene.scene(Structure(Lattice.cubic(4), ["O", "S"], [[0.5, 0.1, 0.5], [0.5, 0.9, 0.5]]))
     )
     assert near.index('fill="url(#ball-S)"') < near.index('fill="url(#ball-O)"')

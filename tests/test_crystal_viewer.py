@@ -18,8 +18,9 @@ from pymatgen.core import Lattice, Structure
 from scipy import ndimage
 from streamlit.testing.v1 import AppTest
 
-from matgen_core import crystal_scene, structure_export
-from matgen_core.crystal_scene import AtomReference
+from matgen_core.views.crystals import scene as crystal_scene
+from matgen_core.views.crystals import web_page
+from matgen_core.views.crystals.scene import AtomReference
 from tests.serving import CHROMIUM, NO_GL, QUIET, ROOT, SOFTWARE_GL, WATCH_CONTEXTS, served
 
 APP = ROOT / "tests" / "apps" / "crystal_viewer_app.py"
@@ -38,16 +39,16 @@ def test_the_page_runs_without_a_browser() -> None:
 
 
 def test_without_the_library_there_are_still_pictures_and_one_line(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(structure_export, "VIEWER_LIBRARY", tmp_path)
+    monkeypatch.setattr(web_page, "VIEWER_LIBRARY", tmp_path)
     app = AppTest.from_file(str(APP), default_timeout=60).run()
     assert not app.exception
-    assert [message.value for message in app.info] == [structure_export.library_problem()]
+    assert [message.value for message in app.info] == [web_page.library_problem()]
     assert app.info[0].value.endswith("run: make install")
 
 
 browser_test = pytest.mark.browser
 needs_browser = pytest.mark.skipif(
-    not (CHROMIUM.exists() or os.environ.get("CI")) or structure_export.library_problem() is not None,
+    not (CHROMIUM.exists() or os.environ.get("CI")) or web_page.library_problem() is not None,
     reason="needs Chromium and 3Dmol.js; run: make install",
 )
 
@@ -57,7 +58,7 @@ def base(tmp_path_factory) -> Iterator[str]:
     # Streamlit serves the folder `static` beside the script that it runs.
     folder = tmp_path_factory.mktemp("viewer")
     shutil.copy(APP, folder / "app.py")
-    shutil.copytree(structure_export.VIEWER_LIBRARY, folder / "static" / "vendor" / "3dmol")
+    shutil.copytree(web_page.VIEWER_LIBRARY, folder / "static" / "vendor" / "3dmol")
     settings = {"OMP_NUM_THREADS": "1", "STREAMLIT_SERVER_ENABLE_STATIC_SERVING": "true"}
     with served(folder / "app.py", folder, **settings) as address:
         yield f"{address}/"
@@ -266,7 +267,7 @@ def test_without_webgl_a_still_picture_is_shown(playwright, base: str) -> None:
 @needs_browser
 def test_the_stand_alone_page_draws_with_no_network_at_all(browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "rutile.html"
-    file.write_text(structure_export.html_page(RUTILE))
+    file.write_text(web_page.html_page(RUTILE))
     visit = Visit(browser.new_context(viewport={"width": 700, "height": 500}, offline=True), "file:")
     visit.page.goto(file.as_uri())
     visit.page.locator("canvas").wait_for()

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from matgen_core import figures
 from matgen_core.materials import diffraction
+from matgen_core.views import charts
 
 SILICON = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.4310), ["Si"], [[0, 0, 0]])
 ANGLE, INTENSITY = "2 theta (degrees)", "Intensity"
@@ -48,7 +48,7 @@ def test_a_measured_pattern_finds_what_it_is_of_and_stays_in_sight_where_it_is_n
     apart, _ = diffraction.scaled(measured, profiles["copper"])
     assert apart[INTENSITY].max() == pytest.approx(100)  # least squares would leave 2
     peaks = {name: diffraction.reflections(SILICON, "CuKa", (20, 80)) for name in profiles}
-    drawn = figures.powder_pattern(profiles, peaks, overlay, offset=110, measured_over="silicon")
+    drawn = charts.powder_pattern(profiles, peaks, overlay, offset=110, measured_over="silicon")
     assert drawn.data[0].y.min() == pytest.approx(110 + overlay[INTENSITY].min())
 
 
@@ -60,7 +60,7 @@ def test_more_reflections_than_anybody_waits_for_are_refused() -> None:
 
 def test_what_a_file_is_called_is_no_markup_in_a_figure() -> None:
     peaks = diffraction.reflections(SILICON, "CuKa", (20, 60))
-    drawn = figures.powder_pattern({"<b>x</b>": diffraction.profile(peaks, two_theta=(20, 60))}, {"<b>x</b>": peaks})
+    drawn = charts.powder_pattern({"<b>x</b>": diffraction.profile(peaks, two_theta=(20, 60))}, {"<b>x</b>": peaks})
     assert {trace.name.partition(":")[0] for trace in drawn.data} == {"&lt;b&gt;x&lt;/b&gt;"}
 
 
@@ -138,7 +138,7 @@ def test_the_figure_lays_each_pattern_over_the_measured_one() -> None:
     table = diffraction.reflections(SILICON)
     calculated = diffraction.profile(table)
     laid, _ = diffraction.scaled(diffraction.Measured(np.arange(20, 80, 0.1), np.arange(600.0)), calculated)
-    figure = figures.powder_pattern({"Si": calculated}, {"Si": table}, laid)
+    figure = charts.powder_pattern({"Si": calculated}, {"Si": table}, laid)
     assert [trace.name for trace in figure.data] == ["measured", "Si", "Si: reflections"]
     assert len(figure.data[2].x) == len(table)
     assert max(figure.data[2].y) < 0 <= min(figure.data[1].y)

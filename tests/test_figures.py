@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from matgen_core import checkpoint, figures, ranking
-from matgen_core.answers import Answer
+from matgen_core import checkpoint
+from matgen_core.tasks import ranking
+from matgen_core.tasks.funnel.answers import Answer
+from matgen_core.views import charts
 
 NAMES = ["Cl-Li-S-Sn", "Li-O-P-S", "Cl-Cs-O-Re", "C-I-Mo-O", "As-As-Cd-Cl"]
 
@@ -14,12 +16,12 @@ def test_the_ranking_shows_score_spread_and_ranks() -> None:
         {"phase_field": NAMES[:2], "score": [1.0, 2.0], "score_std": [0.1, 0.3], "rank": [1, 2]}
         | {"rank_low": [1, 2], "rank_high": [4, 9]}
     )
-    figure = figures.ranking(rows, selected=NAMES[1])
+    figure = charts.ranking(rows, selected=NAMES[1])
     (dots,) = figure.data
     assert list(dots.y) == ["Li-Sn-S-Cl", "Li-P-S-O"]
     assert list(dots.x) == [1.0, 2.0]
     assert list(dots.error_x.array) == [0.1, 0.3]
-    assert list(dots.marker.color) == [figures.KNOWN, figures.ACCENT]
+    assert list(dots.marker.color) == [charts.KNOWN, charts.ACCENT]
     assert [list(point) for point in dots.customdata] == [[NAMES[0], "1 to 4"], [NAMES[1], "2 to 9"]]
     beside = {note.y: note.text for note in figure.layout.annotations}
     assert beside == {1: "rank, 90 %", "Li-Sn-S-Cl": "1 to 4", "Li-P-S-O": "2 to 9"}
@@ -28,18 +30,18 @@ def test_the_ranking_shows_score_spread_and_ranks() -> None:
 def test_a_ranker_without_members_has_no_whiskers() -> None:
     norm = checkpoint.load("phase_field_norm")
     rows = ranking.rank(norm, [("Cl", "Li", "S", "Sn"), ("Li", "O", "P", "S")])
-    (dots,) = figures.ranking(rows).data
+    (dots,) = charts.ranking(rows).data
     assert dots.error_x.array is None
     assert list(dots.x) == list(rows["score"])
 
 
 def test_contributions_are_shares_of_their_sum() -> None:
-    (bars,) = figures.contributions(pd.DataFrame({"element": ["Li", "S"], "contribution": [1.0, 3.0]})).data
+    (bars,) = charts.contributions(pd.DataFrame({"element": ["Li", "S"], "contribution": [1.0, 3.0]})).data
     assert dict(zip(bars.y, bars.text, strict=True)) == {"Li": "1.0 (25%)", "S": "3.0 (75%)"}
 
 
 def test_scores_of_known_and_candidates_are_told_apart() -> None:
-    figure = figures.scores([1.0, 2.0], [3.0], selected=3.0)
+    figure = charts.scores([1.0, 2.0], [3.0], selected=3.0)
     assert [(trace.name, list(trace.x)) for trace in figure.data] == [
         ("known (training), 2", [1.0, 2.0]),
         ("candidates, 1", [3.0]),
@@ -50,7 +52,7 @@ def test_scores_of_known_and_candidates_are_told_apart() -> None:
 def test_evidence_has_a_panel_a_control_with_the_stored_auc() -> None:
     metrics = checkpoint.load("phase_field_norm").metrics
     frame = ranking.evidence_frame("norm", metrics)
-    figure = figures.evidence(frame)
+    figure = charts.evidence(frame)
     assert len(figure.data) == len(ranking.CONTROLS)
     for trace, control in zip(figure.data, ranking.CONTROLS, strict=True):
         shown = dict(zip(trace.y, trace.x, strict=True))
@@ -61,7 +63,7 @@ def test_evidence_has_a_panel_a_control_with_the_stored_auc() -> None:
 
 def test_faithfulness_has_a_box_a_projection() -> None:
     index = pd.DataFrame({"umap_faithfulness": [0.1, 0.9], "pca_faithfulness": [0.2, 0.4]})
-    boxes = {box.name: list(box.x) for box in figures.faithfulness(index, ("umap", "pca")).data}
+    boxes = {box.name: list(box.x) for box in charts.faithfulness(index, ("umap", "pca")).data}
     assert boxes == {"UMAP": [0.1, 0.9], "PCA": [0.2, 0.4]}
 
 
@@ -69,7 +71,7 @@ def test_an_answer_stands_beside_the_request_and_the_training_range() -> None:
     energy = Answer("energy", -2.0, 0.1).after(pd.DataFrame({"energy": [-2.05, -1.0, 0.5, 0.5], "problem": ""}))
     volume = Answer("volume", 30.0).after(pd.DataFrame({"volume": [28.0, 31.0], "problem": ""}))
     ranges = {"energy": (-5.0, -3.2, 1.9, 3.0), "volume": (4.0, 9.0, 52.0, 77.0)}
-    figure = figures.answers([energy, volume], ranges, {"energy": "Energy (eV/atom)", "volume": "Volume (Å³)"})
+    figure = charts.answers([energy, volume], ranges, {"energy": "Energy (eV/atom)", "volume": "Volume (Å³)"})
     bars, others = figure.data
     assert (bars.y.sum(), others.y.sum()) == (4, 2)
     assert dict(zip(bars.x[bars.y > 0].round(1), bars.y[bars.y > 0], strict=True)) == {-2.0: 1, -1.0: 1, 0.5: 2}
@@ -86,12 +88,12 @@ def test_an_answer_stands_beside_the_request_and_the_training_range() -> None:
 
 def test_the_funnel_tells_counts_shares_and_what_is_undecided() -> None:
     counts, is_open = {"generated": 200, "unique": 100, "neutral": 25}, {"neutral": 60}
-    decided, undecided = figures.funnel(counts, is_open).data
+    decided, undecided = charts.funnel(counts, is_open).data
     assert list(decided.y) == ["generated", "unique", "charge-neutral"]
     assert list(decided.x) == [200, 100, 25]
     assert list(undecided.x) == [0, 0, 60]
     assert list(undecided.text) == ["<b>200</b>", "<b>100</b>  50.0%", "<b>25</b>  25.0%  (60 undecided)"]
-    decided, undecided = figures.funnel({**counts, "neutral": 85}, is_open, ["neutral"]).data
+    decided, undecided = charts.funnel({**counts, "neutral": 85}, is_open, ["neutral"]).data
     assert list(decided.x) == [200, 100, 25]
     assert undecided.text[2] == "<b>85</b>  85.0%  (60 of them undecided)"
 
@@ -107,19 +109,19 @@ def test_each_element_stands_in_its_place_with_its_share() -> None:
     )
     places = {"H": (0, 0), "O": (1, 15), "Ce": (8, 3), "La": (5, 2)}
     for shown, value in (("generated", 40.0), ("ratio", 2.0)):
-        _, colored, named = figures.element_shares(table, shown).data
+        _, colored, named = charts.element_shares(table, shown).data
         assert colored.z[places["O"]] == value
         assert sum(z == z for z in colored.z.ravel()) == 4
         for symbol, place in places.items():
             assert named.customdata[place].startswith(f"<b>{symbol}</b><br>generated")
-    letters = {note.text: (note.y, note.x) for note in figures.element_shares(table, "kept").layout.annotations}
+    letters = {note.text: (note.y, note.x) for note in charts.element_shares(table, "kept").layout.annotations}
     assert {symbol: letters[symbol] for symbol in places} == places
     assert letters["Hf"] == (5, 3)
-    assert figures.element_shares(table, "generated", logarithmic=True).data[1].z[0, 0] == 0.0
+    assert charts.element_shares(table, "generated", logarithmic=True).data[1].z[0, 0] == 0.0
 
 
 def test_generated_formulas_are_told_from_real_ones() -> None:
     points = pd.DataFrame({"formula": ["A", "B", "C"], "kind": ["real", "kept", "real"]})
-    real, kept = figures.generated_map(np.array([[0.0, 1], [2, 3], [4, 5]]), points).data
+    real, kept = charts.generated_map(np.array([[0.0, 1], [2, 3], [4, 5]]), points).data
     assert (list(real.x), list(real.y), list(real.text)) == ([0, 4], [1, 5], ["A", "C"])
     assert (list(kept.x), kept.name) == ([2], "kept, 1")

@@ -12,10 +12,14 @@ import torch
 from pymatgen.core import Composition
 from streamlit.testing.v1 import AppTest
 
-from matgen_core import checkpoint, checks, journeys, map_columns
+from matgen_core import checkpoint, checks
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.latent import LatentMap
+from matgen_core.latent.index import find_formula, known_columns, known_materials
+from matgen_core.latent.map import LatentMap
 from matgen_core.materials.formulas import subscripted
+from matgen_core.tasks import journeys
+from matgen_core.views.maps import columns as map_columns
+from matgen_core.views.maps.journey import journey_overlay, steps_outside
 from pages import _maps
 from tests.page_checks import all_steps, said
 from tests.test_app import ROOT, assert_whole, page
@@ -96,7 +100,7 @@ def test_a_path_of_a_model_without_encoder_is_drawn_where_its_features_are(formu
     space = LatentMap(formula_bank)
     ends = [journeys.waypoint(space, key) for key in generated(space)[:2]]
     route = journeys.path(space, ends, 5)
-    drawn = journeys.overlay(space, route, "pca", journeys.outside(space, route))
+    drawn = journey_overlay(space, route, "pca", steps_outside(space, route))
     same = [np.linalg.norm(space.features - space.features[end.row], axis=1) < 1e-3 for end in ends]
     for place, rows in zip((drawn.paths[0].xy[0], drawn.paths[0].xy[-1]), same, strict=True):
         assert np.linalg.norm(space.positions("pca")[rows] - place, axis=1).min() < 0.5
@@ -186,12 +190,12 @@ def test_the_map_says_that_the_model_cannot_encode_and_what_it_shows_instead(for
 def test_a_formula_that_is_searched_shows_its_card_and_a_selection_offers_no_crystals(
     formula_bank: Checkpoint,
 ) -> None:
-    table = map_columns.materials(formula_bank)
+    table = known_materials(formula_bank)
     formula = str(table["name"].iloc[7])
     test = page("latent_map", map="formulas").run()
     test.text_input(key="find").set_value(formula).run()
     assert_whole(test)
-    assert test.query_params["at"] == map_columns.find_formula(table, formula)
+    assert test.query_params["at"] == find_formula(table, formula)
     assert any("Found" in each.value and "formulas" in each.value for each in test.subheader)
     assert not any("CIF" in each.label for each in test.button)
     test.button_group(key="selection_view").set_value("Compared with the rest").run()
@@ -199,15 +203,15 @@ def test_a_formula_that_is_searched_shows_its_card_and_a_selection_offers_no_cry
 
 
 def test_verdicts_are_words_and_the_split_has_an_order(formula_bank: Checkpoint) -> None:
-    table = map_columns.materials(formula_bank)
+    table = known_materials(formula_bank)
     assert list(table["charge_neutral"][:3]) == ["neutral", "charged", "undecided"]
-    columns = {column.name: column for column in map_columns.columns(table, formula_bank)}
+    columns = {column.name: column for column in known_columns(table, formula_bank)}
     assert "seed_row" not in columns
     entries = map_columns.coloring(table, columns["split"]).entries
     assert [(entry.name, entry.count) for entry in entries] == [("train", 40), ("held out", 20), ("generated", 60)]
     first = str(table["name"].iloc[0])
-    assert map_columns.find_formula(table, first) == "known-0"
-    assert map_columns.find_formula(table, "XeRn9") == map_columns.find_formula(table, "no formula") == ""
+    assert find_formula(table, first) == "known-0"
+    assert find_formula(table, "XeRn9") == find_formula(table, "no formula") == ""
 
 
 def test_a_journey_through_generated_formulas_and_none_from_a_known_one(formula_bank: Checkpoint) -> None:

@@ -10,12 +10,13 @@ import pytest
 import torch
 from pymatgen.core import Composition, Lattice, Structure
 
-from matgen_core import checkpoint, cli, prediction
+from matgen_core import checkpoint, cli
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.data.structure_export import cif
 from matgen_core.materials.formulas import Formulas
 from matgen_core.representations import MagpieFeatures
 from matgen_core.representations.element_counts import ElementCounts
-from matgen_core.structure_export import cif
+from matgen_core.tasks import prediction
 from matgen_core.train._forest import Growth, grow
 
 ELEMENTS = ("O", "S", "Cl", "Fe", "Mo", "Ti")

@@ -16,15 +16,16 @@ import pytest
 import torch
 from pymatgen.core import Composition
 
-from matgen_core import checkpoint, funnel
+from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks import COMPOSITION_CHECKS, screen, screen_texts, usual_rule
-from matgen_core.funnel import BATCH, Request, Wanted
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
 from matgen_core.networks.models import MODELS
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 from matgen_core.representations import ElementCounts
+from matgen_core.tasks import funnel
+from matgen_core.tasks.funnel.running import BATCH, Request, Wanted
 from tests.test_cli import run
 
 __all__ = ["run"]  # a fixture

@@ -16,16 +16,18 @@ import pytest
 import torch
 from pymatgen.core import Composition
 
-from matgen_core import checkpoint, funnel, generation
+from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.funnel import Request, Wanted
-from matgen_core.generation import Generation
 from matgen_core.jobs.turns import Turns
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
-from matgen_core.prediction import predict_formulas
 from matgen_core.representations import ElementCounts
+from matgen_core.tasks import funnel
+from matgen_core.tasks.funnel import session
+from matgen_core.tasks.funnel.running import Request, Wanted
+from matgen_core.tasks.funnel.session import Generation
+from matgen_core.tasks.prediction import predict_formulas
 from tests.test_turns import until
 
 N = 1_500
@@ -46,7 +48,7 @@ def over(ding: Checkpoint) -> Generation:
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of several chunks are short."""
-    monkeypatch.setattr(generation, "CHUNK", funnel.BATCH)
+    monkeypatch.setattr(session, "CHUNK", funnel.BATCH)
 
 
 def ended(run: Generation) -> Generation:
@@ -74,8 +76,8 @@ def test_a_run_shows_what_the_funnel_found(ding: Checkpoint, over: Generation) -
 
 def test_what_was_not_kept_says_where_it_stopped(over: Generation) -> None:
     seen = over.look()
-    assert len(seen.left) == min(generation.LEFT_SHOWN, N - over.n_kept)
-    stops = Counter(generation.stopped_at(all_rows(over)[lambda rows: ~rows["kept"]]))
+    assert len(seen.left) == min(session.LEFT_SHOWN, N - over.n_kept)
+    stops = Counter(session.stopped_at(all_rows(over)[lambda rows: ~rows["kept"]]))
     counts, is_open = seen.counts, seen.undecided
     assert stops["no formula"] == N - counts["formula"]
     assert stops["not asked for"] == counts["formula"] - counts["wanted"] > 0
@@ -101,7 +103,7 @@ def near(ding: Checkpoint) -> Generation:
     wishes = {"condition": {"volume_per_atom": 14.0, "energy_per_atom": -6.0}, "tolerance": {"volume_per_atom": 2.0}}
     request = Request(funnel.BATCH + 500, seed=3, wanted=Wanted(must=("O",)), **wishes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generation, "CHUNK", funnel.BATCH)
+        patch.setattr(session, "CHUNK", funnel.BATCH)
         return ended(Generation(ding, request, [partial(predict_formulas, ding), no_sodium]))
 
 
@@ -121,7 +123,7 @@ def test_a_run_keeps_what_is_near_the_request(near: Generation, near_rows: pd.Da
     best = near.best("off_by", True)
     assert best["off_by"].is_monotonic_increasing
     assert best["off_by"].iloc[0] == stored["off_by"].min() < 0.1
-    stops = Counter(generation.stopped_at(near_rows[~near_rows["kept"]]))
+    stops = Counter(session.stopped_at(near_rows[~near_rows["kept"]]))
     assert stops["not predicted"] == seen.counts["novel"] - seen.counts["predicted"] > 0
     assert stops["not near the request"] == seen.counts["predicted"] - seen.counts["near"] > 0
     assert stops["in the training data"] == seen.counts["balanced"] - seen.counts["novel"] > 0
@@ -141,7 +143,7 @@ def test_a_run_tells_whether_the_request_was_heard(near: Generation, near_rows: 
 
 
 def test_a_run_that_is_stopped_keeps_what_is_near(ding: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generation, "CHUNK", funnel.BATCH)
+    monkeypatch.setattr(session, "CHUNK", funnel.BATCH)
     wishes = {"condition": {"volume_per_atom": 14.0}, "tolerance": {"volume_per_atom": 1.0}}
     run = Generation(ding, Request(funnel.MAX_SAMPLES, **wishes), [partial(predict_formulas, ding)])
     assert tuple(run.look().counts) == (*funnel.STAGES, "predicted", "near")  # before the first part, too
@@ -154,8 +156,8 @@ def test_a_run_that_is_stopped_keeps_what_is_near(ding: Checkpoint, monkeypatch:
 
 
 def test_the_best_rows_are_those_of_all_parts(ding: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generation, "SHOWN", 40)
-    run = ended(Generation(ding, Request(2 * generation.CHUNK, seed=1, wanted=Wanted(must=("O",)))))
+    monkeypatch.setattr(session, "SHOWN", 40)
+    run = ended(Generation(ding, Request(2 * session.CHUNK, seed=1, wanted=Wanted(must=("O",)))))
     assert len(list(run.folder.glob("*.parquet"))) == 2
     stored = pd.read_parquet(run.folder)
     for ascending in (True, False):
@@ -198,7 +200,7 @@ def test_a_run_that_is_stopped_keeps_what_is_there(ding: Checkpoint) -> None:
     run.stop()
     seen = ended(run).look()
     assert seen.state == "stopped"
-    assert 0 < seen.counts["generated"] < 10 * generation.CHUNK
+    assert 0 < seen.counts["generated"] < 10 * session.CHUNK
     assert len(pd.read_parquet(run.folder)) == run.n_kept == seen.counts["novel"] > 0
 
 
@@ -269,7 +271,7 @@ def test_what_cannot_be_asked_or_written_ends_a_run_with_one_line(ding: Checkpoi
     assert seen.state == "failed"
     assert "band_gap" in seen.problem
     assert "\n" not in seen.problem
-    run = Generation(ding, Request(8 * generation.CHUNK, wanted=Wanted(must=("O",))))
+    run = Generation(ding, Request(8 * session.CHUNK, wanted=Wanted(must=("O",))))
     shutil.rmtree(run.folder)  # as if the disk were gone
     seen = ended(run).look()
     assert seen.state == "failed"
@@ -290,8 +292,8 @@ def test_the_formula_most_alike_has_the_most_similar_shares(ding: Checkpoint) ->
     assert ding.index is not None
     training = ding.index.loc[ding.index["split"] == "train", "formula"]
     formula = str(training.iloc[7])
-    assert generation.most_alike(ding, formula) == (formula, 0.0)
-    found = generation.most_alike(ding, "NaCl3")
+    assert session.most_alike(ding, formula) == (formula, 0.0)
+    found = session.most_alike(ding, "NaCl3")
     assert found is not None
 
     def apart(text: str) -> float:
@@ -301,7 +303,7 @@ def test_the_formula_most_alike_has_the_most_similar_shares(ding: Checkpoint) ->
     assert found[1] == pytest.approx(min(apart(text) for text in training), abs=1e-6)
     assert apart(found[0]) == pytest.approx(found[1], abs=1e-6)
     with pytest.raises(ValueError, match="no formula"):
-        generation.most_alike(ding, "salt!")
+        session.most_alike(ding, "salt!")
 
 
 def test_a_network_with_a_critic_is_compared_by_its_last_layer_and_knows_what_is_novel() -> None:
@@ -320,7 +322,7 @@ def test_a_network_with_a_critic_is_compared_by_its_last_layer_and_knows_what_is
     with torch.inference_mode():
         expected = gan.model.features(torch.from_numpy(layout.encode_formulas(known))).numpy()
     np.testing.assert_allclose(features[:4], expected, rtol=1e-5)
-    assert generation.novel(gan, "Fe4O6") is False
-    assert generation.novel(gan, "FeO") is True
-    assert generation.novel(replace(gan, known=None), "FeO") is None
-    assert generation.novel(checkpoint.load("ding"), "FeO") is False  # it shares those of matgan_oqmd
+    assert session.novel(gan, "Fe4O6") is False
+    assert session.novel(gan, "FeO") is True
+    assert session.novel(replace(gan, known=None), "FeO") is None
+    assert session.novel(checkpoint.load("ding"), "FeO") is False  # it shares those of matgan_oqmd

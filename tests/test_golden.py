@@ -13,11 +13,12 @@ import pytest
 import torch
 from pymatgen.core import Composition, Lattice, Structure
 
-from matgen_core import checkpoint, funnel, ranking
+from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.latent import LatentMap
+from matgen_core.latent.map import LatentMap
 from matgen_core.materials.fields import parse_phase_field
-from matgen_core.prediction import predict, predict_texts
+from matgen_core.tasks import funnel, ranking
+from matgen_core.tasks.prediction import predict, predict_texts
 
 GOLDEN = Path(__file__).parent / "golden.json"
 TOLERANCE = 2e-3  # of a number; another processor rounds otherwise

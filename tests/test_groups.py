@@ -10,11 +10,16 @@ import pandas as pd
 import pytest
 from scipy.stats import mannwhitneyu
 
-from matgen_core import checkpoint, clusters, figures, groups, map_columns, projection, selection_export, train
-from matgen_core.latent import Decoded, LatentMap
-from matgen_core.map_columns import Column
-from matgen_core.projection import ProjectionSettings
-from matgen_core.selection_export import cif_zip
+from matgen_core import checkpoint, train
+from matgen_core.latent import clusters, groups, projection
+from matgen_core.latent.index import known_materials
+from matgen_core.latent.map import LatentMap
+from matgen_core.latent.projection import ProjectionSettings
+from matgen_core.latent.space import Decoded
+from matgen_core.materials.properties import Column
+from matgen_core.tasks import export
+from matgen_core.tasks.export import cif_zip
+from matgen_core.views import charts
 
 RNG = np.random.default_rng(0)
 CLOUDS = np.concatenate(
@@ -53,7 +58,7 @@ def test_the_column_that_differs_most_comes_first_and_missing_values_do_not_coun
     assert by_label["Edge"].sentence.startswith("Cliff's δ +0.17")
     assert groups.differences(table, columns, np.ones(5, bool)) == []
     for each in found:
-        drawn = figures.difference(each)
+        drawn = charts.difference(each)
         shares = [trace for trace in drawn.data if trace.name == "selected"]
         assert len(shares[0].x) == len(each.selected)
 
@@ -154,7 +159,7 @@ def test_a_zip_names_every_crystal_and_holds_those_that_decode(
 ) -> None:
     from tests.test_golden import NACL
 
-    space, table = LatentMap(crystal_map), map_columns.materials(crystal_map)
+    space, table = LatentMap(crystal_map), known_materials(crystal_map)
     table.loc[4, "name"] = "../../<b>NaCl"
 
     class HalfDecoding(LatentMap):
@@ -177,4 +182,4 @@ def test_a_zip_names_every_crystal_and_holds_those_that_decode(
     assert done == [16, 20]
     with pytest.raises(ValueError, match="501 crystals; from 1 to 500 are decoded at once"):
         cif_zip(space, table, list(range(501)))
-    assert selection_export.MOST_CRYSTALS == 500
+    assert export.MOST_CRYSTALS == 500

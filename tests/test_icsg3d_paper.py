@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from matgen_core.checkpoint import Checkpoint, load, save
-from matgen_core.latent import LatentSpace
+from matgen_core.latent.space import LatentSpace
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.learning import icsg3d_paper
 from matgen_core.networks.learning.icsg3d_paper import Elements

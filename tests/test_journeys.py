@@ -12,11 +12,16 @@ import pytest
 import torch
 from pymatgen.core import Lattice, Structure
 
-from matgen_core import checkpoint, figures, journeys, structure_export
+from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.latent import LatentMap, index_columns
+from matgen_core.data.structure_export import cif_archive
+from matgen_core.latent.index import index_columns
+from matgen_core.latent.map import LatentMap
 from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.representations import DecodeError
+from matgen_core.tasks import journeys
+from matgen_core.views import charts
+from matgen_core.views.maps.journey import journey_overlay, steps_outside, waypoint_pins
 
 CATIONS, ANIONS = ("Li", "Na", "K"), ("F", "Cl", "Br")
 
@@ -322,7 +327,7 @@ def test_a_path_on_the_map_has_pins_and_says_where_it_leaves_the_data() -> None:
     space.index["pca_x"], space.index["pca_y"] = space.z[:, 0] * 10, space.z[:, 1] * 10
     ends = places(space, "r0", "r119")
     route = journeys.path(space, ends, 11)
-    drawn = journeys.overlay(space, route, "pca", journeys.outside(space, route), current=4)
+    drawn = journey_overlay(space, route, "pca", steps_outside(space, route), current=4)
     (line,) = drawn.paths
     np.testing.assert_allclose([line.xy[0], line.xy[-1]], 10 * space.z[[0, 119], :2], atol=1e-4)
     assert line.current == 4
@@ -334,22 +339,22 @@ def test_a_path_on_the_map_has_pins_and_says_where_it_leaves_the_data() -> None:
     assert [marker.kind for marker in drawn.markers] == ["pin", "pin"]
     assert drawn.marker_steps == (0, 10)
     known = journeys.path(space, ends, 11, "known")
-    inside = journeys.overlay(space, known, "pca", journeys.outside(space, known))
+    inside = journey_overlay(space, known, "pca", steps_outside(space, known))
     assert not inside.labels
     assert len(inside.markers) == 2  # a pin on every stop would hide the line
-    (label,) = journeys.overlay(space, route, "pca", [0, 1]).labels
+    (label,) = journey_overlay(space, route, "pca", [0, 1]).labels
     assert label.text == "outside the data"
-    sampled = journeys.overlay(space, journeys.samples(space, None, 5, 1, 0), "pca", [0], current=3)
+    sampled = journey_overlay(space, journeys.samples(space, None, 5, 1, 0), "pca", [0], current=3)
     assert not sampled.paths
     assert [marker.kind for marker in sampled.markers] == ["sample"] * 3 + ["pin", "sample"]
     assert sampled.marker_steps == (0, 1, 2, 3, 4)
     added = journeys.arithmetic(space, *places(space, "r0", "r9", "r60"), 4)
-    sum_of = journeys.overlay(space, added, "pca", [1, 4], current=2)
+    sum_of = journey_overlay(space, added, "pca", [1, 4], current=2)
     assert list(sum_of.paths[0].off_data) == [2]
     assert len(sum_of.paths[0].xy) == 4
     assert sum_of.paths[0].current == 0
     assert sum_of.marker_steps == (0, 1, 2, 5)
-    assert [marker.label for marker in journeys.pinned(space, ends, "pca").markers] == ["LiF", "LiF"]
+    assert [marker.label for marker in waypoint_pins(space, ends, "pca").markers] == ["LiF", "LiF"]
 
 
 def test_the_example_joins_two_families_that_come_back() -> None:
@@ -362,7 +367,7 @@ def test_the_example_joins_two_families_that_come_back() -> None:
 def test_the_figure_leaves_room_for_what_is_to_come_and_joins_what_is_walked(space: LatentMap) -> None:
     steps = steps_at(space, (2, 0, 0), (4.6, 0, 0), (2, 0.5, 0), (4.4, 0, 0))
     table = journeys.table(steps).assign(gap=[1.0, np.nan, 2.0, 3.0], gap_std=0.5)
-    figure = figures.journey(table, ("gap", "Band gap (eV)"), 9, journeys.EDGE, walked_from=0, current=2)
+    figure = charts.journey(table, ("gap", "Band gap (eV)"), 9, journeys.EDGE, walked_from=0, current=2)
     upper, lower, line, distance = figure.data
     np.testing.assert_allclose(upper.y, [1.5, np.nan, 2.5, 3.5])
     np.testing.assert_allclose(lower.y, [0.5, np.nan, 1.5, 2.5])
@@ -371,15 +376,15 @@ def test_the_figure_leaves_room_for_what_is_to_come_and_joins_what_is_walked(spa
     assert figure.layout.xaxis.range == (0.5, 9.5)
     assert figure.layout.yaxis.title.text == "Band gap (eV)"
     wild = table.assign(gap_std=[0.5, 900.0, 0.5, 0.5])
-    assert figures.journey(wild, ("gap", ""), 9, journeys.EDGE).layout.yaxis.range == figure.layout.yaxis.range
+    assert charts.journey(wild, ("gap", ""), 9, journeys.EDGE).layout.yaxis.range == figure.layout.yaxis.range
     assert figure.layout.yaxis.range[0] < 0.5 < 3.5 < figure.layout.yaxis.range[1]
     assert [symbol == "circle-open" for symbol in distance.marker.symbol] == [
         step.numbers["percentile"] > journeys.EDGE for step in steps
     ]
-    samples = figures.journey(table, ("gap", "Band gap (eV)"), 9, journeys.EDGE, walked_from=None)
+    samples = charts.journey(table, ("gap", "Band gap (eV)"), 9, journeys.EDGE, walked_from=None)
     assert {trace.mode for trace in samples.data} == {"markers"}
     assert list(samples.data[0].error_y.array) == [0.5] * 4
-    alone = figures.journey(table, None, 9, journeys.EDGE, walked_from=2)
+    alone = charts.journey(table, None, 9, journeys.EDGE, walked_from=2)
     assert [len(trace.x) for trace in alone.data] == [2, 2]
 
 
@@ -387,7 +392,7 @@ def test_crystals_are_saved_by_step(space: LatentMap) -> None:
     steps = steps_at(space, (2, 0, 0), (4.6, 0, 0), (2, 0.5, 0))
     crystals = journeys.structures_of(steps)
     assert [name for name, _ in crystals] == ["001 LiF", "003 NaF"]
-    with zipfile.ZipFile(io.BytesIO(structure_export.cif_archive([*crystals, crystals[0]]))) as archive:
+    with zipfile.ZipFile(io.BytesIO(cif_archive([*crystals, crystals[0]]))) as archive:
         assert archive.namelist() == ["001 LiF.cif", "003 NaF.cif", "001 LiF-2.cif"]
         read = Structure.from_str(archive.read("003 NaF.cif").decode(), "cif")
     assert read.composition.reduced_formula == "NaF"

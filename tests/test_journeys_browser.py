@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from matgen_core import checkpoint, journeys
-from matgen_core.latent import LatentMap
+from matgen_core import checkpoint
+from matgen_core.latent.map import LatentMap
 from matgen_core.materials.formulas import subscripted
+from matgen_core.tasks import journeys
 
 pytestmark = pytest.mark.browser
 

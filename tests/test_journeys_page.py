@@ -10,8 +10,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from matgen_core import checkpoint, journeys
-from matgen_core.latent import LatentMap
+from matgen_core import checkpoint
+from matgen_core.latent.map import LatentMap
+from matgen_core.tasks import journeys
 from tests.page_checks import all_steps, said, whole
 
 PAGE = Path(__file__).parent.parent / "pages" / "journeys.py"

@@ -7,12 +7,15 @@ import pandas as pd
 import pytest
 import torch
 
-from matgen_core import checks, projection
+from matgen_core import checks
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.latent import LatentMap, LatentSpace, index_columns
+from matgen_core.latent import projection
+from matgen_core.latent.index import index_columns
+from matgen_core.latent.map import LatentMap
+from matgen_core.latent.projection import ProjectionSettings
+from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.models.parts.blocks import Gaussian
-from matgen_core.projection import ProjectionSettings
 from matgen_core.representations import DecodeError
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 from streamlit.testing.v1 import AppTest
 
-from matgen_core import palettes
+from matgen_core.views import palettes
 from tests.serving import CHROMIUM, NO_GL, QUIET, ROOT, SOFTWARE_GL, WATCH_CONTEXTS, served
 
 APP = ROOT / "tests" / "apps" / "latent_map_app.py"

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.latent import LatentSpace
+from matgen_core.latent.space import LatentSpace
 from matgen_core.networks.learning.loops import Schedule, fit
 from matgen_core.networks.models.parts.latent_prior import LatentPrior, LatentPriorConfig
 

@@ -7,19 +7,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from matgen_core import checkpoint, data, map_columns, selection
+from matgen_core import checkpoint, data
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data import store
-from matgen_core.latent import LatentMap
+from matgen_core.latent import selection
+from matgen_core.latent.index import elements_of, known_columns, known_materials
+from matgen_core.latent.map import LatentMap
 from matgen_core.materials import query
+from matgen_core.materials.properties import Column
+from matgen_core.views.maps import columns as map_columns
 
 
-def named(table: pd.DataFrame, model: Checkpoint) -> dict[str, map_columns.Column]:
-    return {column.name: column for column in map_columns.columns(table, model)}
+def named(table: pd.DataFrame, model: Checkpoint) -> dict[str, Column]:
+    return {column.name: column for column in known_columns(table, model)}
 
 
 def test_crystals_have_values_with_units_and_classes(crystal_map: Checkpoint) -> None:
-    table = map_columns.materials(crystal_map)
+    table = known_materials(crystal_map)
     columns = named(table, crystal_map)
     assert list(table["key"][:2]) == ["mp-0", "mp-1"]
     assert list(table["name"][:2]) == ["LiF", "LiCl"]
@@ -38,13 +42,13 @@ def test_crystals_have_values_with_units_and_classes(crystal_map: Checkpoint) ->
 def test_errors_that_are_numbers_stay_numbers(crystal_map: Checkpoint) -> None:
     assert crystal_map.index is not None
     other = replace(crystal_map, index=crystal_map.index.assign(reconstruction_error=np.linspace(0, 1, 60)))
-    column = named(map_columns.materials(other), other)["reconstruction_error"]
+    column = named(known_materials(other), other)["reconstruction_error"]
     assert (column.label, column.is_category) == ("Reconstruction error", False)
 
 
 def test_phase_fields_have_anions_and_a_score_in_its_unit() -> None:
     model = checkpoint.load("phase_field_vae")
-    table = map_columns.materials(model)
+    table = known_materials(model)
     columns = named(table, model)
     assert columns["reconstruction_error"].label == "Score"
     assert columns["reconstruction_error"].unit
@@ -53,7 +57,7 @@ def test_phase_fields_have_anions_and_a_score_in_its_unit() -> None:
 
 
 def test_colors_say_what_is_missing_and_keep_the_order_of_the_split(crystal_map: Checkpoint) -> None:
-    table = map_columns.materials(crystal_map)
+    table = known_materials(crystal_map)
     columns = named(table, crystal_map)
     gap = map_columns.coloring(table, columns["band_gap"])
     assert (gap.unit, gap.n_missing, gap.n_points) == ("eV", 30, 60)
@@ -65,8 +69,8 @@ def test_colors_say_what_is_missing_and_keep_the_order_of_the_split(crystal_map:
 
 
 def test_hover_names_the_material_first(crystal_map: Checkpoint) -> None:
-    table = map_columns.materials(crystal_map)
-    text = map_columns.hover(table, map_columns.columns(table, crystal_map))
+    table = known_materials(crystal_map)
+    text = map_columns.hover(table, known_columns(table, crystal_map))
     assert text.labels[:2] == ("Formula", "Material")
     assert dict(zip(text.labels, text.units, strict=True))["Formation energy"] == "eV/atom"
     first = text.buffer.data[4 * (text.n_blocks + 1) :].decode().splitlines()[0].split("\t")
@@ -77,12 +81,12 @@ def test_hover_names_the_material_first(crystal_map: Checkpoint) -> None:
 def test_an_index_that_is_no_map_costs_one_line(crystal_map: Checkpoint, dropped: list[str]) -> None:
     assert crystal_map.index is not None
     with pytest.raises(ValueError, match=r"crystals holds no .*so there is no map of it"):
-        map_columns.materials(replace(crystal_map, index=crystal_map.index.drop(columns=dropped)))
+        known_materials(replace(crystal_map, index=crystal_map.index.drop(columns=dropped)))
 
 
 def test_the_commonest_element_comes_first(crystal_map: Checkpoint) -> None:
-    table = map_columns.materials(crystal_map)
-    elements = map_columns.elements(table)
+    table = known_materials(crystal_map)
+    elements = elements_of(table)
     assert set(elements) == {"Li", "Na", "K", "F", "Cl", "Br"}
     counts = [sum(element in system.split("-") for system in table["chemical_system"]) for element in elements]
     assert counts == sorted(counts, reverse=True)

@@ -9,11 +9,13 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from matgen_core import checkpoint, projection, view_link
-from matgen_core.map_scene import Camera
-from matgen_core.projection import ProjectionSettings
-from matgen_core.selection import Lasso, extend
-from matgen_core.view_link import View
+from matgen_core import checkpoint
+from matgen_core.latent import projection
+from matgen_core.latent.projection import ProjectionSettings
+from matgen_core.latent.selection import Lasso, extend
+from matgen_core.views.maps import link as view_link
+from matgen_core.views.maps.link import View
+from matgen_core.views.maps.scene import Camera
 from tests.page_checks import said
 from tests.test_app import assert_whole, page
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from matgen_core import palettes
-from matgen_core.map_events import MapEvents
-from matgen_core.map_scene import (
+from matgen_core.latent.selection import Lasso, combine, points_in_polygon, select
+from matgen_core.views import palettes
+from matgen_core.views.maps.events import MapEvents
+from matgen_core.views.maps.scene import (
     MISSING,
     N_LEVELS,
     OTHER,
@@ -23,7 +24,6 @@ from matgen_core.map_scene import (
     hover_text,
     point_cloud,
 )
-from matgen_core.selection import Lasso, combine, points_in_polygon, select
 
 SQUARE = [(0, 0), (4, 0), (4, 4), (0, 4)]
 

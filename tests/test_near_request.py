@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 import torch
 
-from matgen_core import checkpoint, funnel
-from matgen_core.answers import RESOLUTION, Answer, answers_to
+from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.funnel import BATCH, Request
 from matgen_core.materials.formulas import Formulas
-from matgen_core.prediction import predict_formulas
+from matgen_core.tasks import funnel
+from matgen_core.tasks.funnel.answers import RESOLUTION, Answer, answers_to
+from matgen_core.tasks.funnel.running import BATCH, Request
+from matgen_core.tasks.prediction import predict_formulas
 from tests.test_cli import run
 from tests.test_funnel import Forgetful, everything, writer
 

@@ -12,9 +12,12 @@ import streamlit as st
 from pymatgen.core import Lattice, Structure
 from streamlit.testing.v1 import AppTest
 
-from matgen_core import checkpoint, data, map_columns, placement, prediction, structure_export
+from matgen_core import checkpoint, data
 from matgen_core.data import StructureFile, Upload, read_uploads
-from matgen_core.latent import LatentMap
+from matgen_core.data.structure_export import cif
+from matgen_core.latent.index import known_materials
+from matgen_core.latent.map import LatentMap
+from matgen_core.tasks import placement, prediction
 from tests.page_checks import said
 from tests.test_app import assert_whole
 
@@ -109,7 +112,7 @@ def test_every_file_keeps_its_row(salts: None, crystal_map: checkpoint.Checkpoin
     assert placed[0].percentile == space.distance_percentile(z[None])[0]
     assert placed[1].problem == "no readable CIF"
     assert "Ti is not one of the 6 elements" in placed[2].problem or "O, Ti" in placed[2].problem
-    table = placement.placement_table(placed, map_columns.materials(crystal_map))
+    table = placement.placement_table(placed, known_materials(crystal_map))
     assert list(table["file"]) == ["salt.cif", "rubbish.cif", "rutile.cif"]
     assert table["nearest_id"][0] == f"mp-{rows[0][0]}"
     assert table["novel"].tolist() == [False, pd.NA, True]
@@ -176,9 +179,9 @@ def test_files_are_placed_and_what_is_skipped_says_why(salts: None, crystal_map:
     made = io.BytesIO()
     evil = "**<b>NaF</b>**.cif"
     with zipfile.ZipFile(made, "w") as opened:
-        opened.writestr("salt.cif", structure_export.cif(rock_salt()))
-        opened.writestr(evil.replace("/", ""), structure_export.cif(rock_salt("Na", "F", 4.6)))
-        opened.writestr("rutile.cif", structure_export.cif(RUTILE))
+        opened.writestr("salt.cif", cif(rock_salt()))
+        opened.writestr(evil.replace("/", ""), cif(rock_salt("Na", "F", 4.6)))
+        opened.writestr("rutile.cif", cif(RUTILE))
         opened.writestr("photo.png", b"\x89PNG")
     files = read_uploads([Upload("mine.zip", made.getvalue())])
     test = page(files, place_at=files[1].name).run()

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from matgen_core import projection, projection_worker
-from matgen_core.projection import ProjectionSettings
-from matgen_core.projection_worker import Job, ProjectionWorker
+from matgen_core.latent import projection
+from matgen_core.latent import worker as projection_worker
+from matgen_core.latent.projection import ProjectionSettings
+from matgen_core.latent.worker import Job, ProjectionWorker
 
 Z = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32)
 PCA = ProjectionSettings("pca")
@@ -126,8 +127,8 @@ def test_a_crowd_is_refused_and_old_results_are_let_go() -> None:
 def test_the_worker_ends_with_the_app_even_in_the_middle_of_a_fit() -> None:
     app = """
 import time, numpy as np
-from matgen_core.projection import ProjectionSettings
-from matgen_core.projection_worker import ProjectionWorker
+from matgen_core.latent.projection import ProjectionSettings
+from matgen_core.latent.worker import ProjectionWorker
 if __name__ == "__main__":
     worker = ProjectionWorker()
     number = worker.submit(np.random.default_rng(1).normal(size=(15_000, 6)).astype("f4"), ProjectionSettings("tsne"))

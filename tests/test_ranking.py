@@ -6,10 +6,11 @@ from math import comb
 import numpy as np
 import pytest
 
-from matgen_core import checkpoint, ranking
+from matgen_core import checkpoint
 from matgen_core.materials.fields import ANIONS
-from matgen_core.ranking.baselines import ElementFrequency, PairCoOccurrence
-from matgen_core.ranking.evidence import controls, cross_validate, enrichment, roc_auc
+from matgen_core.tasks import ranking
+from matgen_core.tasks.ranking.baselines import ElementFrequency, PairCoOccurrence
+from matgen_core.tasks.ranking.evidence import controls, cross_validate, enrichment, roc_auc
 
 CATIONS = ("B", "Mg", "Al", "Si", "P", "K", "Ca", "Zn", "Sr", "Y", "Zr", "Sn", "Ba", "Ta", "La")
 STUDY_ANIONS = ("S", "O", "Cl", "Br", "I", "N", "F")

@@ -10,9 +10,13 @@ import streamlit as st
 from pymatgen.core import Lattice, Structure
 from streamlit.testing.v1 import AppTest
 
-from matgen_core import bench, checkpoint, map_columns, prediction, structure_export
-from matgen_core.bench import Entry
+from matgen_core import checkpoint
+from matgen_core.data.structure_export import cif
+from matgen_core.latent.index import known_materials
 from matgen_core.materials import report
+from matgen_core.tasks import prediction
+from matgen_core.views.crystals import bench
+from matgen_core.views.crystals.bench import Entry
 from tests.page_checks import said
 from tests.test_app import assert_whole
 
@@ -58,7 +62,7 @@ def test_a_digest_tells_structures_and_names_apart() -> None:
 
 
 def test_examples_come_back_are_held_out_and_of_several_families() -> None:
-    known = map_columns.materials(checkpoint.load("icsg3d"))
+    known = known_materials(checkpoint.load("icsg3d"))
     chosen = bench.examples(known)
     assert set(chosen["reconstruction"]) == {"comes back"}
     assert chosen["family"].is_unique
@@ -151,12 +155,12 @@ def test_the_empty_bench_teaches_and_opens_an_example() -> None:
 def test_the_examples_are_of_the_model_that_is_chosen() -> None:
     test = page(bench_model="icsg3d_perov5").run()
     assert_whole(test)
-    known = set(map_columns.materials(checkpoint.load("icsg3d_perov5"))["key"])
+    known = set(known_materials(checkpoint.load("icsg3d_perov5"))["key"])
     assert {each.key.removeprefix("example_") for each in test.button if each.key.startswith("example_")} <= known
 
 
 def test_a_link_opens_the_bench_and_the_list_takes_from_it() -> None:
-    keys = list(map_columns.materials(checkpoint.load("icsg3d"))["key"][:2])
+    keys = list(known_materials(checkpoint.load("icsg3d"))["key"][:2])
     test = page(bench=",".join(f"icsg3d:{key}" for key in keys)).run()
     assert_whole(test)
     assert len(table_with(test, "Space group")) == 2
@@ -189,7 +193,7 @@ def test_every_view_shows_files(salt_and_rutile: Callable[..., AppTest], view: s
     if column:
         assert len(table_with(test, column))
     else:
-        assert test.code[0].value == structure_export.cif(ROCK_SALT).strip()
+        assert test.code[0].value == cif(ROCK_SALT).strip()
 
 
 def test_what_a_file_is_called_is_shown_and_not_obeyed(salt_and_rutile: Callable[..., AppTest]) -> None:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matgen_core import view_link
-from matgen_core.map_scene import Camera
-from matgen_core.selection import Lasso, extend
-from matgen_core.view_link import View
+from matgen_core.latent.selection import Lasso, extend
+from matgen_core.views.maps import link as view_link
+from matgen_core.views.maps.link import View
+from matgen_core.views.maps.scene import Camera
 
 TRIANGLE = Lasso(np.array([[-1.5, 2.25], [3.0, 2.25], [0.125, 7.5]]), "new")
 HOLE = Lasso(np.array([[0.0, 3.0], [1.0, 3.0], [0.5, 4.0]]), "subtract")

@@ -11,7 +11,7 @@ from matgen_core import checks
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.cli._tables import new_folder, read_csv, read_fields, write_csv, write_structures
 from matgen_core.data import read_structures
-from matgen_core.latent import Decoded
+from matgen_core.latent.space import Decoded
 from matgen_core.materials.fields import write_phase_field
 from matgen_core.materials.formulas import Formulas
 

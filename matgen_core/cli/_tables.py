@@ -86,7 +86,7 @@ def write_structures(
     out: Path, stems: Sequence[str], structures: Sequence[Structure | None], table: pd.DataFrame
 ) -> None:
     """Write a CIF for each structure that there is, and table.csv with their names in a column file."""
-    from matgen_core.structure_export import cif, distinct_names  # a second to import
+    from matgen_core.data.structure_export import cif, distinct_names  # a second to import
 
     out.mkdir(parents=True, exist_ok=True)
     files = []

@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core import funnel, prediction
-from matgen_core.answers import Answer, answers_to, option
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.jobs.tables import CSVFile, GrowingTable, ParquetFolder
-from matgen_core.latent import LatentSpace
+from matgen_core.latent.space import LatentSpace
 from matgen_core.networks.learning.draws import TOLERANCE
+from matgen_core.tasks import funnel, prediction
+from matgen_core.tasks.funnel.answers import Answer, answers_to, option
 
 Must = Annotated[str, typer.Option(help="Compositions: elements that must occur, Li,O")]
 May = Annotated[str, typer.Option(help="Compositions: elements that may occur beside those; any if not given")]

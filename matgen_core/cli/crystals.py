@@ -7,9 +7,10 @@ import pandas as pd
 import typer
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core import checks, prediction
+from matgen_core import checks
 from matgen_core.cli._tables import Counter, Out, read_csv, report_problems, write_csv
 from matgen_core.data import StructureFile, read_structures
+from matgen_core.tasks import prediction
 
 
 def predict(

@@ -7,7 +7,7 @@ import pandas as pd
 import typer
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core import checks, funnel
+from matgen_core import checks
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.cli import compositions
 from matgen_core.cli._levels import level_of, write_samples
@@ -22,8 +22,10 @@ from matgen_core.cli._tables import (
     write_structures,
 )
 from matgen_core.data import read_structures
-from matgen_core.latent import LatentMap, LatentSpace, Z
-from matgen_core.reconstruction import reconstruct as reconstruct_files
+from matgen_core.latent.map import LatentMap
+from matgen_core.latent.space import LatentSpace, Z
+from matgen_core.tasks import funnel
+from matgen_core.tasks.reconstruction import reconstruct as reconstruct_files
 
 MAX_WIDTH = 10.0  # standard deviations of the prior; farther out no model has learned anything
 CHECKS = (*checks.STRUCTURE_CHECKS, *checks.COMPOSITION_CHECKS)

@@ -7,9 +7,9 @@ import pandas as pd
 import typer
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core import ranking
 from matgen_core.cli._tables import MixedValence, Out, read_fields, write_csv
 from matgen_core.materials.fields import ANIONS, write_phase_field
+from matgen_core.tasks import ranking
 
 Model = Annotated[str, typer.Option("--model", help="Name of a checkpoint; see: matgen models")]
 

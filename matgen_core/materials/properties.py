@@ -1,5 +1,7 @@
 """Properties by their names in the data: unit and title."""
 
+from dataclasses import dataclass
+
 UNITS = {
     "formation_energy_per_atom": "eV/atom",
     "energy_above_hull": "eV/atom",
@@ -26,3 +28,18 @@ LABELS = {
     "energy_per_atom": "energy per atom",
     "probability": "probability",
 }
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that tells something of each material."""
+
+    name: str
+    label: str
+    unit: str = ""
+    is_category: bool = False
+
+    @property
+    def title(self) -> str:
+        """Label with unit."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label

@@ -5,8 +5,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from matgen_core import checkpoint, projection
+from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.latent import projection
 from matgen_core.networks.learning.icsg3d import PRIOR
 from matgen_core.networks.learning.matgan import LIKELIHOOD
 from matgen_core.networks.models.icsg3d import ICSG3DConfig

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 from pymatgen.core import Composition
 
 from matgen_core.data import Dataset
-from matgen_core.latent import Z, index_columns
+from matgen_core.latent.index import index_columns
+from matgen_core.latent.projection import projections
+from matgen_core.latent.space import Z
 from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
-from matgen_core.projection import projections
 from matgen_core.train.cubic import structures
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from matgen_core import checkpoint
 from matgen_core.checks import sets
 from matgen_core.checks.sets import MP20_CUTOFFS, PEROV5_CUTOFFS, evaluate_reconstruction
-from matgen_core.latent import Decoded
+from matgen_core.latent.space import Decoded
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.learning.points import AROUND, Judged, Points, Samples
 from matgen_core.networks.models.icsg3d import ICSG3DConfig

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matgen_core import funnel
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks import screen_formulas
 from matgen_core.materials.formulas import Formulas
+from matgen_core.tasks import funnel
 from matgen_core.train.formula_sets import PAPER_RULES, FormulaSet
 
 # Published, in percent: charge neutral and balanced of training and of generated formulas; unique at 330,000 and at

@@ -10,8 +10,8 @@ import pandas as pd
 
 from matgen_core import data
 from matgen_core.materials.fields import PhaseField, parse_phase_field
-from matgen_core.ranking.baselines import ElementFrequency, PairCoOccurrence
-from matgen_core.ranking.evidence import CONTROLS, cross_validate
+from matgen_core.tasks.ranking.baselines import ElementFrequency, PairCoOccurrence
+from matgen_core.tasks.ranking.evidence import CONTROLS, cross_validate
 from matgen_core.train._card import markdown_table
 
 FIELDS = "icsd2017_quaternary_two_anion"

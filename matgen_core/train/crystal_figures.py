@@ -22,8 +22,8 @@ from matgen_core.checks.sets import (
     uniqueness_and_novelty,
     validity,
 )
-from matgen_core.latent import Decoded
-from matgen_core.prediction import predict
+from matgen_core.latent.space import Decoded
+from matgen_core.tasks.prediction import predict
 
 
 def walked(found: Sequence[Decoded], n_steps: int) -> dict[str, float]:

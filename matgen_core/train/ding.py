@@ -17,7 +17,8 @@ import pandas as pd
 import torch
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.latent import index_columns
+from matgen_core.latent.index import index_columns
+from matgen_core.latent.projection import map_grades, projections
 from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.arrays.formulas import GROUPS, LabelledFormulas
 from matgen_core.networks.learning import ding
@@ -33,7 +34,6 @@ from matgen_core.networks.learning.ding import (
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.models.ding import CONDITIONS, DING, DINGConfig
 from matgen_core.networks.models.parts.formula_predictor import FormulaPredictor
-from matgen_core.projection import map_grades, projections
 from matgen_core.representations import ElementCounts
 from matgen_core.train._card import data_section, provenance
 from matgen_core.train._ding_card import ding_card

@@ -19,6 +19,7 @@ import pandas as pd
 
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data import Dataset
+from matgen_core.latent.projection import map_grades
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.learning import icsg3d
 from matgen_core.networks.learning.icsg3d import PRIOR, Augmentation
@@ -26,7 +27,6 @@ from matgen_core.networks.learning.loops import Schedule
 from matgen_core.networks.learning.points import FILE, Judged, Samples, judge_points
 from matgen_core.networks.learning.runs import best_device, last_losses
 from matgen_core.networks.models.icsg3d import ICSG3DConfig
-from matgen_core.projection import map_grades
 from matgen_core.representations import VoxelGrid
 from matgen_core.train._card import data_section, provenance
 from matgen_core.train._crystal_index import crystal_index

@@ -25,7 +25,8 @@ from pymatgen.core import Element
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks.sets import evaluate_reconstruction
 from matgen_core.data import Dataset
-from matgen_core.latent import Decoded, LatentSpace
+from matgen_core.latent.projection import map_grades
+from matgen_core.latent.space import Decoded, LatentSpace
 from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
 from matgen_core.networks.learning import icsg3d_paper
 from matgen_core.networks.learning import points as crystal_points
@@ -34,7 +35,6 @@ from matgen_core.networks.learning.loops import Schedule
 from matgen_core.networks.learning.points import Samples
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
-from matgen_core.projection import map_grades
 from matgen_core.representations import PaddedVoxels
 from matgen_core.representations.padded_voxels import element_radii
 from matgen_core.representations.round_trip import round_trip, summarize

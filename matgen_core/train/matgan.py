@@ -15,18 +15,18 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from matgen_core import funnel
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks import COMPOSITION_RULES, as_booleans, screen_formulas
-from matgen_core.latent import index_columns
+from matgen_core.latent.index import index_columns
+from matgen_core.latent.projection import map_grades, projections
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
 from matgen_core.networks.learning import matgan, rounding
 from matgen_core.networks.learning.loops import AdversarialSchedule, Schedule
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
-from matgen_core.projection import map_grades, projections
 from matgen_core.representations import ElementCounts
+from matgen_core.tasks import funnel
 from matgen_core.train import formula_sets
 from matgen_core.train._card import data_section, provenance
 from matgen_core.train._matgan_card import matgan_card

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from matgen_core import data, ranking
+from matgen_core import data
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.materials.fields import PhaseField, parse_phase_field, write_phase_field
 from matgen_core.networks.models.phase_field_norm import PhaseFieldNorm, PhaseFieldNormConfig
-from matgen_core.ranking import score_places
-from matgen_core.ranking.evidence import Score, cross_validate
 from matgen_core.representations import ElementFeatures
+from matgen_core.tasks import ranking
+from matgen_core.tasks.ranking import score_places
+from matgen_core.tasks.ranking.evidence import Score, cross_validate
 from matgen_core.train._card import data_section, markdown_table, provenance, write_card
 from matgen_core.train._phase_fields import (
     CANDIDATES,

@@ -12,15 +12,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from matgen_core import data, ranking
+from matgen_core import data
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.latent import index_columns
+from matgen_core.latent.index import index_columns
+from matgen_core.latent.projection import map_grades, projections
 from matgen_core.materials.fields import ANIONS, PhaseField, parse_phase_field, write_phase_field
 from matgen_core.networks.learning import loops
 from matgen_core.networks.models.phase_field_vae import PhaseFieldVAE, PhaseFieldVAEConfig
-from matgen_core.projection import map_grades, projections
-from matgen_core.ranking.evidence import CONTROLS, Score, cross_validate
 from matgen_core.representations import ElementFeatures
+from matgen_core.tasks import ranking
+from matgen_core.tasks.ranking.evidence import CONTROLS, Score, cross_validate
 from matgen_core.train._card import data_section, markdown_table, provenance, write_card
 from matgen_core.train._phase_fields import (
     CANDIDATES,

@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core import checks, data, funnel
+from matgen_core import checks, data
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.two_dimensional import BULK, TWO_DIMENSIONAL, load_two_dimensional
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.models.random_forest import RandomForest
 from matgen_core.representations import MagpieFeatures
+from matgen_core.tasks import funnel
 from matgen_core.train import _two_d_metrics as measured
 from matgen_core.train._card import provenance
 from matgen_core.train._forest import Growth, grow

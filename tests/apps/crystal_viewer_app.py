@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 from pymatgen.core import Lattice, Structure
 
-from matgen_core.crystal_scene import scene
+from matgen_core.views.crystals.scene import scene
 from pages._components.crystal_viewer import crystal_viewer
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import streamlit as st
 
-from matgen_core import map_scene, selection
-from matgen_core.map_events import MapEvents
+from matgen_core.latent import selection
+from matgen_core.views.maps import scene as map_scene
+from matgen_core.views.maps.events import MapEvents
 from pages._components.latent_map import latent_map
 
 st.set_page_config(layout="wide")

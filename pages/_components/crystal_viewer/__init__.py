@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from matgen_core.crystal_picture import picture
-from matgen_core.crystal_scene import AtomReference, Scene, describe
-from matgen_core.structure_export import library_problem
+from matgen_core.views.crystals.picture import picture
+from matgen_core.views.crystals.scene import AtomReference, Scene, describe
+from matgen_core.views.crystals.web_page import library_problem
 
 Style = Literal["ball_and_stick", "space_filling", "stick", "polyhedra"]
 MAX_PANELS = 4

@@ -12,8 +12,8 @@ from typing import Any
 import streamlit as st
 from streamlit import runtime
 
-from matgen_core.map_events import MapEvents
-from matgen_core.map_scene import Buffer, MapScene
+from matgen_core.views.maps.events import MapEvents
+from matgen_core.views.maps.scene import Buffer, MapScene
 
 _HERE = Path(__file__).parent
 # Each file uses only those before it. Streamlit takes a component's script as one text, so the modules are

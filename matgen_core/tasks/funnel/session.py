@@ -1,0 +1,363 @@
+"""A run of the funnel that goes on beside a page: watched at any time, stopped at any time, what was kept stays.
+
+Memory does not grow with the number of samples: rows that pass all stages go to parquet files in a temporary folder
+that goes with the run, and the first rows stay at hand. Two runs work at a time, since more of them would only slow
+each other down; the others wait in line.
+"""
+
+import io
+import time
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock, Thread
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from matgen_core.checkpoint import Checkpoint
+from matgen_core.jobs.folders import TemporaryFolder
+from matgen_core.jobs.tables import ParquetFolder
+from matgen_core.jobs.turns import Turns
+from matgen_core.latent.space import Z
+from matgen_core.materials.elements import element_table
+from matgen_core.materials.formulas import Formulas
+from matgen_core.tasks.funnel.answers import Answer, answers_to
+from matgen_core.tasks.funnel.running import BATCH, Chunk, Predictor, Request, run, stages
+
+State = Literal["waiting", "running", "stopped", "done", "failed"]
+
+SHOWN = 5_000  # rows at hand of what was kept
+LEFT_SHOWN = 1_000  # and of what was not
+ON_A_MAP = 2_000  # generated formulas held beside as many real ones
+AT_ONCE = 2  # runs, of all visitors of one server
+TURNS = Turns(AT_ONCE)
+CHUNK = 4 * BATCH  # a third of the funnel's own: the first rows come early, and a run that is stopped ends soon
+# What a row that was not kept stopped at, by the stage.
+STOPS = {
+    "formula": "no formula",
+    "wanted": "not asked for",
+    "unique": "came before",
+    "neutral": "not neutral",
+    "balanced": "not balanced",
+    "novel": "in the training data",
+    "predicted": "not predicted",
+    "near": "not near the request",
+}
+_COLUMNS = {"neutral": "charge_neutral", "balanced": "electronegativity_balanced", "novel": "novel"}
+_SAME_IN_ALL = ["wanted", "first", "kept"]  # of rows that were kept
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A run at one moment.
+
+    Attributes:
+        state: What it is doing.
+        counts: As in `funnel.Chunk`.
+        undecided: As in `funnel.Chunk`.
+        seconds: How long it has been running, or was; waiting does not count.
+        kept: The first rows that passed all stages, SHOWN at most, as in `funnel.Chunk`.
+        left: The first rows that did not, LEFT_SHOWN at most, with a column stopped_at.
+        answers: What is predicted of each property that was asked for, of those that are predicted.
+        problem: What ended it, if something did.
+        ahead: How many runs have to end before it begins.
+    """
+
+    state: State
+    counts: dict[str, int]
+    undecided: dict[str, int]
+    seconds: float
+    kept: pd.DataFrame
+    left: pd.DataFrame
+    answers: tuple[Answer, ...]
+    problem: str
+    ahead: int
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state not in ("waiting", "running")
+
+    @property
+    def rate(self) -> float:
+        """Samples a second."""
+        return self.counts["generated"] / self.seconds if self.seconds else 0.0
+
+
+class Generation:
+    """A funnel in a thread of its own.
+
+    Attributes:
+        checkpoint: The generator.
+        request: What is asked of it.
+        folder: The parquet files of what was kept; gone when nobody holds the run any more.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        request: Request,
+        predictors: Sequence[Predictor] = (),
+        turns: Turns = TURNS,
+    ) -> None:
+        """Begin when it is its turn."""
+        self.checkpoint, self.request = checkpoint, request
+        self._temporary = TemporaryFolder("matgen-formulas-")
+        self.folder = self._temporary.path
+        self._table = ParquetFolder(self.folder)
+        self._predictors = tuple(predictors)
+        self._lock = Lock()
+        self._state: State = "waiting"
+        self._problem = ""
+        self._failure: Exception | None = None
+        self._counts = dict.fromkeys(stages(request, predictors), 0)
+        self._undecided: dict[str, int] = {}
+        self._kept: list[pd.DataFrame] = []
+        self._left: list[pd.DataFrame] = []
+        self._answers = answers_to(request)
+        self._with_element = np.zeros((2, 256), np.int64)  # samples with each element: all, and kept
+        self._distinct: list[tuple[Formulas, NDArray[np.bool_]]] = []  # the first formulas, and whether each was kept
+        self._best: tuple[tuple[str, bool, int], pd.DataFrame] | None = None
+        self._began, self._seconds = 0.0, 0.0
+        self._turn = turns.join()
+        self._thread = Thread(target=self._run, name="generation", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the chunk under way, or leave the line; what is there stays."""
+        with self._lock:
+            if self._state == "waiting":
+                self._turn.leave()
+            if self._state in ("waiting", "running"):
+                self._state = "stopped"
+
+    def wait(self, timeout: float) -> None:
+        """Return when nothing more will happen, or after some seconds."""
+        self._thread.join(timeout)
+
+    def look(self) -> Snapshot:
+        """Return how the run stands.
+
+        Raises:
+            Exception: Whatever broke it, if that was neither its input nor the disk.
+        """
+        with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            running = self._thread.is_alive() and self._state == "running"
+            return Snapshot(
+                state=self._state,
+                counts=dict(self._counts),
+                undecided=dict(self._undecided),
+                seconds=time.monotonic() - self._began if running else self._seconds,
+                kept=pd.concat(self._kept, ignore_index=True) if self._kept else pd.DataFrame(),
+                left=pd.concat(self._left, ignore_index=True) if self._left else pd.DataFrame(),
+                answers=tuple(answer for answer in self._answers if answer.n),
+                problem=self._problem,
+                ahead=self._turn.ahead,
+            )
+
+    @property
+    def n_kept(self) -> int:
+        """Rows written so far."""
+        return self._table.n_rows
+
+    def best(self, column: str, ascending: bool) -> pd.DataFrame:
+        """Return the rows with the lowest or the highest values of a column, SHOWN at most, of all that were kept."""
+        parts = sorted(self.folder.glob("part-*.parquet"))
+        asked = (column, ascending, len(parts))
+        if self._best is None or self._best[0] != asked:
+            top = pd.DataFrame()
+            for part in parts:  # one after the other, so that the memory stays as it is
+                joined = pd.concat([top, pd.read_parquet(part)], ignore_index=True)
+                top = joined.sort_values(column, ascending=ascending, kind="stable").head(SHOWN)
+            self._best = asked, top.reset_index(drop=True)
+        return self._best[1]
+
+    def n_bytes(self) -> int:
+        """Return the size of what was kept."""
+        return sum(part.stat().st_size for part in self.folder.glob("part-*.parquet"))
+
+    def archive(self) -> bytes:
+        """Return the folder of parquet files as a zip."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # the parts are compressed
+            for part in sorted(self.folder.glob("part-*.parquet")):
+                archive.write(part, f"formulas/{part.name}")
+        return buffer.getvalue()
+
+    def element_shares(self) -> pd.DataFrame:
+        """Return how often each element occurs.
+
+        Returns:
+            One row an element that occurs: element, and in percent of the formulas with it generated (of all samples
+            that are formulas), kept, and training (of the checkpoint's index; missing if it has none).
+        """
+        with self._lock:
+            made, kept = self._with_element
+            n_made, n_kept = self._counts["formula"], self._table.n_rows
+        known = real_formulas(self.checkpoint)
+        counts = np.bincount(known.numbers.ravel(), minlength=256)
+        table = pd.DataFrame(
+            {
+                "element": list(element_table()),
+                "generated": _percent(made, n_made),
+                "kept": _percent(kept, n_kept),
+                "training": _percent(counts, len(known)),
+            }
+        )
+        return table[table[["generated", "kept", "training"]].gt(0).any(axis=1)].reset_index(drop=True)
+
+    def comparison(self) -> tuple[Z, pd.DataFrame]:
+        """Lay out generated formulas beside real ones, for a map of both.
+
+        Returns:
+            Features, (n_points, n_features), see `features`; and a row a point: formula, kind (real, generated, kept).
+        """
+        with self._lock:
+            parts = list(self._distinct)
+        made = Formulas.concatenate([formulas for formulas, _ in parts])
+        kept = np.concatenate([flags for _, flags in parts]) if parts else np.zeros(0, bool)
+        real = real_formulas(self.checkpoint)
+        chosen = np.random.default_rng(self.request.seed).permutation(len(real))[:ON_A_MAP]
+        real = real[np.sort(chosen)]
+        both = Formulas.concatenate([real, made])
+        kinds = ["real"] * len(real) + ["kept" if flag else "generated" for flag in kept]
+        return features(self.checkpoint, both), pd.DataFrame({"formula": both.texts(), "kind": kinds})
+
+    def _run(self) -> None:
+        try:
+            if self._turn.wait() and self._begin():
+                self._work()
+        finally:
+            self._turn.leave()
+
+    def _begin(self) -> bool:
+        with self._lock:
+            if self._state != "waiting":
+                return False
+            self._state, self._began = "running", time.monotonic()
+            return True
+
+    def _work(self) -> None:
+        try:
+            for chunk in run(self.checkpoint, self.request, self._predictors, CHUNK):
+                self._take(chunk)
+                if self._state != "running":
+                    return
+            self._end("done")
+        except (ValueError, OSError) as error:
+            self._problem = str(error)
+            self._end("failed")
+        except Exception as failure:  # raised again where somebody looks
+            self._failure = failure
+            self._end("failed")
+
+    def _take(self, chunk: Chunk) -> None:
+        rows, flags = chunk.rows, chunk.rows["kept"].to_numpy()
+        kept = rows[flags].drop(columns=_SAME_IN_ALL)
+        if len(kept):
+            self._table.write(kept)
+        n_kept, n_left = sum(map(len, self._kept)), sum(map(len, self._left))
+        left = rows[~flags].head(LEFT_SHOWN - n_left)
+        counted = [np.bincount(part.numbers.ravel(), minlength=256) for part in (chunk.formulas, chunk.formulas[flags])]
+        answers = [answer.after(rows) for answer in self._answers]
+        first = np.flatnonzero(rows["first"])[: ON_A_MAP - sum(len(part) for part, _ in self._distinct)]
+        with self._lock:
+            self._counts, self._undecided = dict(chunk.counts), dict(chunk.undecided)
+            if n_kept < SHOWN and len(kept):
+                self._kept.append(kept.head(SHOWN - n_kept))
+            if len(left):
+                self._left.append(left.assign(stopped_at=stopped_at(left, self.request.keep_undecided)))
+            if len(first):
+                self._distinct.append((chunk.formulas[first], flags[first]))
+            self._with_element += np.stack(counted)
+            self._answers = answers
+            self._seconds = time.monotonic() - self._began
+
+    def _end(self, state: State) -> None:
+        with self._lock:
+            self._seconds = time.monotonic() - self._began
+            if self._state == "running":
+                self._state = state
+
+
+def stopped_at(rows: pd.DataFrame, keep_undecided: bool = False) -> list[str]:
+    """Say for rows that were not kept, as in `funnel.Chunk`, at which stage each stopped."""
+    found = np.full(len(rows), "", object)
+    stages = {"formula": rows["n_elements"] > 0, "wanted": rows["wanted"], "unique": rows["first"]}
+    for stage, passed in stages.items():
+        found[(found == "") & ~passed.to_numpy(bool)] = STOPS[stage]
+    for stage, column in _COLUMNS.items():
+        answers = rows[column]
+        if stage != "novel" and not keep_undecided:
+            found[(found == "") & answers.isna().to_numpy()] = f"{stage}: undecided"
+        found[(found == "") & (answers == False).fillna(False).to_numpy(bool)] = STOPS[stage]  # noqa: E712 or missing
+    if "off_by" in rows:
+        found[(found == "") & rows["problem"].ne("").to_numpy()] = STOPS["predicted"]
+        found[found == ""] = STOPS["near"]
+    return list(found)
+
+
+def real_formulas(checkpoint: Checkpoint) -> Formulas:
+    """Return the training formulas that a checkpoint's index names; none if it names none."""
+    index = checkpoint.index
+    if index is None or "formula" not in index:
+        return Formulas.concatenate([])
+    texts = index.loc[index["split"] == "train", "formula"] if "split" in index else index["formula"]
+    return Formulas.of_texts(texts)[0]
+
+
+def novel(checkpoint: Checkpoint, formula: str) -> bool | None:
+    """Tell whether a formula is none that a generator was trained on; None if the generator does not know."""
+    return None if checkpoint.known is None else not bool(checkpoint.known.contains(Formulas.of_text(formula))[0])
+
+
+def most_alike(checkpoint: Checkpoint, formula: str) -> tuple[str, float] | None:
+    """Find the real formula of a generator's index whose elements have the most similar shares.
+
+    Returns:
+        It, and the share of the atoms that would have to be others, from 0 to 1; None if the index names no formulas.
+
+    Raises:
+        ValueError: If the text is no formula.
+    """
+    real = real_formulas(checkpoint)
+    if not len(real):
+        return None
+    apart = np.abs(_fractions(real) - _fractions(Formulas.of_text(formula))).sum(1) / 2
+    nearest = int(apart.argmin())
+    return str(real[nearest : nearest + 1].texts()[0]), float(apart[nearest])
+
+
+@torch.inference_mode()
+def features(checkpoint: Checkpoint, formulas: Formulas) -> Z:
+    """Describe formulas by numbers: the critic's last layer of a GAN, else the share of each element.
+
+    Args:
+        checkpoint: A generator of formulas.
+        formulas: Those that it can write.
+
+    Returns:
+        (N, n_features).
+    """
+    model, representation = checkpoint.model, checkpoint.representation
+    if hasattr(model, "features") and hasattr(representation, "encode_formulas"):
+        arrays = torch.from_numpy(representation.encode_formulas(formulas))
+        return np.asarray(model.features(arrays).numpy(), np.float32)  # type: ignore[operator]
+    return _fractions(formulas)
+
+
+def _fractions(formulas: Formulas) -> Z:
+    counts = formulas.table(list(element_table())).astype(np.float32)
+    return counts / np.maximum(counts.sum(1, keepdims=True), 1)
+
+
+def _percent(counts: NDArray[np.integer], n: int) -> NDArray[np.floating]:
+    """Percent of n formulas, in the order of `element_table`; missing if there are none."""
+    of_elements = counts[[facts.number for facts in element_table().values()]]
+    return 100 * of_elements / n if n else np.full(len(of_elements), np.nan)

@@ -1,0 +1,58 @@
+"""Journeys through a latent space: where they go, what is found on the way, and how far each step can be trusted."""
+
+from matgen_core.tasks.journeys.recording import Recording, workers
+from matgen_core.tasks.journeys.routes import (
+    PATHS,
+    PathKind,
+    Route,
+    Waypoint,
+    arithmetic,
+    axis,
+    axis_shares,
+    example,
+    path,
+    samples,
+    waypoint,
+)
+from matgen_core.tasks.journeys.steps import (
+    EDGE,
+    LIGHTS,
+    Light,
+    Step,
+    properties_of,
+    property_lines,
+    property_title,
+    structures_of,
+    table,
+    tally,
+    titles,
+    walk,
+)
+
+__all__ = [
+    "EDGE",
+    "LIGHTS",
+    "PATHS",
+    "Light",
+    "PathKind",
+    "Recording",
+    "Route",
+    "Step",
+    "Waypoint",
+    "arithmetic",
+    "axis",
+    "axis_shares",
+    "example",
+    "path",
+    "properties_of",
+    "property_lines",
+    "property_title",
+    "samples",
+    "structures_of",
+    "table",
+    "tally",
+    "titles",
+    "walk",
+    "waypoint",
+    "workers",
+]

@@ -1,0 +1,223 @@
+"""Where a person's own crystals lie among those that a model knows, and how far the answer can be trusted.
+
+Nothing here changes the map: a point is placed among its true neighbors, and what the model has never seen the like
+of is said to be so.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from pymatgen.core import Structure
+
+from matgen_core import data
+from matgen_core.checkpoint import Checkpoint
+from matgen_core.checks import Verdict
+from matgen_core.checks.sets import same_structure
+from matgen_core.data import StructureFile
+from matgen_core.latent.map import LatentMap
+from matgen_core.latent.space import Z
+from matgen_core.tasks.prediction import with_deviation
+from matgen_core.tasks.reconstruction import reconstruct
+
+N_NEIGHBORS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """What a model makes of one crystal.
+
+    Attributes:
+        file: The crystal as it was read.
+        novel: Whether it matches no known structure; undecided where the data set is not here.
+        problem: Why it has no place in the model; "" if it has one, and then what follows is there.
+        drawn: The crystal in the cell that the model draws.
+        z: Its latent point.
+        rows: Rows of the nearest known materials in `LatentMap.index`, nearest first.
+        distances: Their distances in the latent space.
+        percentile: `LatentMap.distance_percentile`.
+        decoded: What its point decodes to.
+        comes_back: Whether that matches the crystal.
+        deviation: Mean deviation of the sites in Å, NaN where it does not come back.
+        reason: Why it does not come back.
+    """
+
+    file: StructureFile
+    novel: Verdict
+    problem: str = ""
+    drawn: Structure | None = None
+    z: Z | None = None
+    rows: tuple[int, ...] = ()
+    distances: tuple[float, ...] = ()
+    percentile: float = float("nan")
+    decoded: Structure | None = None
+    comes_back: bool = False
+    deviation: float = float("nan")
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class KnownCrystals:
+    """The crystals of the data set that a model learned from, as far as they are here.
+
+    Attributes:
+        data_set: Its name.
+        crystals: By material id, those with the formula of a crystal that is placed.
+        problem: Why they cannot be read; "" if they can.
+    """
+
+    data_set: str
+    crystals: dict[str, Structure] = field(default_factory=dict)
+    problem: str = ""
+
+
+def known_crystals(checkpoint: Checkpoint, files: Sequence[StructureFile]) -> KnownCrystals:
+    """Read what is known of the formulas of some crystals, from the data set that a model learned from."""
+    data_set = next(iter(checkpoint.provenance.get("datasets", {})), "").split("/")[0]
+    try:
+        crystals = data.load_crystals_like(data_set, [file.structure for file in files if file.structure is not None])
+    except ValueError as error:
+        return KnownCrystals(data_set, problem=str(error))
+    return KnownCrystals(data_set, crystals)
+
+
+def novelty(structure: Structure, known: KnownCrystals) -> Verdict:
+    """Say whether a crystal is new: true if no known structure of its formula matches it, with the reason."""
+    if known.problem:
+        return Verdict(None, known.problem)
+    if not structure.is_ordered:
+        return Verdict(None, "partially occupied sites cannot be compared")
+    formula = structure.composition.reduced_formula
+    alike = {key: each for key, each in known.crystals.items() if each.composition.reduced_formula == formula}
+    for key, each in alike.items():
+        if same_structure(structure, each):
+            return Verdict(False, f"matches {key} of {known.data_set}")
+    if not alike:
+        return Verdict(True, f"no {formula} in {known.data_set}")
+    return Verdict(True, f"matches none of the {len(alike)} structures of {formula} in {known.data_set}")
+
+
+def place(
+    space: LatentMap,
+    files: Sequence[StructureFile],
+    known: KnownCrystals,
+    progress: Callable[[int], None] | None = None,
+) -> list[Placement]:
+    """Place crystals in the latent space of a model, one result a file whatever becomes of it.
+
+    Args:
+        space: Of a model that encodes and decodes crystals.
+        files: Crystals, or the reason why there is none.
+        known: What `known_crystals` read for them.
+        progress: Called with the number of crystals decoded.
+    """
+    made = reconstruct(space, files, progress)
+    there = [row for row, z in enumerate(made.z) if z is not None]
+    z = np.array([made.z[row] for row in there], np.float32).reshape(len(there), space.latent_dim)
+    features = space.features_of(z)
+    nearest = dict(zip(there, zip(*space.neighbors(features, N_NEIGHBORS), strict=True), strict=True))
+    percentiles = dict(zip(there, space.distance_percentile(features), strict=True))
+    placements = []
+    for row, (file, record) in enumerate(zip(files, made.table.to_dict("records"), strict=True)):
+        novel = Verdict(None, file.problem) if file.structure is None else novelty(file.structure, known)
+        if row not in nearest:
+            placements.append(Placement(file, novel, problem=record["reason"]))
+            continue
+        distances, rows = nearest[row]
+        placements.append(
+            Placement(
+                file,
+                novel,
+                drawn=made.inputs[row],
+                z=made.z[row],
+                rows=tuple(rows.tolist()),
+                distances=tuple(distances.tolist()),
+                percentile=float(percentiles[row]),
+                decoded=made.structures[row],
+                comes_back=bool(record["match"]),
+                deviation=float(record["site_error"]),
+                reason=record["reason"],
+            )
+        )
+    return placements
+
+
+def placement_table(placements: Sequence[Placement], known: pd.DataFrame) -> pd.DataFrame:
+    """Lay out placements, a row each, also of the files that were skipped.
+
+    Args:
+        placements: What `place` returns.
+        known: As `map_columns.known_materials` gives it, of the same model.
+
+    Returns:
+        Columns file, formula, n_sites, nearest (formula of the nearest known crystal), nearest_id, distance,
+        percentile, novel (True, False or None), novel_reason, comes_back, deviation (Å), and problem: why a file was
+        skipped, has no place, or does not come back.
+    """
+    rows = []
+    for each in placements:
+        structure = each.file.structure
+        near = known.iloc[each.rows[0]] if each.rows else None
+        rows.append(
+            {
+                "file": each.file.name,
+                "formula": "" if structure is None else structure.composition.reduced_formula,
+                "n_sites": None if structure is None else len(structure),
+                "nearest": "" if near is None else near["name"],
+                "nearest_id": "" if near is None else near["key"],
+                "distance": each.distances[0] if each.distances else np.nan,
+                "percentile": each.percentile,
+                "novel": each.novel.passed,
+                "novel_reason": "" if structure is None else each.novel.reason,
+                "comes_back": each.comes_back if each.rows else None,
+                "deviation": each.deviation,
+                "problem": each.problem or each.reason,
+            }
+        )
+    table = pd.DataFrame(rows, columns=_COLUMNS)
+    return table.astype({"n_sites": "Int64", "novel": "boolean", "comes_back": "boolean"})
+
+
+_COLUMNS = [
+    "file",
+    "formula",
+    "n_sites",
+    "nearest",
+    "nearest_id",
+    "distance",
+    "percentile",
+    "novel",
+    "novel_reason",
+    "comes_back",
+    "deviation",
+    "problem",
+]
+
+
+def with_properties(table: pd.DataFrame, properties: pd.DataFrame, as_text: bool = False) -> pd.DataFrame:
+    """Add predicted properties to a table of placements.
+
+    Args:
+        table: As `placement_table` gives it.
+        properties: As `prediction.property_table` gives it, with the files' names as structures.
+        as_text: For reading: one column each, "Band gap (eV)" with "1.23 ± 0.05". Otherwise two columns of
+            numbers each, the second with " ±" behind its name.
+    """
+    for (name, unit), rows in properties.groupby(["property", "unit"], sort=False):
+        title = f"{name} ({unit})" if unit else str(name)
+        columns = {title: rows["value"], f"{title} ±": rows["std"]}
+        if as_text:
+            pairs = zip(rows["value"], rows["std"], strict=True)
+            columns = {title: [with_deviation(value, std) for value, std in pairs]}
+        for column, values in columns.items():
+            table = table.assign(**{column: table["file"].map(dict(zip(rows["structure"], values, strict=True)))})
+    return table
+
+
+def positions(space: LatentMap, placements: Sequence[Placement], projection: str) -> list[tuple[float, float]]:
+    """Return where crystals that have a latent point fall on a stored projection, in order."""
+    z = [each.z for each in placements if each.z is not None]
+    if not z:
+        return []
+    return [(float(x), float(y)) for x, y in space.place(space.features_of(np.stack(z)), projection)]

@@ -1,0 +1,1 @@
+"""Plain data for a drawing: charts, maps, crystals."""
