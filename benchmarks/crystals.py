@@ -26,10 +26,10 @@ from matgen_core import checkpoint, data
 from matgen_core.checks.sets import evaluate_reconstruction, summarize
 from matgen_core.latent.map import LatentMap
 from matgen_core.latent.space import fitting
+from matgen_core.recipes.shared.cubic import cubic_families
 from matgen_core.representations import VoxelGrid
 from matgen_core.representations.watershed import cut, majority
 from matgen_core.tasks.prediction import predict
-from matgen_core.train.cubic import cubic_families
 
 N_CRYSTALS = 200
 N_CORES = 2

@@ -20,9 +20,9 @@ from matgen_core import checkpoint, data
 from matgen_core.materials.fields import parse_phase_field
 from matgen_core.networks.learning import loops
 from matgen_core.networks.models.phase_field_vae import PhaseFieldVAE
+from matgen_core.recipes import RECIPES
 from matgen_core.representations import ElementFeatures
 from matgen_core.tasks import ranking
-from matgen_core.train import RECIPES
 
 EPOCHS = 13
 BATCH = 512  # ours; PyOD keeps the 32 of the study

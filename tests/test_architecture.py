@@ -9,14 +9,15 @@ import pytest
 
 from matgen_core import checkpoint
 from matgen_core.networks.models import MODELS
+from matgen_core.recipes import RECIPES
 from matgen_core.representations import REPRESENTATIONS
-from matgen_core.train import RECIPES
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "matgen_core"
 
 # A layer may import those of lower numbers, and its own package.
 LAYERS = {
+    "recipes": 8,
     "views": 7,
     "tasks": 6,
     "latent": 5,
@@ -27,7 +28,6 @@ LAYERS = {
     "representations": 0,
     "data": 1,
     "checkpoint": 2,
-    "train": 8,
     "cli": 9,
 }
 FORBIDDEN = {

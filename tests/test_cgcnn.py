@@ -15,9 +15,9 @@ from matgen_core.networks.arrays import graphs as packed_graphs
 from matgen_core.networks.learning.cgcnn import Task, fit_task, load_weights, predict_rows
 from matgen_core.networks.learning.loops import Schedule
 from matgen_core.networks.models.cgcnn import CGCNN, CGCNNConfig, Prediction, in_units
+from matgen_core.recipes.cgcnn.figures import property_metrics
 from matgen_core.representations import CrystalGraph
 from matgen_core.tasks.prediction import predict
-from matgen_core.train._property_metrics import property_metrics
 
 ELEMENTS = ("Cl", "Na", "O")
 TINY = CGCNNConfig(

@@ -11,9 +11,9 @@ import torch
 
 from matgen_core import checkpoint
 from matgen_core.checkpoint import CheckpointError
-from matgen_core.train import RECIPES
-from matgen_core.train._card import HEADINGS
-from matgen_core.train.cgcnn import CGCNNRecipe
+from matgen_core.recipes import RECIPES
+from matgen_core.recipes.cgcnn.recipe import CGCNNRecipe
+from matgen_core.recipes.shared.card import HEADINGS
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from pymatgen.core import Lattice, Structure
 
 from matgen_core.checks.sets import PEROV5_CUTOFFS
 from matgen_core.latent.space import Decoded
-from matgen_core.train._icsg3d_metrics import failures, without_nan
-from matgen_core.train.crystal_figures import covered, generated, obedience, walked
+from matgen_core.recipes.shared.crystal_figures import covered, generated, obedience, walked
+from matgen_core.recipes.shared.crystal_measures import failures
+from matgen_core.recipes.shared.runs import without_nan
 
 
 @cache  # pymatgen takes 0.3 s for the group, and nothing here changes a structure

@@ -11,18 +11,10 @@ from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.arrays.formulas import FormulaArrays, LabelledFormulas
 from matgen_core.networks.learning.draws import TOLERANCE, draw, near
 from matgen_core.networks.models.ding import DING, DINGConfig
-from matgen_core.train import _ding_requests
-from matgen_core.train._ding_card import free_text, kept_text
-from matgen_core.train._ding_metrics import free_draws, mixture
-from matgen_core.train._ding_requests import (
-    BATCH,
-    REQUESTS,
-    hits_table,
-    kept,
-    requests,
-    samples_table,
-    shared_noise,
-)
+from matgen_core.recipes.ding import requests as ding_requests
+from matgen_core.recipes.ding.card import free_text, kept_text
+from matgen_core.recipes.ding.figures import free_draws, mixture
+from matgen_core.recipes.ding.requests import BATCH, REQUESTS, hits_table, kept, requests, samples_table, shared_noise
 
 ELEMENTS = ("O", "F", "Na", "Mg", "Fe", "Cu")
 SMALL = DINGConfig(
@@ -75,7 +67,7 @@ def passing(model: DING, wanted: Mapping[str, float], n: int, turns: int, seed: 
 def test_kept_formulas_are_the_first_that_the_network_lets_pass(
     model: DING, arrays: LabelledFormulas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sieved = _ding_requests._sieved(model, {"predictor": model.predictor}, WANTED, 30, 40, 5)["predictor"]
+    sieved = ding_requests._sieved(model, {"predictor": model.predictor}, WANTED, 30, 40, 5)["predictor"]
     counts, n_drawn = sieved
     all_draws = torch.cat([draw(model, WANTED, 30, 5 + turn)[1] for turn in range(40)])
     passed = near(model.predictor, all_draws, WANTED, TOLERANCE).all(1)
@@ -87,7 +79,7 @@ def test_kept_formulas_are_the_first_that_the_network_lets_pass(
 
 def test_where_too_few_pass_the_draws_end(model: DING) -> None:
     filters = {"predictor": model.predictor, "judge": model.judge}
-    sieved = _ding_requests._sieved(model, filters, WANTED, 30, 2, 5)
+    sieved = ding_requests._sieved(model, filters, WANTED, 30, 2, 5)
     for name, network in filters.items():
         counts, n_drawn = sieved[name]
         assert n_drawn == 60
@@ -98,7 +90,7 @@ def test_where_too_few_pass_the_draws_end(model: DING) -> None:
 def test_the_judge_says_what_was_kept(model: DING, arrays: LabelledFormulas, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked of itself, every kept formula is a hit; what no draw can meet keeps nothing and has no figures."""
     nowhere = {"volume_per_atom": 900.0}
-    monkeypatch.setattr(_ding_requests, "REQUESTS", (WANTED, nowhere))
+    monkeypatch.setattr(ding_requests, "REQUESTS", (WANTED, nowhere))
     filters = {"predictor": model.predictor, "judge": model.judge}
     found = kept(model, filters, KNOWN, ELEMENTS, 30, 40, 5)
     by_predictor, none = found["predictor"]
@@ -125,7 +117,7 @@ def test_the_card_compares_the_same_requests() -> None:
             shares | {"drawn_for_each": 10.0}
         )
 
-    name = _ding_requests.CHECKS[0].name
+    name = ding_requests.CHECKS[0].name
     metrics = {
         "requests": [row(0.2, 500, "conditioned"), row(0.01, 500, "conditioned")],
         "kept": {
@@ -181,4 +173,4 @@ def test_requests_of_the_paper_are_asked() -> None:
 
 def test_empty_and_repeated_formulas_are_not_unique() -> None:
     counts = torch.tensor([[0, 0], [0, 0], [1, 0], [1, 0], [0, 1]])
-    assert _ding_requests._unique(counts) == pytest.approx(2 / 5)
+    assert ding_requests._unique(counts) == pytest.approx(2 / 5)

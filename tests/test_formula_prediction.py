@@ -14,10 +14,10 @@ from matgen_core import checkpoint, cli
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.structure_export import cif
 from matgen_core.materials.formulas import Formulas
+from matgen_core.recipes.two_d_screen.forest import Growth, grow
 from matgen_core.representations import MagpieFeatures
 from matgen_core.representations.element_counts import ElementCounts
 from matgen_core.tasks import prediction
-from matgen_core.train._forest import Growth, grow
 
 ELEMENTS = ("O", "S", "Cl", "Fe", "Mo", "Ti")
 TEXTS = ["Fe2O3", "Xy2", "MoS2", "Fe0.5O", "NaCl", "Mo3S6", "", "Ti(SO4)2", "FeO300"]

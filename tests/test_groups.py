@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import mannwhitneyu
 
-from matgen_core import checkpoint, train
+from matgen_core import checkpoint, recipes
 from matgen_core.latent import clusters, groups, projection
 from matgen_core.latent.index import known_materials
 from matgen_core.latent.map import LatentMap
@@ -142,7 +142,7 @@ def test_regrading_a_checkpoint_writes_its_grades(crystal_map: checkpoint.Checkp
     index = crystal_map.index[[name for name in crystal_map.index if not name.startswith("umap")]]
     only_pca = replace(crystal_map, index=index, provenance=crystal_map.provenance | {"seed": 0})
     checkpoint.save(only_pca, checkpoint.root() / "crystals")
-    grades = train.regrade("crystals", n_seeds=1)
+    grades = recipes.regrade("crystals", n_seeds=1)
     again = checkpoint.load("crystals")
     assert again.index is not None
     assert again.metrics["maps"] == grades
@@ -151,7 +151,7 @@ def test_regrading_a_checkpoint_writes_its_grades(crystal_map: checkpoint.Checkp
     assert again.index["pca_stability"].between(0, 0.9).all()
     checkpoint.save(replace(only_pca, index=index.drop(columns="z")), checkpoint.root() / "crystals")
     with pytest.raises(ValueError, match="crystals has no latent points, so it has no map to grade"):
-        train.regrade("crystals")
+        recipes.regrade("crystals")
 
 
 def test_a_zip_names_every_crystal_and_holds_those_that_decode(

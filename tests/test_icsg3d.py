@@ -16,12 +16,13 @@ from matgen_core.networks.learning.icsg3d import Augmentation
 from matgen_core.networks.learning.loops import Schedule
 from matgen_core.networks.models.icsg3d import ICSG3D, ICSG3DConfig
 from matgen_core.networks.models.parts.unet import UNet, UNetConfig
+from matgen_core.recipes.icsg3d.card import icsg3d_card
+from matgen_core.recipes.shared.crystal_measures import decoded, measure
+from matgen_core.recipes.shared.cubic import family, representation, structures
+from matgen_core.recipes.shared.runs import without_nan
 from matgen_core.representations import VoxelGrid
 from matgen_core.representations.round_trip import site_error
 from matgen_core.representations.voxel_grid import element_codes
-from matgen_core.train._icsg3d_card import icsg3d_card
-from matgen_core.train._icsg3d_metrics import decoded, measure, without_nan
-from matgen_core.train.cubic import family, representation, structures
 
 ELEMENTS = ("Li", "Na", "Ti", "O", "S", "F")
 CONFIG = ICSG3DConfig(

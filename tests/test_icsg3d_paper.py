@@ -17,10 +17,11 @@ from matgen_core.networks.learning.loops import Schedule
 from matgen_core.networks.learning.points import Samples
 from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
 from matgen_core.networks.models.parts.blocks import Gaussian
-from matgen_core.train._icsg3d_metrics import measured, without_nan
-from matgen_core.train._icsg3d_paper_card import icsg3d_paper_card
-from matgen_core.train.cubic import structures
-from matgen_core.train.icsg3d_paper import ICSG3DPaperRecipe, boxes, elements_of
+from matgen_core.recipes.icsg3d_paper.card import icsg3d_paper_card
+from matgen_core.recipes.icsg3d_paper.recipe import ICSG3DPaperRecipe, boxes, elements_of
+from matgen_core.recipes.shared.crystal_measures import measured
+from matgen_core.recipes.shared.cubic import structures
+from matgen_core.recipes.shared.runs import without_nan
 
 ELEMENTS = ("Cs", "Na", "Ti", "Cl", "Br", "O")
 N = Samples(round_trips=5, walks=2, steps=3, prior=7, covered=0, around=10, per_class=2)

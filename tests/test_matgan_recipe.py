@@ -12,11 +12,12 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.data import DATASETS, Dataset
 from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
+from matgen_core.recipes import RECIPES
+from matgen_core.recipes.matgan import figures as measured
+from matgen_core.recipes.matgan.card import _tried
+from matgen_core.recipes.matgan.recipe import MatGANRecipe
+from matgen_core.recipes.shared import formula_sets
 from matgen_core.representations import ElementCounts
-from matgen_core.train import RECIPES, formula_sets
-from matgen_core.train import _matgan_metrics as measured
-from matgen_core.train._matgan_card import _tried
-from matgen_core.train.matgan import MatGANRecipe
 
 
 def formulas(*texts: str) -> Formulas:

@@ -7,7 +7,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from matgen_core.networks.models import random_forest
 from matgen_core.networks.models.random_forest import RandomForest, RandomForestConfig, log_odds
-from matgen_core.train._forest import Growth, bin_edges, forest_of, grow
+from matgen_core.recipes.two_d_screen.forest import Growth, bin_edges, forest_of, grow
 
 
 def materials(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,15 +10,15 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from matgen_core import checkpoint, checks, data
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.data.two_dimensional import load_two_dimensional
 from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
+from matgen_core.recipes.two_d_screen import figures as measured
+from matgen_core.recipes.two_d_screen.data import load_two_dimensional
+from matgen_core.recipes.two_d_screen.forest import Growth, grow
+from matgen_core.recipes.two_d_screen.recipe import TwoDScreenRecipe
 from matgen_core.representations import MagpieFeatures
 from matgen_core.representations.element_counts import ElementCounts
 from matgen_core.tasks import funnel
-from matgen_core.train import _two_d_metrics as measured
-from matgen_core.train._forest import Growth, grow
-from matgen_core.train.two_d_screen import TwoDScreenRecipe
 
 ELEMENTS = ("O", "S", "Cl", "Fe", "Mo", "Ti")
 LABELS = np.array([True, True, False, False, False])

@@ -66,7 +66,7 @@ def train(
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
 ) -> None:
     """Train a checkpoint, judge it, and write its folder."""
-    from matgen_core.train import recipe_named
+    from matgen_core.recipes import recipe_named
 
     _use_data(data_dir)
     made = recipe_named(recipe).run(device)
@@ -77,7 +77,7 @@ def train(
 @app.command()
 def regrade(name: Annotated[str, typer.Argument(help="Name of a checkpoint with maps")]) -> None:
     """Grade the maps of a checkpoint anew, without training: faithfulness, stability, trustworthiness, continuity."""
-    from matgen_core.train import regrade as grade
+    from matgen_core.recipes import regrade as grade
 
     typer.echo(json.dumps(grade(name), indent=2))
 
@@ -88,7 +88,7 @@ def evaluate(
     data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data sets")] = None,
 ) -> None:
     """Recompute the figures of a checkpoint's card from its weights and the data; print them as JSON."""
-    from matgen_core.train import recipe_named
+    from matgen_core.recipes import recipe_named
 
     _use_data(data_dir)
     typer.echo(json.dumps(recipe_named(name).evaluate(checkpoints.load(name)), indent=2))

@@ -1,0 +1,1 @@
+"""Formulas under wanted properties (Pathak 2020)."""

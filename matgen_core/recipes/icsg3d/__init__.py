@@ -1,0 +1,1 @@
+"""Cubic crystals as voxels (Court 2020)."""

@@ -1,0 +1,1 @@
+"""The published iCSG3D as a baseline (Court 2020)."""

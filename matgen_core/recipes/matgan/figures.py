@@ -1,0 +1,134 @@
+"""What is measured of MatGAN: variety, novelty, validity beside its training formulas, and what was held out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matgen_core.checkpoint import Checkpoint
+from matgen_core.checks import screen_formulas
+from matgen_core.materials.formulas import Formulas
+from matgen_core.recipes.shared.formula_sets import PAPER_RULES, FormulaSet
+from matgen_core.tasks import funnel
+
+# Published, in percent: charge neutral and balanced of training and of generated formulas; unique at 330,000 and at
+# 10,000 samples. Dan et al. 2020, figures 4 and 5, and https://github.com/usccolumbia/materialsatlas.
+PAPER: Mapping[str, Mapping[str, float]] = {
+    "matgan_oqmd": {
+        "neutral_training": 55.8,
+        "neutral": 56.1,
+        "balanced_training": 39.3,
+        "balanced": 38.4,
+        "unique_330000": 68.09,
+        "unique_10000": 94,
+    },
+    "matgan_icsd": {
+        "neutral_training": 84.4,
+        "neutral": 80.3,
+        "balanced_training": 78.1,
+        "balanced": 70.3,
+        "unique_330000": 73.06,
+        "unique_10000": 93,
+    },
+    "matgan_icsd_filtered": {
+        "neutral_training": 100,
+        "neutral": 92.1,
+        "balanced_training": 100,
+        "balanced": 84.5,
+        "novel_2000000": 92.53,
+    },
+}
+# Percent of the training formulas and of the held-out tenth that are written again, and of the written ones that are
+# new, by the number of elements; the figure does not say of which network.
+PAPER_RECOVERY = {2: (78.1, 82.7, 83.15), 3: (30.4, 31.2, 98.68), 4: (3.3, 5.2, 99.98)}
+SAMPLE_COUNTS = (10_000, 330_000, 2_000_000)
+
+
+def measure(checkpoint: Checkpoint, formulas: FormulaSet, held_out: NDArray[np.bool_], seed: int) -> dict[str, Any]:
+    """Generate as many formulas as the paper and hold them against the training set and the held-out tenth.
+
+    Args:
+        checkpoint: With its known formulas.
+        formulas: All of its data set.
+        held_out: Which of them it was not trained on.
+        seed: Of the samples.
+    """
+    training = formulas.formulas[~held_out]
+    written = _written(checkpoint, SAMPLE_COUNTS[-1], seed)
+    return {
+        "samples": {str(n): _described(written[:n], training) for n in SAMPLE_COUNTS},
+        "training_formulas": {"n": len(training), **_shares(training)},
+        "recovery": _recovery(formulas.formulas, held_out, written[_first(written)]),
+        "n_elements": {
+            name: [float(share) for share in np.bincount(some.n_elements, minlength=9)[:9] / len(some)]
+            for name, some in (("training", training), ("generated", written[: SAMPLE_COUNTS[0]]))
+        },
+        "element_distance": _element_distance(training, written[: SAMPLE_COUNTS[1]], formulas.elements),
+    }
+
+
+def measure_briefly(
+    checkpoint: Checkpoint, formulas: FormulaSet, held_out: NDArray[np.bool_], seed: int
+) -> dict[str, Any]:
+    """What `measure` has under `samples` and `element_distance`, without the largest number of samples."""
+    counts, training = SAMPLE_COUNTS[:-1], formulas.formulas[~held_out]
+    written = _written(checkpoint, counts[-1], seed)
+    return {
+        "samples": {str(n): _described(written[:n], training) for n in counts},
+        "element_distance": _element_distance(training, written, formulas.elements),
+    }
+
+
+def _written(checkpoint: Checkpoint, n_samples: int, seed: int) -> Formulas:
+    return Formulas.concatenate(list(funnel.samples(checkpoint, funnel.Request(n_samples, seed))))
+
+
+def _first(written: Formulas) -> NDArray[np.int64]:
+    """Rows of the formulas where each appears for the first time; what is no formula is in none."""
+    unique, first = np.unique(written.keys(), return_index=True)
+    return first[unique != 0]
+
+
+def _described(written: Formulas, training: Formulas) -> dict[str, float]:
+    different = written[_first(written)]
+    return {
+        "unique": len(different) / len(written),
+        "novel": _mean(~np.isin(different.reduced().keys(), training.keys())),
+        "no_formula": _mean(written.n_elements == 0),
+        **_shares(different),
+    }
+
+
+def _shares(formulas: Formulas) -> dict[str, float]:
+    """Of different formulas, those that pass the paper's checks; what cannot be decided does not pass."""
+    verdicts = screen_formulas(formulas, list(PAPER_RULES.values()))
+    return {name: float((found.answers == 1).mean()) for name, found in zip(PAPER_RULES, verdicts, strict=True)}
+
+
+def _recovery(known: Formulas, held_out: NDArray[np.bool_], written: Formulas) -> dict[str, dict[str, float]]:
+    """What of the training and of the held-out formulas is written, and what is new, by the number of elements."""
+    made = np.unique(written.reduced().keys())
+    again = np.isin(known.keys(), made)
+    of_data = np.isin(written.reduced().keys(), known.keys()[~held_out])
+    found = {}
+    for n in (2, 3, 4, 5):
+        mine, theirs = known.n_elements == n, written.n_elements == n
+        found[str(n)] = {
+            "training": _mean(again[mine & ~held_out]),
+            "held_out": _mean(again[mine & held_out]),
+            "new": _mean(~of_data[theirs]),
+            "n_held_out": float((mine & held_out).sum()),
+        }
+    return found
+
+
+def _mean(values: NDArray[np.bool_]) -> float:
+    return float(values.mean()) if len(values) else 0.0
+
+
+def _element_distance(training: Formulas, written: Formulas, elements: tuple[str, ...]) -> float:
+    """Half the sum of the differences in how often each element occurs: 0 for the same, 1 for nothing in common."""
+    shares = [(some.table(elements) > 0).sum(0) for some in (training, written)]
+    first, second = (share / share.sum() for share in shares)
+    return float(np.abs(first - second).sum() / 2)

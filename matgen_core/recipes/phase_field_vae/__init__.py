@@ -1,0 +1,1 @@
+"""Phase fields ranked by restoration error (Vasylenko 2021)."""

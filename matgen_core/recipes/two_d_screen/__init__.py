@@ -1,0 +1,1 @@
+"""A screening for 2D materials (Song 2021)."""
