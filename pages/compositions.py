@@ -13,9 +13,10 @@ from matgen_core.materials.formulas import subscripted
 from matgen_core.tasks.funnel import session
 from matgen_core.tasks.funnel.session import Generation, Snapshot
 from matgen_core.views import charts
-from pages import _elements, _generated, _maps, _properties, _verdicts, _widgets, _wishes
-from pages._components.periodic_table import periodic_table
-from pages._wishes import Asked
+from pages._parts.components.periodic_table import periodic_table
+from pages._parts.compositions import running, wishes
+from pages._parts.compositions.wishes import Asked
+from pages._parts.shared import element_choice, latent_maps, property_columns, verdict_words, widgets
 
 POLL = 0.5  # s between two looks at a run under way
 USUAL = ("formation_energy_per_atom", "volume_per_atom", "probability")  # columns shown if no others are chosen
@@ -51,7 +52,7 @@ def about_model() -> None:
 
 def choose_elements() -> None:
     """Show the periodic table and the sets of elements."""
-    change = partial(_wishes.set_elements, known)
+    change = partial(wishes.set_elements, known)
     periodic_table(
         must,
         may,
@@ -66,23 +67,21 @@ def choose_elements() -> None:
         st.caption(
             f"{len(must)} must, {len(may)} may, {len(known) - len(must) - len(may)} never occur", width="content"
         )
-    _elements.element_sets(must, may, known, change)
+    element_choice.element_sets(must, may, known, change)
 
 
 def meanings(seen: Snapshot, run: Generation) -> None:
     """Say what each stage of the funnel means."""
-    lines = [
-        f"- :small[**{charts.STAGES[stage]}**: {_generated.meaning(stage, run.checkpoint)}]" for stage in seen.counts
-    ]
+    lines = [f"- :small[**{charts.STAGES[stage]}**: {running.meaning(stage, run.checkpoint)}]" for stage in seen.counts]
     st.markdown("\n".join(lines))
 
 
 def answers(seen: Snapshot, run: Generation) -> None:
     """Show what is predicted of each property that was asked for."""
     ranges = LatentSpace(run.checkpoint).condition_ranges
-    titles = {answer.name: _properties.title_of(answer.name) for answer in seen.answers}
+    titles = {answer.name: property_columns.title_of(answer.name) for answer in seen.answers}
     alt = "Histogram of what is predicted, with what was asked for and the training range"
-    _widgets.chart(charts.answers(seen.answers, ranges, titles), "answers", alt)
+    widgets.chart(charts.answers(seen.answers, ranges, titles), "answers", alt)
 
 
 def status() -> None:
@@ -99,7 +98,7 @@ def status() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if is_running:
             with st.container(width="stretch"):
-                st.progress(n_done / request.n_samples, _generated.progress_line(seen, request.n_samples))
+                st.progress(n_done / request.n_samples, running.progress_line(seen, request.n_samples))
             st.button("Cancel", icon=":material/stop:", on_click=run.stop)
         else:
             words = f"**{n_done:,} samples** of `{asked_then.model}`, seed {request.seed}, in {seen.seconds:.1f} s"
@@ -112,7 +111,7 @@ def status() -> None:
     if seen.state == "failed":
         st.error(seen.problem)
     if seen.answers and not is_running:
-        st.markdown(_generated.answer_lines(seen.answers, asked_then))
+        st.markdown(running.answer_lines(seen.answers, asked_then))
     left, right = st.columns([6, 5], gap="medium")
     with left:
         is_open = dict(seen.undecided)
@@ -120,7 +119,7 @@ def status() -> None:
             is_open["novel"] = seen.counts["novel"]
         goes_on = ("novel", "neutral", "balanced") if request.keep_undecided else ("novel",)
         chart = charts.funnel(seen.counts, is_open, goes_on)
-        _widgets.chart(chart, "funnel", "How many samples each stage keeps")
+        widgets.chart(chart, "funnel", "How many samples each stage keeps")
         if seen.undecided:
             st.caption(
                 "Shares are of the stage before. Undecided: metals alone, or elements of which no oxidation states are"
@@ -138,9 +137,9 @@ def status() -> None:
     if is_running and len(seen.kept):
         table = seen.kept.head(FEW)
         st.dataframe(
-            _generated.written(table),
-            column_order=_generated.order(table),
-            column_config=_generated.columns(table),
+            running.written(table),
+            column_order=running.order(table),
+            column_config=running.columns(table),
             hide_index=True,
             height="content",
             alt="The first formulas that were kept",
@@ -165,19 +164,19 @@ def rows_to_show(run: Generation, seen: Snapshot) -> pd.DataFrame:
         by = {"": "As they came"}
         if "off_by" in seen.kept:
             by["off_by"] = "Nearest to what was asked for"
-        for each in _generated.predicted(seen.kept):
-            title = _properties.title_of(each)
+        for each in running.predicted(seen.kept):
+            title = property_columns.title_of(each)
             by |= {f"-{each}": f"Highest {title[0].lower()}{title[1:]}"} if each == "probability" else {}
             by |= {each: f"Lowest {title[0].lower()}{title[1:]}"} if each != "probability" else {}
         first = st.selectbox("First", list(by), format_func=by.__getitem__, key="first", width=330)
-        properties = _generated.predicted(seen.kept)
+        properties = running.predicted(seen.kept)
         if properties:
             st.pills(
                 "Columns",
                 properties,
                 selection_mode="multi",
                 default=[each for each in properties if each in USUAL],
-                format_func=_properties.plain_title,
+                format_func=property_columns.plain_title,
                 key="shown_properties",
             )
         table = run.best(first.lstrip("-"), not first.startswith("-")) if first else seen.kept
@@ -192,7 +191,7 @@ def results(asked_then: Asked, run: Generation, seen: Snapshot) -> None:
     with left:
         table = rows_to_show(run, seen)
         if table.empty:
-            st.info("Every sample was kept." if table is seen.left else _generated.why_nothing(seen))
+            st.info("Every sample was kept." if table is seen.left else running.why_nothing(seen))
         else:
             formula_table(table, asked_then)
         downloads(table, run)
@@ -214,10 +213,10 @@ def formula_table(table: pd.DataFrame, asked_then: Asked) -> None:
             look_at(str(table["formula"].iloc[cells[0][0]]))
 
     state = st.dataframe(
-        _generated.written(table),
+        running.written(table),
         key=key,
-        column_order=_generated.order(table, st.session_state.get("shown_properties", USUAL)),
-        column_config=_generated.columns(table),
+        column_order=running.order(table, st.session_state.get("shown_properties", USUAL)),
+        column_config=running.columns(table),
         hide_index=True,
         height=430,
         on_select=choose,
@@ -229,7 +228,7 @@ def formula_table(table: pd.DataFrame, asked_then: Asked) -> None:
         f"Put {len(ticked)} ticked on the shortlist" if ticked else "Tick rows to put them on the shortlist",
         icon=":material/bookmark_add:",
         disabled=not ticked,
-        on_click=_generated.shorten,
+        on_click=running.shorten,
         args=(asked_then, table.iloc[ticked]),
     )
 
@@ -239,8 +238,8 @@ def downloads(table: pd.DataFrame, run: Generation) -> None:
     if table.empty:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        _widgets.download(table, "formulas.csv", f"Save {len(table):,} as CSV")
-        if run.n_kept and run.n_bytes() <= _generated.MOST_BYTES:
+        widgets.download(table, "formulas.csv", f"Save {len(table):,} as CSV")
+        if run.n_kept and run.n_bytes() <= running.MOST_BYTES:
             st.download_button(
                 f"Save all {run.n_kept:,} kept as parquet",
                 run.archive,
@@ -256,19 +255,19 @@ def downloads(table: pd.DataFrame, run: Generation) -> None:
 def card(formula: str, asked_then: Asked) -> None:
     """Say of one formula what is known, found and predicted."""
     try:
-        verdicts = _verdicts.lines(formula)
-        about = _generated.about_training(_widgets.load(asked_then.model), formula)
+        verdicts = verdict_words.lines(formula)
+        about = running.about_training(widgets.load(asked_then.model), formula)
     except ValueError as error:
         st.error(str(error))
         return
     st.subheader(subscripted(formula))
     st.markdown("  \n".join([*verdicts, *about]))
-    able = tuple(_widgets.names_with("predict", "composition"))
-    lines = [f"**{title}** {value} :small[:gray[{who}]]" for title, value, who in _generated.values_of(formula, able)]
+    able = tuple(widgets.names_with("predict", "composition"))
+    lines = [f"**{title}** {value} :small[:gray[{who}]]" for title, value, who in running.values_of(formula, able)]
     if lines:
         st.markdown("**Predicted** :small[± one standard deviation]  \n" + "  \n".join(lines))
     for each in able:
-        if (nearest := _generated.known_2d(formula, each)) is not None:
+        if (nearest := running.known_2d(formula, each)) is not None:
             like, distance, is_known = nearest
             if is_known:
                 st.markdown(f":blue-badge[a known 2D material] :small[in the data of {each}]")
@@ -295,7 +294,7 @@ def elements_tab(run: Generation) -> None:
             label_visibility="collapsed",
         )
         is_log = st.toggle("Logarithmic", key="share_log", disabled=column == "ratio")
-    _widgets.chart(charts.element_shares(table, column, is_log), "element_shares", "How often each element occurs")
+    widgets.chart(charts.element_shares(table, column, is_log), "element_shares", "How often each element occurs")
     note = "Percent of the formulas that hold the element; generated: all samples, before any stage."
     if len(options) == len(SHARES):
         n_real = len(session.real_formulas(run.checkpoint))
@@ -315,7 +314,7 @@ def map_tab(run: Generation, seen: Snapshot) -> None:
         if st.button("Make the map", icon=":material/scatter_plot:"):
             features, points = run.comparison()
             try:
-                number = _maps.worker().submit(features, ProjectionSettings("tsne"))
+                number = latent_maps.worker().submit(features, ProjectionSettings("tsne"))
             except ValueError as error:
                 st.error(str(error))
             else:
@@ -326,7 +325,7 @@ def map_tab(run: Generation, seen: Snapshot) -> None:
     if places is None:
         follow_map()
         return
-    _widgets.chart(charts.generated_map(places, points), "generated_map_chart", "Generated among real formulas")
+    widgets.chart(charts.generated_map(places, points), "generated_map_chart", "Generated among real formulas")
     st.caption(
         f"Compared by {what}. t-SNE keeps neighborhoods; distances between groups and sizes of groups mean nothing."
         " Real formulas that no generated one lies near are what the model misses."
@@ -338,7 +337,7 @@ def follow_map() -> None:
     """Show how the map gets on."""
     number, points, _ = st.session_state["generated_map"]
     try:
-        job = _maps.worker().job(number)
+        job = latent_maps.worker().job(number)
     except ValueError as error:
         st.session_state.pop("generated_map")
         st.error(str(error))
@@ -355,42 +354,42 @@ def follow_map() -> None:
         with st.container(width="stretch"):
             st.progress(job.share or 0.0, f"{job.n_points:,} points: {ahead}")
         if st.button("Cancel", icon=":material/close:", key="cancel_map"):
-            _maps.worker().cancel(number)
+            latent_maps.worker().cancel(number)
             st.session_state.pop("generated_map")
             st.rerun(scope="app")
 
 
 def shortlist() -> None:
     """Show what the visitor has chosen to keep."""
-    chosen = _generated.shortlist()
+    chosen = running.shortlist()
     if not chosen:
         return
     with st.expander(f"Shortlist of this session: {len(chosen)}", icon=":material/bookmark:"):
         table = pd.DataFrame(chosen)
         st.dataframe(
-            _generated.written(table),
+            running.written(table),
             hide_index=True,
-            column_config={"model": "Model", "seed": "Seed", **_generated.columns(table)},
+            column_config={"model": "Model", "seed": "Seed", **running.columns(table)},
             alt=f"Shortlist of {len(table)} formulas",
         )
         with st.container(horizontal=True, vertical_alignment="center"):
-            _widgets.download(table, "shortlist.csv")
-            st.button("Clear", icon=":material/delete:", on_click=_generated.clear_shortlist)
+            widgets.download(table, "shortlist.csv")
+            st.button("Clear", icon=":material/delete:", on_click=running.clear_shortlist)
             st.caption("It lasts as long as this session: save it before you close the page.")
 
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Compositions", width="stretch")
     with st.container(width=260):
-        name = _widgets.choose_checkpoint(
-            "Generator", _widgets.names_with("decode", "composition"), key="generator", recipe="matgan_oqmd"
+        name = widgets.choose_checkpoint(
+            "Generator", widgets.names_with("decode", "composition"), key="generator", recipe="matgan_oqmd"
         )
-model = _widgets.load(name)
+model = widgets.load(name)
 space = LatentSpace(model)
 known = tuple(each for each in every_element() if each in space.representation.elements)
 about_model()
 try:
-    must, may = _wishes.elements(known)
+    must, may = wishes.elements(known)
 except ValueError as error:
     st.error(f"The address of this page cannot be used: {error}")
     st.stop()
@@ -401,7 +400,7 @@ with left:
 with right, st.container(border=True):
     asked, problem = None, ""
     try:
-        asked = _wishes.ask(name, space, known, must, may)
+        asked = wishes.ask(name, space, known, must, may)
     except ValueError as error:
         problem = str(error)
     if problem:
@@ -411,11 +410,11 @@ with right, st.container(border=True):
         icon=":material/play_arrow:",
         type="primary",
         disabled=asked is None,
-        on_click=_generated.start,
+        on_click=running.start,
         args=(asked,),
     )
 
-shown = _generated.current()
+shown = running.current()
 was_running = False
 if shown is None:
     st.info(
@@ -437,6 +436,6 @@ if shown is not None and not was_running:
         map_tab(shown[1], finished)
 shortlist()
 if asked is not None:
-    _widgets.same_in_python(_wishes.same_in_python(asked))
+    widgets.same_in_python(wishes.same_in_python(asked))
     with st.expander("The same on the command line", icon=":material/terminal:"):
-        st.code(_wishes.same_on_the_command_line(asked), language="bash")
+        st.code(wishes.same_on_the_command_line(asked), language="bash")

@@ -41,9 +41,9 @@ for column, (page, title, text, parameters) in zip(st.columns(4, gap="medium"), 
             st.switch_page(page, query_params=parameters)
 
 # The first import takes seconds on a cold server; the page above stands while it goes on.
-from pages import _widgets  # noqa: E402
+from pages._parts.shared import widgets  # noqa: E402
 
-good, broken = _widgets.summaries()
+good, broken = widgets.summaries()
 st.subheader("Models")
 for line in broken:
     st.error(line)
@@ -59,8 +59,8 @@ with st.grid(3, gap="small"):
                 f"**{headline['ours']}** :small[{headline['figure']}]  \n:small[:gray[paper: {headline['paper']}]]"
             )
 
-_widgets.health_line(len(good), len(broken))
-_widgets.same_in_python(
+widgets.health_line(len(good), len(broken))
+widgets.same_in_python(
     """
 from matgen_core import checkpoint
 

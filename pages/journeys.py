@@ -12,10 +12,12 @@ from matgen_core.views import charts
 from matgen_core.views.maps.events import MapEvents
 from matgen_core.views.maps.journey import Overlay, waypoint_pins
 from matgen_core.views.maps.scene import MapScene
-from pages import _journey, _map_state, _maps, _widgets
-from pages._components.crystal_viewer import crystal_viewer
-from pages._components.film_strip import film_strip
-from pages._journey import Around, AxisKind, Journey, Mode
+from pages._parts.components.crystal_viewer import crystal_viewer
+from pages._parts.components.film_strip import film_strip
+from pages._parts.journeys import journey_state
+from pages._parts.journeys.journey_state import Around, AxisKind, Journey, Mode
+from pages._parts.latent_map import map_state
+from pages._parts.shared import latent_maps, widgets
 
 AXES: dict[AxisKind, str] = {"principal": "Principal axis", "coordinate": "Coordinate"}
 FILM, DETAILS = "film", "details"  # fragments
@@ -32,13 +34,13 @@ NEEDED: dict[Mode, int] = {"Path": 2, "Arithmetic": 3, "Axis": 1, "Samples": 1}
 def forget_strangers() -> None:
     """Drop waypoints that the model that was just chosen does not know."""
     new = st.session_state["journey"]
-    keys = [key for key in st.session_state.get("via", "").split(",") if _maps.row_of(new, key) is not None]
-    _journey.set_waypoints(keys)
+    keys = [key for key in st.session_state.get("via", "").split(",") if latent_maps.row_of(new, key) is not None]
+    journey_state.set_waypoints(keys)
 
 
 def choose_waypoints() -> None:
     """Take over what stands in the list of waypoints."""
-    _journey.set_waypoints(st.session_state["waypoints"])
+    journey_state.set_waypoints(st.session_state["waypoints"])
 
 
 def look_at(number: int) -> None:
@@ -49,36 +51,36 @@ def look_at(number: int) -> None:
 
 def looked_at(n_steps: int) -> int:
     """Return the step that is looked at, the first if the address names none that is there."""
-    text = _widgets.remembered("step", "1")
+    text = widgets.remembered("step", "1")
     return int(text) - 1 if text.isdecimal() and 1 <= int(text) <= n_steps else 0
 
 
 def lasso_rows() -> tuple[int, ...]:
     """Return the materials with a latent point that a lasso on a map of this model has chosen."""
-    chosen = _map_state.selected(name)
+    chosen = map_state.selected(name)
     return () if chosen is None else tuple((chosen.mask & space.has_point).nonzero()[0].tolist())
 
 
 def on_event(events: MapEvents, marker_steps: tuple[int, ...], first: int) -> None:
     """Take up what the visitor did on the map."""
     if events.lasso is not None:
-        _map_state.extend_selection(name, projection, events.lasso)
+        map_state.extend_selection(name, projection, events.lasso)
         st.rerun()
     if events.step is not None:
         look_at(first + events.step[1])
     if events.marker is not None and marker_steps:
         look_at(marker_steps[events.marker])
-    if events.clicked is not None and not _maps.has_point(name, events.clicked):
-        st.session_state["refused"] = f"{table['name'].iloc[events.clicked]}: {_journey.NO_POINT}"
+    if events.clicked is not None and not latent_maps.has_point(name, events.clicked):
+        st.session_state["refused"] = f"{table['name'].iloc[events.clicked]}: {journey_state.NO_POINT}"
         st.rerun()
     if events.clicked is not None:
-        _journey.add_waypoint(name, table["key"].iloc[events.clicked], _journey.MOST_WAYPOINTS[mode])
+        journey_state.add_waypoint(name, table["key"].iloc[events.clicked], journey_state.MOST_WAYPOINTS[mode])
         st.rerun()
 
 
 def options() -> Journey:
     """Show what can be chosen for this mode beside the waypoints, and return what is asked for."""
-    plain = Journey(name, mode, tuple(via[-_journey.MOST_WAYPOINTS[mode] :]))
+    plain = Journey(name, mode, tuple(via[-journey_state.MOST_WAYPOINTS[mode] :]))
     asked = {"Path": way, "Arithmetic": lambda each: each, "Axis": along_axis, "Samples": sampled}[mode](plain)
     if asked.kind == "known":
         return asked
@@ -105,7 +107,7 @@ def way(journey: Journey) -> Journey:
 
 def along_axis(journey: Journey) -> Journey:
     """Ask for an axis and how far to follow it."""
-    shares = _journey.axis_shares(name)
+    shares = journey_state.axis_shares(name)
     kind = st.segmented_control(
         "Axis",
         list(AXES),
@@ -208,38 +210,38 @@ def ways_to_begin() -> None:
         st.markdown(f"**Choose {many}**: {way}, or search by name above.", width="content")
         if not via:
             example = journeys.example(space)
-            names = " to ".join(_journey.label_of(name, key).split(" · ")[0] for key in example)
-            st.button(f"Try {names}", icon=":material/route:", on_click=_journey.set_waypoints, args=(example,))
+            names = " to ".join(journey_state.label_of(name, key).split(" · ")[0] for key in example)
+            st.button(f"Try {names}", icon=":material/route:", on_click=journey_state.set_waypoints, args=(example,))
 
 
 st.title("Journeys")
 controls = st.container(horizontal=True, vertical_alignment="bottom")
 with controls:
     with st.container(width=230):
-        name = _widgets.choose_checkpoint("Model", _widgets.names_with_map(), key="journey", on_change=forget_strangers)
+        name = widgets.choose_checkpoint("Model", widgets.names_with_map(), key="journey", on_change=forget_strangers)
     mode: Mode = st.segmented_control(
         "Journey", list(NEEDED), default="Path", required=True, key="mode", bind="query-params", width="content"
     )
-space = _maps.load_map(name)
-table = _maps.map_table(name)
-keys, noun, level = tuple(table["key"][space.has_point]), _maps.noun(name), _maps.level(name)
+space = latent_maps.load_map(name)
+table = latent_maps.map_table(name)
+keys, noun, level = tuple(table["key"][space.has_point]), latent_maps.noun(name), latent_maps.level(name)
 whose = "known" if space.encodes else "generated"
 types_formulas = level == "composition" and space.encodes
 projection = space.projections[0]
-via = _journey.waypoints()
+via = journey_state.waypoints()
 with controls:
     asked = options()
 
 if asked.around == "waypoints":
-    st.session_state["waypoints"] = via[-_journey.MOST_WAYPOINTS[mode] :]
+    st.session_state["waypoints"] = via[-journey_state.MOST_WAYPOINTS[mode] :]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.multiselect(
             WANTED[mode],
-            [*keys, *(key for key in via if _maps.row_of(name, key) is None)],
-            format_func=partial(_journey.label_of, name),
+            [*keys, *(key for key in via if latent_maps.row_of(name, key) is None)],
+            format_func=partial(journey_state.label_of, name),
             key="waypoints",
             on_change=choose_waypoints,
-            max_selections=_journey.MOST_WAYPOINTS[mode],
+            max_selections=journey_state.MOST_WAYPOINTS[mode],
             accept_new_options=types_formulas,
             filter_mode="contains" if types_formulas else "fuzzy",
             placeholder=("Type any formula, or search" if types_formulas else "Search")
@@ -248,42 +250,42 @@ if asked.around == "waypoints":
         st.button(
             "Reverse",
             icon=":material/swap_horiz:",
-            on_click=_journey.set_waypoints,
+            on_click=journey_state.set_waypoints,
             args=(via[::-1],),
             disabled=not via,
         )
 
-if about := _maps.without_encoder(name):
+if about := latent_maps.without_encoder(name):
     jumps = "They choose one element after another, so a small step can change the whole formula."
     st.info(f"{about} {jumps}", icon=":material/info:")
 if refused := st.session_state.pop("refused", ""):
     st.toast(refused, icon=":material/block:", duration="long")
 for line in space.far_from_training(dict(asked.wanted)):
     st.warning(f"{line.replace('_', ' ')}: it is asked for, and the model has hardly seen the like.")
-route, pins = None, _journey.pins(asked)
+route, pins = None, journey_state.pins(asked)
 if len(pins) < len(asked.keys):
     pass  # a line says which of them are not here
 elif asked.around != "waypoints" or len(pins) >= NEEDED[mode]:
     try:
-        _journey.recording(asked)
-        route = _journey.route(asked)
+        journey_state.recording(asked)
+        route = journey_state.route(asked)
     except ValueError as error:
         st.error(str(error))
 else:
     ways_to_begin()
-    _journey.warm(name)
+    journey_state.warm(name)
 
 
 def film() -> None:
     """The steps as they arrive, and how they were judged; while they do, this alone is drawn again and again."""
     if route is None:
         return
-    walk = _journey.under_way(asked)
+    walk = journey_state.under_way(asked)
     state, steps = walk.state, walk.steps
     if was_under_way and state not in ("waiting", "running"):
         st.rerun()  # the whole page once more, and then no more looks
     status(steps, state, len(route))
-    film_strip(_journey.frames(steps), len(route), looked_at(len(route)), key="strip", on_choose=look_at)
+    film_strip(journey_state.frames(steps), len(route), looked_at(len(route)), key="strip", on_choose=look_at)
 
 
 @st.fragment(key=DETAILS)
@@ -296,10 +298,10 @@ def details() -> None:
         with right, st.container(border=True):
             about_lights()
         return
-    walk = _journey.under_way(asked)
+    walk = journey_state.under_way(asked)
     steps, current = walk.steps, looked_at(len(route))
     with left:
-        draw_map(_journey.overlay(asked, projection, current), route.walked_from or 0)
+        draw_map(journey_state.overlay(asked, projection, current), route.walked_from or 0)
     with right, st.container(border=True):
         if current < len(steps):
             step_card(steps[current])
@@ -346,29 +348,29 @@ def status(steps: list[journeys.Step], state: str, n_steps: int) -> None:
     """Say how far the journey is and how its steps were judged."""
     with st.container(horizontal=True, vertical_alignment="center"):
         noun = "samples" if mode == "Samples" else "steps"
-        st.markdown(_journey.tally(steps, n_steps, noun) if steps else "Decoding the first …", width="stretch")
+        st.markdown(journey_state.tally(steps, n_steps, noun) if steps else "Decoding the first …", width="stretch")
         if state in ("waiting", "running"):
             words = "waiting for others" if state == "waiting" else f"decoding {len(steps) + 1} of {n_steps}"
             st.badge(words, icon=":material/progress_activity:", color="blue")
-            st.button("Stop", icon=":material/stop:", on_click=_journey.halt, args=(asked,))
+            st.button("Stop", icon=":material/stop:", on_click=journey_state.halt, args=(asked,))
         elif state == "stopped":
             st.badge(f"stopped after {len(steps)} of {n_steps}", color="orange")
-            st.button("Go on", icon=":material/play_arrow:", on_click=_journey.go_on)
+            st.button("Go on", icon=":material/play_arrow:", on_click=journey_state.go_on)
 
 
 def draw_map(drawn: Overlay, first: int) -> None:
     """Draw the journey on the map; a click on a known material takes it along."""
-    columns = {column.name: column for column in _maps.map_table_columns(name)}
-    color = columns.get(_maps.telling_column(name, ""), faithfulness_column(projection))
-    _maps.map_chart(
+    columns = {column.name: column for column in latent_maps.map_table_columns(name)}
+    color = columns.get(latent_maps.telling_column(name, ""), faithfulness_column(projection))
+    latent_maps.map_chart(
         MapScene(
-            _maps.point_cloud(name, projection),
-            coloring=_maps.coloring(name, color, ""),
-            hover=_maps.hover(name),
+            latent_maps.point_cloud(name, projection),
+            coloring=latent_maps.coloring(name, color, ""),
+            hover=latent_maps.hover(name),
             paths=drawn.paths,
             markers=drawn.markers,
             labels=drawn.labels,
-            axis_labels=_maps.axis_labels(name, projection),
+            axis_labels=latent_maps.axis_labels(name, projection),
             title=f"Journey through {name}",
             noun=noun,
         ),
@@ -388,7 +390,7 @@ def step_card(step: journeys.Step) -> None:
     st.caption(" · ".join(text for text in about if text))
     if step.scene is not None:
         crystal_viewer([step.scene], key="journey_crystal", height=330)
-    _journey.lights(step)
+    journey_state.lights(step)
     lines = journeys.property_lines(step)
     if lines:
         st.markdown(" · ".join(lines))
@@ -409,7 +411,7 @@ def curve(steps: list[journeys.Step], route: journeys.Route, current: int) -> No
                 disabled=len(properties) == 1,
             )
         shown = (chosen, properties[chosen].title)
-    _widgets.chart(
+    widgets.chart(
         charts.journey(journeys.table(steps), shown, len(route), journeys.EDGE, route.walked_from, current),
         "curve",
         "Predicted property and distance to the data over the steps",
@@ -419,15 +421,15 @@ def curve(steps: list[journeys.Step], route: journeys.Route, current: int) -> No
 def results(steps: list[journeys.Step]) -> None:
     """Offer the steps as a table and as files."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        _widgets.download(journeys.table(steps), "journey.csv")
-        _journey.save_crystals(steps, "journey.zip")
+        widgets.download(journeys.table(steps), "journey.csv")
+        journey_state.save_crystals(steps, "journey.zip")
     with st.expander(f"All {len(steps)} steps as a table", icon=":material/table:"):
-        _journey.table(steps)
+        journey_state.table(steps)
 
 
 was_under_way = False
 if route is not None:
-    was_under_way = _journey.under_way(asked).state in ("waiting", "running")
+    was_under_way = journey_state.under_way(asked).state in ("waiting", "running")
 st.fragment(film, key=FILM, run_every=POLL if was_under_way else None)()
 details()
-_widgets.same_in_python(_journey.same_in_python(asked, journeys.example(space)))
+widgets.same_in_python(journey_state.same_in_python(asked, journeys.example(space)))

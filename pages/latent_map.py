@@ -10,53 +10,55 @@ from matgen_core.tasks import ranking
 from matgen_core.views.maps import columns as map_columns
 from matgen_core.views.maps.events import MapEvents
 from matgen_core.views.maps.scene import Coloring, MapScene
-from pages import _journey, _map_cards, _map_recompute, _map_selection, _map_state, _maps, _widgets
+from pages._parts.journeys import journey_state
+from pages._parts.latent_map import cards, map_state, recompute, selection_panel
+from pages._parts.shared import latent_maps, widgets
 
 
 def find_material() -> None:
     """Go to the one material that a search line names outright."""
     text = (st.session_state["find"] or "").strip()
-    if _maps.row_of(name, text) is not None:
-        _map_state.look_at(text)
-    elif _maps.level(name) == "composition":
-        if key := find_formula(_maps.map_table(name), text) or _map_state.own_formula(text):
-            _map_state.look_at(key)
+    if latent_maps.row_of(name, text) is not None:
+        map_state.look_at(text)
+    elif latent_maps.level(name) == "composition":
+        if key := find_formula(latent_maps.map_table(name), text) or map_state.own_formula(text):
+            map_state.look_at(key)
     elif is_fields and text.count("-") and "*" not in text:
         try:
-            _map_state.look_at(_widgets.known_or_parsed(text, keys))
+            map_state.look_at(widgets.known_or_parsed(text, keys))
         except ValueError:  # the line is a search; its own message stands beside it
-            _map_state.look_at("")
+            map_state.look_at("")
 
 
 def on_event(events: MapEvents, placed: list[str]) -> None:
     """Take up what the visitor did on the map; `placed` are its markers."""
     if events.clicked is not None:
-        _map_state.look_at(keys[events.clicked])
+        map_state.look_at(keys[events.clicked])
     if events.marker is not None:
-        _map_state.look_at(placed[events.marker])
+        map_state.look_at(placed[events.marker])
     if events.lasso is not None:
-        _map_state.extend_selection(name, projection, events.lasso)
-    _map_state.take_view(name, projection, events)
+        map_state.extend_selection(name, projection, events.lasso)
+    map_state.take_view(name, projection, events)
 
 
-broken_link = _map_state.open_link()
+broken_link = map_state.open_link()
 st.title("Latent map")
 if broken_link:
     st.error(broken_link)
 controls = st.container(horizontal=True, vertical_alignment="bottom")
 with controls:
     with st.container(width=210):
-        name = _widgets.choose_checkpoint(
-            "Model", _widgets.names_with_map(), key="map", on_change=_map_state.forget_material
+        name = widgets.choose_checkpoint(
+            "Model", widgets.names_with_map(), key="map", on_change=map_state.forget_material
         )
-space = _maps.load_map(name)
-table = _maps.map_table(name)
-keys, noun, is_fields = tuple(table["key"]), _maps.noun(name), _maps.level(name) == "phase field"
+space = latent_maps.load_map(name)
+table = latent_maps.map_table(name)
+keys, noun, is_fields = tuple(table["key"]), latent_maps.noun(name), latent_maps.level(name) == "phase field"
 with controls:
     with st.container(width=140):
         if "next_projection" in st.session_state:
             st.session_state["projection"] = st.session_state.pop("next_projection")
-        projections = {key: _maps.projection_title(name, key) for key in _maps.projections(name)}
+        projections = {key: latent_maps.projection_title(name, key) for key in latent_maps.projections(name)}
         projection = st.selectbox(
             "Projection",
             list(projections),
@@ -64,57 +66,57 @@ with controls:
             key="projection",
             bind="query-params",
         )
-    columns = {column.name: column for column in _maps.map_table_columns(name)}
-    titles = _maps.color_titles(name, projection)
+    columns = {column.name: column for column in latent_maps.map_table_columns(name)}
+    titles = latent_maps.color_titles(name, projection)
     with st.container(width=200):
         color = st.selectbox("Color", list(titles), format_func=titles.__getitem__, key="color", bind="query-params")
     element = ""
-    if color == _maps.ELEMENT:
+    if color == latent_maps.ELEMENT:
         with st.container(width=100):
-            element = st.selectbox("Element", _maps.elements_in(name), key="element", bind="query-params")
+            element = st.selectbox("Element", latent_maps.elements_in(name), key="element", bind="query-params")
     with st.container(width="stretch"):
-        searched = _widgets.search(
+        searched = widgets.search(
             "Find a field or search" if is_fields else "Find a formula or search",
             "find",
             tuple(table["name"]),
             on_change=find_material,
             ids=() if is_fields else keys,
         )
-    if _map_state.is_placed(name, st.session_state["find"]):
+    if map_state.is_placed(name, st.session_state["find"]):
         searched = [True] * len(keys)  # what the line names is a mark of its own, and the map stays as it is
-    filtered = _map_state.element_filter(name)
+    filtered = map_state.element_filter(name)
     found = selection.in_all(searched, filtered)
     overlay = is_fields and st.toggle(
         "Candidates", key="candidates", bind="query-params", help="those of the page Phase fields"
     )
-candidates = _maps.candidates(name, st.session_state.get("choice", ranking.STUDY)) if overlay else ()
-if about := _maps.without_encoder(name):
+candidates = latent_maps.candidates(name, st.session_state.get("choice", ranking.STUDY)) if overlay else ()
+if about := latent_maps.without_encoder(name):
     st.info(about, icon=":material/info:")
 stored = projection if projection in space.projections else space.projections[0]
-_map_recompute.show_job()
+recompute.show_job()
 
 
 @st.fragment
 def explorer() -> None:
     """The map with what depends on it; what is done there runs this alone."""
-    at = _widgets.remembered("at")
-    row = _maps.row_of(name, at)
-    own = _maps.own_maps(name).get(projection)
-    marked = [] if own else list(candidates[: _maps.MOST_CANDIDATES])
-    if at and row is None and not own and at not in marked and not _maps.misfit(name, at):
+    at = widgets.remembered("at")
+    row = latent_maps.row_of(name, at)
+    own = latent_maps.own_maps(name).get(projection)
+    marked = [] if own else list(candidates[: latent_maps.MOST_CANDIDATES])
+    if at and row is None and not own and at not in marked and not latent_maps.misfit(name, at):
         marked.append(at)
-    chosen = _map_state.selected(name)
+    chosen = map_state.selected(name)
     shown = selection.in_both(found, chosen)
     n_shown = len(keys) if shown is None else int(shown.sum())
-    near = _maps.neighbor_rows(name, at)
-    where = _maps.placed(name, projection, tuple(marked))
+    near = latent_maps.neighbor_rows(name, at)
+    where = latent_maps.placed(name, projection, tuple(marked))
     placed = list(where["name"])
     left, right = st.columns([7, 3] if is_fields else [6, 5], gap="medium")
     with left:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             left_out = f", the first {len(marked):,} of them drawn" if len(candidates) > len(marked) else ""
             st.caption(
-                f"Showing {n_shown:,} of {len(keys):,} {_maps.everyone_in_words(name)}"
+                f"Showing {n_shown:,} of {len(keys):,} {latent_maps.everyone_in_words(name)}"
                 + ("" if shown is None else ", the others in gray")
                 + (
                     f", {len(candidates):,} not known and placed by their true neighbors{left_out}"
@@ -123,40 +125,40 @@ def explorer() -> None:
                 ),
                 width="stretch",
             )
-            _map_recompute.button(name, shown)
-            _map_state.link_button(name, projection, color, element)
-        _maps.map_chart(
+            recompute.button(name, shown)
+            map_state.link_button(name, projection, color, element)
+        latent_maps.map_chart(
             MapScene(
-                _maps.point_cloud(name, projection),
+                latent_maps.point_cloud(name, projection),
                 coloring=coloring(),
-                hover=_maps.hover(name),
+                hover=latent_maps.hover(name),
                 selected=selection.in_both(own.member, None) if own and shown is None else shown,
                 focus=row,
                 links=[] if row is None else [(row, each) for each in near],
                 marker_links=[(placed.index(at), each) for each in near if at in placed],
-                markers=_maps.markers(name, where, at),
+                markers=latent_maps.markers(name, where, at),
                 outlines=[] if chosen is None else [each.polygon for key, each in chosen.steps if key == projection],
-                camera=_map_state.asked_camera(name, projection),
-                axis_labels=_maps.axis_labels(name, projection),
-                title=f"{_maps.projection_title(name, projection)} map of {name}",
+                camera=map_state.asked_camera(name, projection),
+                axis_labels=latent_maps.axis_labels(name, projection),
+                title=f"{latent_maps.projection_title(name, projection)} map of {name}",
                 noun=noun,
             ),
             key="chart",
             on_event=partial(on_event, placed=placed),
         )
-        st.caption(_maps.grades_in_words(name, projection))
+        st.caption(latent_maps.grades_in_words(name, projection))
     with right, st.container(border=True):
         if not at:
             st.markdown("**Click a point**")
             st.caption(f"Its values and the {noun} nearest to it appear here.")
         else:
-            _map_cards.CARDS[_maps.level(name)](name, projection, at)
-            _journey.button_to_add(name, at)
+            cards.CARDS[latent_maps.level(name)](name, projection, at)
+            journey_state.button_to_add(name, at)
     if shown is None:
         st.caption(f"Draw a lasso on the map or search to list {noun} here.")
     else:
-        _map_selection.panel(name, projection, shown, chosen)
-    if at and row is None and not _maps.misfit(name, at):
+        selection_panel.panel(name, projection, shown, chosen)
+    if at and row is None and not latent_maps.misfit(name, at):
         place_in_python(at)
     else:
         same_in_python(keys[0] if row is None else at)
@@ -164,19 +166,19 @@ def explorer() -> None:
 
 def coloring() -> Coloring:
     """Return the colors of the points."""
-    if color == _maps.CLUSTER:
-        return _maps.cluster_coloring(name)
-    if color == _maps.FAITHFULNESS:
-        grades = _maps.faithfulness(name, projection)
+    if color == latent_maps.CLUSTER:
+        return latent_maps.cluster_coloring(name)
+    if color == latent_maps.FAITHFULNESS:
+        grades = latent_maps.faithfulness(name, projection)
         return map_columns.color_by_grade(grades, faithfulness_column(projection))
-    if color == _maps.STABILITY:
+    if color == latent_maps.STABILITY:
         return map_columns.color_by_grade(table[f"{projection}_stability"], stability_column(projection))
-    return _maps.coloring(name, columns.get(color), element)
+    return latent_maps.coloring(name, columns.get(color), element)
 
 
 def same_in_python(key: str) -> None:
     """Show the Python that finds what lies near a material of the map."""
-    _widgets.same_in_python(
+    widgets.same_in_python(
         f"""
 from matgen_core import checkpoint
 from matgen_core.latent import LatentMap, known_materials
@@ -198,7 +200,7 @@ print(mine.trustworthiness, mine.continuity)
 def place_in_python(key: str) -> None:
     """Show the Python that places a field or a formula that is not on the map."""
     material = f"tuple({key!r}.split('-'))" if is_fields else f"Composition({key!r})"
-    _widgets.same_in_python(
+    widgets.same_in_python(
         f"""
 from pymatgen.core import Composition
 

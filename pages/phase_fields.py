@@ -9,8 +9,8 @@ from matgen_core.latent.index import score_meaning
 from matgen_core.materials.fields import ANIONS, chemists_order, parse_phase_field, write_phase_field
 from matgen_core.tasks import ranking
 from matgen_core.views import charts
-from pages import _elements, _maps, _rankings, _widgets
-from pages._components.periodic_table import periodic_table
+from pages._parts.components.periodic_table import periodic_table
+from pages._parts.shared import element_choice, latent_maps, rankings, widgets
 
 MOST = 100_000  # fields that are ranked while one waits
 DRAWN = 20  # rows of the chart: what fits on a page
@@ -23,7 +23,7 @@ def choose_field(name: str) -> None:
 
 def start_from(must: Sequence[str], may: Sequence[str]) -> None:
     """Replace the elements that are asked for."""
-    _rankings.set_elements(must, [symbol for symbol in may if symbol not in must])
+    rankings.set_elements(must, [symbol for symbol in may if symbol not in must])
 
 
 def funnel_line(steps: pd.DataFrame) -> str:
@@ -37,7 +37,7 @@ def field_detail(ranker: str, field: str, table: pd.DataFrame) -> None:
     """Show why a field scores as it does, and the known fields nearest to it."""
     try:
         field = write_phase_field(parse_phase_field(field, mixed_valence=True))
-        model = _widgets.load(ranker)
+        model = widgets.load(ranker)
         parts = ranking.contributions(model, tuple(field.split("-")))
         score = float(ranking.score(model, [tuple(field.split("-"))]).mean())
     except ValueError as error:
@@ -45,7 +45,7 @@ def field_detail(ranker: str, field: str, table: pd.DataFrame) -> None:
         return
     row = table[table["phase_field"] == field]
     rank = f"rank {row['rank'].iloc[0]:,} of {len(table):,}" if len(row) else "not among the fields ranked here"
-    maps = _widgets.names_with("encode")
+    maps = widgets.names_with("encode")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(chemists_order(field), width="stretch")
         if maps and st.button("Show on latent map", icon=":material/scatter_plot:"):
@@ -55,13 +55,13 @@ def field_detail(ranker: str, field: str, table: pd.DataFrame) -> None:
     if len(row) and row["unseen_elements"].iloc[0]:
         st.warning(f"No training field holds {row['unseen_elements'].iloc[0]}: the score rests on its features alone.")
     st.markdown(f"**What each element adds** :small[to the {meaning.parts}]")
-    _widgets.chart(
+    widgets.chart(
         charts.contributions(parts, meaning.unit), "contributions", f"What each element adds to the score of {field}"
     )
-    _maps.nearest_known(maps, field, "nearest", choose_field)
+    latent_maps.nearest_known(maps, field, "nearest", choose_field)
     st.markdown("**Where it stands**")
     known_scores = [] if model.index is None else model.index["reconstruction_error"]
-    _widgets.chart(
+    widgets.chart(
         charts.scores(known_scores, table["score"], score, meaning.unit),
         "scores",
         "Scores of known fields and candidates",
@@ -71,7 +71,7 @@ def field_detail(ranker: str, field: str, table: pd.DataFrame) -> None:
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Phase fields", width="stretch")
     with st.container(width=250):
-        name = _widgets.choose_checkpoint("Ranker", _widgets.names_with("score"), key="ranker")
+        name = widgets.choose_checkpoint("Ranker", widgets.names_with("score"), key="ranker")
     n_elements = st.number_input(
         "Elements", 2, 8, ranking.STUDY.n_elements, key="n_elements", bind="query-params", width=130
     )
@@ -79,8 +79,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "of them anions", 0, 8, ranking.STUDY.n_anions, key="n_anions", bind="query-params", width=130
     )
 
-model = _widgets.load(name)
-_rankings.what_the_score_means(model)
+model = widgets.load(name)
+rankings.what_the_score_means(model)
 unit = score_meaning(model).unit
 
 left, middle, right = st.columns([11, 10, 9], gap="medium")
@@ -99,13 +99,13 @@ known = ranking.known_fields(model)
 table = None
 problem = ""
 try:
-    choice = _rankings.element_choice(anions, n_elements, n_anions)
+    choice = rankings.element_choice(anions, n_elements, n_anions)
 except ValueError as error:
     st.error(f"The address of this page cannot be used: {error}")
     st.stop()
 try:
     if choice.n_fields() <= MOST:
-        table = _rankings.ranked(name, choice)
+        table = rankings.ranked(name, choice)
     else:
         problem = (
             f"{choice.n_fields():,} fields; this page ranks up to {MOST:,} at once. Allow fewer elements,"
@@ -121,8 +121,8 @@ with top:
         choice.must,
         choice.may,
         key="elements",
-        on_change=_rankings.set_elements,
-        unavailable=_rankings.elements_without_features(elements),
+        on_change=rankings.set_elements,
+        unavailable=rankings.elements_without_features(elements),
         values={} if by_element is None else dict(zip(by_element["element"], by_element["mean_score"], strict=True)),
         values_label="mean score of the fields with it",
     )
@@ -131,7 +131,7 @@ with top:
         st.button("Published study", on_click=start_from, args=(ranking.STUDY.must, ranking.STUDY.may))
         st.button("Every element", on_click=start_from, args=(choice.must, elements))
         st.button("Nothing", on_click=start_from, args=((), ()))
-    _elements.element_sets(choice.must, choice.may, elements, _rankings.set_elements)
+    element_choice.element_sets(choice.must, choice.may, elements, rankings.set_elements)
     if not problem:
         st.markdown(funnel_line(ranking.funnel(choice, elements, known)))
 
@@ -139,11 +139,11 @@ if table is None:
     middle.error(problem)
     st.stop()
 
-field = _widgets.remembered("field", str(table["phase_field"].iloc[0]))
+field = widgets.remembered("field", str(table["phase_field"].iloc[0]))
 with middle:
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width="stretch"):
-            found = _widgets.search("Filter", "filter", table["phase_field"], label_visibility="collapsed")
+            found = widgets.search("Filter", "filter", table["phase_field"], label_visibility="collapsed")
         view = st.segmented_control(
             "View",
             ["Chart", "Table"],
@@ -159,22 +159,22 @@ with middle:
     if kept.empty:
         st.info("No field passes the filter; empty it to see all.")
     elif view == "Table":
-        shown = _rankings.with_ranks(kept)
+        shown = rankings.with_ranks(kept)
         columns = ["rank", "ranks", "phase_field", "score", "score_std", "unseen_elements"]
         if not shown["unseen_elements"].any():
             columns.remove("unseen_elements")
-        _widgets.field_table(shown[[each for each in columns if each in shown]], "ranking", choose_field, 500)
+        widgets.field_table(shown[[each for each in columns if each in shown]], "ranking", choose_field, 500)
     else:
-        _rankings.ranking_chart(kept.head(DRAWN), field, unit, key="ranking_chart", on_click=choose_field)
+        rankings.ranking_chart(kept.head(DRAWN), field, unit, key="ranking_chart", on_click=choose_field)
     with st.container(horizontal=True, vertical_alignment="center"):
-        _widgets.download(kept, "phase_fields_ranked.csv")
+        widgets.download(kept, "phase_fields_ranked.csv")
         if view == "Chart" and len(kept) > DRAWN:
             st.caption(f"The {DRAWN} most familiar of {len(kept):,}; the table has all.")
 
 with right, st.container(border=True):
     field_detail(name, field, table)
 
-_widgets.same_in_python(
+widgets.same_in_python(
     f"""
 from matgen_core import checkpoint
 from matgen_core.tasks import ranking

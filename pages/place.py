@@ -14,9 +14,9 @@ from matgen_core.views.crystals import bench
 from matgen_core.views.crystals.bench import Entry
 from matgen_core.views.maps.events import MapEvents
 from matgen_core.views.maps.scene import MapMarker, MapScene
-from pages import _maps, _structures, _widgets
-from pages._components.crystal_viewer import crystal_viewer
-from pages._structures import plain
+from pages._parts.components.crystal_viewer import crystal_viewer
+from pages._parts.shared import bench_crystals, latent_maps, widgets
+from pages._parts.shared.bench_crystals import plain
 
 A_STEP = 8  # crystals between two movements of the progress bar
 Color = Literal["blue", "gray", "green", "orange"]
@@ -62,14 +62,14 @@ def forget() -> None:
 
 def on_upload(key: str) -> None:
     """Read the files that were just handed over or taken back."""
-    take(_structures.read_uploaded(st.session_state[key]))
+    take(bench_crystals.read_uploaded(st.session_state[key]))
 
 
 def take_examples(model: str) -> None:
     """Place crystals that the model was not trained on, to see what this page does."""
     files = []
-    for row in bench.examples(_maps.map_table(model)).itertuples():
-        found = [_structures.find(Entry(model, row.key, original)) for original in (True, False)]
+    for row in bench.examples(latent_maps.map_table(model)).itertuples():
+        found = [bench_crystals.find(Entry(model, row.key, original)) for original in (True, False)]
         structure = next((each.structure for each in found if not each.problem), None)
         if structure is not None:
             files.append(StructureFile(f"{row.name}.cif", row.name, structure))
@@ -84,19 +84,19 @@ def place(files: Sequence[StructureFile]) -> tuple[list[Placement], pd.DataFrame
         with st.container(horizontal=True, vertical_alignment="center"):
             bar = st.progress(0.0, f"Placing {len(todo)} files …")
             st.button("Stop", on_click=set_stopped, args=(True,))
-        known = placement.known_crystals(_widgets.read(name), todo)
-        networks = _widgets.names_with("predict", "structure")
+        known = placement.known_crystals(widgets.read(name), todo)
+        networks = widgets.names_with("predict", "structure")
         for start in range(0, len(todo), A_STEP):
             part = todo[start : start + A_STEP]
             structures = {file.name: file.structure for file in part if file.structure is not None}
-            predicted = _structures.properties(networks, [key_of(file) for file in part], structures)
+            predicted = bench_crystals.properties(networks, [key_of(file) for file in part], structures)
             for file, placed in zip(part, placement.place(space, part, known), strict=True):
                 done[name, key_of(file)] = placed, predicted[predicted["structure"] == file.name]
             bar.progress((start + len(part)) / len(todo), f"Placed {start + len(part)} of {len(todo)} files")
         st.rerun()
     found = [done[name, key_of(file)] for file in files if (name, key_of(file)) in done]
     properties = [table for _, table in found if len(table)]
-    nothing = _structures.properties([], [], {})
+    nothing = bench_crystals.properties([], [], {})
     return [placed for placed, _ in found], pd.concat(properties, ignore_index=True) if properties else nothing
 
 
@@ -111,18 +111,18 @@ def map_with_pins(placed: Sequence[Placement], chosen: Placement | None) -> None
             look_at(names[events.marker])
 
     column = next((each for each in columns if each.name == color), columns[0])
-    _maps.map_chart(
+    latent_maps.map_chart(
         MapScene(
-            _maps.point_cloud(name, projection),
-            coloring=_maps.coloring(name, column, ""),
-            hover=_maps.hover(name),
+            latent_maps.point_cloud(name, projection),
+            coloring=latent_maps.coloring(name, column, ""),
+            hover=latent_maps.hover(name),
             marker_links=[] if at is None else [(at, row) for row in placed[at].rows],
             markers=[
                 MapMarker(x, y, label.rpartition("/")[2][:28], "pin" if k == at else "sample")
                 for k, (label, (x, y)) in enumerate(zip(names, spots, strict=True))
             ],
-            axis_labels=_maps.axis_labels(name, projection),
-            title=f"{_widgets.PROJECTIONS.get(projection, projection)} map of {name}",
+            axis_labels=latent_maps.axis_labels(name, projection),
+            title=f"{widgets.PROJECTIONS.get(projection, projection)} map of {name}",
             noun="crystals",
         ),
         key="place_map",
@@ -148,7 +148,7 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
     key = key_of(each.file)
     crystal_viewer(
         [
-            _structures.scene(f"{name} {key} {caption}", structure)
+            bench_crystals.scene(f"{name} {key} {caption}", structure)
             for structure, caption in zip(shown, captions, strict=True)
         ],
         key="place_crystals",
@@ -168,7 +168,7 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
         + (f"moves by **{each.deviation:.3f} Å** a site." if each.comes_back else f"fails: {plain(each.reason)}.")
     )
     near = table.iloc[list(each.rows)].assign(distance=each.distances)
-    _structures.open_on_bench([Entry(name, near["key"].iloc[0])], "place_bench", [each.file])
+    bench_crystals.open_on_bench([Entry(name, near["key"].iloc[0])], "place_bench", [each.file])
     nearest, predicted = st.tabs(["Nearest known", "Predicted properties"])
     nearest.dataframe(
         near[[column for column in ("formula", "id", "distance", "space_group") if column in near]],
@@ -186,7 +186,7 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
         predicted.caption("No checkpoint here predicts properties of crystals.")
         return
     predicted.dataframe(
-        _structures.written(properties),
+        bench_crystals.written(properties),
         hide_index=True,
         height="content",
         column_config={
@@ -206,7 +206,7 @@ def results(files: Sequence[StructureFile], placed: Sequence[Placement], propert
     head = st.container(horizontal=True, vertical_alignment="center")
     head.subheader(f"Placed: {len(good)} of {len(files)}", width="stretch")
     with head:
-        _widgets.download(placement.with_properties(full, properties), "placed.csv")
+        widgets.download(placement.with_properties(full, properties), "placed.csv")
     shown = placement.with_properties(full, properties, as_text=True)
     there = shown[full["problem"].eq("") | full["comes_back"].notna()]
     names = list(there["file"])
@@ -275,20 +275,20 @@ DEVIATION = "mean deviation of the sites between a crystal and what its latent p
 UNUSUAL = "share of the training crystals that lie nearer to the others than this one does; 100 is outside them all"
 
 st.title("Place my structures")
-models = _structures.crystal_models()
+models = bench_crystals.crystal_models()
 if not models:
     st.info("No model of crystals is present. Make one with: `matgen train icsg3d`")
     st.stop()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     with st.container(width=230):
-        name = _widgets.choose_checkpoint("Model", models, key="place_model")
-    space, table = _maps.load_map(name), _maps.map_table(name)
-    columns = _maps.map_table_columns(name)
+        name = widgets.choose_checkpoint("Model", models, key="place_model")
+    space, table = latent_maps.load_map(name), latent_maps.map_table(name)
+    columns = latent_maps.map_table_columns(name)
     with st.container(width=130):
         projection = st.selectbox(
             "Projection",
             space.projections,
-            format_func=lambda key: _widgets.PROJECTIONS.get(key, key),
+            format_func=lambda key: widgets.PROJECTIONS.get(key, key),
             key="place_projection",
             bind="query-params",
         )
@@ -327,7 +327,7 @@ else:
         st.warning(f"Stopped: {len(placed)} of {len(given)} files are done.")
         st.button("Go on", on_click=set_stopped, args=(False,))
     explorer(given, placed, properties)
-_widgets.same_in_python(
+widgets.same_in_python(
     f"""
 from matgen_core import checkpoint, data
 from matgen_core.latent import LatentMap, known_materials

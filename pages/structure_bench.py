@@ -12,9 +12,9 @@ from matgen_core.tasks import prediction
 from matgen_core.views import charts
 from matgen_core.views.crystals import bench, web_page
 from matgen_core.views.crystals.bench import Entry
-from pages import _maps, _structures, _widgets
-from pages._components.crystal_viewer import crystal_viewer
-from pages._structures import Crystal, plain
+from pages._parts.components.crystal_viewer import crystal_viewer
+from pages._parts.shared import bench_crystals, latent_maps, widgets
+from pages._parts.shared.bench_crystals import Crystal, plain
 
 VIEWS = ("Sites", "Diffraction", "Properties", "Comparison", "Export")
 FAMILIES = {"heusler": "Heusler", "abx3": "ABX₃", "perov5": "perovskite", "binary": "binary"}
@@ -31,7 +31,7 @@ def add(new: Sequence[Entry]) -> None:
     on_it, _ = bench.read_entries(st.session_state.get("bench", ""))
     wanted: list[Entry] = []
     for entry in new:
-        beside = [Entry(entry.source, entry.key, True)] if _structures.has_original(entry) else []
+        beside = [Entry(entry.source, entry.key, True)] if bench_crystals.has_original(entry) else []
         wanted += [*beside, entry] if len(on_it) + len(wanted) + 2 <= bench.MAX_ENTRIES else [entry]
     lay_out(list(dict.fromkeys([*on_it, *wanted])))
 
@@ -46,9 +46,9 @@ def on_chosen() -> None:
 
 def on_upload(key: str) -> None:
     """Read the files that were just handed over, and empty the uploader."""
-    read = _structures.read_uploaded(st.session_state[key])
+    read = bench_crystals.read_uploaded(st.session_state[key])
     st.session_state["bench_problems"] = [f"{each.name}: {each.problem}" for each in read if each.problem]
-    kept = _structures.keep(read)
+    kept = bench_crystals.keep(read)
     on_it, _ = bench.read_entries(st.session_state.get("bench", ""))
     if len(on_it) + len(kept) > bench.MAX_ENTRIES:
         st.session_state["bench_problems"].append(
@@ -61,7 +61,7 @@ def on_upload(key: str) -> None:
 
 def forget() -> None:
     """Take away the files of this session."""
-    _structures.uploads().clear()
+    bench_crystals.uploads().clear()
     on_it, _ = bench.read_entries(st.session_state["bench"])
     lay_out([entry for entry in on_it if not entry.is_upload])
 
@@ -81,17 +81,17 @@ def on_pattern(key: str) -> None:
 
 def choose() -> None:
     """The line on which crystals are chosen."""
-    models = _structures.crystal_models()
-    on_it, problems = bench.read_entries(_widgets.remembered("bench"))
+    models = bench_crystals.crystal_models()
+    on_it, problems = bench.read_entries(widgets.remembered("bench"))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         known: list[Entry] = []
         if models:
             with st.container(width=210):
                 model = st.selectbox("Crystals known to", models, key="bench_model", bind="query-params")
-            known = [Entry(model, key) for key in _maps.map_table(model)["key"]]
-        mine = [Entry(bench.UPLOAD, digest) for digest in _structures.uploads()]
+            known = [Entry(model, key) for key in latent_maps.map_table(model)["key"]]
+        mine = [Entry(bench.UPLOAD, digest) for digest in bench_crystals.uploads()]
         st.session_state["bench_chosen"] = [str(entry) for entry in on_it]
-        titles = _structures.titles(list(dict.fromkeys([*on_it, *mine, *known])))
+        titles = bench_crystals.titles(list(dict.fromkeys([*on_it, *mine, *known])))
         with st.container(width="stretch"):
             st.multiselect(
                 f"On the bench, up to {bench.MAX_ENTRIES}",
@@ -125,19 +125,19 @@ def examples() -> None:
         "Lay up to four crystals side by side and turn them together: what a model decodes beside the crystal that it"
         " was given, or your own files. Sites, symmetry, powder patterns, predicted properties and files follow below."
     )
-    models = _structures.crystal_models()
+    models = bench_crystals.crystal_models()
     if not models:
         return
     model = st.session_state["bench_model"]
-    table = bench.examples(_maps.map_table(model))
+    table = bench.examples(latent_maps.map_table(model))
     for column, row in zip(st.columns(3, gap="medium"), table.itertuples(), strict=False):
         entry = Entry(model, row.key)
-        crystal = _structures.find(entry)
+        crystal = bench_crystals.find(entry)
         with column.container(border=True, height="stretch", horizontal_alignment="center"):
             if crystal.problem:
                 st.caption(plain(crystal.problem))
             else:
-                st.image(_structures.still(crystal.key, crystal.structure, 200), width=200, alt=crystal.label)
+                st.image(bench_crystals.still(crystal.key, crystal.structure, 200), width=200, alt=crystal.label)
             family = FAMILIES.get(getattr(row, "family", ""), "")
             seen = ", not trained on" if getattr(row, "split", "") == "test" else ""
             st.markdown(f"**{row.name}** {family}  \n:small[{row.key}{seen}]", text_alignment="center")
@@ -147,12 +147,12 @@ def examples() -> None:
 def overview(crystals: Sequence[Crystal]) -> None:
     """All crystals under one camera, and what tells them apart."""
     crystal_viewer(
-        [_structures.scene(each.key, each.structure) for each in crystals],
+        [bench_crystals.scene(each.key, each.structure) for each in crystals],
         key="bench_viewer",
         captions=[each.label if each.entry.is_upload else each.source for each in crystals],
         height=430,
     )
-    table = _structures.summary([each.key for each in crystals], by_label(crystals), symprec())
+    table = bench_crystals.summary([each.key for each in crystals], by_label(crystals), symprec())
     deviations = [deviation(each) for each in crystals]
     table.insert(1, "RMSD (Å)", ["" if each is None else f"{each:.3f}" for each in deviations])
     st.dataframe(
@@ -169,7 +169,7 @@ def overview(crystals: Sequence[Crystal]) -> None:
             **{f"{axis} (Å)": NUMBER(format="%.3f", width=70) for axis in "abc"},
             **{
                 f"{name} (°)": NUMBER(f"{symbol} (°)", format="%.1f", width=62)
-                for name, symbol in _structures.ANGLES.items()
+                for name, symbol in bench_crystals.ANGLES.items()
             },
             "Volume (Å³)": NUMBER(format="%.1f"),
             "Density (g/cm³)": NUMBER(format="%.3f"),
@@ -180,10 +180,10 @@ def overview(crystals: Sequence[Crystal]) -> None:
 
 def deviation(crystal: Crystal) -> float | None:
     """How far a decoded crystal lies from the one that the model was given, if that is here and they match."""
-    if not _structures.has_original(crystal.entry):
+    if not bench_crystals.has_original(crystal.entry):
         return None
-    known = _structures.find(Entry(crystal.entry.source, crystal.entry.key, True))
-    table = _structures.comparison(known.key, known.structure, [crystal.key], {crystal.label: crystal.structure})
+    known = bench_crystals.find(Entry(crystal.entry.source, crystal.entry.key, True))
+    table = bench_crystals.comparison(known.key, known.structure, [crystal.key], {crystal.label: crystal.structure})
     return table["RMSD (Å)"].iloc[0]
 
 
@@ -221,7 +221,7 @@ def show_sites(crystals: Sequence[Crystal]) -> None:
                 key="symprec",
                 help="How far an atom may lie from its symmetric place; 0.1 suits relaxed and decoded cells",
             )
-    table = _structures.sites(crystal.key, crystal.structure, symprec())
+    table = bench_crystals.sites(crystal.key, crystal.structure, symprec())
     found = report.symmetry(crystal.structure, symprec())
     about = f", point group {found.point_group}" if found.point_group else ""
     st.markdown(plain(f"{crystal.label}: {found.summary}{about}"))
@@ -233,7 +233,7 @@ def show_sites(crystals: Sequence[Crystal]) -> None:
         | {f"{name} (Å)": NUMBER(format="%.3f") for name in ("X", "Y", "Z", "Nearest neighbor")},
         alt=f"{len(table)} sites of {crystal.label}",
     )
-    _widgets.download(table, "sites.csv")
+    widgets.download(table, "sites.csv")
 
 
 def show_diffraction(crystals: Sequence[Crystal]) -> None:
@@ -243,7 +243,7 @@ def show_diffraction(crystals: Sequence[Crystal]) -> None:
             radiation = st.selectbox(
                 "Radiation",
                 diffraction.RADIATIONS,
-                format_func=_structures.radiation_title,
+                format_func=bench_crystals.radiation_title,
                 key="radiation",
                 bind="query-params",
             )
@@ -268,7 +268,7 @@ def show_diffraction(crystals: Sequence[Crystal]) -> None:
     peaks, profiles = {}, {}
     for each in crystals:
         try:
-            peaks[each.label] = _structures.reflections(each.key, each.structure, radiation, limits)
+            peaks[each.label] = bench_crystals.reflections(each.key, each.structure, radiation, limits)
         except ValueError as error:
             st.error(plain(f"{each.label}: {error}"))
             continue
@@ -287,7 +287,7 @@ def show_diffraction(crystals: Sequence[Crystal]) -> None:
             )
         except ValueError as error:
             st.error(plain(f"{name}: {error}"))
-    _widgets.chart(
+    widgets.chart(
         charts.powder_pattern(profiles, peaks, overlay, 110.0 if stacked else 0.0, over),
         "pattern",
         f"Powder patterns of {', '.join(profiles)}",
@@ -309,16 +309,16 @@ def show_diffraction(crystals: Sequence[Crystal]) -> None:
             },
             alt=f"Reflections of {crystal.label}",
         )
-        _widgets.download(peaks[crystal.label], "reflections.csv")
+        widgets.download(peaks[crystal.label], "reflections.csv")
 
 
 def show_properties(crystals: Sequence[Crystal]) -> None:
     """Predicted properties with uncertainty."""
-    models = _widgets.names_with("predict", "structure")
+    models = widgets.names_with("predict", "structure")
     if not models:
         st.info("No checkpoint here predicts properties of crystals. Make one with: `matgen train cgcnn_energy`")
         return
-    table = _structures.properties(models, [each.key for each in crystals], by_label(crystals))
+    table = bench_crystals.properties(models, [each.key for each in crystals], by_label(crystals))
     for problem in dict.fromkeys(f"{row.structure}: {row.problem}" for row in table.itertuples() if row.problem):
         st.error(plain(problem))
     if len(crystals) == 1:
@@ -354,7 +354,7 @@ def show_properties(crystals: Sequence[Crystal]) -> None:
         " that the model never saw. Dielectric figures mean nothing for a metal, where the predicted gap is near 0."
         " What a model decodes is not relaxed, and its properties are predicted as it stands."
     )
-    _widgets.download(table, "properties.csv")
+    widgets.download(table, "properties.csv")
 
 
 def show_comparison(crystals: Sequence[Crystal]) -> None:
@@ -364,7 +364,9 @@ def show_comparison(crystals: Sequence[Crystal]) -> None:
         return
     reference = one_of(crystals, "Compare with", "compare_with")
     others = [each for each in crystals if each is not reference]
-    table = _structures.comparison(reference.key, reference.structure, [each.key for each in others], by_label(others))
+    table = bench_crystals.comparison(
+        reference.key, reference.structure, [each.key for each in others], by_label(others)
+    )
     st.dataframe(
         table,
         hide_index=True,
@@ -375,7 +377,7 @@ def show_comparison(crystals: Sequence[Crystal]) -> None:
             **{f"Δ{axis} (%)": NUMBER(format="%+.2f", width=65) for axis in "abc"},
             **{
                 f"Δ{name} (°)": NUMBER(f"Δ{symbol} (°)", format="%+.2f", width=62)
-                for name, symbol in _structures.ANGLES.items()
+                for name, symbol in bench_crystals.ANGLES.items()
             },
             "Δ volume per site (%)": NUMBER("ΔV per site (%)", format="%+.2f", width=105),
             "Match": st.column_config.CheckboxColumn(width=55),
@@ -389,7 +391,7 @@ def show_comparison(crystals: Sequence[Crystal]) -> None:
         " Sites are matched within half of (volume per site)^(1/3), lengths within 30 %, angles within 10°; both cells"
         " keep their volume."
     )
-    _widgets.download(table, "comparison.csv")
+    widgets.download(table, "comparison.csv")
 
 
 def show_export(crystals: Sequence[Crystal]) -> None:
@@ -422,15 +424,15 @@ def show_export(crystals: Sequence[Crystal]) -> None:
     except ValueError as error:
         st.caption(plain(str(error)))
     else:
-        _widgets.download_text(chemiscope, "bench.chemiscope.json", f"Chemiscope, all {len(crystals)} on the bench")
+        widgets.download_text(chemiscope, "bench.chemiscope.json", f"Chemiscope, all {len(crystals)} on the bench")
     st.caption("A picture (PNG) is saved with the camera button of the viewer, as it stands there.")
     st.code(cif(crystal.structure), language="text", height=260)
 
 
 def same_in_python(crystals: Sequence[Crystal]) -> None:
     """Show the Python that does what the page shows."""
-    models = _structures.crystal_models()
-    example = Entry(models[0], bench.examples(_maps.map_table(models[0]))["key"].iloc[0]) if models else None
+    models = bench_crystals.crystal_models()
+    example = Entry(models[0], bench.examples(latent_maps.map_table(models[0]))["key"].iloc[0]) if models else None
     entry = next((each.entry for each in crystals if not each.entry.is_original), example)
     if entry is None or entry.is_upload:
         name = next((each.label for each in crystals), "mine.cif")
@@ -443,7 +445,7 @@ def same_in_python(crystals: Sequence[Crystal]) -> None:
 model = checkpoint.load({entry.source!r})
 row = list(known_materials(model)["key"]).index({entry.key!r})
 structure = LatentMap(model).reconstruct([row])[0].material"""
-    _widgets.same_in_python(
+    widgets.same_in_python(
         f"""
 {head}
 from matgen_core.data import structure_export
@@ -464,7 +466,7 @@ print(structure_export.cif(structure))
 st.title("Structure bench")
 choose()
 entries, _ = bench.read_entries(st.session_state["bench"])
-found = _structures.find_all(entries)
+found = bench_crystals.find_all(entries)
 for each in found:
     if each.problem:
         st.error(plain(f"{each.label}: {each.problem}"))

@@ -3,18 +3,18 @@
 import streamlit as st
 
 from matgen_core.views import charts
-from pages import _maps, _rankings, _widgets
+from pages._parts.shared import latent_maps, rankings, widgets
 
 st.title("Trust")
 st.markdown(
     "What was measured, on what, and beside what. Every figure here was written by the run that made the model."
 )
-good, broken = _widgets.summaries()
+good, broken = widgets.summaries()
 for line in broken:
     st.error(line)
 
 st.subheader("Rankings of phase fields: held-out evidence")
-evidence = _rankings.all_evidence()
+evidence = rankings.all_evidence()
 if evidence.empty:
     st.info("No checkpoint here carries held-out evidence.")
 else:
@@ -24,8 +24,8 @@ else:
         " standard deviation over the folds; diamonds are baselines that count elements or pairs of elements. No field"
         " that holds no compound is known, so none of this is a probability of success."
     )
-    _widgets.chart(charts.evidence(evidence), "evidence", "Held-out AUC of rankers and baselines")
-    for name, sentence in _rankings.verdicts().items():
+    widgets.chart(charts.evidence(evidence), "evidence", "Held-out AUC of rankers and baselines")
+    for name, sentence in rankings.verdicts().items():
         st.markdown(f"`{name}`: {sentence}")
     st.dataframe(
         evidence.drop(columns="is_baseline"),
@@ -45,20 +45,20 @@ else:
 st.subheader("Models")
 if good:
     name = st.selectbox("Checkpoint", [each["name"] for each in good], key="checkpoint", bind="query-params")
-    model = _widgets.load(name)
+    model = widgets.load(name)
     left, right = st.columns(2, gap="large")
     with left:
         headline = model.metrics["headline"]
         st.markdown(f"{headline['figure']}: **{headline['ours']}**  \nPaper: {headline['paper']}")
-        _widgets.reconstruction_metrics(model.metrics)
-        if name in _widgets.names_with_map():
-            space = _maps.load_map(name)
+        widgets.reconstruction_metrics(model.metrics)
+        if name in widgets.names_with_map():
+            space = latent_maps.load_map(name)
             st.markdown("**Projections**: how much of each neighborhood survives the flattening")
-            _widgets.chart(
+            widgets.chart(
                 charts.faithfulness(space.index, space.projections), "faithfulness", "Faithfulness of the projections"
             )
         st.markdown("**Made by**")
-        st.dataframe(_widgets.provenance(name), hide_index=True, alt="Provenance")
+        st.dataframe(widgets.provenance(name), hide_index=True, alt="Provenance")
     with right:
         with st.container(border=True, height=720):
             st.markdown(model.card)
@@ -67,12 +67,12 @@ else:
 
 st.subheader("Data")
 st.markdown("None of these data are part of this project; the models carry only weights and computed values.")
-st.dataframe(_widgets.data_sets(), hide_index=True, alt="Data sets with licence and source")
+st.dataframe(widgets.data_sets(), hide_index=True, alt="Data sets with licence and source")
 
 st.subheader("Versions")
-st.dataframe(_widgets.versions(), hide_index=True, alt="Versions")
+st.dataframe(widgets.versions(), hide_index=True, alt="Versions")
 if good:
-    _widgets.same_in_python(
+    widgets.same_in_python(
         f"""
 from matgen_core import checkpoint, data
 from matgen_core.tasks import ranking

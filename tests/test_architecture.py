@@ -113,7 +113,7 @@ def test_pages_hold_no_logic(path: Path) -> None:
 def test_caches_live_in_the_shared_parts_of_the_pages(path: Path) -> None:
     parts = path.relative_to(ROOT).parts
     if not any(part.startswith("_") and not part.startswith("__") for part in parts):
-        assert "st.cache" not in path.read_text(), f"{path.name} has a cache; keep it in pages/_*"
+        assert "st.cache" not in path.read_text(), f"{path.name} has a cache; keep it in pages/_parts"
 
 
 def test_every_recipe_has_its_checkpoint_and_every_checkpoint_its_recipe() -> None:

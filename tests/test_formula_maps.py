@@ -20,7 +20,7 @@ from matgen_core.materials.formulas import subscripted
 from matgen_core.tasks import journeys
 from matgen_core.views.maps import columns as map_columns
 from matgen_core.views.maps.journey import journey_overlay, steps_outside
-from pages import _maps
+from pages._parts.shared import latent_maps
 from tests.page_checks import all_steps, said
 from tests.test_app import ROOT, assert_whole, page
 
@@ -306,9 +306,9 @@ def test_a_formula_that_is_not_on_the_map_is_marked_where_its_neighbors_are(ding
     space = LatentMap(ding)
     (located,) = space.locate([Composition("Sr3Ti2O7")])
     assert located.z is not None
-    where = _maps.placed("ding", "umap", ("Sr3Ti2O7",))
+    where = latent_maps.placed("ding", "umap", ("Sr3Ti2O7",))
     np.testing.assert_allclose(where[["x", "y"]].to_numpy(), space.place(located.z[None], "umap"))
-    (marker,) = _maps.markers("ding", where, "Sr3Ti2O7")
+    (marker,) = latent_maps.markers("ding", where, "Sr3Ti2O7")
     assert (marker.label, marker.kind) == ("Sr₃Ti₂O₇", "pin")
     assert "Its latent point decodes to it." in said(test)
     assert "Predicted by `ding`: Formation energy" in said(test)

@@ -108,20 +108,20 @@ def test_what_cannot_be_gone_costs_one_line(address: dict[str, str], errors: lis
 
 
 def test_the_condition_reaches_the_decoder(fields: LatentMap) -> None:
-    from pages import _journey
+    from pages._parts.journeys import journey_state
 
-    asked = _journey.Journey("phase_field_vae", "Samples", (keys_of(fields, 1),), 3, around="waypoints")
-    assert _journey.recording.__wrapped__(asked).n_steps == 3
+    asked = journey_state.Journey("phase_field_vae", "Samples", (keys_of(fields, 1),), 3, around="waypoints")
+    assert journey_state.recording.__wrapped__(asked).n_steps == 3
     with pytest.raises(ValueError, match="phase_field_vae takes no formation energy"):
-        _journey.recording.__wrapped__(replace(asked, wanted=(("formation_energy_per_atom", -1.0),)))
+        journey_state.recording.__wrapped__(replace(asked, wanted=(("formation_energy_per_atom", -1.0),)))
 
 
 def test_a_journey_waits_its_turn_stops_and_goes_on(fields: LatentMap) -> None:
-    from pages import _journey
+    from pages._parts.journeys import journey_state
 
     gate = threading.Event()
     for _ in range(2):  # as many walks as go on at once
-        _journey.workers().submit(gate.wait)
+        journey_state.workers().submit(gate.wait)
     try:
         test = whole(page(via=keys_of(fields, 3, 40), n_path="9"))
         assert any("waiting for others" in each.value for each in test.markdown)

@@ -226,7 +226,7 @@ def test_what_was_handed_over_can_be_taken_away(crystal_map: checkpoint.Checkpoi
 
 
 def test_nothing_uploaded_is_cached_for_other_sessions() -> None:
-    text = (ROOT / "pages" / "_structures.py").read_text()
+    text = (ROOT / "pages" / "_parts" / "shared" / "bench_crystals.py").read_text()
     caches = [line for line in text.splitlines() if line.startswith("@st.cache")]
     assert caches
     assert all('scope="session"' in line for line in caches)

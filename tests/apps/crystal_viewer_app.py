@@ -8,7 +8,7 @@ import streamlit as st
 from pymatgen.core import Lattice, Structure
 
 from matgen_core.views.crystals.scene import scene
-from pages._components.crystal_viewer import crystal_viewer
+from pages._parts.components.crystal_viewer import crystal_viewer
 
 
 @st.cache_resource

@@ -6,7 +6,7 @@ import streamlit as st
 from matgen_core.latent import selection
 from matgen_core.views.maps import scene as map_scene
 from matgen_core.views.maps.events import MapEvents
-from pages._components.latent_map import latent_map
+from pages._parts.components.latent_map import latent_map
 
 st.set_page_config(layout="wide")
 n = st.session_state.setdefault("n", int(st.query_params.get("n", "100000")))  # a page switch drops the query

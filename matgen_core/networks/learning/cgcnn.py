@@ -1,7 +1,6 @@
 """Fit the property networks to packed graphs; torch only, so that it also runs where pymatgen is not.
 
-`python -m matgen_core.networks.learning.cgcnn GRAPHS OUT TASK...` fits tasks one after the other. It is run as a file, not as a
-module, because the package around it reads data sets and needs all that this file does without.
+`python -m matgen_core.networks.learning.cgcnn GRAPHS OUT TASK...` fits tasks one after the other.
 """
 
 import argparse

@@ -9,8 +9,8 @@ import streamlit as st
 from matgen_core.latent.space import LatentSpace
 from matgen_core.tasks import funnel
 from matgen_core.tasks.funnel import answers
-from pages import _widgets
-from pages._properties import plain_title, predictor_label, title_of, unit, with_predictors_of
+from pages._parts.shared import widgets
+from pages._parts.shared.property_columns import plain_title, predictor_label, title_of, unit, with_predictors_of
 
 MANY_ELEMENTS, MANY_ATOMS = 20, 500  # the number that stands for "or more"
 PRESETS = {"10 thousand": 10_000, "100 thousand": 100_000, "2 million": 2_000_000}
@@ -32,7 +32,7 @@ def elements(known: Sequence[str]) -> tuple[list[str], list[str]]:
         ValueError: If the address names something that is no element.
     """
     must, may, never = (
-        [symbol for symbol in _widgets.remembered(name).split(",") if symbol] for name in ("has", "only", "never")
+        [symbol for symbol in widgets.remembered(name).split(",") if symbol] for name in ("has", "only", "never")
     )
     funnel.Wanted(must=tuple(must), never=tuple(never))  # refuses strange symbols, and both at once
     funnel.Wanted(may=tuple(may))
@@ -181,7 +181,7 @@ def ask(name: str, space: LatentSpace, known: Sequence[str], must: Sequence[str]
         for label, n in PRESETS.items():
             st.button(label, on_click=_set_number, args=(n,), type="tertiary")
         seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", width=130)
-    able = _widgets.names_with("predict", "composition")
+    able = widgets.names_with("predict", "composition")
     chosen = st.pills(
         "Predict of what is kept",
         able,

@@ -16,8 +16,8 @@ from matgen_core.tasks import journeys
 from matgen_core.views.crystals import picture
 from matgen_core.views.crystals.scene import drawable_scene
 from matgen_core.views.maps.journey import Overlay, journey_overlay, steps_outside
-from pages import _maps, _widgets
-from pages._components.film_strip import Frame
+from pages._parts.components.film_strip import Frame
+from pages._parts.shared import latent_maps, widgets
 
 Mode = Literal["Path", "Arithmetic", "Axis", "Samples"]
 AxisKind = Literal["principal", "coordinate"]
@@ -54,7 +54,7 @@ class Journey:
 
 def waypoints() -> list[str]:
     """Return the keys of the waypoints, which outlive the page and stand in the address."""
-    return [key for key in _widgets.remembered("via").split(",") if key]
+    return [key for key in widgets.remembered("via").split(",") if key]
 
 
 def _taken() -> list[str]:
@@ -77,8 +77,10 @@ def add_waypoint(name: str, key: str, most: int = 8) -> None:
 
 def button_to_add(name: str, key: str) -> None:
     """Offer to take a material along, and the way to the journey."""
-    row, encodes = _maps.row_of(name, key), _maps.load_map(name).encodes
-    cannot = not _maps.has_point(name, row) if row is not None else not encodes or bool(_maps.misfit(name, key))
+    row, encodes = latent_maps.row_of(name, key), latent_maps.load_map(name).encodes
+    cannot = (
+        not latent_maps.has_point(name, row) if row is not None else not encodes or bool(latent_maps.misfit(name, key))
+    )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Add to journey",
@@ -95,7 +97,7 @@ def button_to_add(name: str, key: str) -> None:
 
 def label_of(name: str, key: str) -> str:
     """Return what a list of waypoints shows for a key."""
-    table, row = _maps.map_table(name), _maps.row_of(name, key)
+    table, row = latent_maps.map_table(name), latent_maps.row_of(name, key)
     if "phase_field" in table:
         try:
             return chemists_order(key)
@@ -114,7 +116,7 @@ def route(journey: Journey) -> journeys.Route:
     Raises:
         ValueError: If it cannot be gone; the line says why.
     """
-    space = _maps.load_map(journey.model)
+    space = latent_maps.load_map(journey.model)
     places = [journeys.waypoint(space, key) for key in journey.keys]
     if journey.mode == "Path":
         return journeys.path(space, places, journey.n_steps, journey.kind)
@@ -134,7 +136,7 @@ def pins(journey: Journey) -> list[journeys.Waypoint]:
     found = []
     for key in journey.keys:
         try:
-            found.append(journeys.waypoint(_maps.load_map(journey.model), key))
+            found.append(journeys.waypoint(latent_maps.load_map(journey.model), key))
         except ValueError as error:
             st.error(str(error))
     return found
@@ -143,17 +145,17 @@ def pins(journey: Journey) -> list[journeys.Waypoint]:
 @st.cache_data(max_entries=4, show_spinner=False)
 def axis_shares(name: str) -> list[float]:
     """Return the share of the variance of the latent points along each principal axis."""
-    return journeys.axis_shares(_maps.load_map(name)).tolist()
+    return journeys.axis_shares(latent_maps.load_map(name)).tolist()
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _outside(journey: Journey) -> list[int]:
-    return steps_outside(_maps.load_map(journey.model), route(journey))
+    return steps_outside(latent_maps.load_map(journey.model), route(journey))
 
 
 def overlay(journey: Journey, projection: str, current: int) -> Overlay:
     """Return a journey as it lies on a map."""
-    return journey_overlay(_maps.load_map(journey.model), route(journey), projection, _outside(journey), current)
+    return journey_overlay(latent_maps.load_map(journey.model), route(journey), projection, _outside(journey), current)
 
 
 @st.cache_resource(scope="session", max_entries=8, on_release=journeys.Recording.stop, show_spinner=False)
@@ -164,7 +166,7 @@ def recording(journey: Journey) -> journeys.Recording:
         ValueError: If the search line or the condition does not suit the model.
     """
     steps = journeys.walk(
-        _maps.load_map(journey.model),
+        latent_maps.load_map(journey.model),
         route(journey),
         properties=_property_models(journey.model),
         elements=journey.elements,
@@ -180,13 +182,13 @@ def _drawn(steps: Iterator[journeys.Step]) -> Iterator[journeys.Step]:
 
 def _property_models(name: str) -> list[Checkpoint]:
     """Return what predicts properties of the materials of a model; a checkpoint that cannot be used is left out."""
-    level = _maps.level(name)
+    level = latent_maps.level(name)
     if level == "phase field":
-        return [_widgets.read(each) for each in _widgets.names_with("score") if each == name]
+        return [widgets.read(each) for each in widgets.names_with("score") if each == name]
     found = []
-    for each in _widgets.names_with("predict", level):
+    for each in widgets.names_with("predict", level):
         try:
-            found.append(_widgets.read(each))
+            found.append(widgets.read(each))
         except CheckpointError as error:
             st.warning(str(error))
     return found
@@ -201,7 +203,7 @@ def workers() -> Executor:
 @st.cache_resource(show_spinner=False)
 def warm(name: str) -> None:
     """Take the first step of the example while the visitor looks round: the first takes twice as long as the next."""
-    space = _maps.load_map(name)
+    space = latent_maps.load_map(name)
     places = [journeys.waypoint(space, key) for key in journeys.example(space)]
     steps = _drawn(journeys.walk(space, journeys.path(space, places, 2), _property_models(name)))
     workers().submit(next, steps)

@@ -10,7 +10,8 @@ from matgen_core.latent import groups
 from matgen_core.latent.selection import Selection
 from matgen_core.tasks.export import MOST_CRYSTALS, cif_zip
 from matgen_core.views import charts
-from pages import _map_state, _maps, _widgets
+from pages._parts.latent_map import map_state
+from pages._parts.shared import latent_maps, widgets
 
 MOST = 2_000  # rows of the table of a selection
 DRAWN = 6  # columns that are drawn: those that differ most
@@ -26,8 +27,8 @@ def panel(name: str, projection: str, shown: Any, chosen: Selection | None) -> N
         shown: Which materials are found and selected, (n_materials,).
         chosen: What outlines have chosen; None if nothing but the search did.
     """
-    table = _maps.map_table(name)
-    rows, level, noun = table[shown], _maps.level(name), _maps.noun(name)
+    table = latent_maps.map_table(name)
+    rows, level, noun = table[shown], latent_maps.level(name), latent_maps.noun(name)
     head = st.container(horizontal=True, vertical_alignment="center")
     head.subheader(f"{'Found' if chosen is None else 'Selected by lasso'}: {len(rows):,} {noun}", width="stretch")
     with head:
@@ -35,25 +36,25 @@ def panel(name: str, projection: str, shown: Any, chosen: Selection | None) -> N
             "View", VIEWS, default=VIEWS[0], required=True, key="selection_view", label_visibility="collapsed"
         )
         if chosen is not None:
-            st.button("Clear selection", on_click=_map_state.set_selection, args=(name, None))
+            st.button("Clear selection", on_click=map_state.set_selection, args=(name, None))
     if chosen is not None:
         st.caption(
-            f"{_map_state.outside_share(name, chosen):.0%} of the 15 true neighbors of the points in your outlines lie"
+            f"{map_state.outside_share(name, chosen):.0%} of the 15 true neighbors of the points in your outlines lie"
             " outside them: near 0% you have cut out a group of its own, near 100% you have cut through one."
         )
     if view == VIEWS[1]:
         compare(name, shown)
         return
     grades = [f"{projection}_{grade}" for grade in ("faithfulness", "stability")]
-    columns = _maps.map_table_columns(name)
+    columns = latent_maps.map_table_columns(name)
     wanted = ["name"] if level == "phase field" else ["id", "formula"]
     wanted += [column.name for column in columns] + [grade for grade in grades if grade in rows]
     listed = rows[wanted]
-    _widgets.field_table(listed.head(MOST), "selected_rows", _map_state.look_at, 320, columns)
+    widgets.field_table(listed.head(MOST), "selected_rows", map_state.look_at, 320, columns)
     with st.container(horizontal=True, vertical_alignment="center"):
         about = outlines_json(name, rows, chosen)
-        _widgets.download(listed, "selection.csv")
-        _widgets.download_text(about, "selection.json", "Save outlines and filters")
+        widgets.download(listed, "selection.csv")
+        widgets.download_text(about, "selection.json", "Save outlines and filters")
         if level == "structure":
             crystals(name, [row for row, each in enumerate(shown) if each], about)
         if len(listed) > MOST:
@@ -75,7 +76,7 @@ def outlines_json(name: str, rows: pd.DataFrame, chosen: Selection | None) -> st
 
 def compare(name: str, shown: Any) -> None:
     """Draw the columns in which the shown materials differ most from the others."""
-    found = groups.differences(_maps.map_table(name), _maps.map_table_columns(name), shown)
+    found = groups.differences(latent_maps.map_table(name), latent_maps.map_table_columns(name), shown)
     st.markdown(
         ":small[:orange[■] selected · :gray[■] the rest, each as a share of its own number. Ordered by effect size,"
         " from −1 to 1: for numbers Cliff's δ, the chance that a selected material has the higher value less the chance"  # noqa: RUF001
@@ -85,7 +86,7 @@ def compare(name: str, shown: Any) -> None:
         for place, each in zip(st.columns(3, gap="medium"), found[start : start + 3], strict=False):
             with place:
                 st.markdown(f"**{each.column.title}**  \n:small[{each.sentence}]")
-                _widgets.chart(
+                widgets.chart(
                     charts.difference(each),
                     f"difference_{each.column.name}",
                     f"{each.column.title}, selected and rest: {each.sentence}",
@@ -114,7 +115,7 @@ def crystals(name: str, rows: Sequence[int], about: str) -> None:
         def tell(done: int) -> None:
             bar.progress(done / len(rows), f"Decoded {done:,} of {len(rows):,} crystals")
 
-        packed = cif_zip(_maps.load_map(name), _maps.map_table(name), rows, about, tell)
+        packed = cif_zip(latent_maps.load_map(name), latent_maps.map_table(name), rows, about, tell)
         st.session_state["cif_zip"] = (asked, packed)
     place.download_button(
         f"Save {len(rows):,} crystals (zip)",

@@ -10,7 +10,7 @@ from matgen_core.latent.index import score_meaning
 from matgen_core.materials.elements import check_elements, every_element
 from matgen_core.tasks import ranking
 from matgen_core.views import charts
-from pages import _widgets
+from pages._parts.shared import widgets
 
 # The choice
 
@@ -28,7 +28,7 @@ def element_choice(anions: Sequence[str], n_elements: int, n_anions: int) -> ran
     """
     study = ranking.STUDY
     must, may = (
-        tuple(check_elements(filter(None, _widgets.remembered(name, ",".join(default)).split(","))))
+        tuple(check_elements(filter(None, widgets.remembered(name, ",".join(default)).split(","))))
         for name, default in (("must", study.must), ("may", study.may))
     )
     return ranking.Choice(must, may, tuple(anions), n_elements, n_anions)
@@ -50,7 +50,7 @@ def elements_without_features(known: Collection[str]) -> dict[str, str]:
 @st.cache_data(max_entries=16, show_spinner="Ranking …")
 def ranked(name: str, choice: ranking.Choice) -> pd.DataFrame:
     """Rank the fields of a choice that are not known to the model."""
-    model = _widgets.read(name)
+    model = widgets.read(name)
     return ranking.rank(model, choice.fields(ranking.known_fields(model)))
 
 
@@ -117,7 +117,7 @@ def _aucs(frame: pd.DataFrame) -> str:
 
 def all_evidence() -> pd.DataFrame:
     """Lay out the evidence of every ranker beside the baselines, each baseline once."""
-    frames = [ranking.evidence_frame(name, _widgets.load(name).metrics) for name in _widgets.names_with("score")]
+    frames = [ranking.evidence_frame(name, widgets.load(name).metrics) for name in widgets.names_with("score")]
     if not frames:
         return ranking.evidence_frame("", {})
     joined = pd.concat(frames, ignore_index=True)
@@ -126,4 +126,4 @@ def all_evidence() -> pd.DataFrame:
 
 def verdicts() -> dict[str, str]:
     """Return for every ranker one sentence on whether it beats pair co-occurrence."""
-    return {name: ranking.verdict(_widgets.load(name).metrics) for name in _widgets.names_with("score")}
+    return {name: ranking.verdict(widgets.load(name).metrics) for name in widgets.names_with("score")}

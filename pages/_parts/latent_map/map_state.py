@@ -11,8 +11,8 @@ from matgen_core.views.maps import link as view_link
 from matgen_core.views.maps.events import MapEvents
 from matgen_core.views.maps.link import View
 from matgen_core.views.maps.scene import Camera
-from pages import _maps, _widgets
-from pages._components.periodic_table import periodic_table
+from pages._parts.components.periodic_table import periodic_table
+from pages._parts.shared import latent_maps, widgets
 
 _WIDGETS = {"map": "model", "projection": "projection", "color": "color", "element": "element", "find": "search"}
 
@@ -42,14 +42,14 @@ def own_formula(text: str) -> str:
 def is_placed(name: str, text: str | None) -> bool:
     """Tell whether a search line names the formula whose card is shown and which is not on the map."""
     at = st.session_state.get("at", "")
-    own = _maps.level(name) == "composition" and _maps.row_of(name, at) is None
+    own = latent_maps.level(name) == "composition" and latent_maps.row_of(name, at) is None
     return bool(at) and own and own_formula((text or "").strip()) == at
 
 
 def selected(name: str) -> Selection | None:
     """Return what outlines have chosen on maps of a model; after a reload, from the address."""
     of_model, chosen = st.session_state.get("selection", ("", None))
-    text = _widgets.remembered("outlines")
+    text = widgets.remembered("outlines")
     if chosen is None and text:
         try:
             view = view_link.decode(text)
@@ -65,7 +65,7 @@ def selected(name: str) -> Selection | None:
 
 def extend_selection(name: str, key: str, lasso: selection.Lasso) -> None:
     """Apply an outline that was drawn on a map."""
-    set_selection(name, selection.extend(selected(name), _maps.positions(name, key), lasso, key))
+    set_selection(name, selection.extend(selected(name), latent_maps.positions(name, key), lasso, key))
 
 
 def set_selection(name: str, chosen: Selection | None) -> None:
@@ -84,7 +84,7 @@ def _portable(name: str, chosen: Selection | None) -> tuple[tuple[str, selection
         ValueError: If one was drawn on a map of this session.
     """
     steps = () if chosen is None else chosen.steps
-    if any(key in _maps.own_maps(name) for key, _ in steps):
+    if any(key in latent_maps.own_maps(name) for key, _ in steps):
         raise ValueError(
             "the selection was drawn on a map that you made, which ends with this session; draw it on a map of the"
             " model to get a link to it"
@@ -93,7 +93,7 @@ def _portable(name: str, chosen: Selection | None) -> tuple[tuple[str, selection
 
 
 def _stored_positions(name: str) -> dict[str, object]:
-    space = _maps.load_map(name)
+    space = latent_maps.load_map(name)
     return {key: space.positions(key) for key in space.projections}
 
 
@@ -106,7 +106,7 @@ def take_view(name: str, key: str, events: MapEvents) -> None:
 
 def asked_camera(name: str, key: str) -> Camera | None:
     """Return the view that the address asks for, if it is one of this map."""
-    of_model, _, rest = _widgets.remembered("camera").partition(",")
+    of_model, _, rest = widgets.remembered("camera").partition(",")
     of_projection, _, numbers = rest.partition(",")
     if (of_model, of_projection) != (name, key):
         return None
@@ -123,7 +123,7 @@ def asked_camera(name: str, key: str) -> Camera | None:
 def element_filter(name: str) -> list[bool]:
     """Show the periodic table behind a button and tell which materials keep to it."""
     must, never = (_symbols(key) for key in ("holds", "never"))
-    known = _maps.elements_in(name)
+    known = latent_maps.elements_in(name)
     n = len(must) + len(never)
     with st.popover(f"Elements ({n})" if n else "Elements", icon=":material/grid_on:"):
         st.markdown("Which elements **must** be there, **may** be there, or are **never** there.", width=760)
@@ -135,7 +135,7 @@ def element_filter(name: str) -> list[bool]:
                 on_change=lambda holds, may: set_elements(
                     holds, [symbol for symbol in known if symbol not in (*holds, *may)]
                 ),
-                unavailable=_maps.absent_elements(name),
+                unavailable=latent_maps.absent_elements(name),
             )
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(
@@ -147,14 +147,14 @@ def element_filter(name: str) -> list[bool]:
             st.button("All may", on_click=set_elements, args=((), ()), disabled=not n)
     terms = [f"{word}:{','.join(symbols)}" for word, symbols in (("has", must), ("not", never)) if symbols]
     try:
-        return _maps.keeping_to(name, " ".join(terms))
+        return latent_maps.keeping_to(name, " ".join(terms))
     except ValueError as error:
         st.error(f"The address of this page cannot be used: {error}")
         st.stop()
 
 
 def _symbols(key: str) -> list[str]:
-    return [symbol for symbol in _widgets.remembered(key).split(",") if symbol]
+    return [symbol for symbol in widgets.remembered(key).split(",") if symbol]
 
 
 def set_elements(must: list[str] | tuple[str, ...], never: list[str] | tuple[str, ...]) -> None:
@@ -172,7 +172,7 @@ def open_link() -> str:
         return ""
     try:
         view = view_link.decode(text)
-        here = _widgets.names_with_map()
+        here = widgets.names_with_map()
         if view.model not in here:
             raise ValueError(f"this link shows a map of {view.model!r}, which is not here; here are {', '.join(here)}")
         view_link.replay(view.outlines, _stored_positions(view.model))
@@ -180,8 +180,10 @@ def open_link() -> str:
     except ValueError as error:
         return str(error)
     written = {
-        "projection": {key: _maps.projection_title(view.model, key) for key in _maps.projections(view.model)},
-        "color": _maps.color_titles(view.model, view.projection),
+        "projection": {
+            key: latent_maps.projection_title(view.model, key) for key in latent_maps.projections(view.model)
+        },
+        "color": latent_maps.color_titles(view.model, view.projection),
     }
     for key, name in _WIDGETS.items():
         value = getattr(view, name)
@@ -202,7 +204,7 @@ def open_link() -> str:
 def link_button(name: str, key: str, color: str, element: str) -> None:
     """Offer a link that opens exactly this view."""
     with st.popover("Copy link", icon=":material/link:"):
-        own = key in _maps.own_maps(name)
+        own = key in latent_maps.own_maps(name)
         try:
             view = View(
                 name,
@@ -228,4 +230,4 @@ def link_button(name: str, key: str, color: str, element: str) -> None:
 
 def outside_share(name: str, chosen: Selection) -> float:
     """Return the share of the true neighbors of selected materials that are not selected."""
-    return projection.share_outside(_maps.true_neighbors(name), chosen.mask)
+    return projection.share_outside(latent_maps.true_neighbors(name), chosen.mask)

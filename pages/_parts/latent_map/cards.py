@@ -15,9 +15,10 @@ from matgen_core.tasks import journeys, prediction, ranking
 from matgen_core.tasks.funnel import session
 from matgen_core.views.crystals import bench
 from matgen_core.views.crystals import scene as crystal_scene
-from pages import _maps, _structures, _verdicts, _widgets, _wishes
-from pages._components.crystal_viewer import crystal_viewer
-from pages._map_state import look_at
+from pages._parts.components.crystal_viewer import crystal_viewer
+from pages._parts.compositions import wishes
+from pages._parts.latent_map.map_state import look_at
+from pages._parts.shared import bench_crystals, latent_maps, verdict_words, widgets
 
 
 def field_card(name: str, projection: str, field: str) -> None:
@@ -27,35 +28,35 @@ def field_card(name: str, projection: str, field: str) -> None:
     except ValueError as error:
         st.error(f"{field} is no phase field: {error}; click a point or search for one")
         return
-    row = _maps.row_of(name, field)
+    row = latent_maps.row_of(name, field)
     if row is not None:
-        known = _maps.map_table(name).iloc[row]
+        known = latent_maps.map_table(name).iloc[row]
         st.badge("known: in the training data", color="gray")
         st.markdown(f"Score **{known['reconstruction_error']:.2f}**. {_kept(name, projection, row)}")
     else:
         try:
-            score = float(ranking.score(_widgets.load(name), [tuple(field.split("-"))]).mean())
+            score = float(ranking.score(widgets.load(name), [tuple(field.split("-"))]).mean())
         except ValueError as error:
             st.error(str(error))
             return
         st.badge("not in the training data", color="orange")
         st.markdown(f"Score **{score:.2f}**. Placed on the map by its true neighbors.")
-    _maps.nearest_known([name], field, "near", look_at)
+    latent_maps.nearest_known([name], field, "near", look_at)
 
 
 def crystal_card(name: str, projection: str, key: str) -> None:
     """Show one crystal: what the model decodes of it, its values and what lies near."""
-    row = _maps.row_of(name, key)
+    row = latent_maps.row_of(name, key)
     if row is None:
-        st.error(_maps.not_here(name, key))
+        st.error(latent_maps.not_here(name, key))
         return
-    known = _maps.map_table(name).iloc[row]
+    known = latent_maps.map_table(name).iloc[row]
     st.subheader(known["name"])
     st.caption(f"{key}. {_kept(name, projection, row)}")
     show_decoded(name, row)
-    _structures.open_on_bench([bench.Entry(name, key)], "open_on_bench")
-    _widgets.values(known, _maps.map_table_columns(name))
-    _maps.nearest_known([name], key, "near", look_at)
+    bench_crystals.open_on_bench([bench.Entry(name, key)], "open_on_bench")
+    widgets.values(known, latent_maps.map_table_columns(name))
+    latent_maps.nearest_known([name], key, "near", look_at)
 
 
 _SPLITS: dict[str, tuple[str, Literal["gray", "orange"]]] = {
@@ -73,56 +74,56 @@ _NOVEL: dict[bool, tuple[str, Literal["gray", "orange"]]] = {
 
 def formula_card(name: str, projection: str, key: str) -> None:
     """Show one formula: where it is from, what it decodes to, verdicts with reasons, properties and what lies near."""
-    row = _maps.row_of(name, key)
+    row = latent_maps.row_of(name, key)
     if row is None:
         _own_formula_card(name, projection, key)
         return
-    known = _maps.map_table(name).iloc[row]
+    known = latent_maps.map_table(name).iloc[row]
     st.subheader(subscripted(known["name"]))
     if known.get("split") in _SPLITS:
         words, color = _SPLITS[known["split"]]
         st.badge(words, color=color)
-    decoded = _maps.decoded(name, row) if _maps.has_point(name, row) else None
+    decoded = latent_maps.decoded(name, row) if latent_maps.has_point(name, row) else None
     st.caption(f"{key}. {_kept(name, projection, row)} {_comes_back(decoded, known['name'])}")
-    st.markdown("  \n".join(_verdicts.lines(known["name"])))
-    columns = [each for each in _maps.map_table_columns(name) if each.name not in _SAID]
+    st.markdown("  \n".join(verdict_words.lines(known["name"])))
+    columns = [each for each in latent_maps.map_table_columns(name) if each.name not in _SAID]
     if columns:  # a model without an encoder knows no properties
-        _widgets.values(known, columns)
+        widgets.values(known, columns)
     st.markdown(_predicted(known["name"]))
     _generate_around(name, known["name"])
-    _maps.nearest_known([name], key, "near", look_at)
+    latent_maps.nearest_known([name], key, "near", look_at)
 
 
 def _own_formula_card(name: str, projection: str, key: str) -> None:
     """Show a formula that is not on the map: what is known of it and where it lies."""
-    if problem := _maps.misfit(name, key):
+    if problem := latent_maps.misfit(name, key):
         st.error(problem)
         return
     formula = str(Formulas.of_text(key).reduced().texts()[0])
     st.subheader(subscripted(formula))
-    is_novel = session.novel(_widgets.load(name), formula)
+    is_novel = session.novel(widgets.load(name), formula)
     if is_novel is not None:
         words, color = _NOVEL[is_novel]
         st.badge(words, color=color)
-    place = f"placed there by its true neighbors in the {_maps.load_map(name).measured_in}"
-    if projection in _maps.own_maps(name):
+    place = f"placed there by its true neighbors in the {latent_maps.load_map(name).measured_in}"
+    if projection in latent_maps.own_maps(name):
         place = "a map of your own shows only what it was made of"
     st.caption(
-        f"Not among the formulas of this map; {place}. {_comes_back(_maps.decoded_again(name, formula), formula)}"
+        f"Not among the formulas of this map; {place}. {_comes_back(latent_maps.decoded_again(name, formula), formula)}"
     )
-    st.markdown("  \n".join(_verdicts.lines(formula)))
+    st.markdown("  \n".join(verdict_words.lines(formula)))
     st.markdown(_predicted(formula))
     _generate_around(name, formula)
-    _maps.nearest_known([name], key, "near", look_at)
+    latent_maps.nearest_known([name], key, "near", look_at)
 
 
 def _generate_around(name: str, formula: str) -> None:
     """Offer the page Compositions with the elements of a formula, on a model that generates."""
-    if name in _widgets.names_with("decode", "composition"):
+    if name in widgets.names_with("decode", "composition"):
         symbols = chemical_system(formula).split("-")
         words = "Generate around these elements"
         if st.button(words, icon=":material/science:", help=f"Compositions with {', '.join(symbols)} by {name}"):
-            _wishes.ask_for(symbols)
+            wishes.ask_for(symbols)
             st.switch_page("pages/compositions.py", query_params={"generator": name})
 
 
@@ -138,16 +139,16 @@ def _comes_back(decoded: Decoded | None, formula: str) -> str:
     return f"Its latent point decodes to another formula, **{subscripted(made)}**."
 
 
-_SAID = ("split", "n_elements", *_verdicts.TITLES)  # by the badge, the formula, the verdicts
+_SAID = ("split", "n_elements", *verdict_words.TITLES)  # by the badge, the formula, the verdicts
 
 
 @st.cache_data(max_entries=64, show_spinner="Predicting …")
 def _predicted(formula: str) -> str:
     """Write what every model that predicts properties of formulas says of one."""
     lines = []
-    for model in _widgets.names_with("predict", "composition"):
+    for model in widgets.names_with("predict", "composition"):
         try:
-            found = prediction.predict_texts(_widgets.read(model), [formula]).iloc[0]
+            found = prediction.predict_texts(widgets.read(model), [formula]).iloc[0]
         except CheckpointError as error:
             lines.append(str(error))
             continue
@@ -157,7 +158,7 @@ def _predicted(formula: str) -> str:
             for each in titles
         )
         classifies = [each.name for each in titles] == ["probability"]
-        question = f" ({_widgets.read(model).provenance['title']})" if classifies else ""
+        question = f" ({widgets.read(model).provenance['title']})" if classifies else ""
         lines.append(f"Predicted by `{model}`{question}: {told}")
     return "  \n".join(lines)
 
@@ -167,19 +168,19 @@ CARDS = {"phase field": field_card, "composition": formula_card, "structure": cr
 
 def _kept(name: str, projection: str, row: int) -> str:
     """Say how faithful the map is to one point."""
-    kept = _maps.faithfulness(name, projection)[row]
+    kept = latent_maps.faithfulness(name, projection)[row]
     if kept != kept:
         return "It did not shape this map and was placed on it by its true neighbors."
-    of = " of the map's points" if projection in _maps.own_maps(name) else ""
+    of = " of the map's points" if projection in latent_maps.own_maps(name) else ""
     return f"The map keeps {kept:.0%} of its 15 true neighbors{of}."
 
 
 def show_decoded(name: str, row: int) -> None:
     """Show the decoded crystal, beside the original where its data set is installed."""
-    decoded = _maps.decoded(name, row)
+    decoded = latent_maps.decoded(name, row)
     shown, captions, missing = [], [], ""
     try:
-        original = _maps.original(name, row)
+        original = latent_maps.original(name, row)
         shown.append(crystal_scene.scene(original))
         captions.append("original")
     except ValueError as error:

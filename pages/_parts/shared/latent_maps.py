@@ -24,8 +24,8 @@ from matgen_core.views.maps import columns as map_columns
 from matgen_core.views.maps import scene as map_scene
 from matgen_core.views.maps.events import MapEvents
 from matgen_core.views.maps.scene import MapScene
-from pages import _widgets
-from pages._components.latent_map import latent_map
+from pages._parts.components.latent_map import latent_map
+from pages._parts.shared import widgets
 
 ELEMENT, CLUSTER, FAITHFULNESS, STABILITY = "element", "cluster", "faithfulness", "stability"
 MOST_CANDIDATES = 1_000  # each is drawn as a mark of its own, and sent at every run
@@ -36,23 +36,23 @@ MOST_CANDIDATES = 1_000  # each is drawn as a mark of its own, and sent at every
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the map …")
 def _load_map(name: str) -> LatentMap:
-    return LatentMap(_widgets.read(name))
+    return LatentMap(widgets.read(name))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def map_table(name: str) -> pd.DataFrame:
     """Return the known materials of a map as `map_columns.known_materials` lays them out; not to be changed."""
-    return known_materials(_widgets.read(name))
+    return known_materials(widgets.read(name))
 
 
 def map_table_columns(name: str) -> list[Column]:
     """Return what is known of each material of a map."""
-    return known_columns(map_table(name), _widgets.read(name))
+    return known_columns(map_table(name), widgets.read(name))
 
 
 def level(name: str) -> str:
     """Return what the materials of a map are: "phase field", "composition" or "structure"."""
-    return str(_widgets.read(name).provenance["level"])
+    return str(widgets.read(name).provenance["level"])
 
 
 def noun(name: str) -> str:
@@ -70,7 +70,7 @@ def without_encoder(name: str) -> str:
     space = _load_map(name)
     if space.encodes:
         return ""
-    bank = _widgets.read(name).metrics["bank"]
+    bank = widgets.read(name).metrics["bank"]
     return (
         f"**{name} has no encoder**: it writes formulas from random numbers and finds no latent point of one that is"
         f" given to it. This map lays out the features by which its critic tells real from generated formulas; there"
@@ -154,9 +154,9 @@ def projections(name: str) -> list[str]:
 def projection_title(name: str, key: str) -> str:
     """Return what a map is called."""
     if key not in own_maps(name):
-        return _widgets.PROJECTIONS.get(key, key)
+        return widgets.PROJECTIONS.get(key, key)
     own = own_maps(name)[key]
-    return f"{_widgets.PROJECTIONS[own.made.settings.method]}, mine {key.removeprefix('own-')}"
+    return f"{widgets.PROJECTIONS[own.made.settings.method]}, mine {key.removeprefix('own-')}"
 
 
 def positions(name: str, key: str) -> Any:
@@ -187,7 +187,7 @@ def grades_in_words(name: str, key: str) -> str:
         settings = _settings_in_words(made.settings)
         sentence = f"{title}: {settings}, of {int(own.member.sum()):,} points; the others are gray. {sentence}"
     else:
-        grades = _widgets.read(name).metrics.get("maps", {}).get("maps", {}).get(key, {})
+        grades = widgets.read(name).metrics.get("maps", {}).get("maps", {}).get(key, {})
         whole = grades.get("trustworthiness"), grades.get("continuity")
         if "stability" in grades:
             sentence += f", and {grades['stability']:.0%} of its neighbors here would be there with another seed"
@@ -323,7 +323,7 @@ def nearest_known(maps: Sequence[str], key_of: str, key: str, on_choose: Callabl
         told = "split" if not space.encodes else "formation_energy_per_atom"
         wanted = ["formula", "id", "distance", "space_group" if level(maps[0]) == "structure" else told]
     shown = near[[each for each in wanted if each in near]]
-    _widgets.field_table(shown, key, on_choose, "content", map_table_columns(maps[0]))
+    widgets.field_table(shown, key, on_choose, "content", map_table_columns(maps[0]))
 
 
 # Drawing
@@ -411,7 +411,7 @@ def axis_labels(name: str, key: str) -> tuple[str, str]:
 @st.cache_data(max_entries=16, show_spinner=False)
 def candidates(name: str, choice: ranking.Choice) -> tuple[str, ...]:
     """Return the fields of a choice that are not known to a model."""
-    return tuple("-".join(field) for field in choice.fields(ranking.known_fields(_widgets.read(name))))
+    return tuple("-".join(field) for field in choice.fields(ranking.known_fields(widgets.read(name))))
 
 
 # Materials decoded
@@ -442,6 +442,6 @@ def original(name: str, row: int) -> Any:
     Raises:
         ValueError: If the data set that the model learned from is not installed.
     """
-    data_set = next(iter(_widgets.read(name).provenance["datasets"])).split("/")[0]
+    data_set = next(iter(widgets.read(name).provenance["datasets"])).split("/")[0]
     crystal = data.load_crystal(data_set, map_table(name)["key"].iloc[row])
     return _load_map(name).representation.standardize(crystal)

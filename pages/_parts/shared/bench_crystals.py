@@ -18,7 +18,7 @@ from matgen_core.tasks import prediction
 from matgen_core.views.crystals import bench, picture
 from matgen_core.views.crystals import scene as crystal_scene
 from matgen_core.views.crystals.bench import Entry
-from pages import _maps, _widgets
+from pages._parts.shared import latent_maps, widgets
 
 ANGLES = {"alpha": "α", "beta": "β", "gamma": "γ"}  # noqa: RUF001 as chemists write them
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])")
@@ -75,7 +75,7 @@ def read_uploaded(files: Sequence[Any]) -> list[data.StructureFile]:
 
 def crystal_models() -> list[str]:
     """Return the models with a map of known crystals."""
-    return _widgets.names_with("encode", "structure")
+    return widgets.names_with("encode", "structure")
 
 
 def find(entry: Entry) -> Crystal:
@@ -86,7 +86,7 @@ def find(entry: Entry) -> Crystal:
             return Crystal(entry, "an upload", "file", problem="the file of this link was uploaded in another session")
         return Crystal(entry, file.name, "your file", file.structure)
     try:
-        row = _maps.row_of(entry.source, entry.key) if entry.source in crystal_models() else None
+        row = latent_maps.row_of(entry.source, entry.key) if entry.source in crystal_models() else None
         if row is None:
             return Crystal(entry, entry.key, entry.source, problem=_not_here(entry))
         return _known(entry, row)
@@ -116,12 +116,12 @@ def _not_here(entry: Entry) -> str:
 
 
 def _known(entry: Entry, row: int) -> Crystal:
-    formula = _maps.map_table(entry.source)["name"].iloc[row]
+    formula = latent_maps.map_table(entry.source)["name"].iloc[row]
     if entry.is_original:
         label, source = f"{formula} original", f"original {entry.key}"
-        return Crystal(entry, label, source, _maps.original(entry.source, row))
+        return Crystal(entry, label, source, latent_maps.original(entry.source, row))
     label, source = f"{formula} decoded", f"{entry.key}, decoded by {entry.source}"
-    decoded = _maps.decoded(entry.source, row)
+    decoded = latent_maps.decoded(entry.source, row)
     if decoded.problem is not None:
         return Crystal(entry, label, source, problem=f"its latent point does not decode: {decoded.problem}")
     return Crystal(entry, label, source, decoded.material)
@@ -129,7 +129,7 @@ def _known(entry: Entry, row: int) -> Crystal:
 
 def titles(entries: Sequence[Entry]) -> dict[str, str]:
     """Name entries in a list to choose from, without decoding them."""
-    formulas = {name: dict(_maps.map_table(name)[["key", "name"]].to_numpy()) for name in crystal_models()}
+    formulas = {name: dict(latent_maps.map_table(name)[["key", "name"]].to_numpy()) for name in crystal_models()}
     found = {}
     for entry in entries:
         if entry.is_upload:
@@ -205,7 +205,7 @@ def reflections(key: str, _structure: Any, radiation: str, two_theta: tuple[floa
 @st.cache_data(max_entries=64, show_spinner="Predicting …", scope="session")
 def properties(models: Sequence[str], keys: Sequence[str], _structures: Mapping[str, Any]) -> pd.DataFrame:
     """Predict every property that some models know, with uncertainty."""
-    return prediction.property_table([_widgets.read(name) for name in models], _structures)
+    return prediction.property_table([widgets.read(name) for name in models], _structures)
 
 
 def written(properties: pd.DataFrame) -> pd.DataFrame:

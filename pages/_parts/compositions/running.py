@@ -14,9 +14,9 @@ from matgen_core.tasks.funnel import session
 from matgen_core.tasks.funnel.answers import Answer
 from matgen_core.tasks.funnel.session import Generation, Snapshot
 from matgen_core.views.charts import STAGES
-from pages import _verdicts, _widgets
-from pages._properties import plain_title, predicted_by, short_title, title_of, unit
-from pages._wishes import Asked
+from pages._parts.compositions.wishes import Asked
+from pages._parts.shared import verdict_words, widgets
+from pages._parts.shared.property_columns import plain_title, predicted_by, short_title, title_of, unit
 
 MOST_BYTES = 100_000_000  # of an archive that a browser gets
 MEANINGS = {
@@ -58,8 +58,8 @@ def _runs() -> list[Generation]:
 def start(asked: Asked) -> None:
     """Begin a run; the one before is stopped and forgotten."""
     _stop(_runs())
-    predictors = [partial(prediction.predict_formulas, _widgets.read(name)) for name in asked.predictors]
-    made = Generation(_widgets.read(asked.model), asked.request, predictors)
+    predictors = [partial(prediction.predict_formulas, widgets.read(name)) for name in asked.predictors]
+    made = Generation(widgets.read(asked.model), asked.request, predictors)
     _runs()[:] = [made]
     st.session_state["generated"] = (asked, made)
     st.session_state.pop("generated_map", None)
@@ -142,10 +142,13 @@ def predicted(table: pd.DataFrame) -> list[str]:
 
 def written(table: pd.DataFrame) -> pd.DataFrame:
     """Write formulas as chemists do, and verdicts as marks: yes, no, open."""
-    verdicts = [name for name in (*_verdicts.SHORT, "novel") if name in table]
+    verdicts = [name for name in (*verdict_words.SHORT, "novel") if name in table]
     return table.assign(
         formula=[subscripted(text) for text in table["formula"]],
-        **{name: table[name].astype(object).where(table[name].notna(), None).map(_verdicts.MARKS) for name in verdicts},
+        **{
+            name: table[name].astype(object).where(table[name].notna(), None).map(verdict_words.MARKS)
+            for name in verdicts
+        },
     )
 
 
@@ -166,10 +169,13 @@ def columns(table: pd.DataFrame) -> dict[str, Any]:
             " at most 1 is near",
         ),
         "problem": st.column_config.TextColumn("Problem"),
-        **{name: st.column_config.TextColumn(title, width=66, help=marks) for name, title in _verdicts.SHORT.items()},
+        **{
+            name: st.column_config.TextColumn(title, width=66, help=marks)
+            for name, title in verdict_words.SHORT.items()
+        },
     }
     shown["usual_states"] = st.column_config.TextColumn(
-        _verdicts.SHORT["usual_states"],
+        verdict_words.SHORT["usual_states"],
         width=58,
         help=f"neutral without oxidation states that are hardly ever seen; {marks}",
     )
@@ -186,7 +192,17 @@ def order(table: pd.DataFrame, properties: Sequence[str] | None = None) -> list[
     """Return the columns worth showing, in reading order; None shows every property."""
     chosen = predicted(table) if properties is None else [name for name in predicted(table) if name in properties]
     values = [column for name in chosen for column in (name, f"{name}_std")]
-    names = ["formula", "stopped_at", *_verdicts.SHORT, "novel", *values, "off_by", "n_elements", "sample", "problem"]
+    names = [
+        "formula",
+        "stopped_at",
+        *verdict_words.SHORT,
+        "novel",
+        *values,
+        "off_by",
+        "n_elements",
+        "sample",
+        "problem",
+    ]
     if "problem" in table and not table["problem"].ne("").any():
         names.remove("problem")
     return [name for name in names if name in table]
@@ -197,7 +213,7 @@ def values_of(formula: str, predictors: tuple[str, ...]) -> list[tuple[str, str,
     """Return what is predicted of a formula: title with unit, value, who says so; the problem where there is none."""
     lines = []
     for name in predictors:
-        row = prediction.predict_texts(_widgets.read(name), [formula]).iloc[0]
+        row = prediction.predict_texts(widgets.read(name), [formula]).iloc[0]
         properties = [each.removesuffix("_std") for each in row.index if each.endswith("_std")]
         lines += [
             (
@@ -214,7 +230,7 @@ def values_of(formula: str, predictors: tuple[str, ...]) -> list[tuple[str, str,
 def known_2d(formula: str, name: str) -> tuple[str, float, bool] | None:
     """Return the known 2D material most like a formula, how far it is, and whether it is the same; None if unknown."""
     try:
-        found = prediction.nearest_known(_widgets.read(name), Formulas.of_texts([formula])[0]).iloc[0]
+        found = prediction.nearest_known(widgets.read(name), Formulas.of_texts([formula])[0]).iloc[0]
     except ValueError:  # no index of known ones, or an element outside the features
         return None
     return str(found["nearest_known"]), float(found["distance"]), bool(found["is_known"])
@@ -224,7 +240,7 @@ def about_training(model: Checkpoint, formula: str) -> list[str]:
     """Say how a formula stands to what a generator was trained on."""
     is_novel = session.novel(model, formula)
     lines = [
-        _verdicts.line(
+        verdict_words.line(
             "Novel",
             is_novel,
             {

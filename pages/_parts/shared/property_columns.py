@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from matgen_core.materials.properties import LABELS, UNITS
 from matgen_core.tasks import prediction
-from pages import _widgets
+from pages._parts.shared import widgets
 
 _TITLES = {"probability": "Probability of 2D"}
 _SHORT = {  # over narrow columns
@@ -39,7 +39,7 @@ def short_title(name: str) -> str:
 
 def predicted_by(checkpoint: str) -> tuple[str, ...]:
     """Return the properties that a checkpoint predicts of a formula; none if it predicts none."""
-    model = _widgets.read(checkpoint).model
+    model = widgets.read(checkpoint).model
     return model.properties if isinstance(model, prediction.FormulaPredictor) else ()
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 from matgen_core.latent import projection
 from matgen_core.latent.projection import METRICS, ProjectionSettings
 from matgen_core.latent.worker import MAX_POINTS, Job
-from pages import _maps, _widgets
+from pages._parts.shared import latent_maps, widgets
 
 
 def button(name: str, shown: Any) -> None:
@@ -17,7 +17,7 @@ def button(name: str, shown: Any) -> None:
         name: The model.
         shown: Which materials are found and selected, (n_materials,); None for all.
     """
-    n_all = len(_maps.map_table(name))
+    n_all = len(latent_maps.map_table(name))
     n_shown = n_all if shown is None else int(shown.sum())
     with st.popover("New map", icon=":material/add_chart:", disabled="map_job" in st.session_state):
         st.markdown("**A map of your own**, made beside this page; it becomes one more projection here.", width=440)
@@ -34,14 +34,14 @@ def button(name: str, shown: Any) -> None:
             projection.METHODS,
             default="umap",
             required=True,
-            format_func=_widgets.PROJECTIONS.__getitem__,
+            format_func=widgets.PROJECTIONS.__getitem__,
             key="new_method",
         )
         settings = _settings(method or "umap")
         if st.button("Make the map", type="primary"):
-            member = shown if shown is not None and of == "shown" else _maps.everyone(name)
+            member = shown if shown is not None and of == "shown" else latent_maps.everyone(name)
             try:
-                number = _maps.worker().submit(_maps.load_map(name).features[member], settings)
+                number = latent_maps.worker().submit(latent_maps.load_map(name).features[member], settings)
             except ValueError as error:
                 st.error(str(error))
             else:
@@ -77,15 +77,15 @@ def show_job() -> None:
 def _follow() -> None:
     name, number, member = st.session_state["map_job"]
     try:
-        job = _maps.worker().job(number)
+        job = latent_maps.worker().job(number)
     except ValueError as error:
         del st.session_state["map_job"]
         st.error(str(error))
         return
     if job.result is not None:
         del st.session_state["map_job"]
-        made = projection.subset_map(_maps.load_map(name).features, member, job.result)
-        key = _maps.keep_own_map(name, made)
+        made = projection.subset_map(latent_maps.load_map(name).features, member, job.result)
+        key = latent_maps.keep_own_map(name, made)
         if st.session_state.get("map") == name:
             st.session_state["next_projection"] = key
         st.rerun(scope="app")
@@ -99,14 +99,14 @@ def _follow() -> None:
         with st.container(width="stretch"):
             st.progress(job.share or 0.0, _stage(job))
         if st.button("Cancel", icon=":material/close:"):
-            _maps.worker().cancel(number)
+            latent_maps.worker().cancel(number)
             del st.session_state["map_job"]
             st.rerun(scope="app")
 
 
 def _stage(job: Job) -> str:
     """Say in a line what is being done."""
-    of = f"{_widgets.PROJECTIONS[job.settings.method]} of {job.n_points:,} points"
+    of = f"{widgets.PROJECTIONS[job.settings.method]} of {job.n_points:,} points"
     if job.state == "waiting":
         return f"{of}: waiting, {job.ahead} ahead"
     share = f" {job.share:.0%}" if job.share is not None else ""
