@@ -14,7 +14,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.serving import CHROMIUM, QUIET, ROOT, SOFTWARE_GL, WATCH_CONTEXTS, served
+from tests.support.serving import CHROMIUM, QUIET, ROOT, SOFTWARE_GL, WATCH_CONTEXTS, served
 
 REPEATS = 5
 

@@ -22,7 +22,9 @@ from matgen_core.networks.models.icsg3d import ICSG3D, ICSG3DConfig
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 from matgen_core.representations import ElementCounts, VoxelGrid
 from matgen_core.representations.voxel_grid import element_codes
-from tests.serving import CHROMIUM, QUIET, ROOT, SOFTWARE_GL, served
+from tests.support.commands import matgen
+from tests.support.serving import CHROMIUM, QUIET, ROOT, SOFTWARE_GL, served
+from tests.support.writers import untrained
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 _HARMLESS = (
@@ -212,3 +214,21 @@ def formula_bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> checkpoint.
     monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path / "made"))
     checkpoint.save(made, tmp_path / "made" / "formulas")
     return made
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Call the command line: exit status, standard output, standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        code = matgen(*map(str, arguments), monkeypatch=monkeypatch)
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def writer() -> checkpoint.Checkpoint:
+    """A generator that has learned nothing: it writes many formulas, and sometimes none."""
+    return untrained()

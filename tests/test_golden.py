@@ -19,11 +19,11 @@ from matgen_core.latent.map import LatentMap
 from matgen_core.materials.fields import parse_phase_field
 from matgen_core.tasks import funnel, ranking
 from matgen_core.tasks.prediction import predict, predict_texts
+from tests.support.crystals import NACL
 
 GOLDEN = Path(__file__).parent / "golden.json"
 TOLERANCE = 2e-3  # of a number; another processor rounds otherwise
 
-NACL = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 SI = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.43), ["Si"], [[0, 0, 0]])
 SRTIO3 = Structure.from_spacegroup(
     "Pm-3m", Lattice.cubic(3.905), ["Ti", "Sr", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0]]

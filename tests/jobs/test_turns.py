@@ -2,17 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable
 
 from matgen_core.jobs.turns import Turn, Turns
-
-
-def until(holds: Callable[[], bool]) -> bool:
-    """Wait for what other threads do, ten seconds at most."""
-    end = time.monotonic() + 10
-    while not holds() and time.monotonic() < end:
-        time.sleep(0.005)
-    return holds()
+from tests.support.waiting import until
 
 
 def begin(turn: Turn, began: list[Turn]) -> None:

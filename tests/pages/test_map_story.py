@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from matgen_core import checkpoint
-from tests.test_browser import settle, settle_map
+from tests.support.browsing import settle, settle_map
 
 pytestmark = pytest.mark.browser
 

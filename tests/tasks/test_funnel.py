@@ -22,34 +22,12 @@ from matgen_core.checks import COMPOSITION_CHECKS, screen, screen_texts, usual_r
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
 from matgen_core.networks.models import MODELS
-from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
-from matgen_core.representations import ElementCounts
+from matgen_core.networks.models.matgan import MatGAN
 from matgen_core.tasks import funnel
 from matgen_core.tasks.funnel.running import BATCH, Request, Wanted
-from tests.test_cli import run
+from tests.support.writers import ELEMENTS, Forgetful, everything
 
-__all__ = ["run"]  # a fixture
-ELEMENTS = ("Na", "Li", "Al", "Fe", "S", "O")
 N = 2 * BATCH + 700
-
-
-class Forgetful(MatGAN):
-    """Writes nothing where its first coordinate is large."""
-
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
-        return super().decode(z) * (z[:, 0] < 1.5)[:, None, None]
-
-
-@pytest.fixture(scope="module")
-def writer() -> Checkpoint:
-    """A generator that has learned nothing: it writes many formulas, and sometimes none."""
-    torch.manual_seed(4)
-    config = MatGANConfig(n_elements=6, n_counts=4, n_slots=3, hidden=16, critic=8)
-    model = Forgetful(config).eval()
-    known = KnownFormulas.of(Formulas.of_texts(["Li2O", "Fe2O3", "NaAlO2", "Fe4O6", "Na2S"])[0])
-    layout = ElementCounts(ELEMENTS, max_count=4)
-    provenance = {"title": "Tiny", "system": "MatGAN", "level": "composition"}
-    return Checkpoint("tiny", "matgan", model, layout, {"headline": {}}, "card", provenance, known=known)
 
 
 @pytest.fixture
@@ -58,11 +36,6 @@ def saved(writer: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path / "checkpoints"))
     monkeypatch.setitem(MODELS, "matgan", Forgetful)
     return tmp_path
-
-
-def everything(writer: Checkpoint, request: Request, **options) -> tuple[pd.DataFrame, funnel.Chunk]:
-    chunks = list(funnel.run(writer, request, **options))
-    return pd.concat([chunk.rows for chunk in chunks], ignore_index=True), chunks[-1]
 
 
 def test_every_sample_has_its_row_and_every_stage_its_count(writer: Checkpoint) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 from streamlit.testing.v1 import AppTest
 
 from matgen_core.views import palettes
-from tests.serving import CHROMIUM, NO_GL, QUIET, ROOT, SOFTWARE_GL, WATCH_CONTEXTS, served
+from tests.support.serving import CHROMIUM, NO_GL, QUIET, ROOT, SOFTWARE_GL, WATCH_CONTEXTS, served
 
 APP = ROOT / "tests" / "apps" / "latent_map_app.py"
 COLORS = palettes.categories(7, "light")

@@ -21,8 +21,8 @@ from matgen_core.tasks import journeys
 from matgen_core.views.maps import columns as map_columns
 from matgen_core.views.maps.journey import journey_overlay, steps_outside
 from pages._parts.shared import latent_maps
-from tests.page_checks import all_steps, said
-from tests.test_app import ROOT, assert_whole, page
+from tests.support.page_checks import all_steps, assert_whole, page, said
+from tests.support.serving import ROOT
 
 
 @pytest.fixture(autouse=True)

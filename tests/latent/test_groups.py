@@ -157,7 +157,7 @@ def test_regrading_a_checkpoint_writes_its_grades(crystal_map: checkpoint.Checkp
 def test_a_zip_names_every_crystal_and_holds_those_that_decode(
     crystal_map: checkpoint.Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.test_golden import NACL
+    from tests.support.crystals import NACL
 
     space, table = LatentMap(crystal_map), known_materials(crystal_map)
     table.loc[4, "name"] = "../../<b>NaCl"

@@ -21,7 +21,7 @@ from streamlit.testing.v1 import AppTest
 from matgen_core.views.crystals import scene as crystal_scene
 from matgen_core.views.crystals import web_page
 from matgen_core.views.crystals.scene import AtomReference
-from tests.serving import CHROMIUM, NO_GL, QUIET, ROOT, SOFTWARE_GL, WATCH_CONTEXTS, served
+from tests.support.serving import CHROMIUM, NO_GL, QUIET, ROOT, SOFTWARE_GL, WATCH_CONTEXTS, served
 
 APP = ROOT / "tests" / "apps" / "crystal_viewer_app.py"
 WAIT = 120_000  # ms; software WebGL on busy cores

@@ -10,25 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from matgen_core import cli
-from tests.serving import free_port, wait_until_healthy
-
-
-def matgen(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(sys, "argv", ["matgen", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    return int(stopped.value.code or 0)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    def call(*arguments: object) -> tuple[int, str, str]:
-        code = matgen(*map(str, arguments), monkeypatch=monkeypatch)
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
-    return call
+from tests.support.serving import free_port, wait_until_healthy
 
 
 def fields_csv(folder: Path, *rows: str) -> Path:

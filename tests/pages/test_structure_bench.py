@@ -1,7 +1,6 @@
 """The structure bench: what lies on it, where it comes from, and what bad input costs."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,9 @@ from matgen_core.materials import report
 from matgen_core.tasks import prediction
 from matgen_core.views.crystals import bench
 from matgen_core.views.crystals.bench import Entry
-from tests.page_checks import said
-from tests.test_app import assert_whole
+from tests.support.page_checks import assert_whole, said
+from tests.support.serving import ROOT
 
-ROOT = Path(__file__).parent.parent
 PAGE = str(ROOT / "pages" / "structure_bench.py")
 ROCK_SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 RUTILE = Structure.from_spacegroup(

@@ -28,7 +28,7 @@ from matgen_core.tasks.funnel import session
 from matgen_core.tasks.funnel.running import Request, Wanted
 from matgen_core.tasks.funnel.session import Generation
 from matgen_core.tasks.prediction import predict_formulas
-from tests.test_turns import until
+from tests.support.waiting import until
 
 N = 1_500
 

@@ -16,9 +16,9 @@ from matgen_core.latent import selection
 from matgen_core.materials.elements import every_element
 from matgen_core.materials.fields import chemists_order
 from matgen_core.tasks import ranking
-from tests.page_checks import said
+from tests.support.page_checks import assert_whole, page, said
+from tests.support.serving import ROOT
 
-ROOT = Path(__file__).parent.parent
 PAGES = ("home", "latent_map", "structure_bench", "journeys", "place", "phase_fields", "compositions", "trust")
 TITLES = {
     "home": "MatGen Explorer",
@@ -46,21 +46,6 @@ def checkpoints_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(checkpoint.root(), tmp_path / "checkpoints")
     monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path / "checkpoints"))
     return tmp_path / "checkpoints"
-
-
-def page(name: str, **address: str) -> AppTest:
-    """A page alone, not yet run, at an address."""
-    test = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=120)
-    for key, value in address.items():
-        test.query_params[key] = value
-    return test
-
-
-def assert_whole(test: AppTest, errors: int = 0) -> None:
-    """A page ran to its end, with this many errors shown."""
-    assert not test.exception, [each.message for each in test.exception]
-    assert len(test.error) == errors, [each.value for each in test.error]
-    assert all("\n" not in each.value for each in test.error)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -4,6 +4,8 @@ import time
 
 from streamlit.testing.v1 import AppTest
 
+from tests.support.serving import ROOT
+
 
 def said(test: AppTest) -> str:
     """Every text on a page."""
@@ -28,3 +30,18 @@ def all_steps(test: AppTest) -> AppTest:
             return test
         time.sleep(0.1)
     raise AssertionError("the steps did not arrive")
+
+
+def page(name: str, **address: str) -> AppTest:
+    """A page alone, not yet run, at an address."""
+    test = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=120)
+    for key, value in address.items():
+        test.query_params[key] = value
+    return test
+
+
+def assert_whole(test: AppTest, errors: int = 0) -> None:
+    """A page ran to its end, with this many errors shown."""
+    assert not test.exception, [each.message for each in test.exception]
+    assert len(test.error) == errors, [each.value for each in test.error]
+    assert all("\n" not in each.value for each in test.error)

@@ -21,11 +21,10 @@ from matgen_core.tasks import funnel
 from matgen_core.tasks.funnel import session
 from matgen_core.tasks.funnel.running import Request, Wanted
 from matgen_core.tasks.prediction import predict_formulas
-from tests.page_checks import said, whole
-from tests.test_cli import run
+from tests.support.page_checks import said, whole
+from tests.support.serving import ROOT
 
-__all__ = ["run"]  # a fixture
-PAGE = Path(__file__).parent.parent / "pages" / "compositions.py"
+PAGE = ROOT / "pages" / "compositions.py"
 N = 800
 
 

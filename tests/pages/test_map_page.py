@@ -16,8 +16,7 @@ from matgen_core.latent.selection import Lasso, extend
 from matgen_core.views.maps import link as view_link
 from matgen_core.views.maps.link import View
 from matgen_core.views.maps.scene import Camera
-from tests.page_checks import said
-from tests.test_app import assert_whole, page
+from tests.support.page_checks import assert_whole, page, said
 
 TRIANGLE = Lasso(np.array([[-2.0, -2.0], [2.5, -2.0], [0.0, 2.5]]), "new")
 

@@ -18,10 +18,9 @@ from matgen_core.data.structure_export import cif
 from matgen_core.latent.index import known_materials
 from matgen_core.latent.map import LatentMap
 from matgen_core.tasks import placement, prediction
-from tests.page_checks import said
-from tests.test_app import assert_whole
+from tests.support.page_checks import assert_whole, said
+from tests.support.serving import ROOT
 
-ROOT = Path(__file__).parent.parent
 PAGE = str(ROOT / "pages" / "place.py")
 RUTILE = Structure.from_spacegroup(
     "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]

@@ -16,10 +16,8 @@ from matgen_core.tasks import funnel
 from matgen_core.tasks.funnel.answers import RESOLUTION, Answer, answers_to
 from matgen_core.tasks.funnel.running import BATCH, Request
 from matgen_core.tasks.prediction import predict_formulas
-from tests.test_cli import run
-from tests.test_funnel import Forgetful, everything, writer
+from tests.support.writers import Forgetful, everything
 
-__all__ = ["run", "writer"]  # fixtures
 N = BATCH + 500
 ASKED = {"n_atoms": 7.0, "n_elements_predicted": 3.0}
 NEAR = {"n_atoms": 2.0, "n_elements_predicted": 0.5}

@@ -13,9 +13,10 @@ from streamlit.testing.v1 import AppTest
 from matgen_core import checkpoint
 from matgen_core.latent.map import LatentMap
 from matgen_core.tasks import journeys
-from tests.page_checks import all_steps, said, whole
+from tests.support.page_checks import all_steps, said, whole
+from tests.support.serving import ROOT
 
-PAGE = Path(__file__).parent.parent / "pages" / "journeys.py"
+PAGE = ROOT / "pages" / "journeys.py"
 
 
 @pytest.fixture(autouse=True)

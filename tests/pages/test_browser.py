@@ -17,6 +17,7 @@ from matgen_core.data.structure_export import cif
 from matgen_core.materials import diffraction
 from matgen_core.materials.fields import chemists_order
 from matgen_core.tasks import ranking
+from tests.support.browsing import settle, settle_map
 
 pytestmark = pytest.mark.browser
 
@@ -31,20 +32,6 @@ TITLES = {
     "journeys": "Journeys",
     "trust": "Trust",
 }
-
-
-def settle(page: Any, title: str) -> None:
-    """Wait until a page has been drawn to its end."""
-    page.get_by_role("heading", name=title, level=1).wait_for()
-    page.get_by_text("The same in Python").wait_for()
-    page.wait_for_function(
-        "!document.querySelector('[data-testid=stSkeleton], [data-testid=stStatusWidgetRunningIcon]')"
-    )
-
-
-def settle_map(page: Any) -> None:
-    """Wait until the map is there and drawn."""
-    page.locator(".lm[data-state=ready]").wait_for()
 
 
 def share_of_colors(page: Any) -> float:
