@@ -42,7 +42,7 @@ class Recipe(Protocol):
 
 RECIPES: dict[str, Recipe] = {
     # It judges what the crystal models make: its weights stay as they were when that was measured.
-    "cgcnn_energy": CGCNNRecipe("cgcnn_energy", eight_bits=False),
+    "cgcnn_energy": CGCNNRecipe("cgcnn_energy", precision="float16"),
     "cgcnn_elastic": CGCNNRecipe("cgcnn_elastic"),
     "cgcnn_dielectric": CGCNNRecipe("cgcnn_dielectric"),
     "ding": DINGRecipe(),

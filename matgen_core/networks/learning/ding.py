@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from matgen_core.networks.arrays.formulas import CHUNK, GROUPS, TRAINING, LabelledFormulas
 from matgen_core.networks.learning.draws import TOLERANCE, draw, hits
@@ -373,13 +373,6 @@ def read_devices(folder: Path) -> dict[str, str]:
 def read_config(folder: Path) -> DINGConfig:
     """Return the configuration that a run left in a folder."""
     return DINGConfig(**json.loads((folder / "config.json").read_text()))
-
-
-def round_weights(model: nn.Module) -> nn.Module:
-    """Turn what was learned into float16, in place; scales keep their float32."""
-    for weight in model.parameters():
-        weight.data = weight.data.half()
-    return model
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:

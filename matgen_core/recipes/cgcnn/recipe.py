@@ -81,7 +81,7 @@ class CGCNNRecipe:
     """Fit an ensemble to some of the eight properties; the settings are those of the task of the same name."""
 
     name: str
-    eight_bits: bool = True  # otherwise float16
+    precision: rounding.Precision = "int8"
 
     @property
     def seed(self) -> int:
@@ -113,11 +113,7 @@ class CGCNNRecipe:
             run: What `fit_task` says of the run.
             comparisons: Figures of other networks, to stand in metrics.json under their titles.
         """
-        if self.eight_bits:
-            rounding.round_weights(model)
-        else:
-            for parameter in model.parameters():
-                parameter.data = parameter.data.half().float()
+        rounding.round_weights(model, self.precision)
         sources = [data.load(name) for name in SOURCES]
         metrics = judge(model, graphs, TASKS[self.name].split) | {"run": run} | comparisons
         checkpoint = Checkpoint(
@@ -133,14 +129,10 @@ class CGCNNRecipe:
                 "level": "structure",
                 **provenance(self.name, self.seed, *sources),
             },
-            eight_bits=self.eight_bits,
+            precision=self.precision,
         )
         card = cgcnn_card(self.name, model.config, run, metrics, data_section(*sources))
-        checkpoint = replace(checkpoint, card=card)
-        if not self.eight_bits:
-            for parameter in model.parameters():
-                parameter.data = parameter.data.half()
-        return checkpoint
+        return replace(checkpoint, card=card)
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Compute the figures of its card anew."""

@@ -17,8 +17,9 @@ import pandas as pd
 import torch
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.latent.index import index_columns
-from matgen_core.latent.projection import map_grades, projections
+from matgen_core.latent.building import build_index
+from matgen_core.latent.errors import WRONG_COUNTS
+from matgen_core.latent.projection import map_grades
 from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.arrays.formulas import GROUPS, LabelledFormulas
 from matgen_core.networks.learning import ding
@@ -29,7 +30,6 @@ from matgen_core.networks.learning.ding import (
     read_devices,
     read_guide,
     read_run,
-    round_weights,
 )
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.models.ding import CONDITIONS, DING, DINGConfig
@@ -104,8 +104,8 @@ class DINGRecipe:
         return Checkpoint(
             name=self.name,
             model_name="ding",
-            # The figures are of these same rounded weights: the run stored them in float16.
-            model=round_weights(model),
+            model=model,  # the run stored it in float16
+            precision="float16",
             representation=representation,
             metrics=metrics,
             card=ding_card(metrics, model, data_section(dataset)),
@@ -126,7 +126,7 @@ class DINGRecipe:
         checkpoint keeps: their figures stay.
         """
         dataset, _, arrays = oqmd(self.seed)
-        model: Any = checkpoint.model.float()
+        model: Any = checkpoint.model
         stay = {name: checkpoint.metrics[name] for name in ("random_split", "tried", "priors", "training")}
         maps = {} if checkpoint.index is None else map_grades(checkpoint.index)
         known = Formulas.of_texts(dataset.table["formula"])[0]
@@ -154,8 +154,6 @@ class DINGRecipe:
         known = (~arrays.values[:, :3].isnan().any(1)).nonzero()[:, 0].numpy()
         chosen = np.sort(np.random.default_rng(self.seed).permutation(known)[: self.n_index])
         rows = torch.from_numpy(chosen)
-        # As stored, so that maps and latents agree.
-        z = encode(model, arrays, rows).mean.numpy().astype(np.float16).astype(np.float32)
         formulas = Formulas.of_table(arrays.counts(rows).numpy(), arrays.formulas.elements)
         elements = np.array(arrays.formulas.elements)
         table = pd.DataFrame(
@@ -165,7 +163,7 @@ class DINGRecipe:
                 "chemical_system": ["-".join(sorted(elements[row > 0])) for row in arrays.counts(rows).numpy()],
                 **{name: arrays.values[rows, i].numpy() for i, name in enumerate(CONDITIONS)},
                 "split": [SPLITS[GROUPS[group]] for group in arrays.group[rows].tolist()],
-                "reconstruction_error": differences(model, arrays, rows).numpy().astype(np.float32),
             }
         )
-        return index_columns(pd.concat([table, projections(z, self.seed)], axis=1), z)
+        z = encode(model, arrays, rows).mean.numpy()
+        return build_index(table, z, self.seed, differences(model, arrays, rows).numpy(), WRONG_COUNTS)

@@ -90,8 +90,8 @@ class ICSG3DRecipe:
         return Checkpoint(
             name=self.name,
             model_name="icsg3d",
-            # The figures are of these same rounded weights: the run stored them in float16.
-            model=model.half(),
+            model=model,  # the run stored it in float16
+            precision="float16",
             representation=layout,
             metrics=without_nan(metrics),
             card=icsg3d_card(self.name, metrics, model, data_section(*parts.values())),
@@ -106,7 +106,7 @@ class ICSG3DRecipe:
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Round trip without a network, reconstruction of the held-out part, walks, generation, obedience."""
-        model: Any = checkpoint.model.float()
+        model: Any = checkpoint.model
         layout: Any = checkpoint.representation
         arrays = self._arrays()
         judged = judge_points(model, arrays, self.samples, self.seed, best_device())

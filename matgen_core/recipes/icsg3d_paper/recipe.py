@@ -83,8 +83,8 @@ class ICSG3DPaperRecipe:
         return Checkpoint(
             name=self.name,
             model_name="icsg3d_paper",
-            # The figures are of these same rounded weights: the run stored them in float16.
-            model=model.half(),
+            model=model,  # the run stored it in float16
+            precision="float16",
             representation=layout,
             metrics=without_nan(metrics),
             card=icsg3d_paper_card(self.name, metrics, model, data_section(*parts.values())),
@@ -99,7 +99,7 @@ class ICSG3DPaperRecipe:
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Round trips without a network, reconstruction of the held-out part, walks, generation, obedience."""
-        model: Any = checkpoint.model.float()
+        model: Any = checkpoint.model
         layout: Any = checkpoint.representation
         arrays = self._arrays()
         found = self._found(model, layout, arrays, np.zeros(0, np.int64))
@@ -118,7 +118,7 @@ class ICSG3DPaperRecipe:
         drawn = crystal_points.draw(model, z, known, self.samples, self.seed)
         drawn["test"] = z  # and those of the index
         asked = crystal_points.asked_for(model.config.n_conditions, self.samples.per_class).numpy()
-        space = LatentSpace(Checkpoint(self.name, "icsg3d_paper", model, layout, metrics={}, card=""))
+        space = LatentSpace(model, layout, self.name)
         found = {}
         for name, points in drawn.items():
             print(f"{self.name}: {len(points):,} points of {name} are decoded", file=sys.stderr)

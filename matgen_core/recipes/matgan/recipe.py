@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks import COMPOSITION_RULES, as_booleans, screen_formulas
-from matgen_core.latent.index import index_columns
-from matgen_core.latent.projection import map_grades, projections
+from matgen_core.latent.building import build_index
+from matgen_core.latent.projection import map_grades
+from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
 from matgen_core.networks.learning import matgan, rounding
@@ -33,6 +34,8 @@ from matgen_core.recipes.shared.formula_sets import FormulaSet
 from matgen_core.recipes.shared.runs import cache, provenance
 from matgen_core.representations import ElementCounts
 from matgen_core.tasks import funnel
+
+PRECISION: rounding.Precision = "int8"
 
 
 @dataclass(frozen=True)
@@ -72,26 +75,11 @@ class MatGANRecipe:
             _at(matgan.read_run(folder, stage), self.element_temperature, self.count_temperature)
             for stage in ("weights", "likelihood")
         )
-        rounding.round_weights(model)  # every figure is of what is stored
-        bare = Checkpoint(
-            name=self.name,
-            model_name="matgan",
-            model=model,
-            representation=layout,
-            metrics={},
-            card="",
-            provenance={
-                "title": self.title,
-                "system": "Dan 2020, MatGAN",
-                "level": "composition",
-                **provenance(self.name, self.seed, formulas.dataset),
-            },
-            known=KnownFormulas.of(formulas.everything),
-            eight_bits=True,
-        )
-        index = self._index(bare, formulas)
-        metrics = self._figures(bare, formulas) | {
-            "tried": self._tried(bare, before, formulas),
+        rounding.round_weights(model, PRECISION)  # every figure is of what is stored
+        space = LatentSpace(model, layout, self.name)
+        index = self._index(space, formulas)
+        metrics = self._figures(space, formulas) | {
+            "tried": self._tried(space, before, formulas),
             "bank": {"seed": self.seed, "n_samples": self.n_bank},
             "maps": map_grades(index),
             "training": {
@@ -99,21 +87,32 @@ class MatGANRecipe:
                 "adversarial": last_losses(folder / "losses.jsonl"),
             },
         }
-        return replace(
-            bare,
+        return Checkpoint(
+            name=self.name,
+            model_name="matgan",
+            model=model,
+            representation=layout,
             metrics=metrics,
-            index=index,
             card=matgan_card(self, metrics, formulas, data_section(formulas.dataset)),
+            provenance={
+                "title": self.title,
+                "system": "Dan 2020, MatGAN",
+                "level": "composition",
+                **provenance(self.name, self.seed, formulas.dataset),
+            },
+            index=index,
+            known=KnownFormulas.of(formulas.everything),
+            precision=PRECISION,
         )
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Generate as many formulas as the paper and hold them against the training set."""
         maps = {} if checkpoint.index is None else map_grades(checkpoint.index)
         kept = {name: checkpoint.metrics[name] for name in ("tried", "bank", "training")}
-        return self._figures(checkpoint, self.formulas()) | kept | {"maps": maps}
+        return self._figures(LatentSpace.of(checkpoint), self.formulas()) | kept | {"maps": maps}
 
-    def _figures(self, checkpoint: Checkpoint, formulas: FormulaSet) -> dict[str, Any]:
-        figures = measure(checkpoint, formulas, formulas.held_out(self.seed), self.seed)
+    def _figures(self, space: LatentSpace, formulas: FormulaSet) -> dict[str, Any]:
+        figures = measure(space, formulas, formulas.held_out(self.seed), self.seed)
         paper, made = PAPER[self.name], figures["samples"][str(SAMPLE_COUNTS[1])]
         return {
             "headline": {
@@ -124,9 +123,9 @@ class MatGANRecipe:
             **figures,
         }
 
-    def _tried(self, checkpoint: Checkpoint, before: MatGAN, formulas: FormulaSet) -> list[dict[str, Any]]:
+    def _tried(self, space: LatentSpace, before: MatGAN, formulas: FormulaSet) -> list[dict[str, Any]]:
         """Figures of the generator before it met the critic, and of the shipped one at other temperatures."""
-        model: Any = checkpoint.model
+        model = space.model
         shipped = (model.config.element_temperature, model.config.count_temperature)
         generators = [(True, before, shipped), *((False, model, temperatures) for temperatures in self.tried)]
         held_out = formulas.held_out(self.seed)
@@ -136,23 +135,24 @@ class MatGANRecipe:
                 "element_temperature": of_elements,
                 "count_temperature": of_counts,
                 **measure_briefly(
-                    replace(checkpoint, model=_at(network, of_elements, of_counts)), formulas, held_out, self.seed
+                    LatentSpace(_at(network, of_elements, of_counts), space.representation, self.name),
+                    formulas,
+                    held_out,
+                    self.seed,
                 ),
             }
             for first, network, (of_elements, of_counts) in generators
         ]
 
-    def _index(self, checkpoint: Checkpoint, formulas: FormulaSet) -> pd.DataFrame:
+    def _index(self, space: LatentSpace, formulas: FormulaSet) -> pd.DataFrame:
         """A bank of generated formulas and as many real ones, where the critic sees them."""
-        generated = Formulas.concatenate(list(funnel.samples(checkpoint, funnel.Request(self.n_bank, self.seed))))
+        generated = Formulas.concatenate(list(funnel.samples(space, funnel.Request(self.n_bank, self.seed))))
         held_out = formulas.held_out(self.seed)
         real = np.sort(np.random.default_rng(self.seed).permutation(len(formulas.formulas))[: self.n_bank])
         shown = Formulas.concatenate([generated, formulas.formulas[real]])
-        model: Any = checkpoint.model
-        layout: Any = checkpoint.representation
+        layout = space.representation
         with torch.inference_mode():
-            features = model.features(torch.from_numpy(layout.encode_formulas(shown))).numpy()
-        features = features.astype(np.float16).astype(np.float32)  # as stored, so that maps and features agree
+            features = space.model.features(torch.from_numpy(layout.encode_formulas(shown))).numpy()
         neutral, balanced, _ = screen_formulas(shown, COMPOSITION_RULES)
         texts = shown.texts()
         table = pd.DataFrame(
@@ -167,7 +167,7 @@ class MatGANRecipe:
                 "seed_row": [*range(self.n_bank), *([-1] * len(real))],
             }
         )
-        return index_columns(pd.concat([table, projections(features, self.seed)], axis=1), features)
+        return build_index(table, features, self.seed)
 
 
 def _at(model: MatGAN, element_temperature: float, count_temperature: float) -> MatGAN:

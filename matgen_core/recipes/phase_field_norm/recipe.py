@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from matgen_core import data
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.latent.building import build_index
+from matgen_core.latent.errors import FROM_AVERAGE
 from matgen_core.materials.fields import PhaseField, parse_phase_field, write_phase_field
 from matgen_core.networks.models.phase_field_norm import PhaseFieldNorm, PhaseFieldNormConfig
 from matgen_core.recipes.shared.card import data_section, markdown_table, write_card
@@ -68,13 +70,16 @@ class PhaseFieldNormRecipe:
                 "level": "phase field",
                 **provenance(self.name, self.seed, *sources),
             },
-            index=pd.DataFrame(
-                {
-                    "id": [f"icsd-{i}" for i in range(len(known))],
-                    "phase_field": [write_phase_field(field) for field in known],
-                    "reconstruction_error": scores.astype(np.float32),
-                    "split": "train",
-                }
+            index=build_index(
+                pd.DataFrame(
+                    {
+                        "id": [f"icsd-{i}" for i in range(len(known))],
+                        "phase_field": [write_phase_field(field) for field in known],
+                        "split": "train",
+                    }
+                ),
+                error=scores,
+                kind=FROM_AVERAGE,
             ),
         )
         metrics = self.evaluate(checkpoint)

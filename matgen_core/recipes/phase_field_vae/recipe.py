@@ -14,8 +14,9 @@ from torch import Tensor
 
 from matgen_core import data
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.latent.index import index_columns
-from matgen_core.latent.projection import map_grades, projections
+from matgen_core.latent.building import build_index
+from matgen_core.latent.errors import RESTORATION
+from matgen_core.latent.projection import map_grades
 from matgen_core.materials.fields import ANIONS, PhaseField, parse_phase_field, write_phase_field
 from matgen_core.networks.learning import loops
 from matgen_core.networks.models.phase_field_vae import PhaseFieldVAE, PhaseFieldVAEConfig
@@ -216,18 +217,16 @@ def _index(
     model: PhaseFieldVAE, representation: ElementFeatures, known: Sequence[PhaseField], seed: int
 ) -> pd.DataFrame:
     x: Tensor = torch.from_numpy(representation.table[representation.places(known)])
-    z = model.encode(x).mean.numpy().astype(np.float16).astype(np.float32)  # as stored, so that maps and latents agree
     errors = ranking.score_places(model, representation, representation.places(known)).mean(1)
     table = pd.DataFrame(
         {
             "id": [f"icsd-{i}" for i in range(len(known))],
             "phase_field": list(map(write_phase_field, known)),
             "anions": ["-".join(sorted({s for s in field if s in ANIONS})) for field in known],
-            "reconstruction_error": errors.astype(np.float32),
             "split": "train",
         }
     )
-    return index_columns(pd.concat([table, projections(z, seed)], axis=1), z)
+    return build_index(table, model.encode(x).mean.numpy(), seed, errors, RESTORATION)
 
 
 def _card(recipe: PhaseFieldVAERecipe, metrics: dict[str, Any], data_text: str) -> str:

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from pymatgen.core import Composition
 
 from matgen_core.data import Dataset
-from matgen_core.latent.index import index_columns
-from matgen_core.latent.projection import projections
+from matgen_core.latent.building import build_index
+from matgen_core.latent.errors import NO_MATCH
 from matgen_core.latent.space import Z
 from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
 from matgen_core.recipes.shared.cubic import structures
@@ -34,7 +34,6 @@ def crystal_index(
     """
     table = pd.concat([parts[part].table for part in PARTS], ignore_index=True).iloc[chosen]
     arrays = arrays.select(torch.from_numpy(chosen))
-    z = z.astype(np.float16).astype(np.float32)  # as stored, so that maps and latents agree
     formulas = [structure.composition.reduced_formula for structure in structures(arrays)]
     rows = pd.DataFrame(
         {
@@ -45,10 +44,9 @@ def crystal_index(
             "edge": arrays.edge.numpy(),
             "formation_energy_per_atom": arrays.formation_energy_per_atom.numpy(),
             "split": [PARTS[i] for i in arrays.part.tolist()],
-            "reconstruction_error": 1 - returned.astype(np.float32),
         }
     )
     for name in ("space_group_number", "energy_above_hull", "band_gap"):
         if name in table:
             rows[name] = table[name].to_numpy(np.float32, na_value=np.nan)
-    return index_columns(pd.concat([rows, projections(z, seed)], axis=1), z)
+    return build_index(rows, z, seed, 1 - returned.astype(np.float32), NO_MATCH)

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from matgen_core import checkpoint as checkpoints
 from matgen_core import checks, data
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.latent.building import build_index
+from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.models.random_forest import RandomForest
@@ -127,7 +129,7 @@ class TwoDScreenRecipe:
         if GENERATOR not in checkpoints.names():
             return {}
         request = funnel.Request(self.n_generated, self.seed)
-        parts = funnel.samples(checkpoints.load(GENERATOR), request)
+        parts = funnel.samples(LatentSpace.of(checkpoints.load(GENERATOR)), request)
         drawn = Formulas.concatenate([part.reduced() for part in parts])
         drawn = drawn[drawn.n_elements > 0]
         _, first = np.unique(drawn.keys(), return_index=True)
@@ -220,10 +222,11 @@ class _Evidence:
 def _index(table: pd.DataFrame, held_out: NDArray[np.floating]) -> pd.DataFrame:
     """Return the known 2D formulas, each with the probability that it has where its chemical system is not known."""
     known = table["two_dimensional"].to_numpy(bool)
-    return pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "formula": table.loc[known, "formula"].to_numpy(),
             "source": table.loc[known, "source"].to_numpy(),
             "probability_held_out": held_out[known].astype(np.float32).round(4),
         }
     )
+    return build_index(rows)
