@@ -19,6 +19,7 @@ import pandas as pd
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data import Dataset
 from matgen_core.latent.projection import map_grades
+from matgen_core.latent.space import LatentSpace
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.learning import icsg3d
 from matgen_core.networks.learning.icsg3d import PRIOR, Augmentation
@@ -30,7 +31,7 @@ from matgen_core.recipes.icsg3d.card import icsg3d_card
 from matgen_core.recipes.shared.card import data_section
 from matgen_core.recipes.shared.crystal_card import PEERS
 from matgen_core.recipes.shared.crystal_index import crystal_index
-from matgen_core.recipes.shared.crystal_measures import measure
+from matgen_core.recipes.shared.crystal_measures import N_WORKERS, measure
 from matgen_core.recipes.shared.cubic import SYSTEM, cubic_families, load_or_prepare, perov5, representation
 from matgen_core.recipes.shared.runs import cache, provenance, without_nan
 from matgen_core.representations import VoxelGrid
@@ -83,7 +84,7 @@ class ICSG3DRecipe:
         else:
             judged = judge_points(model, arrays, self.samples, self.seed, best_device())
             model = model.to("cpu")
-        index = self._index(judged, arrays, parts)
+        index = self._index(LatentSpace(model, layout, self.name), judged, arrays, parts)
         metrics = self._figures(model.config, layout, arrays, judged) | {"maps": map_grades(index)}
         metrics["training"] = last_losses(folder / "losses.jsonl")
         metrics["training_of_prior"] = last_losses(folder / "prior_losses.jsonl")
@@ -133,7 +134,9 @@ class ICSG3DRecipe:
     def _parts(self) -> dict[str, Dataset]:
         return {"cubic": cubic_families, "perov5": perov5}[self.arrays]()
 
-    def _index(self, judged: Judged, arrays: CrystalArrays, parts: dict[str, Dataset]) -> pd.DataFrame:
+    def _index(
+        self, space: LatentSpace, judged: Judged, arrays: CrystalArrays, parts: dict[str, Dataset]
+    ) -> pd.DataFrame:
         chosen = np.sort(np.random.default_rng(self.seed).permutation(len(arrays))[: self.n_index])
-        z, returned = judged.known[chosen].numpy(), judged.returned[chosen].numpy()
-        return crystal_index(arrays, parts, chosen, z, returned, self.seed)
+        z = judged.known[chosen].numpy().astype(np.float16).astype(np.float32)  # as stored
+        return crystal_index(arrays, parts, chosen, z, space.decode(z), self.seed, N_WORKERS)

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from pymatgen.core import Element
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.checks.sets import evaluate_reconstruction
 from matgen_core.data import Dataset
 from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import Decoded, LatentSpace
@@ -75,9 +74,8 @@ class ICSG3DPaperRecipe:
         chosen = self._chosen(arrays)
         found = self._found(model, layout, arrays, chosen)
         shown = found.pop("index")
-        returned = evaluate_reconstruction(structures(arrays.select(torch.from_numpy(chosen))), shown, N_WORKERS)
         z = np.stack([item.z for item in shown])
-        index = crystal_index(arrays, parts, chosen, z, returned["match"].to_numpy(), self.seed)
+        index = crystal_index(arrays, parts, chosen, z, shown, self.seed, N_WORKERS)
         metrics = self._figures(model.config, layout, arrays, found)
         metrics |= {"maps": map_grades(index), "training": last_losses(folder / "losses.jsonl")}
         return Checkpoint(

@@ -1,15 +1,18 @@
 """The index of a checkpoint for cubic crystals: some of its crystals with their latent points, maps and grades."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 from pymatgen.core import Composition
 
+from matgen_core.checks.sets import evaluate_reconstruction
 from matgen_core.data import Dataset
 from matgen_core.latent.building import build_index
 from matgen_core.latent.errors import NO_MATCH
-from matgen_core.latent.space import Z
+from matgen_core.latent.space import Decoded, Z
 from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
 from matgen_core.recipes.shared.cubic import structures
 
@@ -19,8 +22,9 @@ def crystal_index(
     parts: dict[str, Dataset],
     chosen: NDArray[np.int64],
     z: Z,
-    returned: NDArray[np.bool_],
+    decoded: Sequence[Decoded],
     seed: int,
+    n_workers: int = 1,
 ) -> pd.DataFrame:
     """Return one row a crystal, in the order of `chosen`.
 
@@ -29,12 +33,15 @@ def crystal_index(
         parts: The data sets that they were made of.
         chosen: Rows of `arrays` that are shown.
         z: Their latent points, (n_chosen, latent_dim).
-        returned: Whether each comes back.
+        decoded: What each point decodes to; a crystal comes back if the matcher of the figures says so.
         seed: Of the maps.
+        n_workers: Processes that match.
     """
     table = pd.concat([parts[part].table for part in PARTS], ignore_index=True).iloc[chosen]
     arrays = arrays.select(torch.from_numpy(chosen))
-    formulas = [structure.composition.reduced_formula for structure in structures(arrays)]
+    crystals = structures(arrays)
+    formulas = [structure.composition.reduced_formula for structure in crystals]
+    returned = evaluate_reconstruction(crystals, decoded, n_workers)["match"].to_numpy()
     rows = pd.DataFrame(
         {
             "id": arrays.ids,
