@@ -12,7 +12,6 @@ from matgen_core.networks.learning.matgan import (
     ADVERSARIAL,
     LIKELIHOOD,
     counts_of,
-    main,
     read_run,
     surprise,
     tables,
@@ -161,18 +160,3 @@ def test_a_generator_learns_what_is_real(tmp_path: Path) -> None:
     again = read_run(tmp_path, "weights")
     torch.testing.assert_close(written(again, 50), written(model, 50))
     assert not torch.equal(read_run(tmp_path, "likelihood").critic[0].weight, again.critic[0].weight)
-
-
-def test_training_from_the_command_line(tmp_path: Path) -> None:
-    formulas().save(tmp_path / "formulas.safetensors")
-    options = {
-        "--out": tmp_path / "run",
-        "--device": "cpu",
-        "--config": '{"n_counts": 3, "hidden": 8, "critic": 16}',
-        "--likelihood": '{"epochs": 2}',
-        "--adversarial": '{"steps": 3, "batch_size": 8, "report_every": 2, "critic_first": 1}',
-    }
-    main([str(tmp_path / "formulas.safetensors"), *(str(part) for pair in options.items() for part in pair)])
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["n_elements"] == 3
-    assert [json.loads(line)["step"] for line in (tmp_path / "run" / "losses.jsonl").read_text().splitlines()] == [2, 3]
-    assert len((tmp_path / "run" / "likelihood.jsonl").read_text().splitlines()) == 2

@@ -10,7 +10,8 @@ from matgen_core.data import Dataset
 from matgen_core.latent.index import index_columns
 from matgen_core.latent.projection import projections
 from matgen_core.latent.space import Z
-from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
+from matgen_core.networks.arrays.crystals import CrystalArrays
+from matgen_core.networks.arrays.splits import THREE_PARTS
 from matgen_core.recipes.shared.cubic import structures
 
 
@@ -32,7 +33,7 @@ def crystal_index(
         returned: Whether each comes back.
         seed: Of the maps.
     """
-    table = pd.concat([parts[part].table for part in PARTS], ignore_index=True).iloc[chosen]
+    table = pd.concat([parts[part].table for part in THREE_PARTS], ignore_index=True).iloc[chosen]
     arrays = arrays.select(torch.from_numpy(chosen))
     z = z.astype(np.float16).astype(np.float32)  # as stored, so that maps and latents agree
     formulas = [structure.composition.reduced_formula for structure in structures(arrays)]
@@ -44,7 +45,7 @@ def crystal_index(
             "family": [arrays.families[i] for i in arrays.family.tolist()],
             "edge": arrays.edge.numpy(),
             "formation_energy_per_atom": arrays.formation_energy_per_atom.numpy(),
-            "split": [PARTS[i] for i in arrays.part.tolist()],
+            "split": [THREE_PARTS[i] for i in arrays.part.tolist()],
             "reconstruction_error": 1 - returned.astype(np.float32),
         }
     )
