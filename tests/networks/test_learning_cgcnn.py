@@ -11,16 +11,16 @@ import torch
 from pymatgen.core import Lattice, Structure
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.networks.arrays import graphs as packed_graphs
-from matgen_core.networks.arrays.splits import TEST, THREE_PARTS, VAL
+from matgen_core.networks.arrays.graphs import PackedGraphs
+from matgen_core.networks.arrays.splits import TEST, VAL
 from matgen_core.networks.learning.cgcnn import CGCNNLearner, PropertyGraphs, fit_task, predict_rows, read_run, trunk_of
 from matgen_core.networks.learning.loops import Schedule
 from matgen_core.networks.models.cgcnn import CGCNN, CGCNNConfig, Prediction, in_units
 from matgen_core.recipes.cgcnn.figures import property_metrics
-from matgen_core.representations import CrystalGraph
 from matgen_core.tasks.prediction import predict
+from tests.support.arrays import GRAPHS as REPRESENTATION
+from tests.support.arrays import cells, packed_graphs
 
-ELEMENTS = ("Cl", "Na", "O")
 TINY = CGCNNConfig(
     n_elements=3,
     properties=("band_gap", "bulk_modulus"),
@@ -36,23 +36,10 @@ TINY = CGCNNConfig(
     n_gaussians=9,
     dropout=0.3,
 )
-REPRESENTATION = CrystalGraph(ELEMENTS)
 
 
 def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def cells(n: int) -> list[Structure]:
-    """Two-atom cells of growing size: sodium with chlorine, or with oxygen every third time."""
-    return [
-        Structure(
-            Lattice.from_parameters(3 + 0.05 * i, 3.1, 3.3, 85, 92, 95),
-            ["Na", "O" if i % 3 else "Cl"],
-            [[0, 0, 0], [0.5, 0.45, 0.5]],
-        )
-        for i in range(n)
-    ]
 
 
 def arrays(structures: list[Structure]) -> tuple[Any, ...]:
@@ -171,22 +158,9 @@ def test_a_checkpoint_without_properties_is_refused(checkpoint: Checkpoint) -> N
         predict(replace(checkpoint, model=torch.nn.Linear(2, 2)), [])
 
 
-def pack(folder: Path, n: int = 40) -> packed_graphs.PackedGraphs:
-    """Cells whose band gap is their distance from 4 Å and whose bulk modulus is its power of ten."""
-    graphs = [REPRESENTATION.encode(structure) for structure in cells(n)]
-    size = np.array([structure.lattice.a for structure in cells(n)])
-    # Fortran order on purpose: a file must not depend on how an array lies in memory.
-    values = np.asfortranarray(np.stack([np.abs(size - 4), 10 ** (size / 3)], 1).astype(np.float32))
-    values[3] = np.nan
-    sides = np.zeros((n, 1), np.uint8)
-    sides[::5], sides[1::5] = THREE_PARTS.index(VAL), THREE_PARTS.index(TEST)
-    facts = {"elements": ELEMENTS, "properties": ["band_gap", "bulk_modulus"], "splits": ["s"], "cutoff": 8.0}
-    packed_graphs.pack(graphs, values, sides, facts).save(folder / "graphs")
-    return packed_graphs.PackedGraphs.load(folder / "graphs")
-
-
 def test_packed_graphs_give_back_the_graphs(tmp_path: Path) -> None:
-    packed = pack(tmp_path)
+    packed_graphs().save(tmp_path / "graphs")
+    packed = PackedGraphs.load(tmp_path / "graphs")
     chosen = [7, 2, 2, 31]
     *expected, _ = arrays([cells(40)[row] for row in chosen])
     for name, one, two in zip(
@@ -202,7 +176,7 @@ def test_packed_graphs_give_back_the_graphs(tmp_path: Path) -> None:
 
 
 def test_fitting_learns_calibrates_and_is_written(tmp_path: Path) -> None:
-    packed = pack(tmp_path)
+    packed = packed_graphs()
     schedule = Schedule(epochs=60, batch_size=8, learning_rate=0.01, seed=1)
     task = CGCNNLearner(("band_gap", "bulk_modulus"), schedule, log10=("bulk_modulus",), split="s", members=2)
     model = fit_task(task, PropertyGraphs(packed, {}), tmp_path, replace(TINY, dropout=0.0))
@@ -222,7 +196,7 @@ def test_fitting_learns_calibrates_and_is_written(tmp_path: Path) -> None:
 
 
 def test_a_trunk_is_taken_over_and_its_heads_are_not(tmp_path: Path, model: CGCNN) -> None:
-    packed = pack(tmp_path)
+    packed = packed_graphs()
     schedule = Schedule(epochs=1, batch_size=64, learning_rate=0.0)
     task = CGCNNLearner(("band_gap", "bulk_modulus"), schedule, log10=("bulk_modulus",), split="s", start_from="other")
     with pytest.raises(ValueError, match="starts from the trunk of other, which these arrays do not hold"):

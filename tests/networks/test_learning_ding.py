@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from matgen_core.networks.arrays.formulas import FormulaArrays, LabelledFormulas
+from matgen_core.networks.arrays.formulas import LabelledFormulas
 from matgen_core.networks.learning import ding
 from matgen_core.networks.learning.ding import (
     NETWORKS,
@@ -26,6 +26,8 @@ from matgen_core.networks.learning.ding import (
 from matgen_core.networks.learning.draws import draw, hits
 from matgen_core.networks.models.ding import DING, DINGConfig
 from matgen_core.networks.models.parts.formula_predictor import FormulaPredictor, FormulaPredictorConfig
+from tests.support.arrays import ENERGIES
+from tests.support.arrays import labelled_formulas as compounds
 
 SMALL = DINGConfig(
     n_elements=6,
@@ -41,28 +43,10 @@ SMALL = DINGConfig(
     judge_width=18,
     judge_layers=2,
 )
-ENERGIES = torch.tensor([-1.013, -2.027, -3.519, -5.003, -7.011, -4.031])  # eV/atom of the elements
-VOLUMES = torch.tensor([30.0, 22.0, 17.0, 12.0, 9.0, 14.0])  # Å^3/atom
 
 
 def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def compounds(n: int = 400) -> LabelledFormulas:
-    """Binary formulas whose formation energy is that of bonds between unlike elements, their energy exact."""
-    species = torch.rand(n, 6, generator=rng(1)).argsort(1)[:, :2].to(torch.int8)
-    counts = torch.randint(1, 5, (n, 2), generator=rng(2)).to(torch.int8)
-    share = counts / counts.sum(1, keepdim=True)
-    formation = -share.prod(1) * (species[:, 0] - species[:, 1]).abs()
-    energy = formation + (share * ENERGIES[species.long()]).sum(1)
-    volume = (share * VOLUMES[species.long()]).sum(1) + formation
-    gap = (-formation).clamp(min=0)
-    values = torch.stack([formation, volume, energy, gap], 1)
-    values[::7, 0], values[3::7, 1:3] = torch.nan, torch.nan
-    group = torch.arange(n).remainder(4).to(torch.int8)
-    arrays = FormulaArrays(tuple("ABCDEF"), species, counts, (group >= 2).to(torch.int8))
-    return LabelledFormulas(arrays, values.float(), group, torch.arange(n) % 10 == 0)
 
 
 def small(seed: int = 0) -> DING:

@@ -22,9 +22,9 @@ from matgen_core.recipes.shared.cubic import family, representation, structures
 from matgen_core.recipes.shared.runs import without_nan
 from matgen_core.representations import VoxelGrid
 from matgen_core.representations.round_trip import site_error
-from matgen_core.representations.voxel_grid import element_codes
+from tests.support.arrays import ELEMENTS
+from tests.support.arrays import crystal_arrays as arrays
 
-ELEMENTS = ("Li", "Na", "Ti", "O", "S", "F")
 CONFIG = ICSG3DConfig(
     n_codes=16,
     grid=8,
@@ -47,28 +47,6 @@ CONFIG = ICSG3DConfig(
 
 def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def arrays(n: int = 6) -> CrystalArrays:
-    """CsCl-like and perovskite-like crystals in turn."""
-    places = torch.tensor([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
-    species = torch.full((n, 5), -1)
-    for i in range(n):
-        species[i, :2] = torch.tensor([i % 3, 3 + i % 2])
-        if i % 2:
-            species[i, 2:] = 5
-    return CrystalArrays(
-        elements=ELEMENTS,
-        families=("pair", "perovskite"),
-        ids=tuple(f"crystal-{i}" for i in range(n)),
-        codes=torch.from_numpy(element_codes(ELEMENTS)),
-        frac_coords=places.expand(n, 5, 3) * (species >= 0).unsqueeze(-1),
-        species=species,
-        edge=torch.linspace(3.4, 4.6, n),
-        formation_energy_per_atom=torch.tensor([-2.0, -0.5, float("nan")]).repeat(n)[:n],
-        family=torch.arange(n) % 2,
-        part=torch.tensor([0, 0, 0, 0, 1, 2]).repeat(n)[:n],
-    )
 
 
 def model(config: ICSG3DConfig = CONFIG) -> ICSG3D:

@@ -18,17 +18,11 @@ from matgen_core.networks.learning.matgan import (
     train,
 )
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
+from tests.support.arrays import formula_arrays as formulas
 
 TINY = MatGANConfig(n_elements=3, n_counts=3, n_slots=3, hidden=16, critic=24, critic_depth=2, n_features=8)
 FIRST = replace(LIKELIHOOD, epochs=40, batch_size=16, learning_rate=0.02)
 SECOND = replace(ADVERSARIAL, minutes=5, steps=20, batch_size=16, critic_first=5, report_every=10)
-
-
-def formulas() -> FormulaArrays:
-    """A1C2 and B1C3 of three elements, and one formula that is held out."""
-    species = torch.tensor([[0, 2], [1, 2], [0, 1]], dtype=torch.int8).repeat(20, 1)
-    counts = torch.tensor([[1, 2], [1, 3], [3, 3]], dtype=torch.int8).repeat(20, 1)
-    return FormulaArrays(("A", "B", "C"), species, counts, torch.tensor([0, 0, 1], dtype=torch.int8).repeat(20))
 
 
 def written(model: MatGAN, n: int, seed: int = 3) -> torch.Tensor:
