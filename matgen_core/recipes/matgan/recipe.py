@@ -1,7 +1,5 @@
 """MatGAN: a generator of formulas, judged by variety, novelty, validity and what it finds of a held-out tenth.
 
-`matgen_core.networks.learning.matgan` trains the networks; it needs torch alone, so a bare GPU machine can do it.
-
 Reference: Dan et al., npj Comput. Mater. 6, 84 (2020), doi:10.1038/s41524-020-00352-0
 """
 
@@ -22,16 +20,16 @@ from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
-from matgen_core.networks.learning import matgan, rounding
-from matgen_core.networks.learning.loops import AdversarialSchedule, Schedule
+from matgen_core.networks.learning import matgan, rounding, runs
+from matgen_core.networks.learning.matgan import MatGANLearner
 from matgen_core.networks.learning.runs import last_losses
-from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.models.matgan import MatGAN
 from matgen_core.recipes.matgan.card import matgan_card
 from matgen_core.recipes.matgan.figures import PAPER, SAMPLE_COUNTS, measure, measure_briefly
 from matgen_core.recipes.shared import formula_sets
 from matgen_core.recipes.shared.card import data_section
 from matgen_core.recipes.shared.formula_sets import FormulaSet
-from matgen_core.recipes.shared.runs import cache, provenance
+from matgen_core.recipes.shared.runs import provenance
 from matgen_core.representations import ElementCounts
 from matgen_core.tasks import funnel
 
@@ -45,30 +43,29 @@ class MatGANRecipe:
     name: str
     title: str
     formulas: Callable[[], FormulaSet]
-    config: MatGANConfig = MatGANConfig()  # its temperatures hold while the network learns
-    element_temperature: float = 1.0  # of what is shipped
+    learner: MatGANLearner
+    element_temperature: float = 1.0  # of what is shipped; those that hold while it learns are the learner's
     count_temperature: float = 1.0
-    likelihood: Schedule = matgan.LIKELIHOOD
-    adversarial: AdversarialSchedule = matgan.ADVERSARIAL
     tried: tuple[tuple[float, float], ...] = ()  # other temperatures of elements and of counts, for the card
     n_bank: int = 1000  # generated formulas on the map, and as many real ones
     seed: int = 0
 
-    def run(self, device: str) -> Checkpoint:
-        """Train, judge and describe a checkpoint."""
-        folder = cache() / self.name
-        matgan.train(
-            self.formulas().arrays(self.seed),
-            self.config,
-            replace(self.likelihood, seed=self.seed),
-            replace(self.adversarial, seed=self.seed),
-            device,
-            folder,
-        )
-        return self.describe(folder)
+    def prepare(self, path: Path) -> None:
+        """Write the formulas."""
+        self.formulas().arrays(self.seed).save(path)
+
+    def learn(self, arrays: Path, folder: Path, device: str, minutes: float | None = None) -> None:
+        """Train: first by likelihood, then against the critic."""
+        runs.learn(self.name, replace(self.learner, seed=self.seed), arrays, folder, device, minutes)
 
     def describe(self, folder: Path) -> Checkpoint:
-        """Make the checkpoint of what `matgen_core.networks.learning.matgan` left in a folder."""
+        """Make the checkpoint of what learning left in a folder.
+
+        Raises:
+            ValueError: If the folder holds no run of this recipe.
+        """
+        settings = runs.read_settings(folder, self.name)
+        used = replace(self, learner=runs.changed(self.learner, settings["settings"]))
         formulas = self.formulas()
         layout = ElementCounts(formulas.elements, formula_sets.MAX_COUNT)
         model, before = (
@@ -93,12 +90,12 @@ class MatGANRecipe:
             model=model,
             representation=layout,
             metrics=metrics,
-            card=matgan_card(self, metrics, formulas, data_section(formulas.dataset)),
+            card=matgan_card(used, metrics, formulas, data_section(formulas.dataset)),
             provenance={
                 "title": self.title,
                 "system": "Dan 2020, MatGAN",
                 "level": "composition",
-                **provenance(self.name, self.seed, formulas.dataset),
+                **provenance(self.name, self.seed, formulas.dataset, run=settings),
             },
             index=index,
             known=KnownFormulas.of(formulas.everything),

@@ -13,7 +13,8 @@ from matgen_core.data import Dataset
 from matgen_core.latent.building import build_index
 from matgen_core.latent.errors import NO_MATCH
 from matgen_core.latent.space import Decoded, Z
-from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
+from matgen_core.networks.arrays.crystals import CrystalArrays
+from matgen_core.networks.arrays.splits import THREE_PARTS
 from matgen_core.recipes.shared.cubic import structures
 
 
@@ -37,7 +38,7 @@ def crystal_index(
         seed: Of the maps.
         n_workers: Processes that match.
     """
-    table = pd.concat([parts[part].table for part in PARTS], ignore_index=True).iloc[chosen]
+    table = pd.concat([parts[part].table for part in THREE_PARTS], ignore_index=True).iloc[chosen]
     arrays = arrays.select(torch.from_numpy(chosen))
     crystals = structures(arrays)
     formulas = [structure.composition.reduced_formula for structure in crystals]
@@ -50,7 +51,7 @@ def crystal_index(
             "family": [arrays.families[i] for i in arrays.family.tolist()],
             "edge": arrays.edge.numpy(),
             "formation_energy_per_atom": arrays.formation_energy_per_atom.numpy(),
-            "split": [PARTS[i] for i in arrays.part.tolist()],
+            "split": [THREE_PARTS[i] for i in arrays.part.tolist()],
         }
     )
     for name in ("space_group_number", "energy_above_hull", "band_gap"):
