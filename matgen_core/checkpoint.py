@@ -25,8 +25,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, from_numpy, nn
 
 from matgen_core.materials.known import KnownFormulas
+from matgen_core.materials.levels import Level, level_of
 from matgen_core.networks.learning import rounding
 from matgen_core.networks.models import MODELS
+from matgen_core.networks.models.capabilities import VERBS
 from matgen_core.representations import REPRESENTATIONS, Representation
 
 FORMAT = 1
@@ -52,6 +54,11 @@ class Checkpoint:
     index: pd.DataFrame | None = None
     known: KnownFormulas | None = None  # training formulas of a generator of formulas
     eight_bits: bool = False  # how the weights are stored: in eight bits, or as they are
+
+    @property
+    def level(self) -> Level:
+        """What its materials are."""
+        return level_of(self.provenance["level"])
 
 
 def root() -> Path:
@@ -248,12 +255,11 @@ def summary(name: str) -> dict[str, Any]:
     folder = root() / name
     config, metrics = _read_json(folder / "config.json"), _read_json(folder / "metrics.json")
     _check(folder, config)
-    verbs = ("encode", "decode", "score", "classify", "segment", "predict", "translate")
     return {
         "name": name,
         "title": config["title"],
         "system": config["system"],
         "level": config["level"],
-        "capabilities": [verb for verb in verbs if hasattr(MODELS[config["model"]], verb)],
+        "capabilities": [verb for verb, able in VERBS.items() if issubclass(MODELS[config["model"]], able)],
         "headline": metrics["headline"],
     }

@@ -3,7 +3,7 @@
 A page asks here instead of knowing what an index holds, so phase fields, formulas and crystals share one page.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,22 +11,22 @@ from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent.space import Z
-from matgen_core.materials.fields import anion_group
+from matgen_core.materials.fields import PhaseField
 from matgen_core.materials.formulas import Formulas
-from matgen_core.materials.properties import LABELS, UNITS, Column
+from matgen_core.materials.levels import COMPOSITION, PHASE_FIELD
+from matgen_core.materials.properties import PROPERTIES, Column
+from matgen_core.materials.systems import symbols_of
 
 _LABELS = {
-    "anions": ("Anions", ""),
-    "split": ("Split", ""),
-    "family": ("Family", ""),
-    "space_group": ("Space group", ""),
-    "reconstruction": ("Reconstruction", ""),
-    "reconstruction_error": ("Reconstruction error", ""),
-    "edge": ("Cubic cell edge", "Å"),
-    "n_elements": ("Number of elements", ""),
-    "charge_neutral": ("Neutrality", ""),
-    "electronegativity_balanced": ("Charge balance", ""),
-    **{name: (label[0].upper() + label[1:], UNITS[name].replace("^3", "³")) for name, label in LABELS.items()},
+    "anions": "Anions",
+    "split": "Split",
+    "family": "Family",
+    "space_group": "Space group",
+    "reconstruction": "Reconstruction",
+    "reconstruction_error": "Reconstruction error",
+    "n_elements": "Number of elements",
+    "charge_neutral": "Neutrality",
+    "electronegativity_balanced": "Charge balance",
 }
 _NAMES = {"id", "key", "name", "formula", "phase_field", "chemical_system"}  # these say which material it is
 _MAP = ("_x", "_y", "_faithfulness", "_stability")
@@ -34,7 +34,10 @@ _MAP = ("_x", "_y", "_faithfulness", "_stability")
 _VERDICTS = {"charge_neutral": ("neutral", "charged"), "electronegativity_balanced": ("balanced", "unbalanced")}
 _COMES_BACK = {0.0: "comes back", 1.0: "does not come back"}
 
-GENERATED = "generated"  # the split of what a model has drawn itself
+TRAIN, VAL, TEST, HELD_OUT = "train", "val", "test", "held_out"
+GENERATED = "generated"  # what a model has drawn itself
+# The splits of an index, in order, and the word for each that is shown; `known_materials` holds the words.
+SPLITS = {TRAIN: "train", VAL: "val", TEST: "test", HELD_OUT: "held out", GENERATED: "generated"}
 SEED_ROW = "seed_row"  # column of an index: which sample of the bank a row is, -1 for a known material
 
 
@@ -61,14 +64,15 @@ def known_materials(checkpoint: Checkpoint) -> pd.DataFrame:
         raise ValueError(f"{checkpoint.name} holds no projection, so there is no map of it")
     if "phase_field" in table:
         fields = table["phase_field"]
-        return table.assign(key=fields, name=fields, anions=fields.map(anion_group))
+        groups = [PhaseField.read(field).anion_group for field in fields]
+        return table.assign(key=fields, name=fields, anions=groups)
     table = table.assign(key=table["id"].astype(str), name=table["formula"])
     if "space_group_number" in table:
         table["space_group"] = table.pop("space_group_number").map(_space_group)
     if "reconstruction_error" in table and set(table["reconstruction_error"]) <= set(_COMES_BACK):
         table["reconstruction"] = table.pop("reconstruction_error").map(_COMES_BACK)
     if "split" in table:
-        table["split"] = table["split"].replace("held_out", "held out")
+        table["split"] = table["split"].replace(SPLITS)
     for name, words in _VERDICTS.items():
         if name in table:
             table[name] = ["undecided" if pd.isna(passed) else words[not passed] for passed in table[name]]
@@ -102,13 +106,15 @@ def known_columns(table: pd.DataFrame, checkpoint: Checkpoint) -> list[Column]:
     for name in table.columns:
         if name in _NAMES or name.endswith(_MAP):
             continue
-        label, unit = _LABELS.get(name, (name.replace("_", " ").capitalize(), ""))
-        if name == "reconstruction_error" and "phase_field" in table:
-            label, unit = "Score", score_meaning(checkpoint).unit
-        elif name == "reconstruction_error" and checkpoint.provenance.get("level") == "composition":
-            unit = "atoms"
+        column = Column(name, _LABELS.get(name, name.replace("_", " ").capitalize()))
+        if name in PROPERTIES:
+            column = PROPERTIES[name].column
+        elif name == "reconstruction_error" and checkpoint.level is PHASE_FIELD:
+            column = Column(name, "Score", score_meaning(checkpoint).unit)
+        elif name == "reconstruction_error" and checkpoint.level is COMPOSITION:
+            column = replace(column, unit="atoms")
         numeric = pd.api.types.is_numeric_dtype(table[name]) and not pd.api.types.is_bool_dtype(table[name])
-        found.append(Column(name, label, unit, is_category=not numeric))
+        found.append(replace(column, is_category=not numeric))
     return found
 
 
@@ -129,7 +135,7 @@ def systems_of(table: pd.DataFrame) -> pd.Series:
 
 def elements_of(table: pd.DataFrame) -> list[str]:
     """Return the elements of the materials, the commonest first."""
-    return list(systems_of(table).str.split("-").explode().value_counts().index)
+    return list(systems_of(table).map(symbols_of).explode().value_counts().index)
 
 
 @dataclass(frozen=True)

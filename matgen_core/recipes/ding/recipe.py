@@ -20,6 +20,7 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent.index import index_columns
 from matgen_core.latent.projection import map_grades, projections
 from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.levels import COMPOSITION
 from matgen_core.networks.arrays.formulas import GROUPS, LabelledFormulas
 from matgen_core.networks.learning import ding
 from matgen_core.networks.learning.ding import (
@@ -112,7 +113,7 @@ class DINGRecipe:
             provenance={
                 "title": "Formulas under a wanted formation energy, volume and energy",
                 "system": "Pathak 2020, DING",
-                "level": "composition",
+                "level": COMPOSITION.key,
                 "known_of": "matgan_oqmd",  # the same data set; its formulas are stored once
                 **provenance(self.name, self.seed, dataset),
             },

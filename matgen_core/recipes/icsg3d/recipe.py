@@ -19,6 +19,7 @@ import pandas as pd
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data import Dataset
 from matgen_core.latent.projection import map_grades
+from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.learning import icsg3d
 from matgen_core.networks.learning.icsg3d import PRIOR, Augmentation
@@ -98,7 +99,7 @@ class ICSG3DRecipe:
             provenance={
                 "title": self.title,
                 "system": SYSTEM,
-                "level": "structure",
+                "level": CRYSTAL.key,
                 **provenance(self.name, self.seed, parts["train"]),
             },
             index=index,

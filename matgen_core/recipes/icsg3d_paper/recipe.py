@@ -27,6 +27,7 @@ from matgen_core.checks.sets import evaluate_reconstruction
 from matgen_core.data import Dataset
 from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import Decoded, LatentSpace
+from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
 from matgen_core.networks.learning import icsg3d_paper
 from matgen_core.networks.learning import points as crystal_points
@@ -91,7 +92,7 @@ class ICSG3DPaperRecipe:
             provenance={
                 "title": self.title,
                 "system": SYSTEM,
-                "level": "structure",
+                "level": CRYSTAL.key,
                 **provenance(self.name, self.seed, parts["train"]),
             },
             index=index,

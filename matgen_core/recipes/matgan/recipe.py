@@ -21,6 +21,7 @@ from matgen_core.latent.index import index_columns
 from matgen_core.latent.projection import map_grades, projections
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
+from matgen_core.materials.levels import COMPOSITION
 from matgen_core.networks.learning import matgan, rounding
 from matgen_core.networks.learning.loops import AdversarialSchedule, Schedule
 from matgen_core.networks.learning.runs import last_losses
@@ -83,7 +84,7 @@ class MatGANRecipe:
             provenance={
                 "title": self.title,
                 "system": "Dan 2020, MatGAN",
-                "level": "composition",
+                "level": COMPOSITION.key,
                 **provenance(self.name, self.seed, formulas.dataset),
             },
             known=KnownFormulas.of(formulas.everything),

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from matgen_core import data
-from matgen_core.materials.fields import PhaseField, parse_phase_field
+from matgen_core.materials.fields import PhaseField
 from matgen_core.recipes.shared.card import markdown_table
 from matgen_core.tasks.ranking.baselines import ElementFrequency, PairCoOccurrence
 from matgen_core.tasks.ranking.evidence import CONTROLS, cross_validate
@@ -33,7 +33,7 @@ OUT_OF_SCOPE = """
 def known_fields() -> list[PhaseField]:
     """Return the 2,021 training fields in the order of the published list."""
     table = data.load(FIELDS).table
-    return [parse_phase_field(text, mixed_valence=True) for text in table["phase_field"]]
+    return [PhaseField.parse(text, mixed_valence=True) for text in table["phase_field"]]
 
 
 def baseline_evidence(known: Sequence[PhaseField]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from matgen_core import checks, data
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.levels import COMPOSITION
 from matgen_core.networks.models.random_forest import RandomForest
 from matgen_core.recipes.shared.runs import provenance
 from matgen_core.recipes.two_d_screen import figures as measured
@@ -87,7 +88,7 @@ class TwoDScreenRecipe:
             provenance={
                 "title": "Which compositions are likely 2D materials",
                 "system": SYSTEM,
-                "level": "composition",
+                "level": COMPOSITION.key,
                 **provenance(self.name, self.seed, *sources),
             },
             index=_index(dataset.table, evidence.probabilities["sigmoid"]),

@@ -20,6 +20,8 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks import FORMULA_RULES, as_booleans, screen_formulas
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import MAX_COUNT, Formulas
+from matgen_core.networks.models.capabilities import Conditioned, Decoder, LearnedPrior, PropertyPredictor
+from matgen_core.representations import FormulaDecoder
 
 MAX_SAMPLES = 10_000_000  # 80 MB to know the unique ones again; a few minutes
 STAGES = ("generated", "formula", "wanted", "unique", "neutral", "balanced", "novel")
@@ -194,7 +196,7 @@ def samples(checkpoint: Checkpoint, request: Request, chunk_size: int = CHUNK) -
     """
     model: Any = checkpoint.model
     representation: Any = checkpoint.representation
-    if not hasattr(model, "decode") or not hasattr(representation, "formulas"):
+    if not isinstance(checkpoint.model, Decoder) or not isinstance(checkpoint.representation, FormulaDecoder):
         raise ValueError(f"{checkpoint.name} writes no formulas; see which models do: matgen models")
     if chunk_size < 1 or chunk_size % BATCH:
         raise ValueError(f"chunks of {chunk_size}; expected a multiple of {BATCH}")
@@ -224,12 +226,9 @@ def samples(checkpoint: Checkpoint, request: Request, chunk_size: int = CHUNK) -
 @torch.inference_mode()
 def _decode(model: Any, representation: Any, noise: torch.Tensor, condition: torch.Tensor | None) -> Formulas:
     asked = None if condition is None else condition.expand(len(noise), -1)
-    if hasattr(model, "prior"):  # it hears the condition in the decoder's place
-        tables = model.decode(model.prior.sample(noise, asked))
-    elif asked is not None:
-        tables = model.decode(noise, asked)
-    else:
-        tables = model.decode(noise)
+    if isinstance(model, LearnedPrior):  # it hears the condition in the decoder's place
+        noise, asked = model.draw_from_prior(noise, asked), None
+    tables = model.decode(noise) if asked is None else model.decode(noise, asked)
     return representation.formulas(tables.numpy())
 
 
@@ -239,9 +238,13 @@ def _condition(checkpoint: Checkpoint, wanted: Mapping[str, float]) -> torch.Ten
     for name, value in wanted.items():
         if not np.isfinite(value):
             raise ValueError(f"{name} {value}; give a finite number")
-    if not hasattr(checkpoint.model, "condition"):
+    model = checkpoint.model
+    if not isinstance(model, Conditioned):
         raise ValueError(f"{checkpoint.name} takes no condition ({', '.join(wanted)}); take another checkpoint")
-    return checkpoint.model.condition(wanted)  # type: ignore[operator]
+    if strange := [name for name in wanted if name not in model.condition_properties]:
+        known = ", ".join(model.condition_properties)
+        raise ValueError(f"{', '.join(strange)} cannot be asked for; known: {known}")
+    return model.condition_of(**{name: torch.tensor([value]) for name, value in wanted.items()})
 
 
 def _judge(
@@ -295,7 +298,9 @@ def _require_predictors(checkpoint: Checkpoint, request: Request, predictors: Se
     given = {name for predictor in predictors for name in predictor(nothing)}
     for name, tolerance in request.tolerance.items():
         if name not in given:
-            example = f", such as {checkpoint.name}" if name in getattr(checkpoint.model, "properties", ()) else ""
+            model = checkpoint.model
+            given_here = isinstance(model, PropertyPredictor) and name in model.properties
+            example = f", such as {checkpoint.name}" if given_here else ""
             raise ValueError(
                 f"no predictor gives {name}, which must lie within {tolerance:g} of {request.condition[name]:g};"
                 f" predict with a model that gives it{example}, or leave the tolerance out"
