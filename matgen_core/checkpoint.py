@@ -25,9 +25,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, from_numpy, nn
 
 from matgen_core.materials.known import KnownFormulas
+from matgen_core.materials.levels import Level, level_of
 from matgen_core.networks.learning import rounding
 from matgen_core.networks.learning.rounding import Precision
 from matgen_core.networks.models import MODELS
+from matgen_core.networks.models.capabilities import VERBS
 from matgen_core.representations import REPRESENTATIONS, Representation
 
 FORMAT = 2
@@ -62,6 +64,11 @@ class Checkpoint:
     index: pd.DataFrame | None = None
     known: KnownFormulas | None = None  # training formulas of a generator of formulas
     precision: Precision = "exact"  # how the weights are stored; they are rounded when they are written
+
+    @property
+    def level(self) -> Level:
+        """What its materials are."""
+        return level_of(self.provenance["level"])
 
 
 def root() -> Path:
@@ -266,12 +273,11 @@ def summary(name: str) -> dict[str, Any]:
     folder = root() / name
     config, metrics = _read_json(folder / "config.json"), _read_json(folder / "metrics.json")
     _check(folder, config)
-    verbs = ("encode", "decode", "score", "classify", "segment", "predict", "translate")
     return {
         "name": name,
         "title": config["title"],
         "system": config["system"],
         "level": config["level"],
-        "capabilities": [verb for verb in verbs if hasattr(MODELS[config["model"]], verb)],
+        "capabilities": [verb for verb, able in VERBS.items() if issubclass(MODELS[config["model"]], able)],
         "headline": metrics["headline"],
     }

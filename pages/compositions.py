@@ -10,6 +10,7 @@ from matgen_core.latent.projection import ProjectionSettings
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.elements import every_element
 from matgen_core.materials.formulas import subscripted
+from matgen_core.materials.levels import COMPOSITION
 from matgen_core.tasks.funnel import session
 from matgen_core.tasks.funnel.session import Generation, Snapshot
 from matgen_core.views import charts
@@ -262,7 +263,7 @@ def card(formula: str, asked_then: Asked) -> None:
         return
     st.subheader(subscripted(formula))
     st.markdown("  \n".join([*verdicts, *about]))
-    able = tuple(widgets.names_with("predict", "composition"))
+    able = tuple(widgets.names_with("predict", COMPOSITION))
     lines = [f"**{title}** {value} :small[:gray[{who}]]" for title, value, who in running.values_of(formula, able)]
     if lines:
         st.markdown("**Predicted** :small[± one standard deviation]  \n" + "  \n".join(lines))
@@ -304,7 +305,7 @@ def elements_tab(run: Generation) -> None:
 
 def map_tab(run: Generation, seen: Snapshot) -> None:
     """Show generated formulas among real ones on a map made on demand."""
-    what = "the critic's last layer" if hasattr(run.checkpoint.model, "features") else "shares of the elements"
+    what = session.features_in_words(run.checkpoint)
     made = st.session_state.get("generated_map")
     if made is None:
         st.markdown(
@@ -382,7 +383,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Compositions", width="stretch")
     with st.container(width=260):
         name = widgets.choose_checkpoint(
-            "Generator", widgets.names_with("decode", "composition"), key="generator", recipe="matgan_oqmd"
+            "Generator", widgets.names_with("decode", COMPOSITION), key="generator", recipe="matgan_oqmd"
         )
 model = widgets.load(name)
 space = LatentSpace.of(model)

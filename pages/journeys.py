@@ -7,6 +7,7 @@ import streamlit as st
 
 from matgen_core.latent.index import faithfulness_column
 from matgen_core.materials.formulas import subscripted
+from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD
 from matgen_core.tasks import journeys
 from matgen_core.views import charts
 from matgen_core.views.maps.events import MapEvents
@@ -226,7 +227,7 @@ space = latent_maps.load_map(name)
 table = latent_maps.map_table(name)
 keys, noun, level = tuple(table["key"][space.has_point]), latent_maps.noun(name), latent_maps.level(name)
 whose = "known" if space.encodes else "generated"
-types_formulas = level == "composition" and space.encodes
+types_formulas = level is COMPOSITION and space.encodes
 projection = space.projections[0]
 via = journey_state.waypoints()
 with controls:
@@ -315,13 +316,13 @@ def details() -> None:
 
 
 ABOUT = {
-    "phase field": [],
-    "composition": [
+    PHASE_FIELD: [],
+    COMPOSITION: [
         "- **Neutrality**: whether oxidation states can add up to zero; undecided for metals",
         "- **Charge balance**: whether they also can with every anion more electronegative than any cation",
         "- **Known formula**: whether the model learned from it; a new one is no discovery yet",
     ],
-    "structure": [
+    CRYSTAL: [
         "- **Distances**: the shortest distance between atoms, in Å",
         "- **Charge balance**: whether oxidation states can balance; undecided for metals",
     ],

@@ -6,9 +6,8 @@ The registry states facts about files; it reads none. Where a data set can be ha
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-Level = Literal["phase field", "composition", "structure", "element"]
+from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,7 @@ class Source:
         name: Key in `DATASETS` and on the command line.
         file: Path below the data folder.
         title: One line for people.
-        level: What a row is.
+        level: What a row is: the key of a level, or "element".
         rows: Number of rows of the registered file; None where the publisher's answer grows with time.
         columns: Column name to unit or meaning.
         composition_column: The column that fixes a row's chemical system.
@@ -33,7 +32,7 @@ class Source:
     name: str
     file: str
     title: str
-    level: Level
+    level: str
     rows: int | None
     columns: Mapping[str, str]
     composition_column: str
@@ -103,7 +102,7 @@ DATASETS: dict[str, Source] = {
         name="mp_structures",
         file="mp_structures.parquet",
         title="Materials Project structures with at most 20 atoms and under 60 Å^3 per atom",
-        level="structure",
+        level=CRYSTAL.key,
         rows=72_544,
         columns=_ENTRY
         | _CELL
@@ -124,7 +123,7 @@ DATASETS: dict[str, Source] = {
         name="mp_vo",
         file="mp_vo.parquet",
         title="All V-O entries of the Materials Project, any cell size",
-        level="structure",
+        level=CRYSTAL.key,
         rows=209,
         columns=_MP_COLUMNS,
         composition_column="formula",
@@ -138,7 +137,7 @@ DATASETS: dict[str, Source] = {
         name="mp_metal_hydrides",
         file="mp_metal_hydrides.parquet",
         title="Materials Project entries of hydrogen with metals only",
-        level="structure",
+        level=CRYSTAL.key,
         rows=701,
         columns=_MP_COLUMNS,
         composition_column="formula",
@@ -152,7 +151,7 @@ DATASETS: dict[str, Source] = {
         name="mp_hull_2018",
         file="mp_hull_2018.parquet",
         title="Self-consistent formation energies for convex hulls, Materials Project of October 2018",
-        level="composition",
+        level=COMPOSITION.key,
         rows=69_239,
         columns={
             "material_id": "Materials Project id",
@@ -174,7 +173,7 @@ DATASETS: dict[str, Source] = {
         name="mp_binary_elasticity",
         file="mp_binary_elasticity.parquet",
         title="Binaries with bulk modulus, shear modulus and Poisson ratio",
-        level="structure",
+        level=CRYSTAL.key,
         rows=3_953,
         columns={"material_id": "Materials Project id", "formula": "reduced formula"}
         | _LATTICE
@@ -190,7 +189,7 @@ DATASETS: dict[str, Source] = {
         name="mp_dielectric",
         file="mp_dielectric.parquet",
         title="Structures with dielectric constants and refractive index",
-        level="structure",
+        level=CRYSTAL.key,
         rows=1_508,
         columns={"material_id": "Materials Project id", "formula": "reduced formula"}
         | _LATTICE
@@ -211,7 +210,7 @@ DATASETS: dict[str, Source] = {
         name="oqmd_compositions",
         file="oqmd_compositions.parquet",
         title="OQMD formulas with formation energy, energy, volume and band gap",
-        level="composition",
+        level=COMPOSITION.key,
         rows=324_598,
         columns={
             "formula": 'with every count written, as "Ac1Ag1Al2"',
@@ -231,7 +230,7 @@ DATASETS: dict[str, Source] = {
         name="matbench_mp_e_form",
         file="matbench_mp_e_form.parquet",
         title="Formulas with formation energy, the matbench set",
-        level="composition",
+        level=COMPOSITION.key,
         rows=132_752,
         columns={"formula": "full formula", "formation_energy_per_atom": "eV/atom"},
         composition_column="formula",
@@ -245,7 +244,7 @@ DATASETS: dict[str, Source] = {
         name="perov5",
         file="perov5.parquet",
         title="Perov-5: ABX3 perovskite cells with the train, val and test split of CDVAE",
-        level="structure",
+        level=CRYSTAL.key,
         rows=18_928,
         columns={"material_id": "row number of the publisher", "split": "train, val or test"}
         | _LATTICE
@@ -266,7 +265,7 @@ DATASETS: dict[str, Source] = {
         name="mgmno",
         file="mgmno.parquet",
         title="Mg-Mn-O structures with at most 24 atoms, unique ones and supercells",
-        level="structure",
+        level=CRYSTAL.key,
         rows=2_627,
         columns={"template": "Materials Project id of the template"} | _CELL | _SITES | {"nsites": "number of sites"},
         composition_column="numbers",
@@ -283,7 +282,7 @@ DATASETS: dict[str, Source] = {
         name="mc2d_exfoliable",
         file="mc2d_exfoliable.parquet",
         title="Exfoliable two-dimensional materials: formula, prototype, gap, binding energy",
-        level="composition",
+        level=COMPOSITION.key,
         rows=2_707,
         columns={
             "formula": "full formula",
@@ -304,7 +303,7 @@ DATASETS: dict[str, Source] = {
         name="mc2d_monolayers",
         file="mc2d_monolayers.parquet",
         title="Monolayers with coordinates",
-        level="structure",
+        level=CRYSTAL.key,
         rows=258,
         columns={"formula": "full formula", "prototype": "formula of the prototype"}
         | _LATTICE
@@ -325,7 +324,7 @@ DATASETS: dict[str, Source] = {
         name="matbench_jdft2d",
         file="matbench_jdft2d.parquet",
         title="Two-dimensional formulas with exfoliation energy, the matbench set",
-        level="composition",
+        level=COMPOSITION.key,
         rows=636,
         columns={"formula": "full formula", "exfoliation_energy_mev_per_atom": "meV/atom"},
         composition_column="formula",
@@ -338,7 +337,7 @@ DATASETS: dict[str, Source] = {
         name="obelix_li_conductors",
         file="obelix_li_conductors.csv",
         title="Lithium solid electrolytes with measured conductivity",
-        level="composition",
+        level=COMPOSITION.key,
         rows=599,
         columns={
             "ID": "id",
@@ -376,7 +375,7 @@ DATASETS: dict[str, Source] = {
         name="castelli_perovskites",
         file="castelli_perovskites.parquet",
         title="The ABX3 perovskites behind Perov-5, all with their energies and gaps",
-        level="structure",
+        level=CRYSTAL.key,
         rows=18_928,
         columns=_STANDARD
         | {
@@ -395,7 +394,7 @@ DATASETS: dict[str, Source] = {
         name="jarvis_2d",
         file="jarvis_2d.parquet",
         title="JARVIS-DFT two-dimensional materials with coordinates and exfoliation energy",
-        level="structure",
+        level=CRYSTAL.key,
         rows=636,
         columns=_STANDARD
         | {
@@ -414,7 +413,7 @@ DATASETS: dict[str, Source] = {
         name="aflow_binaries",
         file="aflow_binaries.parquet",
         title="AFLOW binaries with at most 20 atoms",
-        level="structure",
+        level=CRYSTAL.key,
         rows=None,
         columns=_STANDARD,
         composition_column="formula",
@@ -428,7 +427,7 @@ DATASETS: dict[str, Source] = {
         name="icsd2017_quaternary_two_anion",
         file="phase_fields/icsd2017_quaternary_two_anion.csv",
         title="Quaternary two-anion phase fields of ICSD 2017",
-        level="phase field",
+        level=PHASE_FIELD.key,
         rows=2_021,
         columns={"phase_field": "element symbols, sorted, joined by hyphens"},
         composition_column="phase_field",
@@ -467,7 +466,7 @@ DATASETS: dict[str, Source] = {
         name="published_scores_training",
         file="phase_fields/published_scores_training.csv",
         title="Published scores of the 2,021 training fields",
-        level="phase field",
+        level=PHASE_FIELD.key,
         rows=2_021,
         columns=_PUBLISHED_SCORE,
         composition_column="phase_field",
@@ -481,7 +480,7 @@ DATASETS: dict[str, Source] = {
         name="published_scores_candidates_303",
         file="phase_fields/published_scores_candidates_303.csv",
         title="Published scores of the 303 lithium candidates",
-        level="phase field",
+        level=PHASE_FIELD.key,
         rows=303,
         columns=_PUBLISHED_SCORE,
         composition_column="phase_field",

@@ -17,6 +17,7 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.structure_export import cif_archive
 from matgen_core.latent.building import with_points
 from matgen_core.latent.map import LatentMap
+from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.representations import DecodeError
 from matgen_core.tasks import journeys
@@ -24,6 +25,7 @@ from matgen_core.views import charts
 from matgen_core.views.maps.journey import journey_overlay, steps_outside, waypoint_pins
 
 CATIONS, ANIONS = ("Li", "Na", "K"), ("F", "Cl", "Br")
+CRYSTALS = {"level": CRYSTAL.key}  # what these models work on
 
 
 class Halving(torch.nn.Module):
@@ -73,7 +75,7 @@ def space() -> LatentMap:
     ]
     z = np.array([row.pop("z") for row in rows], np.float32)
     index = with_points(pd.DataFrame(rows), z)
-    return LatentMap(Checkpoint("salts", "halving", Halving(), Salts(), {}, "", index=index))  # type: ignore[arg-type]
+    return LatentMap(Checkpoint("salts", "halving", Halving(), Salts(), {}, "", CRYSTALS, index=index))  # type: ignore[arg-type]
 
 
 def places(space: LatentMap, *keys: str) -> list[journeys.Waypoint]:
@@ -123,7 +125,7 @@ def ring() -> LatentMap:
     turns = np.linspace(0, 1.5 * np.pi, 120)
     z = np.column_stack([np.cos(turns), np.sin(turns), np.zeros(120)]).astype(np.float32)
     index = pd.DataFrame({"id": [f"r{i}" for i in range(120)], "formula": "LiF"})
-    model = Checkpoint("ring", "halving", Halving(), Salts(), {}, "", index=with_points(index, z))  # type: ignore[arg-type]
+    model = Checkpoint("ring", "halving", Halving(), Salts(), {}, "", CRYSTALS, index=with_points(index, z))  # type: ignore[arg-type]
     return LatentMap(model)
 
 
@@ -146,7 +148,7 @@ def test_islands_are_not_joined_by_neighbors() -> None:
     z = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
     z[20:] += 100
     index = pd.DataFrame({"id": [f"i{i}" for i in range(40)], "formula": "LiF"})
-    model = Checkpoint("islands", "halving", Halving(), Salts(), {}, "", index=with_points(index, z))  # type: ignore[arg-type]
+    model = Checkpoint("islands", "halving", Halving(), Salts(), {}, "", CRYSTALS, index=with_points(index, z))  # type: ignore[arg-type]
     islands = LatentMap(model)
     with pytest.raises(ValueError, match="no chain of neighbors leads from LiF to LiF in islands"):
         journeys.path(islands, places(islands, "i0", "i30"), 5, "neighbors")
@@ -171,7 +173,7 @@ def test_an_axis_is_followed_in_units_of_the_spread() -> None:
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     turned = (z @ turn.T).astype(np.float16).astype(np.float32)
     index = pd.DataFrame({"id": [f"a{i}" for i in range(500)], "formula": "LiF"})
-    model = Checkpoint("axes", "halving", Halving(), Salts(), {}, "", index=with_points(index, turned))  # type: ignore[arg-type]
+    model = Checkpoint("axes", "halving", Halving(), Salts(), {}, "", CRYSTALS, index=with_points(index, turned))  # type: ignore[arg-type]
     space = LatentMap(model)
     (center,) = places(space, "a7")
     route = journeys.axis(space, center, 0, 5, reach=2.0)

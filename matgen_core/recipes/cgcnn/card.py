@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from matgen_core.materials.properties import UNITS
+from matgen_core.materials.properties import property_named
 from matgen_core.networks.models.cgcnn import CGCNNConfig
 from matgen_core.recipes.shared.card import markdown_table, write_card
 
@@ -64,9 +64,10 @@ def cgcnn_card(name: str, config: CGCNNConfig, run: dict[str, Any], metrics: dic
 def _figures_table(figures: dict[str, Any]) -> str:
     rows = []
     for name, figure in figures.items():
-        rows.append(_row(f"{name} ({UNITS[name]})" if UNITS[name] else name, figure, "mae", "r2", "mae_paper"))
+        unit = property_named(name).unit
+        rows.append(_row(f"{name} ({unit})" if unit else name, figure, "mae", "r2", "mae_paper"))
         if "mae_log10" in figure:
-            unit = f"log10 {UNITS[name]}".strip()
+            unit = f"log10 {unit}".strip()
             rows.append(_row(f"{name} ({unit})", figure, "mae_log10", "r2_log10", "mae_log10_paper"))
     return markdown_table(pd.DataFrame(rows))
 
@@ -146,6 +147,6 @@ def _failures(config: CGCNNConfig, metrics: dict[str, Any]) -> str:
         worst = ", ".join(f"{element} {error:.3g}" for element, error in figure["worst_elements"].items())
         lines.append(
             f"- {name}: one test crystal in a hundred is off by more than {figure['error_99_percent']:.3g}"
-            f" {UNITS[name]}; worst elements by MAE: {worst}."
+            f" {property_named(name).unit}; worst elements by MAE: {worst}."
         )
     return "\n".join(lines)

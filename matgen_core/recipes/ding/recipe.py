@@ -17,6 +17,7 @@ from matgen_core.latent.building import build_index
 from matgen_core.latent.errors import WRONG_COUNTS
 from matgen_core.latent.projection import map_grades
 from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.levels import COMPOSITION
 from matgen_core.networks.arrays.formulas import LabelledFormulas
 from matgen_core.networks.arrays.splits import GROUPS, PART_OF_GROUP
 from matgen_core.networks.learning import LEARNERS, ding, runs
@@ -106,7 +107,7 @@ class DINGRecipe:
             provenance={
                 "title": "Formulas under a wanted formation energy, volume and energy",
                 "system": "Pathak 2020, DING",
-                "level": "composition",
+                "level": COMPOSITION.key,
                 "known_of": "matgan_oqmd",  # the same data set; its formulas are stored once
                 **provenance(self.name, self.seed, dataset, run=settings),
             },

@@ -15,6 +15,7 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.data import Dataset
 from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import LatentSpace
+from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.learning import LEARNERS, icsg3d, runs
 from matgen_core.networks.learning.icsg3d import ICSG3DLearner, judge_points
@@ -82,7 +83,7 @@ class ICSG3DRecipe:
             provenance={
                 "title": self.title,
                 "system": SYSTEM,
-                "level": "structure",
+                "level": CRYSTAL.key,
                 **provenance(self.name, self.seed, parts["train"], run=settings),
             },
             index=index,

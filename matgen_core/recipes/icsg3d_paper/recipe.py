@@ -17,6 +17,7 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.data import Dataset
 from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import Decoded, LatentSpace
+from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.arrays.splits import TEST, THREE_PARTS
 from matgen_core.networks.learning import LEARNERS, icsg3d_paper, runs
@@ -85,7 +86,7 @@ class ICSG3DPaperRecipe:
             provenance={
                 "title": self.title,
                 "system": SYSTEM,
-                "level": "structure",
+                "level": CRYSTAL.key,
                 **provenance(self.name, self.seed, parts["train"], run=settings),
             },
             index=index,

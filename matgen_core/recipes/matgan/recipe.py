@@ -20,6 +20,7 @@ from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
+from matgen_core.materials.levels import COMPOSITION
 from matgen_core.networks.learning import matgan, rounding, runs
 from matgen_core.networks.learning.matgan import MatGANLearner
 from matgen_core.networks.learning.runs import last_losses
@@ -94,7 +95,7 @@ class MatGANRecipe:
             provenance={
                 "title": self.title,
                 "system": "Dan 2020, MatGAN",
-                "level": "composition",
+                "level": COMPOSITION.key,
                 **provenance(self.name, self.seed, formulas.dataset, run=settings),
             },
             index=index,

@@ -16,7 +16,8 @@ from matgen_core import data
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent.building import build_index
 from matgen_core.latent.errors import FROM_AVERAGE
-from matgen_core.materials.fields import PhaseField, parse_phase_field, write_phase_field
+from matgen_core.materials.fields import PhaseField
+from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.networks.arrays import tensors
 from matgen_core.networks.learning import runs
 from matgen_core.networks.models.phase_field_norm import PhaseFieldNorm, PhaseFieldNormConfig
@@ -85,14 +86,14 @@ class PhaseFieldNormRecipe:
             provenance={
                 "title": "The published ranking in closed form",
                 "system": SYSTEM,
-                "level": "phase field",
+                "level": PHASE_FIELD.key,
                 **provenance(self.name, self.seed, *sources, run=settings),
             },
             index=build_index(
                 pd.DataFrame(
                     {
                         "id": [f"icsd-{i}" for i in range(len(known))],
-                        "phase_field": [write_phase_field(field) for field in known],
+                        "phase_field": [field.write() for field in known],
                         "split": "train",
                     }
                 ),
@@ -112,8 +113,8 @@ class PhaseFieldNormRecipe:
             return ranking.score(checkpoint, fields)[:, 0]
 
         candidates, training = data.load(CANDIDATES).table, data.load(TRAINING_SCORES).table
-        ours = score([parse_phase_field(text) for text in candidates["phase_field"]])
-        place = {write_phase_field(field): value for field, value in zip(known, score(known), strict=True)}
+        ours = score([PhaseField.parse(text) for text in candidates["phase_field"]])
+        place = {field.write(): value for field, value in zip(known, score(known), strict=True)}
         of_training = np.array([place[text] for text in training["phase_field"]])
         order = np.argsort(ours, kind="stable")
         properties = data.load(FEATURES).table

@@ -18,7 +18,8 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent.building import build_index
 from matgen_core.latent.errors import RESTORATION
 from matgen_core.latent.projection import map_grades
-from matgen_core.materials.fields import ANIONS, PhaseField, parse_phase_field, write_phase_field
+from matgen_core.materials.fields import PhaseField
+from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.networks.arrays import tensors
 from matgen_core.networks.learning import loops, runs
 from matgen_core.networks.models.phase_field_vae import PhaseFieldVAE, PhaseFieldVAEConfig
@@ -167,7 +168,7 @@ class PhaseFieldVAERecipe:
             provenance={
                 "title": "Phase fields ranked by a VAE of known chemistry",
                 "system": SYSTEM,
-                "level": "phase field",
+                "level": PHASE_FIELD.key,
                 **provenance(self.name, self.seed, *sources, run=settings),
             },
             index=_index(model, representation, known, self.seed),
@@ -195,7 +196,7 @@ class PhaseFieldVAERecipe:
             if found.collapsed:
                 raise FloatingPointError(f"the network of fold {fold + 1} has collapsed: {found}")
         candidates = data.load(CANDIDATES).table
-        fields = [parse_phase_field(text) for text in candidates["phase_field"]]
+        fields = [PhaseField.parse(text) for text in candidates["phase_field"]]
         table = ranking.rank(checkpoint, fields).set_index("phase_field")
         target = table.loc["Cl-Li-S-Sn"]
         rank_correlation = table["score"].rank().corr(candidates.set_index("phase_field")["published_score"].rank())
@@ -265,8 +266,8 @@ def _index(
     table = pd.DataFrame(
         {
             "id": [f"icsd-{i}" for i in range(len(known))],
-            "phase_field": list(map(write_phase_field, known)),
-            "anions": ["-".join(sorted({s for s in field if s in ANIONS})) for field in known],
+            "phase_field": [field.write() for field in known],
+            "anions": ["-".join(sorted(field.anions)) for field in known],
             "split": "train",
         }
     )

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from matgen_core import data
-from matgen_core.materials.fields import PhaseField, parse_phase_field
+from matgen_core.materials.fields import PhaseField
 from matgen_core.networks.arrays import tensors
 from matgen_core.recipes.shared.card import markdown_table
 from matgen_core.representations import ElementFeatures
@@ -105,7 +105,7 @@ def known_fields() -> list[PhaseField]:
 
 
 def _read(texts: Iterable[str]) -> list[PhaseField]:
-    return [parse_phase_field(text, mixed_valence=True) for text in texts]
+    return [PhaseField.parse(text, mixed_valence=True) for text in texts]
 
 
 def baseline_evidence(known: Sequence[PhaseField]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from matgen_core.latent.building import build_index
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.levels import COMPOSITION
 from matgen_core.networks.arrays import tensors
 from matgen_core.networks.learning import runs
 from matgen_core.networks.models.random_forest import RandomForest, RandomForestConfig
@@ -116,7 +117,7 @@ class TwoDScreenRecipe:
             provenance={
                 "title": "Which compositions are likely 2D materials",
                 "system": SYSTEM,
-                "level": "composition",
+                "level": COMPOSITION.key,
                 **provenance(self.name, self.seed, *sources, run=settings),
             },
             index=_index(dataset.table, evidence.probabilities["sigmoid"]),

@@ -20,6 +20,8 @@ from matgen_core.checks import FORMULA_RULES, as_booleans, screen_formulas
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import MAX_COUNT, Formulas
+from matgen_core.networks.models.capabilities import Decoder, PropertyPredictor
+from matgen_core.representations import FormulaDecoder
 
 MAX_SAMPLES = 10_000_000  # 80 MB to know the unique ones again; a few minutes
 STAGES = ("generated", "formula", "wanted", "unique", "neutral", "balanced", "novel")
@@ -192,7 +194,7 @@ def samples(space: LatentSpace, request: Request, chunk_size: int = CHUNK) -> It
     Raises:
         ValueError: If the model writes no formulas, or takes no condition that is asked for.
     """
-    if not hasattr(space.model, "decode") or not hasattr(space.representation, "formulas"):
+    if not isinstance(space.model, Decoder) or not isinstance(space.representation, FormulaDecoder):
         raise ValueError(f"{space.name} writes no formulas; see which models do: matgen models")
     if chunk_size < 1 or chunk_size % BATCH:
         raise ValueError(f"chunks of {chunk_size}; expected a multiple of {BATCH}")
@@ -268,7 +270,9 @@ def _require_predictors(checkpoint: Checkpoint, request: Request, predictors: Se
     given = {name for predictor in predictors for name in predictor(nothing)}
     for name, tolerance in request.tolerance.items():
         if name not in given:
-            example = f", such as {checkpoint.name}" if name in getattr(checkpoint.model, "properties", ()) else ""
+            model = checkpoint.model
+            given_here = isinstance(model, PropertyPredictor) and name in model.properties
+            example = f", such as {checkpoint.name}" if given_here else ""
             raise ValueError(
                 f"no predictor gives {name}, which must lie within {tolerance:g} of {request.condition[name]:g};"
                 f" predict with a model that gives it{example}, or leave the tolerance out"

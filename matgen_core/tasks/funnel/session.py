@@ -25,6 +25,8 @@ from matgen_core.jobs.turns import Turns
 from matgen_core.latent.space import Z
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
+from matgen_core.networks.models.capabilities import Critic
+from matgen_core.representations import FormulaEncoder
 from matgen_core.tasks.funnel.answers import Answer, answers_to
 from matgen_core.tasks.funnel.running import BATCH, Chunk, Predictor, Request, run, stages
 
@@ -334,6 +336,11 @@ def most_alike(checkpoint: Checkpoint, formula: str) -> tuple[str, float] | None
     return str(real[nearest : nearest + 1].texts()[0]), float(apart[nearest])
 
 
+def features_in_words(checkpoint: Checkpoint) -> str:
+    """Say by which numbers `features` describes formulas."""
+    return "the critic's last layer" if isinstance(checkpoint.model, Critic) else "shares of the elements"
+
+
 @torch.inference_mode()
 def features(checkpoint: Checkpoint, formulas: Formulas) -> Z:
     """Describe formulas by numbers: the critic's last layer of a GAN, else the share of each element.
@@ -346,9 +353,9 @@ def features(checkpoint: Checkpoint, formulas: Formulas) -> Z:
         (N, n_features).
     """
     model, representation = checkpoint.model, checkpoint.representation
-    if hasattr(model, "features") and hasattr(representation, "encode_formulas"):
+    if isinstance(model, Critic) and isinstance(representation, FormulaEncoder):
         arrays = torch.from_numpy(representation.encode_formulas(formulas))
-        return np.asarray(model.features(arrays).numpy(), np.float32)  # type: ignore[operator]
+        return np.asarray(model.features(arrays).numpy(), np.float32)
     return _fractions(formulas)
 
 

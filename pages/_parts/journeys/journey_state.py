@@ -10,7 +10,7 @@ import streamlit as st
 
 from matgen_core.checkpoint import Checkpoint, CheckpointError
 from matgen_core.data.structure_export import cif_archive
-from matgen_core.materials.fields import chemists_order
+from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.materials.properties import Column
 from matgen_core.tasks import journeys
 from matgen_core.views.crystals import picture
@@ -98,9 +98,9 @@ def button_to_add(name: str, key: str) -> None:
 def label_of(name: str, key: str) -> str:
     """Return what a list of waypoints shows for a key."""
     table, row = latent_maps.map_table(name), latent_maps.row_of(name, key)
-    if "phase_field" in table:
+    if latent_maps.level(name) is PHASE_FIELD:
         try:
-            return chemists_order(key)
+            return PHASE_FIELD.display(key)
         except ValueError:  # an address may name anything; a line beside it says what is wrong
             return key
     return key if row is None else f"{table['name'].iloc[row]} · {key}"
@@ -183,7 +183,7 @@ def _drawn(steps: Iterator[journeys.Step]) -> Iterator[journeys.Step]:
 def _property_models(name: str) -> list[Checkpoint]:
     """Return what predicts properties of the materials of a model; a checkpoint that cannot be used is left out."""
     level = latent_maps.level(name)
-    if level == "phase field":
+    if level is PHASE_FIELD:
         return [widgets.read(each) for each in widgets.names_with("score") if each == name]
     found = []
     for each in widgets.names_with("predict", level):
