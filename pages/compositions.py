@@ -12,6 +12,7 @@ from matgen_core.materials.elements import every_element
 from matgen_core.materials.formulas import subscripted
 from matgen_core.tasks.funnel import session
 from matgen_core.tasks.funnel.session import Generation, Snapshot
+from matgen_core.tasks.funnel.stages import STAGES
 from matgen_core.views import charts
 from pages._parts.components.periodic_table import periodic_table
 from pages._parts.compositions import running, wishes
@@ -72,7 +73,7 @@ def choose_elements() -> None:
 
 def meanings(seen: Snapshot, run: Generation) -> None:
     """Say what each stage of the funnel means."""
-    lines = [f"- :small[**{charts.STAGES[stage]}**: {running.meaning(stage, run.checkpoint)}]" for stage in seen.counts]
+    lines = [f"- :small[**{STAGES[key].title}**: {running.meaning(key, run.checkpoint)}]" for key in seen.counts]
     st.markdown("\n".join(lines))
 
 
@@ -117,7 +118,7 @@ def status() -> None:
         is_open = dict(seen.undecided)
         if run.checkpoint.known is None:
             is_open["novel"] = seen.counts["novel"]
-        goes_on = ("novel", "neutral", "balanced") if request.keep_undecided else ("novel",)
+        goes_on = [key for key, stage in STAGES.items() if stage.lets_open_pass(request.keep_undecided)]
         chart = charts.funnel(seen.counts, is_open, goes_on)
         widgets.chart(chart, "funnel", "How many samples each stage keeps")
         if seen.undecided:

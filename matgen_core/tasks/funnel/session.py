@@ -27,6 +27,7 @@ from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
 from matgen_core.tasks.funnel.answers import Answer, answers_to
 from matgen_core.tasks.funnel.running import BATCH, Chunk, Predictor, Request, run, stages
+from matgen_core.tasks.funnel.stages import STAGES
 
 State = Literal["waiting", "running", "stopped", "done", "failed"]
 
@@ -36,18 +37,6 @@ ON_A_MAP = 2_000  # generated formulas held beside as many real ones
 AT_ONCE = 2  # runs, of all visitors of one server
 TURNS = Turns(AT_ONCE)
 CHUNK = 4 * BATCH  # a third of the funnel's own: the first rows come early, and a run that is stopped ends soon
-# What a row that was not kept stopped at, by the stage.
-STOPS = {
-    "formula": "no formula",
-    "wanted": "not asked for",
-    "unique": "came before",
-    "neutral": "not neutral",
-    "balanced": "not balanced",
-    "novel": "in the training data",
-    "predicted": "not predicted",
-    "near": "not near the request",
-}
-_COLUMNS = {"neutral": "charge_neutral", "balanced": "electronegativity_balanced", "novel": "novel"}
 _SAME_IN_ALL = ["wanted", "first", "kept"]  # of rows that were kept
 
 
@@ -289,17 +278,13 @@ class Generation:
 def stopped_at(rows: pd.DataFrame, keep_undecided: bool = False) -> list[str]:
     """Say for rows that were not kept, as in `funnel.Chunk`, at which stage each stopped."""
     found = np.full(len(rows), "", object)
-    stages = {"formula": rows["n_elements"] > 0, "wanted": rows["wanted"], "unique": rows["first"]}
-    for stage, passed in stages.items():
-        found[(found == "") & ~passed.to_numpy(bool)] = STOPS[stage]
-    for stage, column in _COLUMNS.items():
-        answers = rows[column]
-        if stage != "novel" and not keep_undecided:
-            found[(found == "") & answers.isna().to_numpy()] = f"{stage}: undecided"
-        found[(found == "") & (answers == False).fillna(False).to_numpy(bool)] = STOPS[stage]  # noqa: E712 or missing
-    if "off_by" in rows:
-        found[(found == "") & rows["problem"].ne("").to_numpy()] = STOPS["predicted"]
-        found[found == ""] = STOPS["near"]
+    for stage in STAGES.values():
+        if stage.column not in rows:
+            continue
+        answers = stage.passes(rows[stage.column])
+        if not stage.lets_open_pass(keep_undecided):
+            found[(found == "") & answers.isna().to_numpy()] = f"{stage.key}: undecided"
+        found[(found == "") & ~answers.fillna(True).to_numpy(bool)] = stage.stopped
     return list(found)
 
 
