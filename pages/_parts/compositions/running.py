@@ -15,7 +15,7 @@ from matgen_core.tasks.funnel.answers import Answer
 from matgen_core.tasks.funnel.session import Generation, Snapshot
 from matgen_core.tasks.funnel.stages import STAGES
 from pages._parts.compositions.wishes import Asked
-from pages._parts.shared import verdict_words, widgets
+from pages._parts.shared import job_words, verdict_words, widgets
 from pages._parts.shared.property_columns import plain_title, predicted_by, short_title, title_of, unit
 
 MOST_BYTES = 100_000_000  # of an archive that a browser gets
@@ -26,7 +26,7 @@ MOST_BYTES = 100_000_000  # of an archive that a browser gets
 
 def _stop(runs: list[Generation]) -> None:
     for run in runs:
-        run.stop()
+        run.job.stop()
 
 
 @st.cache_resource(scope="session", show_spinner=False, on_release=_stop)
@@ -44,7 +44,7 @@ def start(asked: Asked) -> None:
     st.session_state["generated"] = (asked, made)
     st.session_state.pop("generated_map", None)
     st.session_state["formula"] = ""
-    made.wait(0.5)  # a small run is over before the page is drawn
+    made.job.wait(0.5)  # a small run is over before the page is drawn
 
 
 def current() -> tuple[Asked, Generation] | None:
@@ -54,8 +54,8 @@ def current() -> tuple[Asked, Generation] | None:
 
 def progress_line(seen: Snapshot, n_samples: int) -> str:
     """Write how far a run is: samples, rate, time left; or how many come first."""
-    if seen.state == "waiting":
-        return f"{n_samples:,} samples: waiting, {seen.ahead} ahead"
+    if seen.status.state == "waiting":
+        return f"{n_samples:,} samples: {job_words.line(seen.status)}"
     done = seen.counts["generated"]
     line = f"{done:,} of {n_samples:,} samples"
     if not done:
