@@ -22,8 +22,8 @@ class Status:
 
     Attributes:
         state: "ready" until it is started, "waiting" in line, "running"; then "done", "failed", or stopped by somebody.
-        stage: What is being done, in a few words.
-        done: How much of that is done, in whatever it counts.
+        stage: What is being done, in a few words; "" of work that has no stages.
+        done: How much is done of the stage, or of all work that has no stages, in whatever it counts.
         total: Of how much; None if that is not known.
         ahead: How many jobs have to end before it begins.
         seconds: How long it has been running; waiting does not count.
@@ -45,7 +45,7 @@ class Status:
 
     @property
     def share(self) -> float | None:
-        """How much is done, 0 to 1; None if that is not known."""
+        """Done of total, 0 to 1; None if that is not known."""
         return self.done / self.total if self.total else None
 
 

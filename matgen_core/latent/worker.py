@@ -88,7 +88,6 @@ class ProjectionWorker:
             self._end_process()
             raise OSError(f"the worker ended ({type(error).__name__}); ask again") from error
         self._end_process()
-        handle.report()  # nothing of a map is kept
         return None
 
     def _connected(self) -> Connection:

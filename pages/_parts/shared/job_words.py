@@ -18,7 +18,8 @@ def line(status: Status, running: str = "") -> str:
     if status.state == "running":
         return running
     if status.state == "stopped":
-        return "stopped" if status.total is None else f"stopped after {status.done:,.0f} of {status.total:,.0f}"
+        is_counted = status.total is not None and not status.stage  # what is done of a stage says little of the whole
+        return f"stopped after {status.done:,.0f} of {status.total:,.0f}" if is_counted else "stopped"
     return status.problem
 
 
