@@ -1,9 +1,9 @@
 """Journeys as the pages share them: waypoints, what is asked for, and the steps that arrive in the background."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Literal
 
 import streamlit as st
@@ -26,7 +26,6 @@ MOST_WAYPOINTS: dict[Mode, int] = {"Path": 8, "Arithmetic": 3, "Axis": 1, "Sampl
 PICTURE = 120  # px
 NO_POINT = "It has no latent point, since this model cannot encode. Choose a generated formula."
 _PATIENCE = 1.0  # s that a page waits for the first step before it is drawn without
-_WORKERS = 2  # walks at once, over all visitors
 
 
 @dataclass(frozen=True)
@@ -195,18 +194,12 @@ def _property_models(name: str) -> list[Checkpoint]:
 
 
 @st.cache_resource(show_spinner=False)
-def workers() -> Executor:
-    """Return the threads that walk, shared by all visitors so that none takes the machine from the others."""
-    return journeys.workers(_WORKERS)
-
-
-@st.cache_resource(show_spinner=False)
 def warm(name: str) -> None:
     """Take the first step of the example while the visitor looks round: the first takes twice as long as the next."""
     space = latent_maps.load_map(name)
     places = [journeys.waypoint(space, key) for key in journeys.example(space)]
     steps = _drawn(journeys.walk(space, journeys.path(space, places, 2), _property_models(name)))
-    workers().submit(next, steps)
+    journeys.Recording(islice(steps, 1), 1).start()
 
 
 def under_way(journey: Journey) -> journeys.Recording:
@@ -217,8 +210,10 @@ def under_way(journey: Journey) -> journeys.Recording:
         before.stop()
     st.session_state["recorded"] = current
     if st.session_state.get("halted") != journey:
-        current.start(workers())
+        current.start()
         current.wait_for_first(_PATIENCE)
+    else:
+        current.stop()  # it may have been made anew
     return current
 
 
