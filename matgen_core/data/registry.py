@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD
+from matgen_core.materials.properties import CUBIC_ANGSTROM_PER_ATOM, EV_PER_ATOM, GPA
 
 
 @dataclass(frozen=True)
@@ -70,16 +71,16 @@ _ENTRY = {
     "nelements": "number of elements",
 }
 _PROPERTIES = {
-    "formation_energy_per_atom": "eV/atom",
+    "formation_energy_per_atom": EV_PER_ATOM,
     "formation_energy_source": "mp2018, mp2019, mp2024gga or est (hull plus distance)",
     "energy_above_hull": "eV/atom (2024)",
 }
 _MORE_PROPERTIES = {
     "band_gap": "eV (PBE)",
-    "K_VRH_2018": "GPa",
-    "G_VRH_2018": "GPa",
-    "K_VRH_2025": "GPa",
-    "G_VRH_2025": "GPa",
+    "K_VRH_2018": GPA,
+    "G_VRH_2018": GPA,
+    "K_VRH_2025": GPA,
+    "G_VRH_2025": GPA,
     "magnetization_2018": "Bohr magnetons per cell",
     "icsd_flag": "1 experimental, 0 virtual, -1 unknown",
     "bond_dimensionality": "3 bulk, 2 layered",
@@ -110,7 +111,7 @@ DATASETS: dict[str, Source] = {
         | _SPACE_GROUP
         | _SITES
         | _PROPERTIES
-        | {"energy_above_hull_2018": "eV/atom"}
+        | {"energy_above_hull_2018": EV_PER_ATOM}
         | _MORE_PROPERTIES,
         composition_column="formula",
         text=f"{_MATERIALS_PROJECT}; CIFs as collected by F.-X. Coudert",
@@ -156,8 +157,8 @@ DATASETS: dict[str, Source] = {
         columns={
             "material_id": "Materials Project id",
             "formula": "full formula",
-            "energy_above_hull": "eV/atom",
-            "formation_energy_per_atom": "eV/atom",
+            "energy_above_hull": EV_PER_ATOM,
+            "formation_energy_per_atom": EV_PER_ATOM,
         },
         composition_column="formula",
         text=_MATERIALS_PROJECT,
@@ -178,7 +179,7 @@ DATASETS: dict[str, Source] = {
         columns={"material_id": "Materials Project id", "formula": "reduced formula"}
         | _LATTICE
         | _SITES
-        | {"bulk_modulus": "GPa", "shear_modulus": "GPa", "poisson_ratio": "no unit"},
+        | {"bulk_modulus": GPA, "shear_modulus": GPA, "poisson_ratio": "no unit"},
         composition_column="formula",
         text=f"{_MATERIALS_PROJECT}, as packed by matcalc (BSD-3)",
         licence="CC BY 4.0",
@@ -214,9 +215,9 @@ DATASETS: dict[str, Source] = {
         rows=324_598,
         columns={
             "formula": 'with every count written, as "Ac1Ag1Al2"',
-            "formation_energy_per_atom": "eV/atom",
-            "energy_per_atom": "eV/atom",
-            "volume_per_atom": "Å^3/atom",
+            "formation_energy_per_atom": EV_PER_ATOM,
+            "energy_per_atom": EV_PER_ATOM,
+            "volume_per_atom": CUBIC_ANGSTROM_PER_ATOM,
             "band_gap": "eV",
         },
         composition_column="formula",
@@ -232,7 +233,7 @@ DATASETS: dict[str, Source] = {
         title="Formulas with formation energy, the matbench set",
         level=COMPOSITION.key,
         rows=132_752,
-        columns={"formula": "full formula", "formation_energy_per_atom": "eV/atom"},
+        columns={"formula": "full formula", "formation_energy_per_atom": EV_PER_ATOM},
         composition_column="formula",
         text="Materials Project of April 2019 through matbench (MIT; Dunn et al. 2020)",
         licence="CC BY 4.0",
@@ -250,7 +251,7 @@ DATASETS: dict[str, Source] = {
         | _LATTICE
         | _SITES
         | {
-            "heat_of_formation_per_atom": "eV/atom",
+            "heat_of_formation_per_atom": EV_PER_ATOM,
             "indirect_gap": "eV",
             "direct_gap": "eV",
         },
@@ -399,7 +400,7 @@ DATASETS: dict[str, Source] = {
         columns=_STANDARD
         | {
             "exfoliation_energy_mev_per_atom": "meV/atom",
-            "formation_energy_per_atom": "eV/atom",
+            "formation_energy_per_atom": EV_PER_ATOM,
             "band_gap": "eV (OptB88vdW)",
             "band_gap_tbmbj": "eV (TBmBJ)",
         },

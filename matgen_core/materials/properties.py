@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+EV_PER_ATOM, CUBIC_ANGSTROM_PER_ATOM, GPA = "eV/atom", "Å^3/atom", "GPa"
+
 
 @dataclass(frozen=True)
 class Column:
@@ -65,16 +67,16 @@ class Property:
 PROPERTIES = {
     each.name: each
     for each in (
-        Property("formation_energy_per_atom", "formation energy", "eV/atom", short="E form."),
-        Property("energy_above_hull", "energy above hull", "eV/atom"),
+        Property("formation_energy_per_atom", "formation energy", EV_PER_ATOM, short="E form."),
+        Property("energy_above_hull", "energy above hull", EV_PER_ATOM),
         Property("band_gap", "band gap", "eV", short="Gap"),
-        Property("bulk_modulus", "bulk modulus", "GPa"),
-        Property("shear_modulus", "shear modulus", "GPa"),
+        Property("bulk_modulus", "bulk modulus", GPA),
+        Property("shear_modulus", "shear modulus", GPA),
         Property("poisson_ratio", "Poisson ratio"),
         Property("eps_electronic", "electronic dielectric constant"),
         Property("refractive_index", "refractive index"),
-        Property("volume_per_atom", "volume per atom", "Å^3/atom", short="Volume"),
-        Property("energy_per_atom", "energy per atom", "eV/atom", short="Energy"),
+        Property("volume_per_atom", "volume per atom", CUBIC_ANGSTROM_PER_ATOM, short="Volume"),
+        Property("energy_per_atom", "energy per atom", EV_PER_ATOM, short="Energy"),
         Property("probability", "probability", short="P(2D)", of="2D"),
         Property("edge", "cubic cell edge", "Å"),
         Property("min_distance", "shortest distance", "Å"),
