@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit.runtime.caching import cache_resource_api
 from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint
@@ -118,8 +119,6 @@ def test_the_condition_reaches_the_decoder(fields: LatentMap) -> None:
 
 
 def test_a_journey_waits_its_turn_stops_and_goes_on(fields: LatentMap) -> None:
-    from pages._parts.journeys import journey_state
-
     others = [recording.TURNS.join() for _ in range(recording.AT_ONCE)]
     assert all(turn.wait() for turn in others)  # a walk of another test may be at its last step
     try:
@@ -127,7 +126,7 @@ def test_a_journey_waits_its_turn_stops_and_goes_on(fields: LatentMap) -> None:
         assert any("waiting, 1 ahead" in each.value for each in test.markdown)
         next(each for each in test.button if each.label == "Stop").click().run()
         assert any("stopped after 0 of 9" in each.value for each in whole(test).markdown)
-        journey_state.recording.clear()  # as when a visitor has asked for many others since
+        cache_resource_api.clear_session_cache("test session id")  # as when a visitor has asked for many others since
         assert any("stopped after 0 of 9" in each.value for each in whole(test.run()).markdown)
     finally:
         for turn in others:
