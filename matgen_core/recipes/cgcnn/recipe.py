@@ -7,7 +7,7 @@ Reference: Xie and Grossman, Phys. Rev. Lett. 120, 145301 (2018), doi:10.1103/Ph
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,10 +27,9 @@ from matgen_core.networks.arrays.graphs import TEST, PackedGraphs
 from matgen_core.networks.learning import rounding
 from matgen_core.networks.learning.cgcnn import TASKS, fit_task, predict_rows, targets_of
 from matgen_core.networks.models.cgcnn import CGCNN, CGCNNConfig, Prediction, in_units
-from matgen_core.recipes.cgcnn.card import cgcnn_card
 from matgen_core.recipes.cgcnn.data import PROPERTIES, SOURCES, STRICT_SOURCES, load_crystal_properties, sides
 from matgen_core.recipes.cgcnn.figures import PAPER, property_metrics, worst_cases
-from matgen_core.recipes.shared.card import data_section
+from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.runs import provenance
 from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch
 
@@ -135,8 +134,7 @@ class CGCNNRecipe:
             },
             eight_bits=self.eight_bits,
         )
-        card = cgcnn_card(self.name, model.config, run, metrics, data_section(*sources))
-        checkpoint = replace(checkpoint, card=card)
+        checkpoint = with_card(checkpoint)
         if not self.eight_bits:
             for parameter in model.parameters():
                 parameter.data = parameter.data.half()

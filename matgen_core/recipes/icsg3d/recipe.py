@@ -26,13 +26,12 @@ from matgen_core.networks.learning.loops import Schedule
 from matgen_core.networks.learning.points import FILE, Judged, Samples, judge_points
 from matgen_core.networks.learning.runs import best_device, last_losses
 from matgen_core.networks.models.icsg3d import ICSG3DConfig
-from matgen_core.recipes.icsg3d.card import icsg3d_card
-from matgen_core.recipes.shared.card import data_section
-from matgen_core.recipes.shared.crystal_card import PEERS
+from matgen_core.recipes.shared.card import with_card
+from matgen_core.recipes.shared.crystal_figures import PEERS
 from matgen_core.recipes.shared.crystal_index import crystal_index
 from matgen_core.recipes.shared.crystal_measures import measure
 from matgen_core.recipes.shared.cubic import SYSTEM, cubic_families, load_or_prepare, perov5, representation
-from matgen_core.recipes.shared.runs import cache, provenance, without_nan
+from matgen_core.recipes.shared.runs import cache, provenance, settings_of, without_nan
 from matgen_core.representations import VoxelGrid
 
 
@@ -87,22 +86,29 @@ class ICSG3DRecipe:
         metrics = self._figures(model.config, layout, arrays, judged) | {"maps": map_grades(index)}
         metrics["training"] = last_losses(folder / "losses.jsonl")
         metrics["training_of_prior"] = last_losses(folder / "prior_losses.jsonl")
-        return Checkpoint(
+        made = Checkpoint(
             name=self.name,
             model_name="icsg3d",
             # The figures are of these same rounded weights: the run stored them in float16.
             model=model.half(),
             representation=layout,
             metrics=without_nan(metrics),
-            card=icsg3d_card(self.name, metrics, model, data_section(*parts.values())),
+            card="",
             provenance={
                 "title": self.title,
                 "system": SYSTEM,
                 "level": "structure",
-                **provenance(self.name, self.seed, parts["train"]),
+                **provenance(
+                    self.name,
+                    self.seed,
+                    parts["train"],
+                    counted=parts.values(),
+                    settings=settings_of(self, "augmentation"),
+                ),
             },
             index=index,
         )
+        return with_card(made)
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Round trip without a network, reconstruction of the held-out part, walks, generation, obedience."""

@@ -35,13 +35,12 @@ from matgen_core.networks.learning.loops import Schedule
 from matgen_core.networks.learning.points import Samples
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
-from matgen_core.recipes.icsg3d_paper.card import icsg3d_paper_card
-from matgen_core.recipes.shared.card import data_section
-from matgen_core.recipes.shared.crystal_card import PEERS
+from matgen_core.recipes.shared.card import with_card
+from matgen_core.recipes.shared.crystal_figures import PEERS
 from matgen_core.recipes.shared.crystal_index import crystal_index
 from matgen_core.recipes.shared.crystal_measures import N_WORKERS, measured
 from matgen_core.recipes.shared.cubic import SYSTEM, cubic_families, load_or_prepare, structures
-from matgen_core.recipes.shared.runs import cache, provenance, without_nan
+from matgen_core.recipes.shared.runs import cache, provenance, settings_of, without_nan
 from matgen_core.representations import PaddedVoxels
 from matgen_core.representations.padded_voxels import element_radii
 from matgen_core.representations.round_trip import round_trip, summarize
@@ -80,22 +79,29 @@ class ICSG3DPaperRecipe:
         index = crystal_index(arrays, parts, chosen, z, returned["match"].to_numpy(), self.seed)
         metrics = self._figures(model.config, layout, arrays, found)
         metrics |= {"maps": map_grades(index), "training": last_losses(folder / "losses.jsonl")}
-        return Checkpoint(
+        made = Checkpoint(
             name=self.name,
             model_name="icsg3d_paper",
             # The figures are of these same rounded weights: the run stored them in float16.
             model=model.half(),
             representation=layout,
             metrics=without_nan(metrics),
-            card=icsg3d_paper_card(self.name, metrics, model, data_section(*parts.values())),
+            card="",
             provenance={
                 "title": self.title,
                 "system": SYSTEM,
                 "level": "structure",
-                **provenance(self.name, self.seed, parts["train"]),
+                **provenance(
+                    self.name,
+                    self.seed,
+                    parts["train"],
+                    counted=parts.values(),
+                    settings=settings_of(self, "schedule"),
+                ),
             },
             index=index,
         )
+        return with_card(made)
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Round trips without a network, reconstruction of the held-out part, walks, generation, obedience."""

@@ -25,12 +25,11 @@ from matgen_core.networks.learning import matgan, rounding
 from matgen_core.networks.learning.loops import AdversarialSchedule, Schedule
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
-from matgen_core.recipes.matgan.card import matgan_card
 from matgen_core.recipes.matgan.figures import PAPER, SAMPLE_COUNTS, measure, measure_briefly
 from matgen_core.recipes.shared import formula_sets
-from matgen_core.recipes.shared.card import data_section
+from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.formula_sets import FormulaSet
-from matgen_core.recipes.shared.runs import cache, provenance
+from matgen_core.recipes.shared.runs import cache, provenance, settings_of
 from matgen_core.representations import ElementCounts
 from matgen_core.tasks import funnel
 
@@ -84,7 +83,18 @@ class MatGANRecipe:
                 "title": self.title,
                 "system": "Dan 2020, MatGAN",
                 "level": "composition",
-                **provenance(self.name, self.seed, formulas.dataset),
+                **provenance(
+                    self.name,
+                    self.seed,
+                    formulas.dataset,
+                    settings=settings_of(self, "likelihood", "adversarial")
+                    | {
+                        "temperature_of_training": {
+                            "elements": self.config.element_temperature,
+                            "counts": self.config.count_temperature,
+                        }
+                    },
+                ),
             },
             known=KnownFormulas.of(formulas.everything),
             eight_bits=True,
@@ -99,12 +109,7 @@ class MatGANRecipe:
                 "adversarial": last_losses(folder / "losses.jsonl"),
             },
         }
-        return replace(
-            bare,
-            metrics=metrics,
-            index=index,
-            card=matgan_card(self, metrics, formulas, data_section(formulas.dataset)),
-        )
+        return with_card(replace(bare, metrics=metrics, index=index))
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Generate as many formulas as the paper and hold them against the training set."""

@@ -1,7 +1,9 @@
 """What every recipe does round a training run: where it is kept, and what made it."""
 
+import dataclasses
 import os
 import subprocess
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,39 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matgen-explorer" / "crystals"
 
 
-def provenance(recipe: str, seed: int, *datasets: Dataset) -> dict[str, Any]:
-    """Say what made a checkpoint: recipe, data with hashes, commit, seed, day."""
+def provenance(
+    recipe: str,
+    seed: int,
+    *datasets: Dataset,
+    counted: Iterable[Dataset] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Say what made a checkpoint: recipe, data with hashes and rows, settings, commit, seed, day.
+
+    Args:
+        recipe: Its name.
+        seed: Of everything random.
+        datasets: What is named with its hash.
+        counted: What is named with its rows, where that is more than `datasets`: all parts of a split.
+        settings: Of the run, see `settings_of`; those that the card tells and neither the network nor the figures hold.
+    """
     return {
         "recipe": recipe,
         "seed": seed,
         "datasets": {dataset.name: dataset.sha256 for dataset in datasets},
+        "rows": {dataset.name: len(dataset) for dataset in tuple(counted) or datasets},
+        "settings": dict(settings or {}),
         "commit": _commit(),
         "trained": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def settings_of(recipe: Any, *fields: str) -> dict[str, Any]:
+    """Return fields of a recipe as JSON can hold them; a dataclass among them becomes a dict."""
+    values = {name: getattr(recipe, name) for name in fields}
+    return {
+        name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+        for name, value in values.items()
     }
 
 

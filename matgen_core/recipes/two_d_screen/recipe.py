@@ -17,9 +17,9 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.models.random_forest import RandomForest
-from matgen_core.recipes.shared.runs import provenance
+from matgen_core.recipes.shared.card import with_card
+from matgen_core.recipes.shared.runs import provenance, settings_of
 from matgen_core.recipes.two_d_screen import figures as measured
-from matgen_core.recipes.two_d_screen.card import card
 from matgen_core.recipes.two_d_screen.data import BULK, TWO_DIMENSIONAL, load_two_dimensional
 from matgen_core.recipes.two_d_screen.figures import Material
 from matgen_core.recipes.two_d_screen.forest import Growth, grow
@@ -88,7 +88,12 @@ class TwoDScreenRecipe:
                 "title": "Which compositions are likely 2D materials",
                 "system": SYSTEM,
                 "level": "composition",
-                **provenance(self.name, self.seed, *sources),
+                **provenance(
+                    self.name,
+                    self.seed,
+                    *sources,
+                    settings=settings_of(self, "growth", "n_folds", "tried_trees", "tried_folds"),
+                ),
             },
             index=_index(dataset.table, evidence.probabilities["sigmoid"]),
         )
@@ -100,7 +105,7 @@ class TwoDScreenRecipe:
             }
             for label, changes in self.tried
         ]
-        return replace(checkpoint, metrics=metrics, card=card(self, metrics, sources))
+        return with_card(replace(checkpoint, metrics=metrics))
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Cross-validate the settings of the recipe anew, and count candidates with the checkpoint."""
