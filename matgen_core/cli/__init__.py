@@ -16,7 +16,7 @@ import typer
 from matgen_core import checkpoint as checkpoints
 from matgen_core import data
 from matgen_core.checkpoint import CheckpointError
-from matgen_core.cli import crystals, latent, phase_fields
+from matgen_core.cli import cards, crystals, latent, phase_fields
 
 app = typer.Typer(
     help="Look inside generative models of inorganic materials.",
@@ -35,6 +35,7 @@ app.command()(latent.reconstruct)
 app.command()(latent.generate)
 app.command()(crystals.predict)
 app.command()(crystals.check)
+app.command("card")(cards.card)
 
 
 def main() -> None:

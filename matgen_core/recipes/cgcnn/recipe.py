@@ -33,10 +33,9 @@ from matgen_core.networks.learning.cgcnn import (
     trunk_of,
 )
 from matgen_core.networks.models.cgcnn import CGCNN, CGCNNConfig, Prediction, in_units
-from matgen_core.recipes.cgcnn.card import cgcnn_card
 from matgen_core.recipes.cgcnn.data import PROPERTIES, SOURCES, STRICT_SOURCES, load_crystal_properties, sides
 from matgen_core.recipes.cgcnn.figures import PAPER, property_metrics, worst_cases
-from matgen_core.recipes.shared.card import data_section
+from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.runs import ARRAYS, provenance
 from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch
 
@@ -150,8 +149,7 @@ class CGCNNRecipe:
             },
             precision=self.precision,
         )
-        card = cgcnn_card(self.name, model.config, run, metrics, data_section(*sources))
-        return replace(checkpoint, card=card)
+        return with_card(checkpoint)
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Compute the figures of its card anew."""

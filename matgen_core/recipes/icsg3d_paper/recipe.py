@@ -26,9 +26,8 @@ from matgen_core.networks.learning.icsg3d_paper import BoxedCrystals, Elements, 
 from matgen_core.networks.learning.points import Samples
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
-from matgen_core.recipes.icsg3d_paper.card import icsg3d_paper_card
-from matgen_core.recipes.shared.card import data_section
-from matgen_core.recipes.shared.crystal_card import PEERS
+from matgen_core.recipes.shared.card import with_card
+from matgen_core.recipes.shared.crystal_figures import PEERS
 from matgen_core.recipes.shared.crystal_index import crystal_index
 from matgen_core.recipes.shared.crystal_measures import N_WORKERS, measured
 from matgen_core.recipes.shared.cubic import SYSTEM, cubic_families, load_or_prepare, structures
@@ -75,22 +74,23 @@ class ICSG3DPaperRecipe:
         index = crystal_index(arrays, parts, chosen, z, shown, self.seed, N_WORKERS)
         metrics = self._figures(model.config, layout, arrays, found)
         metrics |= {"maps": map_grades(index), "training": last_losses(folder / "losses.jsonl")}
-        return Checkpoint(
+        made = Checkpoint(
             name=self.name,
             model_name="icsg3d_paper",
             model=model,  # the run stored it in float16
             precision="float16",
             representation=layout,
             metrics=without_nan(metrics),
-            card=icsg3d_paper_card(self.name, metrics, model, data_section(*parts.values())),
+            card="",
             provenance={
                 "title": self.title,
                 "system": SYSTEM,
                 "level": CRYSTAL.key,
-                **provenance(self.name, self.seed, parts["train"], run=settings),
+                **provenance(self.name, self.seed, parts["train"], counted=parts.values(), run=settings),
             },
             index=index,
         )
+        return with_card(made)
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Round trips without a network, reconstruction of the held-out part, walks, generation, obedience."""

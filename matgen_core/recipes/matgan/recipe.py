@@ -25,10 +25,9 @@ from matgen_core.networks.learning import matgan, rounding, runs
 from matgen_core.networks.learning.matgan import MatGANLearner
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.models.matgan import MatGAN
-from matgen_core.recipes.matgan.card import matgan_card
 from matgen_core.recipes.matgan.figures import PAPER, SAMPLE_COUNTS, measure, measure_briefly
 from matgen_core.recipes.shared import formula_sets
-from matgen_core.recipes.shared.card import data_section
+from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.formula_sets import FormulaSet
 from matgen_core.recipes.shared.runs import provenance
 from matgen_core.representations import ElementCounts
@@ -66,7 +65,6 @@ class MatGANRecipe:
             ValueError: If the folder holds no run of this recipe.
         """
         settings = runs.read_settings(folder, self.name)
-        used = replace(self, learner=runs.changed(self.learner, settings["settings"]))
         formulas = self.formulas()
         layout = ElementCounts(formulas.elements, formula_sets.MAX_COUNT)
         model, before = (
@@ -85,13 +83,13 @@ class MatGANRecipe:
                 "adversarial": last_losses(folder / "losses.jsonl"),
             },
         }
-        return Checkpoint(
+        made = Checkpoint(
             name=self.name,
             model_name="matgan",
             model=model,
             representation=layout,
             metrics=metrics,
-            card=matgan_card(used, metrics, formulas, data_section(formulas.dataset)),
+            card="",
             provenance={
                 "title": self.title,
                 "system": "Dan 2020, MatGAN",
@@ -102,6 +100,7 @@ class MatGANRecipe:
             known=KnownFormulas.of(formulas.everything),
             precision=PRECISION,
         )
+        return with_card(made)
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Generate as many formulas as the paper and hold them against the training set."""

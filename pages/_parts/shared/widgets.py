@@ -275,6 +275,7 @@ def provenance(name: str) -> pd.DataFrame:
     """Return what made a checkpoint: one row a fact."""
     facts = dict(load(name).provenance)
     datasets = facts.pop("datasets", {})
+    facts = {key: value for key, value in facts.items() if not isinstance(value, dict)}  # the card tells the others
     rows = [*facts.items(), *((f"data: {key}", f"SHA-256 {value}") for key, value in datasets.items())]
     return pd.DataFrame([(key, str(value)) for key, value in rows], columns=["what", "value"])
 
