@@ -184,7 +184,7 @@ def run(
             counts["predicted"] += int(predicted.sum())
             if request.tolerance:
                 rows.insert(len(rows.columns) - 1, "off_by", _off_by(rows, request))
-                rows["kept"] = predicted & (rows["off_by"] <= 1).to_numpy()
+                rows["kept"] = predicted & STAGES["near"].passes(rows["off_by"]).to_numpy()
                 counts["near"] += int(rows["kept"].sum())
         yield Chunk(dict(counts), dict(undecided), rows, formulas)
 
