@@ -36,6 +36,7 @@ FORBIDDEN = {
     "pages": {"numpy", "torch", "pymatgen", "scipy", "sklearn"},
 }
 PAGES_MAY = {
+    "jobs",
     "views",
     "tasks",
     "checks",
