@@ -26,10 +26,20 @@ from torch import Tensor, from_numpy, nn
 
 from matgen_core.materials.known import KnownFormulas
 from matgen_core.networks.learning import rounding
+from matgen_core.networks.learning.rounding import Precision
 from matgen_core.networks.models import MODELS
 from matgen_core.representations import REPRESENTATIONS, Representation
 
-FORMAT = 1
+FORMAT = 2
+_READ = (1, FORMAT)  # formats that `load` takes
+# What the column reconstruction_error of format 1 held, by the model.
+_ERRORS_OF_FORMAT_1 = {
+    "phase_field_norm": "distance_from_average",
+    "phase_field_vae": "restoration",
+    "ding": "wrong_counts",
+    "icsg3d": "no_match",
+    "icsg3d_paper": "no_match",
+}
 _ARRAYS = "representation."  # prefix of the representation's arrays among the weights
 _Part = TypeVar("_Part")  # a file that not every checkpoint has
 
@@ -51,7 +61,7 @@ class Checkpoint:
     provenance: dict[str, Any] = field(default_factory=dict)  # data set, its hash, commit, seed, recipe
     index: pd.DataFrame | None = None
     known: KnownFormulas | None = None  # training formulas of a generator of formulas
-    eight_bits: bool = False  # how the weights are stored: in eight bits, or as they are
+    precision: Precision = "exact"  # how the weights are stored; they are rounded when they are written
 
 
 def root() -> Path:
@@ -89,9 +99,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         "representation_config": representation_config,
         **checkpoint.provenance,
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.model.state_dict().items()}
-    if checkpoint.eight_bits:
-        tensors = rounding.pack(tensors)
+    tensors = rounding.stored(checkpoint.model, checkpoint.precision)
     tensors |= {_ARRAYS + name: from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
         new = Path(temporary) / folder.name
@@ -148,7 +156,7 @@ def load(name: str) -> Checkpoint:
         model = _build(MODELS[config["model"]].Config, config["model_config"], MODELS[config["model"]])
         representation_class = REPRESENTATIONS[config["representation"]]
         representation = _build(representation_class, config["representation_config"] | arrays)
-        model.load_state_dict(_like(rounding.unpack(tensors), model), strict=True)
+        model.load_state_dict(_like(rounding.restored(tensors), model), strict=True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         line = str(error).splitlines()[0]
         raise _broken(folder / "config.json", f"it does not fit the weights: {line}") from error
@@ -161,16 +169,16 @@ def load(name: str) -> Checkpoint:
         metrics=_read_json(folder / "metrics.json"),
         card=_read_text(folder / "card.md"),
         provenance={key: value for key, value in config.items() if key not in described},
-        index=_read_if_there(folder / "index.parquet", pd.read_parquet),
+        index=_read_index(folder / "index.parquet", config),
         known=_read_if_there(root() / config.get("known_of", name) / "known.parquet", KnownFormulas.read),
-        eight_bits=rounding.is_packed(tensors),
+        precision=rounding.precision_of(tensors),
     )
 
 
 def _check(folder: Path, config: dict[str, Any]) -> None:
-    if config.get("format") != FORMAT:
+    if config.get("format") not in _READ:
         raise CheckpointError(
-            f"{folder}: format {config.get('format')}, but this version reads format {FORMAT};"
+            f"{folder}: format {config.get('format')}, but this version reads formats {' and '.join(map(str, _READ))};"
             f" retrain it with: matgen train {folder.name}"
         )
     for key, known in (("model", MODELS), ("representation", REPRESENTATIONS)):
@@ -225,6 +233,16 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise _broken(path, "it holds no JSON object")
     return values
+
+
+def _read_index(path: Path, config: dict[str, Any]) -> pd.DataFrame | None:
+    index = _read_if_there(path, pd.read_parquet)
+    if index is None or config["format"] == FORMAT or "reconstruction_error" not in index:
+        return index
+    place = index.columns.get_loc("reconstruction_error")
+    index = index.rename(columns={"reconstruction_error": "error"})
+    index.insert(place + 1, "error_kind", _ERRORS_OF_FORMAT_1[config["model"]])
+    return index
 
 
 def _read_if_there(path: Path, read: Callable[[Path], _Part]) -> _Part | None:

@@ -78,7 +78,7 @@ def meanings(seen: Snapshot, run: Generation) -> None:
 
 def answers(seen: Snapshot, run: Generation) -> None:
     """Show what is predicted of each property that was asked for."""
-    ranges = LatentSpace(run.checkpoint).condition_ranges
+    ranges = LatentSpace.of(run.checkpoint).condition_ranges
     titles = {answer.name: property_columns.title_of(answer.name) for answer in seen.answers}
     alt = "Histogram of what is predicted, with what was asked for and the training range"
     widgets.chart(charts.answers(seen.answers, ranges, titles), "answers", alt)
@@ -385,7 +385,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
             "Generator", widgets.names_with("decode", "composition"), key="generator", recipe="matgan_oqmd"
         )
 model = widgets.load(name)
-space = LatentSpace(model)
+space = LatentSpace.of(model)
 known = tuple(each for each in every_element() if each in space.representation.elements)
 about_model()
 try:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from matgen_core.latent.index import score_meaning
+from matgen_core.latent.errors import error_kind
 from matgen_core.materials.fields import ANIONS, chemists_order, parse_phase_field, write_phase_field
 from matgen_core.tasks import ranking
 from matgen_core.views import charts
@@ -50,7 +50,7 @@ def field_detail(ranker: str, field: str, table: pd.DataFrame) -> None:
         st.subheader(chemists_order(field), width="stretch")
         if maps and st.button("Show on latent map", icon=":material/scatter_plot:"):
             st.switch_page("pages/latent_map.py", query_params={"map": maps[0], "at": field})
-    meaning = score_meaning(model)
+    meaning = error_kind(model.index)
     st.markdown(f"Score **{score:.3f}** ({meaning.unit}), {rank}")
     if len(row) and row["unseen_elements"].iloc[0]:
         st.warning(f"No training field holds {row['unseen_elements'].iloc[0]}: the score rests on its features alone.")
@@ -60,7 +60,7 @@ def field_detail(ranker: str, field: str, table: pd.DataFrame) -> None:
     )
     latent_maps.nearest_known(maps, field, "nearest", choose_field)
     st.markdown("**Where it stands**")
-    known_scores = [] if model.index is None else model.index["reconstruction_error"]
+    known_scores = [] if model.index is None else model.index["error"]
     widgets.chart(
         charts.scores(known_scores, table["score"], score, meaning.unit),
         "scores",
@@ -81,7 +81,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 
 model = widgets.load(name)
 rankings.what_the_score_means(model)
-unit = score_meaning(model).unit
+unit = error_kind(model.index).unit
 
 left, middle, right = st.columns([11, 10, 9], gap="medium")
 with left:

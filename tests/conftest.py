@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from matgen_core import checkpoint
-from matgen_core.latent.index import index_columns
+from matgen_core.latent.building import with_points
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
@@ -144,7 +144,8 @@ def crystal_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> checkpoint.C
             "family": "binary",
             "formation_energy_per_atom": np.linspace(-3, 0, 60, dtype=np.float32),
             "split": ["train", "train", "val"] * 20,
-            "reconstruction_error": np.float32([0, 1] * 30),
+            "error": np.float32([0, 1] * 30),
+            "error_kind": "no_match",
             "space_group_number": np.int16([225, 221, 216] * 20),
             "band_gap": np.float32([np.nan, 5.0] * 30),
             "z": list(rng.normal(size=(60, 4)).astype(np.float16)),
@@ -186,7 +187,7 @@ def formula_bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> checkpoint.
         card="",
         provenance={"title": "", "system": "", "level": "composition", "datasets": {}},
     )
-    space = LatentSpace(made)
+    space = LatentSpace.of(made)
     rows = np.random.default_rng(1).permutation(300)[:60]
     z = np.concatenate([space.sample(60, seed=5), space.sample(300, seed=11)[rows]])
     with torch.inference_mode():
@@ -210,7 +211,7 @@ def formula_bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> checkpoint.
         }
     )
     known = KnownFormulas.of(Formulas.of_texts(names[:40])[0])
-    made = replace(made, index=index_columns(index, features), known=known)
+    made = replace(made, index=with_points(index, features), known=known)
     monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path / "made"))
     checkpoint.save(made, tmp_path / "made" / "formulas")
     return made

@@ -55,7 +55,7 @@ def test_saving_and_loading_changes_nothing(name: str, tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if isinstance(recipe, CGCNNRecipe)])
 def test_property_networks_are_stored_as_their_recipes_say(name: str) -> None:
-    assert checkpoint.load(name).eight_bits == RECIPES[name].eight_bits
+    assert checkpoint.load(name).precision == RECIPES[name].precision
 
 
 def test_a_failed_save_keeps_what_was_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_a_truncated_file_is_named(folder: Path, file: str) -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"format": 99}, "format 99, but this version reads format 1"),
+        ({"format": 99}, "format 99, but this version reads formats 1 and 2"),
         ({"model": "dingo"}, "unknown model 'dingo'; known: "),
         ({"representation": "poem"}, "unknown representation 'poem'; known: "),
         ({"model_config": {"n_slots": 4, "n_fetures": 37}}, "n_fetures"),

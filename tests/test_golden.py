@@ -16,6 +16,7 @@ from pymatgen.core import Composition, Lattice, Structure
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent.map import LatentMap
+from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.fields import parse_phase_field
 from matgen_core.tasks import funnel, ranking
 from matgen_core.tasks.prediction import predict, predict_texts
@@ -89,7 +90,7 @@ def written_formulas(shipped: Checkpoint) -> dict[str, Any]:
     x = torch.from_numpy(shipped.representation.encode(Composition("SrTiO3"))[None])
     with torch.inference_mode():
         features = shipped.model.features(x)[0, :4].tolist()
-    (written,) = funnel.samples(shipped, funnel.Request(6, 0))
+    (written,) = funnel.samples(LatentSpace.of(shipped), funnel.Request(6, 0))
     return {"features": features, "written": list(written.texts())}
 
 

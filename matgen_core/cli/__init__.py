@@ -64,12 +64,32 @@ def train(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe; it is the name of the checkpoint too")],
     data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data sets")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+    arrays: Annotated[
+        Path | None, typer.Option("--prepare", help="Write what learning needs to this file, for another machine")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--from", help="Learn nothing; judge what a run left in this folder")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Limit of learning, in place of the recipe's own")] = None,
 ) -> None:
-    """Train a checkpoint, judge it, and write its folder."""
-    from matgen_core.recipes import recipe_named
+    """Train a checkpoint, judge it, and write its folder.
+
+    Where the GPU is on a machine without the data: --prepare FILE here, python -m matgen_core.networks.learning there,
+    --from FOLDER here.
+    """
+    from matgen_core.recipes import make, recipe_named
 
     _use_data(data_dir)
-    made = recipe_named(recipe).run(device)
+    chosen = recipe_named(recipe)
+    if (arrays or folder) and (minutes is not None or (arrays and folder)):
+        raise ValueError("--prepare, --from and --minutes do not go together: the first two learn nothing")
+    if arrays:
+        if not arrays.parent.is_dir():
+            raise ValueError(f"{arrays.parent} is no folder to write {arrays.name} to")
+        chosen.prepare(arrays)
+        typer.echo(f"wrote {arrays}", err=True)
+        return
+    made = chosen.describe(folder) if folder else make(chosen, device, minutes)
     checkpoints.save(made, checkpoints.root() / made.name)
     typer.echo(f"wrote {checkpoints.root() / made.name}", err=True)
 

@@ -77,7 +77,7 @@ def generate(
     """Write a row for every sample, or for the first of each formula, to CSV or to a folder of parquet files."""
     if out.suffix not in (".csv", ".parquet"):
         raise ValueError(f"{out}: name it .csv, or .parquet for a folder of parquet files")
-    for line in LatentSpace(checkpoint).far_from_training(request.condition):
+    for line in LatentSpace.of(checkpoint).far_from_training(request.condition):
         typer.echo(line, err=True)
     chunks = funnel.run(checkpoint, request, [_predictor(name) for name in predictors])
     chunk = next(chunks)  # what cannot be generated is refused before anything is written

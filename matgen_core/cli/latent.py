@@ -46,7 +46,7 @@ def encode(
 ) -> None:
     """Give the latent point of each input: one row each with input, z, and the problem where it has none."""
     checkpoint = checkpoints.load(name)
-    space = LatentSpace(checkpoint)
+    space = LatentSpace.of(checkpoint)
     inputs = level_of(checkpoint).read(files, mixed_valence)
     encoded = iter(space.encode([each.material for each in inputs if each.material is not None]))
     rows: list[dict[str, Any]] = []
@@ -179,7 +179,7 @@ def _decoder(name: str) -> tuple[Checkpoint, LatentSpace]:
     if not hasattr(checkpoint.model, "decode"):
         able = [row["name"] for row in map(checkpoints.summary, checkpoints.names()) if "decode" in row["capabilities"]]
         raise ValueError(f"{name} has no decoder; these checkpoints have one: {', '.join(able) or 'none'}")
-    return checkpoint, LatentSpace(checkpoint)
+    return checkpoint, LatentSpace.of(checkpoint)
 
 
 def _point_of(checkpoint: Checkpoint, path: Path) -> Z:
@@ -190,7 +190,7 @@ def _point_of(checkpoint: Checkpoint, path: Path) -> Z:
         raise ValueError(f"{path}: {len(read)} crystals; --near takes a file with one")
     if read[0].structure is None:
         raise ValueError(f"{path}: {read[0].problem}")
-    point = LatentSpace(checkpoint).encode([read[0].structure])[0]
+    point = LatentSpace.of(checkpoint).encode([read[0].structure])[0]
     if point.z is None:
         raise ValueError(f"{path}: {point.problem}")
     return point.z

@@ -3,14 +3,11 @@
 A page asks here instead of knowing what an index holds, so phase fields, formulas and crystals share one page.
 """
 
-from dataclasses import dataclass
-
-import numpy as np
 import pandas as pd
 from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.latent.space import Z
+from matgen_core.latent.errors import error_kind
 from matgen_core.materials.fields import anion_group
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.properties import LABELS, UNITS, Column
@@ -32,15 +29,9 @@ _NAMES = {"id", "key", "name", "formula", "phase_field", "chemical_system"}  # t
 _MAP = ("_x", "_y", "_faithfulness", "_stability")
 # What a verdict, yes or no, is called; one that is missing is undecided.
 _VERDICTS = {"charge_neutral": ("neutral", "charged"), "electronegativity_balanced": ("balanced", "unbalanced")}
-_COMES_BACK = {0.0: "comes back", 1.0: "does not come back"}
 
 GENERATED = "generated"  # the split of what a model has drawn itself
 SEED_ROW = "seed_row"  # column of an index: which sample of the bank a row is, -1 for a known material
-
-
-def index_columns(table: pd.DataFrame, z: Z) -> pd.DataFrame:
-    """Add latent points to a table of materials as the column `z` of an index, in float16."""
-    return table.assign(z=list(z.astype(np.float16)))
 
 
 def known_materials(checkpoint: Checkpoint) -> pd.DataFrame:
@@ -59,19 +50,27 @@ def known_materials(checkpoint: Checkpoint) -> pd.DataFrame:
     table = checkpoint.index.drop(columns=["z", SEED_ROW], errors="ignore")
     if not any(name.endswith("_x") for name in table):
         raise ValueError(f"{checkpoint.name} holds no projection, so there is no map of it")
+    if "error_kind" in table:
+        table = _with_error_in_words(table)
     if "phase_field" in table:
         fields = table["phase_field"]
         return table.assign(key=fields, name=fields, anions=fields.map(anion_group))
     table = table.assign(key=table["id"].astype(str), name=table["formula"])
     if "space_group_number" in table:
         table["space_group"] = table.pop("space_group_number").map(_space_group)
-    if "reconstruction_error" in table and set(table["reconstruction_error"]) <= set(_COMES_BACK):
-        table["reconstruction"] = table.pop("reconstruction_error").map(_COMES_BACK)
     if "split" in table:
         table["split"] = table["split"].replace("held_out", "held out")
     for name, words in _VERDICTS.items():
         if name in table:
             table[name] = ["undecided" if pd.isna(passed) else words[not passed] for passed in table[name]]
+    return table
+
+
+def _with_error_in_words(table: pd.DataFrame) -> pd.DataFrame:
+    kind, table = error_kind(table), table.drop(columns="error_kind")
+    if kind.in_words is None:
+        return table.rename(columns={"error": "reconstruction_error"})
+    table["reconstruction"] = table.pop("error").map(dict(enumerate(kind.in_words)))
     return table
 
 
@@ -96,17 +95,16 @@ def known_columns(table: pd.DataFrame, checkpoint: Checkpoint) -> list[Column]:
 
     Args:
         table: As `known_materials` gives it.
-        checkpoint: The model, which knows what its score means.
+        checkpoint: The model, whose index knows what its errors are.
     """
     found = []
     for name in table.columns:
         if name in _NAMES or name.endswith(_MAP):
             continue
         label, unit = _LABELS.get(name, (name.replace("_", " ").capitalize(), ""))
-        if name == "reconstruction_error" and "phase_field" in table:
-            label, unit = "Score", score_meaning(checkpoint).unit
-        elif name == "reconstruction_error" and checkpoint.provenance.get("level") == "composition":
-            unit = "atoms"
+        if name == "reconstruction_error" and checkpoint.index is not None:
+            kind = error_kind(checkpoint.index)
+            label, unit = kind.label, kind.unit
         numeric = pd.api.types.is_numeric_dtype(table[name]) and not pd.api.types.is_bool_dtype(table[name])
         found.append(Column(name, label, unit, is_category=not numeric))
     return found
@@ -130,29 +128,3 @@ def systems_of(table: pd.DataFrame) -> pd.Series:
 def elements_of(table: pd.DataFrame) -> list[str]:
     """Return the elements of the materials, the commonest first."""
     return list(systems_of(table).str.split("-").explode().value_counts().index)
-
-
-@dataclass(frozen=True)
-class ScoreMeaning:
-    """What the score of a model is, in the words and the unit that stand beside it."""
-
-    text: str
-    unit: str
-    parts: str  # what the contributions of the elements add up to
-
-
-def score_meaning(checkpoint: Checkpoint) -> ScoreMeaning:
-    """Return what the score of a checkpoint means.
-
-    Raises:
-        ValueError: If nothing is known of its model's score.
-    """
-    if checkpoint.model_name not in _MEANINGS:
-        raise ValueError(f"nothing is said of the score of {checkpoint.model_name}; say it in {__name__}")
-    return _MEANINGS[checkpoint.model_name]
-
-
-_MEANINGS = {
-    "phase_field_norm": ScoreMeaning("distance from the average element", "no unit", "squared score"),
-    "phase_field_vae": ScoreMeaning("error of restoring each element from the others", "nats", "score"),
-}

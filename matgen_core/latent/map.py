@@ -29,7 +29,8 @@ class LatentMap(LatentSpace):
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        super().__init__(checkpoint)
+        level = checkpoint.provenance.get("level", "")
+        super().__init__(checkpoint.model, checkpoint.representation, checkpoint.name, level)
         index = checkpoint.index
         if index is None or "z" not in index:
             raise ValueError(f"{checkpoint.name} carries no materials with their latent points, so it has no map")
@@ -82,7 +83,11 @@ class LatentMap(LatentSpace):
             One result a material, in order; its `z` are features as `features_of` gives them. A material that does
             not fit keeps its place.
         """
-        return self.encode(materials) if self.encodes else self._through(materials, self.model.features)
+        return (
+            self.encode(materials)
+            if self.encodes
+            else self._through(materials, self.model.features, self.representation.encode)
+        )
 
     @property
     def projections(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ generated has a latent point, which is drawn again from the seed.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,11 +45,15 @@ class Encoded:
 class LatentSpace:
     """The latent space of a model that decodes, or encodes, or both."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        self.name = checkpoint.name
-        self.level: str = checkpoint.provenance.get("level", "")
-        self.model: Any = checkpoint.model
-        self.representation: Any = checkpoint.representation
+    def __init__(self, model: Any, representation: Any, name: str = "", level: str = "") -> None:
+        self.model, self.representation = model, representation
+        self.name, self.level = name, level
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> "LatentSpace":
+        """Return the latent space of a checkpoint."""
+        level = checkpoint.provenance.get("level", "")
+        return LatentSpace(checkpoint.model, checkpoint.representation, checkpoint.name, level)
 
     @property
     def latent_dim(self) -> int:
@@ -91,14 +95,37 @@ class LatentSpace:
         Raises:
             ValueError: If there is a condition and no learned prior to hear it.
         """
-        noise = np.random.default_rng(seed).standard_normal((n_samples, self.latent_dim), np.float32)
+        (noise,) = self.noise([n_samples], seed)
         if condition is not None and not self.has_learned_prior:
             raise ValueError(f"{self.name} has no learned prior; its decoder takes the condition")
         if not self.has_learned_prior or (center is not None and condition is None):
-            return noise * np.float32(width) + (0 if center is None else center)
+            return noise.numpy() * np.float32(width) + (0 if center is None else center)
         wanted = None if condition is None else torch.from_numpy(np.ascontiguousarray(condition))
         middle = None if center is None else torch.from_numpy(np.ascontiguousarray(center))
-        return self.model.prior.sample(torch.from_numpy(noise), wanted, middle, width).numpy()
+        return self.model.prior.sample(noise, wanted, middle, width).numpy()
+
+    def noise(self, sizes: Iterable[int], seed: int) -> Iterator[torch.Tensor]:
+        """Draw standard normal noise part by part, (size, latent_dim) each; in parts or at once, it is the same.
+
+        Args:
+            sizes: How many rows each part has.
+            seed: The same seed draws the same noise.
+        """
+        rng = np.random.default_rng(seed)
+        return (torch.from_numpy(rng.standard_normal((size, self.latent_dim), np.float32)) for size in sizes)
+
+    @torch.inference_mode()
+    def arrays_of(self, noise: torch.Tensor, condition: torch.Tensor | None = None) -> torch.Tensor:
+        """Carry noise to decoded arrays, (n, ...), as `sample` and the decoder do one after the other.
+
+        Args:
+            noise: Standard normal, (n, latent_dim).
+            condition: (n, n_conditions) or one row for all; a learned prior hears it, or else the decoder.
+        """
+        asked = None if condition is None else condition.expand(len(noise), -1)
+        if self.has_learned_prior:
+            return self.model.decode(self.model.prior.sample(noise, asked))
+        return self.model.decode(noise) if asked is None else self.model.decode(noise, asked)
 
     def interpolate(self, start: Z, end: Z, n_steps: int, spherical: bool = False) -> Z:
         """Walk from one point to another, both included, (n_steps, latent_dim).
@@ -207,13 +234,29 @@ class LatentSpace:
         """
         if not self.encodes:
             raise ValueError(f"{self.name} has no encoder; it generates, and finds no latent point of what is there")
-        return self._through(materials, lambda arrays: self.model.encode(arrays).mean)
+        return self._through(materials, lambda arrays: self.model.encode(arrays).mean, self.representation.encode)
 
-    def _through(self, materials: Sequence[Any], network: Callable[[torch.Tensor], torch.Tensor]) -> list[Encoded]:
+    @torch.inference_mode()
+    def encode_in_standard_cells(self, structures: Sequence[Any]) -> list[Encoded]:
+        """One result a crystal, in order, as `encode`; its `material` is the crystal in the cell that is drawn.
+
+        The symmetry of a crystal is searched for once, which takes longer than the network does.
+        """
+        standard = [_or_problem(self.representation.standardize, structure) for structure in structures]
+        cells = [each for each in standard if not isinstance(each, str)]
+        encoded = iter(self._through(cells, lambda arrays: self.model.encode(arrays).mean, self.representation.draw))
+        return [
+            Encoded(structure, problem=each) if isinstance(each, str) else next(encoded)
+            for structure, each in zip(structures, standard, strict=True)
+        ]
+
+    def _through(
+        self, materials: Sequence[Any], network: Callable[[torch.Tensor], torch.Tensor], draw: Callable[[Any], Z]
+    ) -> list[Encoded]:
         found: list[Encoded] = []
         for start in range(0, len(materials), BATCH_SIZE):
             part = materials[start : start + BATCH_SIZE]
-            arrays: list[Z | str] = [self._encode_one(material) for material in part]
+            arrays: list[Z | str] = [_or_problem(draw, material) for material in part]
             fitting = [array for array in arrays if not isinstance(array, str)]
             points = iter(())
             if fitting:
@@ -223,12 +266,6 @@ class LatentSpace:
                 for material, array in zip(part, arrays, strict=True)
             ]
         return found
-
-    def _encode_one(self, material: Any) -> Z | str:
-        try:
-            return self.representation.encode(material)
-        except ValueError as error:
-            return str(error)
 
     def _materials(self, arrays: NDArray[np.float32]) -> list[Any]:
         """The material of each array, or the error that says why it is none."""
@@ -247,3 +284,11 @@ def fitting(encoded: Sequence[Encoded]) -> tuple[list[Any], Z]:
     """Return the materials that have a latent point and those points, (n_fitting, latent_dim)."""
     good = [(each.material, each.z) for each in encoded if each.z is not None]
     return [material for material, _ in good], np.array([z for _, z in good], np.float32)
+
+
+def _or_problem(step: Callable[[Any], Any], material: Any) -> Any:
+    """What a step makes of a material, or the line that says why it does not fit."""
+    try:
+        return step(material)
+    except ValueError as error:
+        return str(error)

@@ -1,17 +1,14 @@
 """Recipes: how each checkpoint is made and judged. One recipe a checkpoint, of the same name."""
 
-from dataclasses import replace
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import projection
-from matgen_core.networks.learning.icsg3d import PRIOR
-from matgen_core.networks.learning.matgan import LIKELIHOOD
-from matgen_core.networks.models.icsg3d import ICSG3DConfig
-from matgen_core.networks.models.matgan import MatGANConfig
+from matgen_core.networks.learning import LEARNERS, runs
 from matgen_core.recipes.cgcnn.recipe import CGCNNRecipe
 from matgen_core.recipes.ding.recipe import DINGRecipe
 from matgen_core.recipes.icsg3d.recipe import ICSG3DRecipe
@@ -20,19 +17,46 @@ from matgen_core.recipes.matgan.recipe import MatGANRecipe
 from matgen_core.recipes.phase_field_norm.recipe import PhaseFieldNormRecipe
 from matgen_core.recipes.phase_field_vae.recipe import PhaseFieldVAERecipe
 from matgen_core.recipes.shared import formula_sets
+from matgen_core.recipes.shared.runs import ARRAYS, cache
 from matgen_core.recipes.two_d_screen.recipe import TwoDScreenRecipe
 
 
+@runtime_checkable
 class Recipe(Protocol):
-    """A frozen dataclass of settings that can make a checkpoint and judge it."""
+    """A frozen dataclass of settings that makes a checkpoint in three stages, and judges it.
+
+    `prepare` and `describe` need the data and pymatgen; between them, what learns for minutes or hours can be done on
+    a bare machine by `python -m matgen_core.networks.learning`.
+    """
 
     @property
     def name(self) -> str:
         """Name of the checkpoint."""
         ...
 
-    def run(self, device: str) -> Checkpoint:
-        """Train, judge and describe a checkpoint."""
+    @property
+    def seed(self) -> int:
+        """Seed of splits, of learning, of what is judged and of maps."""
+        ...
+
+    def prepare(self, path: Path) -> None:
+        """Write what learning needs as one file of arrays."""
+        ...
+
+    def learn(self, arrays: Path, folder: Path, device: str, minutes: float | None = None) -> None:
+        """Learn from such a file, and leave weights, losses and the settings really used in a folder.
+
+        Args:
+            arrays: What `prepare` wrote.
+            folder: Made if it is not there.
+            device: "cpu" or "cuda".
+            minutes: Limit of the whole run in place of those of the settings; what ends by itself within seconds has
+                none to replace.
+        """
+        ...
+
+    def describe(self, folder: Path) -> Checkpoint:
+        """Judge what learning left in a folder, and make the checkpoint of it."""
         ...
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -42,18 +66,16 @@ class Recipe(Protocol):
 
 RECIPES: dict[str, Recipe] = {
     # It judges what the crystal models make: its weights stay as they were when that was measured.
-    "cgcnn_energy": CGCNNRecipe("cgcnn_energy", eight_bits=False),
-    "cgcnn_elastic": CGCNNRecipe("cgcnn_elastic"),
-    "cgcnn_dielectric": CGCNNRecipe("cgcnn_dielectric"),
+    "cgcnn_energy": CGCNNRecipe("cgcnn_energy", LEARNERS["cgcnn_energy"], precision="float16"),
+    "cgcnn_elastic": CGCNNRecipe("cgcnn_elastic", LEARNERS["cgcnn_elastic"]),
+    "cgcnn_dielectric": CGCNNRecipe("cgcnn_dielectric", LEARNERS["cgcnn_dielectric"]),
     "ding": DINGRecipe(),
-    "icsg3d": ICSG3DRecipe(
-        config=ICSG3DConfig(prior_hidden=256), prior=replace(PRIOR, epochs=10_000, minutes=6.8), n_index=5_000
-    ),
+    "icsg3d": ICSG3DRecipe(n_index=5_000),
     "icsg3d_perov5": ICSG3DRecipe(
         "icsg3d_perov5",
         "perov5",
         "Cubic perovskite cells of Perov-5",
-        prior=replace(PRIOR, epochs=10_000, minutes=1.2),
+        learner=LEARNERS["icsg3d_perov5"],
         n_index=3_000,
     ),
     "icsg3d_paper": ICSG3DPaperRecipe(),
@@ -61,17 +83,16 @@ RECIPES: dict[str, Recipe] = {
         "matgan_oqmd",
         "Formulas that look like the OQMD",
         formula_sets.oqmd,
-        MatGANConfig(hidden=224, element_temperature=1.2, count_temperature=1.2),
+        LEARNERS["matgan_oqmd"],
         element_temperature=1.6,
         count_temperature=1.3,
-        likelihood=replace(LIKELIHOOD, epochs=8, batch_size=1024, weight_decay=1e-3),
         tried=((1.0, 1.0), (1.2, 1.2), (1.4, 1.2), (1.8, 1.2)),
     ),
     "matgan_icsd": MatGANRecipe(
         "matgan_icsd",
         "Formulas that look like what has been made",
         formula_sets.experimental,
-        MatGANConfig(element_temperature=1.1, count_temperature=1.1),
+        LEARNERS["matgan_icsd"],
         element_temperature=1.8,
         count_temperature=1.33,
         tried=((1.1, 1.1), (1.5, 1.0), (1.8, 1.2), (2.2, 0.8)),
@@ -80,7 +101,7 @@ RECIPES: dict[str, Recipe] = {
         "matgan_icsd_filtered",
         "Formulas that look like what has been made and is neutral and balanced",
         formula_sets.experimental_valid,
-        MatGANConfig(element_temperature=1.1, count_temperature=1.1),
+        LEARNERS["matgan_icsd_filtered"],
         element_temperature=2.2,
         count_temperature=0.8,
         tried=((1.1, 1.1), (1.3, 1.0), (1.5, 0.8), (1.8, 0.75)),
@@ -100,6 +121,20 @@ def recipe_named(name: str) -> Recipe:
     if name not in RECIPES:
         raise ValueError(f"{name!r} is no recipe; known: {', '.join(RECIPES)}")
     return RECIPES[name]
+
+
+def make(recipe: Recipe, device: str, minutes: float | None = None) -> Checkpoint:
+    """Prepare, learn and describe on one machine; the arrays and the run stay in the folder of caches.
+
+    Raises:
+        ValueError: If device or minutes cannot be used.
+    """
+    runs.check(device, minutes)  # before the data are worked on for minutes
+    folder = cache() / recipe.name
+    folder.mkdir(parents=True, exist_ok=True)
+    recipe.prepare(folder / ARRAYS)
+    recipe.learn(folder / ARRAYS, folder, device, minutes)
+    return recipe.describe(folder)
 
 
 def regrade(name: str, n_seeds: int = projection.N_SEEDS) -> dict[str, Any]:

@@ -66,12 +66,15 @@ class PaddedVoxels:
         return cells.standardize(structure)
 
     def encode(self, material: Structure) -> NDArray[np.float32]:
-        """Draw one crystal.
+        """Draw one crystal in its standard cell.
 
         Raises:
             ValueError: As `standardize`.
         """
-        material = self.standardize(material)
+        return self.draw(self.standardize(material))
+
+    def draw(self, material: Structure) -> NDArray[np.float32]:
+        """Draw one crystal in the cell that `standardize` gave."""
         place = {symbol: i for i, symbol in enumerate(self.elements)}
         species = torch.tensor([[place[site.specie.symbol] for site in material]])
         frac_coords = torch.tensor(material.frac_coords, dtype=torch.float32)[None]

@@ -92,12 +92,19 @@ class VoxelGrid:
         return structure
 
     def encode(self, material: Structure) -> NDArray[np.float32]:
-        """Draw one crystal.
+        """Draw one crystal in its standard cell.
 
         Raises:
-            ValueError: As `standardize`, or if a site would be narrower than the grid can show.
+            ValueError: As `standardize` and `draw`.
         """
-        material = self.standardize(material)
+        return self.draw(self.standardize(material))
+
+    def draw(self, material: Structure) -> NDArray[np.float32]:
+        """Draw one crystal in the cell that `standardize` gave.
+
+        Raises:
+            ValueError: If a site would be narrower than the grid can show.
+        """
         frac_coords = torch.tensor(material.frac_coords, dtype=torch.float32)[None]
         lattice = torch.tensor(material.lattice.matrix.copy(), dtype=torch.float32)[None]
         widths = self._widths(lattice)

@@ -45,12 +45,11 @@ def reconstruct(
     """
     given = [row for row, file in enumerate(files) if file.structure is not None]
     problems = {row: file.problem for row, file in enumerate(files)}
-    encoded = space.encode([files[row].structure for row in given])
+    encoded = space.encode_in_standard_cells([files[row].structure for row in given])
     problems |= {row: each.problem or "" for row, each in zip(given, encoded, strict=True)}
     rows = [row for row in range(len(files)) if not problems[row]]
-    materials, z = fitting(encoded)
+    drawn, z = fitting(encoded)
     decoded = space.decode(z, progress=progress)
-    drawn = [space.representation.standardize(item) for item in materials]
     compared = evaluate_reconstruction(drawn, decoded)
     records = dict(zip(rows, compared.to_dict("records"), strict=True))
     made = dict(zip(rows, decoded, strict=True))

@@ -175,7 +175,7 @@ def test_decode_is_the_same_as_generate(run, tmp_path: Path) -> None:
     from matgen_core import checkpoint
     from matgen_core.latent.space import LatentSpace
 
-    z = LatentSpace(checkpoint.load("icsg3d")).sample(4, seed=5)
+    z = LatentSpace.of(checkpoint.load("icsg3d")).sample(4, seed=5)
     np.save(tmp_path / "z.npy", z)
     assert run("decode", "icsg3d", tmp_path / "z.npy", "--out", tmp_path / "decoded")[0] == 0
     assert run("generate", "icsg3d", "-n", 4, "--seed", 5, "--out", tmp_path / "drawn")[0] == 0

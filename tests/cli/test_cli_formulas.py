@@ -12,7 +12,7 @@ from pymatgen.core import Composition
 from matgen_core import checkpoint as checkpoints
 from matgen_core import cli
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.latent.index import index_columns
+from matgen_core.latent.building import with_points
 from matgen_core.latent.map import LatentMap
 from matgen_core.networks.models.ding import DING, DINGConfig
 from matgen_core.representations import ElementCounts
@@ -36,7 +36,7 @@ def small() -> Checkpoint:
         metrics={"headline": {"figure": "none", "ours": "", "paper": ""}},
         card="",
         provenance={"title": "Small", "system": "none", "level": "composition"},
-        index=index_columns(table, z),
+        index=with_points(table, z),
     )
 
 

@@ -41,7 +41,7 @@ def test_crystals_have_values_with_units_and_classes(crystal_map: Checkpoint) ->
 
 def test_errors_that_are_numbers_stay_numbers(crystal_map: Checkpoint) -> None:
     assert crystal_map.index is not None
-    other = replace(crystal_map, index=crystal_map.index.assign(reconstruction_error=np.linspace(0, 1, 60)))
+    other = replace(crystal_map, index=crystal_map.index.assign(error=np.linspace(0, 1, 60), error_kind="wrong_counts"))
     column = named(known_materials(other), other)["reconstruction_error"]
     assert (column.label, column.is_category) == ("Reconstruction error", False)
 

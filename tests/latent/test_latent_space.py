@@ -10,7 +10,7 @@ import torch
 from matgen_core import checks
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import projection
-from matgen_core.latent.index import index_columns
+from matgen_core.latent.building import with_points
 from matgen_core.latent.map import LatentMap
 from matgen_core.latent.projection import ProjectionSettings
 from matgen_core.latent.space import LatentSpace
@@ -51,7 +51,7 @@ class Numbers:
 def space() -> LatentMap:
     z = np.random.default_rng(0).uniform(0, 4, (60, 3)).astype(np.float16).astype(np.float32)
     index = pd.DataFrame({"id": [f"m{i}" for i in range(60)], "pca_x": z[:, 0] * 10, "pca_y": z[:, 1] * 10})
-    checkpoint = Checkpoint("numbers", "doubling", Doubling(), Numbers(), {}, "", index=index_columns(index, z))
+    checkpoint = Checkpoint("numbers", "doubling", Doubling(), Numbers(), {}, "", index=with_points(index, z))
     return LatentMap(checkpoint)
 
 
@@ -134,7 +134,7 @@ def test_unknown_methods_and_too_few_points_are_refused() -> None:
 def test_the_percentile_of_a_distance_is_that_among_training_materials_left_out() -> None:
     z = np.array([[0, 0, 0], [1, 0, 0], [3, 0, 0], [7, 0, 0], [50, 0, 0]], np.float32)  # the last is not trained on
     index = pd.DataFrame({"id": list("abcde"), "split": [*["train"] * 4, "test"]})
-    space = LatentMap(Checkpoint("line", "doubling", Doubling(), Numbers(), {}, "", index=index_columns(index, z)))
+    space = LatentMap(Checkpoint("line", "doubling", Doubling(), Numbers(), {}, "", index=with_points(index, z)))
     # To their nearest other, the training materials have 1, 1, 2 and 4.
     points = np.array([[0.5, 0, 0], [-1.5, 0, 0], [10, 0, 0], [49, 0, 0]], np.float32)
     np.testing.assert_array_equal(space.distance_percentile(points, k=1), [0, 50, 75, 100])

@@ -84,13 +84,6 @@ def test_the_perceptual_loss_leaves_the_unet_alone() -> None:
     assert model.unet.training
 
 
-def test_elements_are_kept(tmp_path) -> None:
-    Elements(NUMBERS, RADII).save(tmp_path / "elements")
-    back = Elements.load(tmp_path / "elements")
-    assert torch.equal(back.numbers, NUMBERS)
-    assert torch.equal(back.radii, RADII)
-
-
 def test_batches_are_turned_and_lose_some_conditions() -> None:
     model = ICSG3DPaper(ICSG3DPaperConfig(n_elements=3, grid=8, latent_dim=6, channels=(5, 7), unet_channels=(6, 9)))
     weights = torch.tensor([0.2, 1.0, 1.1, 0.9])

@@ -96,7 +96,7 @@ class WithPrior(torch.nn.Module):
 
 
 def test_a_latent_space_draws_from_the_learned_prior(prior: LatentPrior) -> None:
-    space = LatentSpace(Checkpoint("clouds", "with_prior", WithPrior(prior), None, {}, ""))
+    space = LatentSpace.of(Checkpoint("clouds", "with_prior", WithPrior(prior), None, {}, ""))
     z = space.sample(50, seed=3)
     np.testing.assert_array_equal(z, space.sample(50, seed=3))
     assert not np.array_equal(z, space.sample(50, seed=4))
@@ -105,7 +105,7 @@ def test_a_latent_space_draws_from_the_learned_prior(prior: LatentPrior) -> None
     assert (nearest(torch.from_numpy(space.sample(50, 3, condition=asked))) == 2).float().mean() > 0.9
     center = np.array([9.0, 9.0, 9.0], np.float32)
     assert np.abs(space.sample(50, 3, center, 0.1) - center).max() < 0.6  # no condition: normal, wherever it is
-    plain = LatentSpace(Checkpoint("plain", "none", torch.nn.Identity(), None, {}, ""))
+    plain = LatentSpace.of(Checkpoint("plain", "none", torch.nn.Identity(), None, {}, ""))
     plain.model.latent_dim = 3
     with pytest.raises(ValueError, match="plain has no learned prior"):
         plain.sample(50, 3, condition=asked)

@@ -11,15 +11,16 @@ import torch
 from pymatgen.core import Lattice, Structure
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.networks.arrays import graphs as packed_graphs
-from matgen_core.networks.learning.cgcnn import Task, fit_task, load_weights, predict_rows
+from matgen_core.networks.arrays.graphs import PackedGraphs
+from matgen_core.networks.arrays.splits import TEST, VAL
+from matgen_core.networks.learning.cgcnn import CGCNNLearner, PropertyGraphs, fit_task, predict_rows, read_run, trunk_of
 from matgen_core.networks.learning.loops import Schedule
 from matgen_core.networks.models.cgcnn import CGCNN, CGCNNConfig, Prediction, in_units
 from matgen_core.recipes.cgcnn.figures import property_metrics
-from matgen_core.representations import CrystalGraph
 from matgen_core.tasks.prediction import predict
+from tests.support.arrays import GRAPHS as REPRESENTATION
+from tests.support.arrays import cells, packed_graphs
 
-ELEMENTS = ("Cl", "Na", "O")
 TINY = CGCNNConfig(
     n_elements=3,
     properties=("band_gap", "bulk_modulus"),
@@ -35,23 +36,10 @@ TINY = CGCNNConfig(
     n_gaussians=9,
     dropout=0.3,
 )
-REPRESENTATION = CrystalGraph(ELEMENTS)
 
 
 def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def cells(n: int) -> list[Structure]:
-    """Two-atom cells of growing size: sodium with chlorine, or with oxygen every third time."""
-    return [
-        Structure(
-            Lattice.from_parameters(3 + 0.05 * i, 3.1, 3.3, 85, 92, 95),
-            ["Na", "O" if i % 3 else "Cl"],
-            [[0, 0, 0], [0.5, 0.45, 0.5]],
-        )
-        for i in range(n)
-    ]
 
 
 def arrays(structures: list[Structure]) -> tuple[Any, ...]:
@@ -170,22 +158,9 @@ def test_a_checkpoint_without_properties_is_refused(checkpoint: Checkpoint) -> N
         predict(replace(checkpoint, model=torch.nn.Linear(2, 2)), [])
 
 
-def pack(folder: Path, n: int = 40) -> packed_graphs.PackedGraphs:
-    """Cells whose band gap is their distance from 4 Å and whose bulk modulus is its power of ten."""
-    graphs = [REPRESENTATION.encode(structure) for structure in cells(n)]
-    size = np.array([structure.lattice.a for structure in cells(n)])
-    # Fortran order on purpose: a file must not depend on how an array lies in memory.
-    values = np.asfortranarray(np.stack([np.abs(size - 4), 10 ** (size / 3)], 1).astype(np.float32))
-    values[3] = np.nan
-    sides = np.zeros((n, 1), np.uint8)
-    sides[::5], sides[1::5] = packed_graphs.VALIDATION, packed_graphs.TEST
-    facts = {"elements": ELEMENTS, "properties": ["band_gap", "bulk_modulus"], "splits": ["s"], "cutoff": 8.0}
-    packed_graphs.save(folder / "graphs", graphs, values, sides, facts)
-    return packed_graphs.load(folder / "graphs")
-
-
 def test_packed_graphs_give_back_the_graphs(tmp_path: Path) -> None:
-    packed = pack(tmp_path)
+    packed_graphs().save(tmp_path / "graphs")
+    packed = PackedGraphs.load(tmp_path / "graphs")
     chosen = [7, 2, 2, 31]
     *expected, _ = arrays([cells(40)[row] for row in chosen])
     for name, one, two in zip(
@@ -197,28 +172,43 @@ def test_packed_graphs_give_back_the_graphs(tmp_path: Path) -> None:
         torch.testing.assert_close(one, two, atol=1e-4, rtol=0, msg=name)
     assert float(packed.column("bulk_modulus", log10=True)[9]) == pytest.approx((3 + 0.45) / 3, abs=1e-5)
     assert packed.side("s").tolist() == [1, 2, 0, 0, 0] * 8
+    assert packed.of_part("s", "test").tolist() == [False, True, False, False, False] * 8
 
 
 def test_fitting_learns_calibrates_and_is_written(tmp_path: Path) -> None:
-    packed = pack(tmp_path)
+    packed = packed_graphs()
     schedule = Schedule(epochs=60, batch_size=8, learning_rate=0.01, seed=1)
-    task = Task(("band_gap", "bulk_modulus"), schedule, log10=("bulk_modulus",), split="s", members=2)
-    config = replace(TINY, dropout=0.0)
-    model, run = fit_task(task, packed, config=config, save_to=tmp_path / "weights", log=tmp_path / "log")
-    rows = torch.nonzero(packed.side("s") == packed_graphs.TEST)[:, 0]
+    task = CGCNNLearner(("band_gap", "bulk_modulus"), schedule, log10=("bulk_modulus",), split="s", members=2)
+    model = fit_task(task, PropertyGraphs(packed, {}), tmp_path, replace(TINY, dropout=0.0))
+    rows = torch.nonzero(packed.of_part("s", TEST))[:, 0]
     values = torch.stack([packed.column("band_gap", False), packed.column("bulk_modulus", True)], 1)
     figures = property_metrics(model, values[rows].numpy(), predict_rows(model, packed, rows))
     assert figures["bulk_modulus"]["r2_log10"] > 0.7
-    watched = torch.nonzero(packed.side("s") == packed_graphs.VALIDATION)[:, 0]
+    watched = torch.nonzero(packed.of_part("s", VAL))[:, 0]
     calibrated = property_metrics(model, values[watched].numpy(), predict_rows(model, packed, watched))
     for figure in calibrated.values():
         assert figure["inside_1_sigma"] == pytest.approx(0.6827, abs=1 / figure["n"])
-    loaded, stored = load_weights(tmp_path / "weights")
-    assert run["epochs_run"] == 60
-    assert stored == run | {name: list(run[name]) for name in ("properties", "log10", "nonnegative", "weights")}
-    torch.testing.assert_close(predict_rows(loaded, packed, rows).std, predict_rows(model, packed, rows).std)
-    with pytest.raises(ValueError, match="starts from the trunk"):
-        fit_task(replace(task, start_from="other"), packed)
+    loaded = read_run(tmp_path)
+    assert loaded.config == model.config
+    torch.testing.assert_close(
+        predict_rows(loaded, packed, rows).std, predict_rows(model, packed, rows).std, rtol=0, atol=0
+    )
+
+
+def test_a_trunk_is_taken_over_and_its_heads_are_not(tmp_path: Path, model: CGCNN) -> None:
+    packed = packed_graphs()
+    schedule = Schedule(epochs=1, batch_size=64, learning_rate=0.0)
+    task = CGCNNLearner(("band_gap", "bulk_modulus"), schedule, log10=("bulk_modulus",), split="s", start_from="other")
+    with pytest.raises(ValueError, match="starts from the trunk of other, which these arrays do not hold"):
+        fit_task(task, PropertyGraphs(packed, {}), tmp_path, TINY)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.5)  # no weight is what it starts as
+    PropertyGraphs(packed, trunk_of(model)).save(tmp_path / "arrays")
+    fitted = fit_task(task, PropertyGraphs.load(tmp_path / "arrays"), tmp_path, TINY)
+    for name, weight in model.named_parameters():
+        same = torch.equal(weight, fitted.get_parameter(name))
+        assert same == (name.split(".")[0] not in ("mean", "log_scale")), name
 
 
 def test_metrics_of_normal_errors_are_those_of_a_normal_distribution(model: CGCNN) -> None:

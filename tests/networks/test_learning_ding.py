@@ -12,12 +12,22 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from matgen_core.networks.arrays.formulas import GROUPS, FormulaArrays, LabelledFormulas
+from matgen_core.networks.arrays.formulas import LabelledFormulas
 from matgen_core.networks.learning import ding
-from matgen_core.networks.learning.ding import NETWORKS, DINGSchedule, differences, property_errors, read_run
+from matgen_core.networks.learning.ding import (
+    NETWORKS,
+    DINGLearner,
+    DINGSchedule,
+    differences,
+    property_errors,
+    read_note,
+    read_run,
+)
 from matgen_core.networks.learning.draws import draw, hits
 from matgen_core.networks.models.ding import DING, DINGConfig
 from matgen_core.networks.models.parts.formula_predictor import FormulaPredictor, FormulaPredictorConfig
+from tests.support.arrays import ENERGIES
+from tests.support.arrays import labelled_formulas as compounds
 
 SMALL = DINGConfig(
     n_elements=6,
@@ -33,28 +43,10 @@ SMALL = DINGConfig(
     judge_width=18,
     judge_layers=2,
 )
-ENERGIES = torch.tensor([-1.013, -2.027, -3.519, -5.003, -7.011, -4.031])  # eV/atom of the elements
-VOLUMES = torch.tensor([30.0, 22.0, 17.0, 12.0, 9.0, 14.0])  # Å^3/atom
 
 
 def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def compounds(n: int = 400) -> LabelledFormulas:
-    """Binary formulas whose formation energy is that of bonds between unlike elements, their energy exact."""
-    species = torch.rand(n, 6, generator=rng(1)).argsort(1)[:, :2].to(torch.int8)
-    counts = torch.randint(1, 5, (n, 2), generator=rng(2)).to(torch.int8)
-    share = counts / counts.sum(1, keepdim=True)
-    formation = -share.prod(1) * (species[:, 0] - species[:, 1]).abs()
-    energy = formation + (share * ENERGIES[species.long()]).sum(1)
-    volume = (share * VOLUMES[species.long()]).sum(1) + formation
-    gap = (-formation).clamp(min=0)
-    values = torch.stack([formation, volume, energy, gap], 1)
-    values[::7, 0], values[3::7, 1:3] = torch.nan, torch.nan
-    group = torch.arange(n).remainder(4).to(torch.int8)
-    arrays = FormulaArrays(tuple("ABCDEF"), species, counts, (group >= 2).to(torch.int8))
-    return LabelledFormulas(arrays, values.float(), group, torch.arange(n) % 10 == 0)
 
 
 def small(seed: int = 0) -> DING:
@@ -298,9 +290,10 @@ def test_the_sharper_prior_goes_on_from_the_prior(run: Path, tmp_path: Path) -> 
     for name, tensor in before.prior.state_dict().items():
         torch.testing.assert_close(tensor, stayed.prior.state_dict()[name], msg=name)
     assert (before.prior.first.weight != after.prior.first.weight).any()
-    devices = json.loads((run / "devices.json").read_text())
-    assert list(devices) == list(NETWORKS)
-    assert devices["sharper_prior"].startswith("one processor, threads: ")
+    note = read_note(tmp_path, "sharper_prior")
+    assert note["device"].startswith("one processor, threads: ")
+    assert note["schedule"]["learning_rate"] == 0.0
+    assert read_note(run, "prior")["schedule"]["batch_size"] == 50
 
 
 def test_the_sharper_prior_learns_means(run: Path, tmp_path: Path) -> None:
@@ -328,5 +321,17 @@ def test_the_sharper_prior_learns_when_elements_are_decided() -> None:
     assert float((times < 0.3).float().mean()) == pytest.approx(0.2 * 0.3 + 0.8 * 0.0061, abs=0.01)
 
 
-def test_groups_are_those_of_the_data() -> None:
-    assert GROUPS == ("guide", "judge", "validation", "test")
+def test_minutes_are_shared_out_among_the_networks_that_are_trained() -> None:
+    """As their own limits are: all of them together, or some; the sharper prior has a limit of its own."""
+    learner = DINGLearner(schedule=DINGSchedule(minutes=16.0, sharper_minutes=25.0), seed=3)
+    whole = learner.for_run("cpu", 4.1).schedule
+    assert whole.minutes == pytest.approx(1.6)
+    assert whole.sharper_minutes == pytest.approx(2.5)
+    some = dataclasses.replace(learner, networks=("vae", "judge")).for_run("cpu", 6.0).schedule
+    assert [some.of(name).minutes for name in ("vae", "judge")] == pytest.approx([4.0, 2.0])
+    assert learner.for_run("cpu", None).schedule == dataclasses.replace(learner.schedule, seed=3)
+    for strange in ((), ("vae", "vea")):
+        with pytest.raises(ValueError, match="expected some of vae,guide"):
+            dataclasses.replace(learner, networks=strange).for_run("cpu", None)
+    with pytest.raises(ValueError, match="has no limit of its own"):
+        dataclasses.replace(learner, schedule=DINGSchedule()).for_run("cpu", 6.0)

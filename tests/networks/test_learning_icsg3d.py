@@ -22,9 +22,9 @@ from matgen_core.recipes.shared.cubic import family, representation, structures
 from matgen_core.recipes.shared.runs import without_nan
 from matgen_core.representations import VoxelGrid
 from matgen_core.representations.round_trip import site_error
-from matgen_core.representations.voxel_grid import element_codes
+from tests.support.arrays import ELEMENTS
+from tests.support.arrays import crystal_arrays as arrays
 
-ELEMENTS = ("Li", "Na", "Ti", "O", "S", "F")
 CONFIG = ICSG3DConfig(
     n_codes=16,
     grid=8,
@@ -47,28 +47,6 @@ CONFIG = ICSG3DConfig(
 
 def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
-
-
-def arrays(n: int = 6) -> CrystalArrays:
-    """CsCl-like and perovskite-like crystals in turn."""
-    places = torch.tensor([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
-    species = torch.full((n, 5), -1)
-    for i in range(n):
-        species[i, :2] = torch.tensor([i % 3, 3 + i % 2])
-        if i % 2:
-            species[i, 2:] = 5
-    return CrystalArrays(
-        elements=ELEMENTS,
-        families=("pair", "perovskite"),
-        ids=tuple(f"crystal-{i}" for i in range(n)),
-        codes=torch.from_numpy(element_codes(ELEMENTS)),
-        frac_coords=places.expand(n, 5, 3) * (species >= 0).unsqueeze(-1),
-        species=species,
-        edge=torch.linspace(3.4, 4.6, n),
-        formation_energy_per_atom=torch.tensor([-2.0, -0.5, float("nan")]).repeat(n)[:n],
-        family=torch.arange(n) % 2,
-        part=torch.tensor([0, 0, 0, 0, 1, 2]).repeat(n)[:n],
-    )
 
 
 def model(config: ICSG3DConfig = CONFIG) -> ICSG3D:
@@ -147,26 +125,40 @@ def test_an_overfitted_batch_comes_back_as_crystals(tmp_path) -> None:
         assert site_error(original, layout.decode(array)) < 0.05
 
 
-def test_training_leaves_weights_settings_and_losses(tmp_path) -> None:
-    arrays().save(tmp_path / "arrays.safetensors")
-    settings_of_run = {"grid": 8, "width": 0.1, "latent_dim": 6, "channels": [8, 8], "n_narrow": 4, "refiner": [8, 8]}
-    command = [str(tmp_path / "arrays.safetensors"), "--out", str(tmp_path / "run"), "--epochs", "2", "--device", "cpu"]
-    icsg3d.main([*command, "--prior-epochs", "3", "--config", json.dumps(settings_of_run), "--batch-size", "4"])
-    config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert config["channels"] == [8, 8]
-    assert config["edge_mean"] == pytest.approx(float(arrays().of_part("train").edge.log().mean()))
-    assert len((tmp_path / "run" / "losses.jsonl").read_text().splitlines()) == 2
-    assert len((tmp_path / "run" / "prior_losses.jsonl").read_text().splitlines()) == 3
-    net = icsg3d.read_run(tmp_path / "run")
+def test_a_run_leaves_a_prior_of_its_posteriors_and_the_points_that_are_judged(tmp_path) -> None:
+    config = ICSG3DConfig(grid=8, width=0.1, latent_dim=6, channels=(8, 8), n_narrow=4, refiner=(8, 8))
+    learner = icsg3d.ICSG3DLearner(
+        config,
+        schedule=Schedule(epochs=2, batch_size=4, learning_rate=1e-3),
+        prior=Schedule(epochs=3, batch_size=4, learning_rate=1e-3),
+        samples=crystal_points.Samples(walks=3, steps=2, prior=4, around=10, per_class=2),
+    )
+    for _ in range(2):  # a run before it leaves nothing behind
+        learner.learn(arrays(), tmp_path, "cpu")
+    stored = json.loads((tmp_path / "config.json").read_text())
+    assert stored["edge_mean"] == pytest.approx(float(arrays().of_part("train").edge.log().mean()))
+    assert len((tmp_path / "losses.jsonl").read_text().splitlines()) == 2
+    assert len((tmp_path / "prior_losses.jsonl").read_text().splitlines()) == 3
+    net = icsg3d.read_run(tmp_path)
+    assert net.config.channels == (8, 8)
     known = icsg3d.posteriors(net, arrays().of_part("train")).mean
     torch.testing.assert_close(net.prior.mean, known.mean(0), atol=2e-3, rtol=2e-3)  # the weights are in float16
-    small = {"walks": 3, "steps": 2, "prior": 4, "around": 10, "per_class": 2}
-    crystal_points.main([command[0], str(tmp_path / "run"), "--samples", json.dumps(small), "--device", "cpu"])
-    judged = crystal_points.Judged.load(tmp_path / "run" / crystal_points.FILE)
+    judged = crystal_points.Judged.load(tmp_path / crystal_points.FILE)
     assert len(judged.known) == len(judged.returned) == len(arrays())
     drawn = {name: len(points.z) for name, points in judged.points.items()}
     assert drawn["standard_normal"] == drawn["learned_prior"] == 4
     assert drawn["conditioned"] == drawn["unconditioned"] == 2 * net.config.n_conditions > 0
+
+
+def test_half_precision_and_shares_of_the_minutes_are_those_of_the_run() -> None:
+    learner = icsg3d.ICSG3DLearner(
+        schedule=Schedule(5, 4, 1e-3, minutes=6.0, bfloat16=True), prior=Schedule(5, 4, 1e-3, minutes=2.0), seed=4
+    )
+    used = learner.for_run("cpu", 1.0)
+    assert (used.schedule.minutes, used.prior.minutes) == (0.75, 0.25)
+    assert (used.schedule.seed, used.prior.seed) == (4, 4)
+    assert not used.schedule.bfloat16
+    assert learner.for_run("cuda", None).schedule == replace(learner.schedule, seed=4)
 
 
 def test_points_decode_to_the_crystals_of_the_layout() -> None:
@@ -175,7 +167,7 @@ def test_points_decode_to_the_crystals_of_the_layout() -> None:
     layout = representation(data, conventional=False, grid=8, width=0.1)
     x = batch(net, data)[0]
     net.decode = lambda z: x[: len(z)]  # type: ignore[method-assign]
-    points = crystal_points.decode(net, data, torch.zeros(6, 64), batch_size=6)
+    points = icsg3d.decode(net, data, torch.zeros(6, 64), batch_size=6)
     found = decoded(points, layout)
     for one, other in zip(found, layout.decode_batch(x.numpy()), strict=True):
         assert one.material.formula == other.formula
@@ -191,7 +183,7 @@ def test_everything_is_measured_and_written_when_nothing_decodes() -> None:
     net, data = model().eval(), arrays()
     layout = representation(data, conventional=False, grid=8, width=0.1)
     n = crystal_points.Samples(round_trips=4, walks=2, steps=3, prior=5, covered=2, around=10, per_class=2)
-    judged = crystal_points.judge_points(net, data, n, seed=0, device="cpu")
+    judged = icsg3d.judge_points(net, data, n, seed=0, device="cpu")
     figures = measure(net.config, layout, data, judged, n, seed=0)
     assert figures["reconstruction_test"]["all"]["n_samples"] == 1
     assert figures["reconstruction_test"]["all"]["match_rate"] == 0

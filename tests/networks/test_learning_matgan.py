@@ -12,24 +12,17 @@ from matgen_core.networks.learning.matgan import (
     ADVERSARIAL,
     LIKELIHOOD,
     counts_of,
-    main,
     read_run,
     surprise,
     tables,
     train,
 )
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
+from tests.support.arrays import formula_arrays as formulas
 
 TINY = MatGANConfig(n_elements=3, n_counts=3, n_slots=3, hidden=16, critic=24, critic_depth=2, n_features=8)
 FIRST = replace(LIKELIHOOD, epochs=40, batch_size=16, learning_rate=0.02)
 SECOND = replace(ADVERSARIAL, minutes=5, steps=20, batch_size=16, critic_first=5, report_every=10)
-
-
-def formulas() -> FormulaArrays:
-    """A1C2 and B1C3 of three elements, and one formula that is held out."""
-    species = torch.tensor([[0, 2], [1, 2], [0, 1]], dtype=torch.int8).repeat(20, 1)
-    counts = torch.tensor([[1, 2], [1, 3], [3, 3]], dtype=torch.int8).repeat(20, 1)
-    return FormulaArrays(("A", "B", "C"), species, counts, torch.tensor([0, 0, 1], dtype=torch.int8).repeat(20))
 
 
 def written(model: MatGAN, n: int, seed: int = 3) -> torch.Tensor:
@@ -161,18 +154,3 @@ def test_a_generator_learns_what_is_real(tmp_path: Path) -> None:
     again = read_run(tmp_path, "weights")
     torch.testing.assert_close(written(again, 50), written(model, 50))
     assert not torch.equal(read_run(tmp_path, "likelihood").critic[0].weight, again.critic[0].weight)
-
-
-def test_training_from_the_command_line(tmp_path: Path) -> None:
-    formulas().save(tmp_path / "formulas.safetensors")
-    options = {
-        "--out": tmp_path / "run",
-        "--device": "cpu",
-        "--config": '{"n_counts": 3, "hidden": 8, "critic": 16}',
-        "--likelihood": '{"epochs": 2}',
-        "--adversarial": '{"steps": 3, "batch_size": 8, "report_every": 2, "critic_first": 1}',
-    }
-    main([str(tmp_path / "formulas.safetensors"), *(str(part) for pair in options.items() for part in pair)])
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["n_elements"] == 3
-    assert [json.loads(line)["step"] for line in (tmp_path / "run" / "losses.jsonl").read_text().splitlines()] == [2, 3]
-    assert len((tmp_path / "run" / "likelihood.jsonl").read_text().splitlines()) == 2

@@ -11,6 +11,7 @@ from matgen_core import checkpoint, data
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data import DATASETS, Dataset
 from matgen_core.materials.formulas import Formulas
+from matgen_core.networks.learning.matgan import MatGANLearner
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 from matgen_core.recipes import RECIPES
 from matgen_core.recipes.matgan import figures as measured
@@ -91,7 +92,7 @@ MATGAN = [recipe for recipe in RECIPES.values() if isinstance(recipe, MatGANReci
 def test_a_recipe_has_the_settings_of_what_is_shipped(recipe: MatGANRecipe) -> None:
     shipped = checkpoint.load(recipe.name).model.config
     assert shipped == replace(
-        recipe.config,
+        recipe.learner.config,
         n_elements=shipped.n_elements,
         element_temperature=recipe.element_temperature,
         count_temperature=recipe.count_temperature,
@@ -103,7 +104,7 @@ def tried(recipe: MatGANRecipe) -> tuple[list[dict[str, object]], MatGAN]:
     known = formulas("NaCl", "KCl", "NaKCl2", "NaCl3")
     some = formula_sets.FormulaSet(known, ("K", "Na", "Cl"), Dataset("some", pd.DataFrame(), None, ""), known)
     torch.manual_seed(0)
-    config = replace(recipe.config, n_elements=3, n_slots=3, hidden=8, critic=8)
+    config = replace(recipe.learner.config, n_elements=3, n_slots=3, hidden=8, critic=8)
     before, after = MatGAN(config).eval(), MatGAN(config).eval()
     with torch.no_grad():
         after.generator.to_count[-1].bias[2] += 3.0
@@ -115,7 +116,7 @@ def tried(recipe: MatGANRecipe) -> tuple[list[dict[str, object]], MatGAN]:
 def test_what_was_tried_is_measured_at_its_temperatures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measured, "SAMPLE_COUNTS", (100, 1_000, 2_000))
     config = MatGANConfig(count_temperature=0.5)
-    recipe = MatGANRecipe("some", "Some", formula_sets.oqmd, config, tried=((1.0, 0.01), (1.0, 9.0)))
+    recipe = MatGANRecipe("some", "Some", formula_sets.oqmd, MatGANLearner(config), tried=((1.0, 0.01), (1.0, 9.0)))
     (before, cold, warm), shipped = tried(recipe)
     assert [row["before_the_critic"] for row in (before, cold, warm)] == [True, False, False]
     assert (before["element_temperature"], before["count_temperature"]) == (1.0, 0.5)
@@ -137,7 +138,7 @@ def test_the_card_shows_what_was_measured() -> None:
             "element_distance": 0.125,
         }
 
-    recipe = MatGANRecipe("some", "Some", formula_sets.oqmd, element_temperature=1.5)
+    recipe = MatGANRecipe("some", "Some", formula_sets.oqmd, MatGANLearner(), element_temperature=1.5)
     text = _tried(recipe, found(0.51, 9.9) | {"tried": [found(0.61, 1.1), found(0.71, 1.2)]})
     rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.startswith("|")][2:]
     assert [row[2:5] for row in rows] == [["1.1", "0.5", "61.0%"], ["1.5", "1", "51.0%"], ["1.2", "0.5", "71.0%"]]

@@ -10,6 +10,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from matgen_core import checkpoint, checks, data
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 from matgen_core.recipes.two_d_screen import figures as measured
@@ -196,7 +197,7 @@ def test_candidates_are_different_and_balanced(tmp_path: Path, monkeypatch: pyte
     checkpoint.save(generator, tmp_path / "matgan_icsd")
     found = recipe.candidates(screen)["candidates"]
     texts = set()
-    for part in funnel.samples(generator, funnel.Request(3000, 4)):
+    for part in funnel.samples(LatentSpace.of(generator), funnel.Request(3000, 4)):
         texts |= {Composition(text).reduced_formula for text in part.texts() if text}
     assert found["n_different"] == len(texts) < 3000
     table = checks.screen(sorted(texts), [checks.balanced_check()])

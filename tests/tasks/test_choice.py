@@ -3,7 +3,7 @@
 import pytest
 
 from matgen_core import checkpoint
-from matgen_core.latent.index import score_meaning
+from matgen_core.latent.errors import error_kind
 from matgen_core.materials.elements import check_elements, every_element
 from matgen_core.materials.fields import anion_group, chemists_order
 from matgen_core.tasks import ranking
@@ -98,7 +98,7 @@ def test_every_scorer_says_what_its_score_means() -> None:
     for name in checkpoint.names():
         if "score" in checkpoint.summary(name)["capabilities"]:
             model = checkpoint.load(name)
-            meaning, parts = score_meaning(model), ranking.contributions(model, ("Cl", "Li", "S", "Sn"))
+            meaning, parts = error_kind(model.index), ranking.contributions(model, ("Cl", "Li", "S", "Sn"))
             score = ranking.score(model, [("Cl", "Li", "S", "Sn")]).mean()
             expected = {"score": score, "squared score": score**2}[meaning.parts]
             assert parts["contribution"].sum() == pytest.approx(expected, rel=1e-4)

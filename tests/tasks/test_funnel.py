@@ -177,7 +177,7 @@ def test_a_number_that_one_run_does_not_take_is_refused(n: int) -> None:
 
 
 def test_other_models_and_conditions_are_refused(writer: Checkpoint) -> None:
-    with pytest.raises(ValueError, match="tiny takes no condition"):
+    with pytest.raises(ValueError, match="tiny takes no volume; it takes none"):
         next(funnel.run(writer, Request(1, condition={"volume_per_atom": 12.0})))
     with pytest.raises(ValueError, match="writes no formulas"):
         next(funnel.run(checkpoint.load("phase_field_vae"), Request(1)))
@@ -186,8 +186,10 @@ def test_other_models_and_conditions_are_refused(writer: Checkpoint) -> None:
 class Obedient(MatGAN):
     """Writes the formula that the condition names."""
 
-    def condition(self, wanted: dict[str, float]) -> torch.Tensor:
-        return torch.tensor([list(wanted.values())])
+    condition_properties = ("formation_energy_per_atom",)
+
+    def condition_of(self, formation_energy_per_atom: torch.Tensor) -> torch.Tensor:
+        return formation_energy_per_atom.unsqueeze(1)
 
     def decode(self, z: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         assert condition.shape == (len(z), 1)
@@ -198,7 +200,7 @@ def test_a_condition_reaches_every_sample(writer: Checkpoint) -> None:
     obedient = replace(writer, model=Obedient(writer.model.config))
     table, _ = everything(obedient, Request(BATCH + 3, condition={"formation_energy_per_atom": 2.0}))
     assert set(table["formula"]) == {"Na3Li3Al3Fe3S3O3"}
-    with pytest.raises(ValueError, match="formation_energy_per_atom nan; give a finite number"):
+    with pytest.raises(ValueError, match="a formation energy of nan; give a finite number"):
         next(funnel.run(obedient, Request(1, condition={"formation_energy_per_atom": float("nan")})))
 
 
@@ -258,7 +260,7 @@ def test_generate_writes_every_sample_to_csv_and_parquet(run, saved: Path, write
         (("-n", 5, "--elements", "two"), "--elements two; write one number, or two as 2-4"),
         (("-n", 5, "--elements", "0"), "n_elements from 0 to 0"),
         (("-n", 5, "--width", 2), "--near and --width are not for tiny"),
-        (("-n", 5, "--volume", 12), "tiny takes no condition (volume_per_atom)"),
+        (("-n", 5, "--volume", 12), "tiny takes no volume; it takes none"),
     ],
 )
 def test_generate_refuses_bad_input_with_one_line(run, saved: Path, options: tuple[object, ...], line: str) -> None:

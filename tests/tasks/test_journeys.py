@@ -15,7 +15,7 @@ from pymatgen.core import Lattice, Structure
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.structure_export import cif_archive
-from matgen_core.latent.index import index_columns
+from matgen_core.latent.building import with_points
 from matgen_core.latent.map import LatentMap
 from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.representations import DecodeError
@@ -44,6 +44,9 @@ class Salts:
     shape = (3,)
 
     def encode(self, material):
+        return self.draw(self.standardize(material))
+
+    def draw(self, material):
         symbols = [site.specie.symbol for site in material]
         if symbols[0] not in CATIONS:
             raise ValueError(f"{symbols[0]} is no cation of this model")
@@ -69,7 +72,7 @@ def space() -> LatentMap:
         for j, anion in enumerate(ANIONS)
     ]
     z = np.array([row.pop("z") for row in rows], np.float32)
-    index = index_columns(pd.DataFrame(rows), z)
+    index = with_points(pd.DataFrame(rows), z)
     return LatentMap(Checkpoint("salts", "halving", Halving(), Salts(), {}, "", index=index))  # type: ignore[arg-type]
 
 
@@ -120,7 +123,7 @@ def ring() -> LatentMap:
     turns = np.linspace(0, 1.5 * np.pi, 120)
     z = np.column_stack([np.cos(turns), np.sin(turns), np.zeros(120)]).astype(np.float32)
     index = pd.DataFrame({"id": [f"r{i}" for i in range(120)], "formula": "LiF"})
-    model = Checkpoint("ring", "halving", Halving(), Salts(), {}, "", index=index_columns(index, z))  # type: ignore[arg-type]
+    model = Checkpoint("ring", "halving", Halving(), Salts(), {}, "", index=with_points(index, z))  # type: ignore[arg-type]
     return LatentMap(model)
 
 
@@ -143,7 +146,7 @@ def test_islands_are_not_joined_by_neighbors() -> None:
     z = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
     z[20:] += 100
     index = pd.DataFrame({"id": [f"i{i}" for i in range(40)], "formula": "LiF"})
-    model = Checkpoint("islands", "halving", Halving(), Salts(), {}, "", index=index_columns(index, z))  # type: ignore[arg-type]
+    model = Checkpoint("islands", "halving", Halving(), Salts(), {}, "", index=with_points(index, z))  # type: ignore[arg-type]
     islands = LatentMap(model)
     with pytest.raises(ValueError, match="no chain of neighbors leads from LiF to LiF in islands"):
         journeys.path(islands, places(islands, "i0", "i30"), 5, "neighbors")
@@ -168,7 +171,7 @@ def test_an_axis_is_followed_in_units_of_the_spread() -> None:
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     turned = (z @ turn.T).astype(np.float16).astype(np.float32)
     index = pd.DataFrame({"id": [f"a{i}" for i in range(500)], "formula": "LiF"})
-    model = Checkpoint("axes", "halving", Halving(), Salts(), {}, "", index=index_columns(index, turned))  # type: ignore[arg-type]
+    model = Checkpoint("axes", "halving", Halving(), Salts(), {}, "", index=with_points(index, turned))  # type: ignore[arg-type]
     space = LatentMap(model)
     (center,) = places(space, "a7")
     route = journeys.axis(space, center, 0, 5, reach=2.0)
@@ -271,8 +274,8 @@ def test_each_light_turns_on_what_it_is_for(space: LatentMap) -> None:
 
 
 def test_a_material_that_comes_back_as_another_drifts(space: LatentMap, monkeypatch: pytest.MonkeyPatch) -> None:
-    encode = space.representation.encode
-    monkeypatch.setattr(space.representation, "encode", lambda material: encode(material) + np.float32([0, 0, 1]))
+    draw = space.representation.draw
+    monkeypatch.setattr(space.representation, "draw", lambda material: draw(material) + np.float32([0, 0, 1]))
     (step,) = steps_at(space, tuple(space.z[4]))
     assert light(step, "returns").answer == "undecided"
     assert "another crystal, NaBr" in light(step, "returns").reason
@@ -311,7 +314,7 @@ def test_phase_fields_have_scores_and_no_atoms() -> None:
     assert steps[0].label == steps[0].nearest
     assert sorted(steps[0].formula.split("-")) == sorted(known.split("-"))
     assert [each.name for each in steps[0].lights] == ["decodes", "data", "returns"]
-    assert steps[0].numbers["score"] == pytest.approx(space.index["reconstruction_error"].iloc[0], abs=0.01)
+    assert steps[0].numbers["score"] == pytest.approx(space.index["error"].iloc[0], abs=0.01)
     assert steps[0].numbers["score_std"] > 0
     repeated = next(field for field in space.index["phase_field"] if len(set(field.split("-"))) < 4)
     assert journeys.waypoint(space, repeated).row is not None  # an element in two valences
@@ -361,7 +364,7 @@ def test_the_example_joins_two_families_that_come_back() -> None:
     space = LatentMap(checkpoint.load("icsg3d"))
     first, last = (journeys.waypoint(space, key) for key in journeys.example(space))
     assert list(space.index["family"].iloc[[first.row, last.row]]) == ["abx3", "heusler"]
-    assert (space.index["reconstruction_error"].iloc[[first.row, last.row]] == 0).all()
+    assert (space.index["error"].iloc[[first.row, last.row]] == 0).all()
 
 
 def test_the_figure_leaves_room_for_what_is_to_come_and_joins_what_is_walked(space: LatentMap) -> None:

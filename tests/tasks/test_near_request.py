@@ -28,8 +28,10 @@ class Polite(Forgetful):
 
     properties = ("n_atoms",)
 
-    def condition(self, wanted: dict[str, float]) -> torch.Tensor:
-        return torch.tensor([list(wanted.values())])
+    condition_properties = ("n_atoms", "n_elements_predicted")
+
+    def condition_of(self, **given: torch.Tensor) -> torch.Tensor:
+        return torch.stack(list(given.values()), 1)
 
     def decode(self, z: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         return super().decode(z)

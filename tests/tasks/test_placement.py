@@ -126,7 +126,7 @@ def test_a_known_crystal_of_a_trained_model_lands_on_itself_and_comes_back() -> 
     model = checkpoint.load("icsg3d")
     space = LatentMap(model)
     # A small cell; the decoded sites of a large one may stray far enough to cost its symmetry, and a place with it.
-    row = int(model.index.loc[model.index["reconstruction_error"] == 0, "edge"].idxmin())
+    row = int(model.index.loc[model.index["error"] == 0, "edge"].idxmin())
     crystal = space.reconstruct([row])[0].material
     (placed,) = placement.place(space, [StructureFile("a", "a", crystal)], placement.KnownCrystals("x", problem="no"))
     assert placed.rows[0] == row

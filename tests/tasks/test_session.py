@@ -269,7 +269,7 @@ def test_the_files_go_with_the_run(ding: Checkpoint) -> None:
 def test_what_cannot_be_asked_or_written_ends_a_run_with_one_line(ding: Checkpoint) -> None:
     seen = ended(Generation(ding, Request(50, condition={"band_gap": 1.0}))).look()
     assert seen.state == "failed"
-    assert "band_gap" in seen.problem
+    assert "band gap" in seen.problem
     assert "\n" not in seen.problem
     run = Generation(ding, Request(8 * session.CHUNK, wanted=Wanted(must=("O",))))
     shutil.rmtree(run.folder)  # as if the disk were gone

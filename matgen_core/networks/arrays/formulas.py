@@ -3,22 +3,16 @@
 The arrays travel as one safetensors file and need torch alone, so that a bare GPU machine can train on them.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-PARTS = ("train", "held_out")
+from matgen_core.networks.arrays import tensors
+from matgen_core.networks.arrays.splits import GROUPS, TWO_PARTS
 
-# By chemical system. The generator is told the properties of the guide's group alone, the judge knows those of its own
-# group alone, so what judges a generated formula has nothing from what asked for it.
-GROUPS = ("guide", "judge", "validation", "test")
-TRAINING = ("guide", "judge")
 CHUNK = 8192  # formulas that are worked on at once
 
 
@@ -30,7 +24,7 @@ class FormulaArrays:
         elements: Symbols, one a row of a table.
         species: (N, n_slots) int8, place in `elements`; -1 for an empty slot.
         counts: (N, n_slots) int8; 0 for an empty slot.
-        part: (N,) int8, place in `PARTS`.
+        part: (N,) int8, place in `TWO_PARTS`.
     """
 
     elements: tuple[str, ...]
@@ -43,24 +37,20 @@ class FormulaArrays:
 
     def save(self, path: Path) -> None:
         """Write one safetensors file."""
-        tensors = {"species": self.species, "counts": self.counts, "part": self.part}
-        save_file(tensors, path, {"elements": json.dumps(self.elements)})
+        tensors.save(self, path)
 
     @classmethod
     def load(cls, path: Path) -> "FormulaArrays":
         """Read what `save` wrote."""
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-            return cls(elements=tuple(json.loads(file.metadata()["elements"])), **tensors)
+        return tensors.load(cls, path)
 
     def of_part(self, part: str) -> "FormulaArrays":
         """Return the formulas of "train" or "held_out"."""
-        rows = self.part == PARTS.index(part)
-        return FormulaArrays(self.elements, self.species[rows], self.counts[rows], self.part[rows])
+        return tensors.select(self, self.part == TWO_PARTS.index(part), shared=("elements",))
 
     def to(self, device: str) -> "FormulaArrays":
         """Return the same on another device."""
-        return FormulaArrays(self.elements, self.species.to(device), self.counts.to(device), self.part.to(device))
+        return tensors.to(self, device)
 
     def dense(self, rows: Tensor) -> Tensor:
         """Counts of some formulas, (B, n_elements) int64."""
@@ -92,25 +82,16 @@ class LabelledFormulas:
 
     def save(self, path: Path) -> None:
         """Write one safetensors file."""
-        formulas = self.formulas
-        tensors = {"species": formulas.species, "counts": formulas.counts, "part": formulas.part}
-        tensors |= {"values": self.values, "group": self.group, "random_test": self.random_test}
-        save_file(tensors, path, {"elements": json.dumps(formulas.elements)})
+        tensors.save(self, path)
 
     @classmethod
     def load(cls, path: Path) -> "LabelledFormulas":
         """Read what `save` wrote."""
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-            elements = tuple(json.loads(file.metadata()["elements"]))
-        formulas = FormulaArrays(elements, *(tensors.pop(name) for name in ("species", "counts", "part")))
-        return cls(formulas, **tensors)
+        return tensors.load(cls, path)
 
     def to(self, device: str) -> "LabelledFormulas":
         """Return the same on another device."""
-        return LabelledFormulas(
-            self.formulas.to(device), self.values.to(device), self.group.to(device), self.random_test.to(device)
-        )
+        return tensors.to(self, device)
 
     def rows_of(self, *groups: str) -> Tensor:
         """Return the rows of some groups."""

@@ -3,20 +3,19 @@
 A file of packed graphs is made where pymatgen is and can be trained on where it is not.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
-from safetensors.numpy import save_file
 from torch import Tensor
 
-TRAIN, VALIDATION, TEST = 0, 1, 2  # the sides of a split
+from matgen_core.networks.arrays import tensors
+from matgen_core.networks.arrays.splits import THREE_PARTS
+
 _STEPS = 65535  # a distance is stored as that many parts of the cutoff, to 0.1 mÅ
 
 
@@ -27,11 +26,11 @@ class PackedGraphs:
     species: Tensor  # (n_sites,) uint8
     degrees: Tensor  # (n_sites,) uint8, neighbors of each site
     sources: Tensor  # (n_edges,) uint8, counted within the crystal
-    distances: Tensor  # (n_edges,) int32, parts of the cutoff
-    n_sites: Tensor  # (S,) int64
-    n_edges: Tensor  # (S,) int64
+    distances: Tensor = field(metadata=tensors.stored_as(torch.uint16, torch.int32))  # (n_edges,), parts of the cutoff
+    n_sites: Tensor = field(metadata=tensors.stored_as(torch.int32))  # (S,) int64
+    n_edges: Tensor = field(metadata=tensors.stored_as(torch.int32))  # (S,) int64
     values: Tensor  # (S, n_properties) in the units of the data, NaN where unknown
-    sides: Tensor  # (S, n_splits) uint8
+    sides: Tensor  # (S, n_splits) uint8, place in `THREE_PARTS`
     facts: dict[str, Any]  # elements, properties, splits, cutoff and where the data are from
 
     def __len__(self) -> int:
@@ -43,13 +42,25 @@ class PackedGraphs:
         return values.log10() if log10 else values
 
     def side(self, split: str) -> Tensor:
-        """Return TRAIN, VALIDATION or TEST for every crystal, (S,)."""
+        """Return on which side of a split every crystal is, (S,)."""
         return self.sides[:, self.facts["splits"].index(split)]
+
+    def of_part(self, split: str, part: str) -> Tensor:
+        """Whether every crystal is in the part "train", "val" or "test" of a split, (S,) bool."""
+        return self.side(split) == THREE_PARTS.index(part)
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file."""
+        tensors.save(self, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "PackedGraphs":
+        """Read what `save` wrote."""
+        return tensors.load(cls, path)
 
     def to(self, device: str | torch.device) -> "PackedGraphs":
         """Return the same graphs on another device."""
-        moved = {name: getattr(self, name).to(device) for name in self.__dataclass_fields__ if name != "facts"}
-        return PackedGraphs(**moved, facts=self.facts)
+        return tensors.to(self, device)
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return species, sources, targets, distances in Å and crystal of each site, as the network takes them.
@@ -79,21 +90,22 @@ def _ranges(counts: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     return places, index
 
 
-def save(
-    path: Path,
+def pack(
     graphs: Sequence[Any],
     values: NDArray[np.float32],
     sides: NDArray[np.uint8],
     facts: dict[str, Any],
-) -> None:
-    """Write graphs to one file.
+) -> PackedGraphs:
+    """Put graphs end to end.
 
     Args:
-        path: The file.
         graphs: One `GraphBatch` of one crystal each.
         values: (S, n_properties), NaN where unknown.
         sides: (S, n_splits).
         facts: At least elements, properties, splits and cutoff.
+
+    Raises:
+        ValueError: If a crystal has more than 255 sites, or a site more than 255 neighbors.
     """
     degrees = [np.bincount(graph.targets, minlength=len(graph.species)) for graph in graphs]
     parts = np.concatenate([graph.distances for graph in graphs]) * (_STEPS / facts["cutoff"])
@@ -101,25 +113,13 @@ def save(
         "species": _small(np.concatenate([graph.species for graph in graphs])),
         "degrees": _small(np.concatenate(degrees)),
         "sources": _small(np.concatenate([graph.sources for graph in graphs])),
-        "distances": parts.round().astype(np.uint16),
-        "n_sites": np.array([len(graph.species) for graph in graphs], dtype=np.int32),
-        "n_edges": np.array([len(graph.sources) for graph in graphs], dtype=np.int32),
+        "distances": parts.round().astype(np.int32),
+        "n_sites": np.array([len(graph.species) for graph in graphs], dtype=np.int64),
+        "n_edges": np.array([len(graph.sources) for graph in graphs], dtype=np.int64),
         "values": values.astype(np.float32),
         "sides": sides,
     }
-    # safetensors writes the memory of an array as it lies, so a transposed one would come back scrambled.
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    save_file(arrays, path, metadata={"facts": json.dumps(facts)})
-
-
-def load(path: Path) -> PackedGraphs:
-    """Read a file that `save` wrote."""
-    with safe_open(path, framework="numpy") as file:
-        facts = json.loads(file.metadata()["facts"])
-        arrays = {name: file.get_tensor(name) for name in file.keys()}
-    wide = {"distances": np.int32, "n_sites": np.int64, "n_edges": np.int64}
-    tensors = {name: torch.from_numpy(array.astype(wide.get(name, array.dtype))) for name, array in arrays.items()}
-    return PackedGraphs(**tensors, facts=facts)
+    return PackedGraphs(**{name: torch.from_numpy(array) for name, array in arrays.items()}, facts=facts)
 
 
 def _small(numbers: NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -1,23 +1,16 @@
-"""Fit the property networks to packed graphs; torch only, so that it also runs where pymatgen is not.
+"""The training of the property networks on packed graphs."""
 
-`python -m matgen_core.networks.learning.cgcnn GRAPHS OUT TASK...` fits tasks one after the other.
-"""
-
-import argparse
-import json
-import sys
-import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Generator, Tensor
 
-from matgen_core.networks.arrays.graphs import TRAIN, VALIDATION, PackedGraphs, load
+from matgen_core.networks.arrays import tensors
+from matgen_core.networks.arrays.graphs import PackedGraphs
+from matgen_core.networks.arrays.splits import TRAIN, VAL
+from matgen_core.networks.learning import runs
 from matgen_core.networks.learning.loops import Losses, Schedule, fit
 from matgen_core.networks.models.cgcnn import CGCNN, CGCNNConfig, Prediction
 
@@ -25,51 +18,87 @@ ONE_SIGMA = 0.6827  # share of a normal distribution within one standard deviati
 SITES_A_CHUNK = {"cpu": 96, "cuda": 12_000}  # what stays in the cache of a core; what fills a GPU
 
 
+@dataclass(frozen=True, eq=False)
+class PropertyGraphs:
+    """What property networks learn from.
+
+    Attributes:
+        graphs: Crystals with their known properties.
+        trunk: Weights of the ensemble that learning starts from, by name, without its heads; none to start anew.
+    """
+
+    graphs: PackedGraphs
+    trunk: dict[str, Tensor]
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file."""
+        tensors.save(self, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "PropertyGraphs":
+        """Read what `save` wrote."""
+        return tensors.load(cls, path)
+
+
 @dataclass(frozen=True)
-class Task:
-    """Properties that one network learns together, and how."""
+class CGCNNLearner:
+    """Settings of a run: properties that one network learns together, and how."""
+
+    Arrays: ClassVar[Any] = PropertyGraphs
 
     properties: tuple[str, ...]
     schedule: Schedule
     log10: tuple[str, ...] = ()
     nonnegative: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
-    start_from: str | None = None  # the task whose trunk this one starts from
+    start_from: str | None = None  # the checkpoint whose trunk this one starts from
     split: str = "chemical_system"
     dropout: float = 0.0
     members: int = 5
     paper_design: bool = False  # sizes of the paper, edges that do not learn
+    tf32: bool = True  # a GPU multiplies float32 matrices in TF32
+    fuse: bool = False  # compile the convolutions; worth its minute on a GPU in runs of several
+    seed: int = 0
+
+    def for_run(self, device: str, minutes: float | None) -> Self:
+        """Return the settings as they will be used."""
+        (limit,) = runs.shared_out(minutes, self.schedule.minutes)
+        schedule = replace(self.schedule, seed=self.seed, minutes=limit)
+        return replace(self, schedule=schedule, tf32=self.tf32 and device == "cuda")
+
+    def learn(self, arrays: PropertyGraphs, folder: Path, device: str) -> None:
+        """Train.
+
+        Raises:
+            ValueError: If the arrays bring no trunk to start from, and one is wanted.
+        """
+        with runs.products_in_tf32(self.tf32):
+            fit_task(self, PropertyGraphs(arrays.graphs.to(device), arrays.trunk), folder)
 
 
-ENERGY = Task(
+ENERGY = CGCNNLearner(
     properties=("formation_energy_per_atom", "energy_above_hull", "band_gap"),
     nonnegative=("energy_above_hull", "band_gap"),
     weights=(3.0, 1.0, 1.0),
     schedule=Schedule(epochs=200, batch_size=256, learning_rate=1e-3, weight_decay=1e-4, warmup=0.05, minutes=6.0),
 )
-TASKS: dict[str, Task] = {
-    "cgcnn_energy": ENERGY,
-    "cgcnn_elastic": Task(
-        properties=("bulk_modulus", "shear_modulus", "poisson_ratio"),
-        log10=("bulk_modulus", "shear_modulus"),
-        start_from="cgcnn_energy",
-        dropout=0.1,
-        schedule=Schedule(epochs=60, batch_size=128, learning_rate=5e-4, weight_decay=1e-2, minutes=1.5),
-    ),
-    "cgcnn_dielectric": Task(
-        properties=("eps_electronic", "refractive_index"),
-        log10=("eps_electronic", "refractive_index"),
-        start_from="cgcnn_energy",
-        dropout=0.1,
-        schedule=Schedule(epochs=60, batch_size=64, learning_rate=5e-4, weight_decay=1e-2, minutes=1.0),
-    ),
-    # For comparison only; no checkpoint is made of these.
-    "energy_random_split": replace(ENERGY, split="random", members=2),
-    "energy_paper_design": replace(ENERGY, weights=(), members=2, paper_design=True),
-}
+ELASTIC = CGCNNLearner(
+    properties=("bulk_modulus", "shear_modulus", "poisson_ratio"),
+    log10=("bulk_modulus", "shear_modulus"),
+    start_from="cgcnn_energy",
+    dropout=0.1,
+    schedule=Schedule(epochs=60, batch_size=128, learning_rate=5e-4, weight_decay=1e-2, minutes=1.5),
+)
+DIELECTRIC = CGCNNLearner(
+    properties=("eps_electronic", "refractive_index"),
+    log10=("eps_electronic", "refractive_index"),
+    start_from="cgcnn_energy",
+    dropout=0.1,
+    schedule=Schedule(epochs=60, batch_size=64, learning_rate=5e-4, weight_decay=1e-2, minutes=1.0),
+)
 
 
-def network_config(task: Task, n_elements: int, cutoff: float) -> CGCNNConfig:
+def network_config(task: CGCNNLearner, n_elements: int, cutoff: float) -> CGCNNConfig:
     """Return the sizes of the network for a task."""
     config = CGCNNConfig(
         n_elements=n_elements,
@@ -96,53 +125,40 @@ def predict_rows(model: CGCNN, graphs: PackedGraphs, rows: Tensor) -> Prediction
     return Prediction(torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts]))
 
 
-def fit_task(
-    task: Task,
-    graphs: PackedGraphs,
-    *,
-    config: CGCNNConfig | None = None,
-    start: CGCNN | None = None,
-    log: Path | None = None,
-    save_to: Path | None = None,
-    fuse: bool = False,
-) -> tuple[CGCNN, dict[str, Any]]:
+def fit_task(task: CGCNNLearner, arrays: PropertyGraphs, folder: Path, config: CGCNNConfig | None = None) -> CGCNN:
     """Train an ensemble on the training side and calibrate its uncertainty on the validation side.
 
     Args:
         task: What to learn; its `schedule` says how long.
-        graphs: Packed graphs on the device to train on.
-        config: Network in place of the one that the task has by itself.
-        start: Ensemble whose trunk is taken over, of the same sizes; the heads start anew.
-        log: A file that gets one JSON line an epoch.
-        save_to: File that gets the weights every tenth epoch and at the end.
-        fuse: Compile the convolutions; worth its minute on a GPU in runs of several.
-
-    Returns:
-        The ensemble, and what the run was: the fields of the task, epochs and minutes that it took, the device.
+        arrays: Graphs on the device to train on, and the trunk to start from.
+        folder: Gets losses.jsonl, config.json and, every tenth epoch and at the end, weights.safetensors.
+        config: Network in place of the one that the task has by itself, of the sizes of the trunk.
 
     Raises:
-        ValueError: If the task starts from another one and `start` is not given.
+        ValueError: If the task starts from a trunk and the arrays have none.
     """
-    if task.start_from and start is None:
-        raise ValueError(f"this task starts from the trunk of {task.start_from}; give its weights, or fit it first")
+    graphs, trunk = arrays.graphs, arrays.trunk
+    if task.start_from and not trunk:
+        raise ValueError(f"this run starts from the trunk of {task.start_from}, which these arrays do not hold")
+    (folder / "losses.jsonl").unlink(missing_ok=True)
     device = graphs.species.device
     config = config or network_config(task, len(graphs.facts["elements"]), graphs.facts["cutoff"])
+    runs.write_config(config, folder)
     with torch.random.fork_rng(devices=[]):  # first weights take no generator
         torch.manual_seed(task.schedule.seed)
         model = CGCNN(config).to(device)
-    if fuse:
+    if task.fuse:
         for convolution in model.convolutions:
             convolution.compile(dynamic=True)
     values = targets_of(graphs, config)
-    side = graphs.side(task.split)
     known = values.isfinite().any(1)
-    rows, watched = (torch.nonzero(known & (side == number))[:, 0] for number in (TRAIN, VALIDATION))
+    rows, watched = (torch.nonzero(known & graphs.of_part(task.split, part))[:, 0] for part in (TRAIN, VAL))
     learned = values[rows]
     for column, one in enumerate(learned.unbind(1)):
         one = one[one.isfinite()]
         model.center[column], model.spread[column] = one.mean(), one.std()
-    if start is not None:
-        _take_trunk(model, start)
+    if task.start_from:
+        model.load_state_dict(model.state_dict() | trunk, strict=True)
 
     def draw(batch: tuple[Tensor, ...], rng: Generator) -> tuple[Tensor, ...]:
         return *graphs.batch(batch[0]), values[batch[0]]
@@ -150,21 +166,14 @@ def fit_task(
     def watch(epoch: int) -> Losses:
         if (epoch + 1) % 10:
             return {}
-        if save_to:
-            save_weights(model, save_to, asdict(task))
+        runs.save_exact_weights(model, folder)
         errors = (predict_rows(model, graphs, watched).mean - values[watched]).abs().nanmean(0)
         return {f"validation_mae_{name}": float(error) for name, error in zip(config.properties, errors, strict=True)}
 
-    history = fit(model, (rows,), task.schedule, transform=draw, after_epoch=watch, log=log)
+    fit(model, (rows,), task.schedule, transform=draw, after_epoch=watch, log=folder / "losses.jsonl")
     calibrate(model, graphs, watched, values[watched])
-    run = asdict(task) | {
-        "epochs_run": len(history),
-        "minutes_run": history[-1]["seconds"] / 60,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-    }
-    if save_to:
-        save_weights(model, save_to, run)
-    return model, run
+    runs.save_exact_weights(model, folder)
+    return model
 
 
 def calibrate(model: CGCNN, graphs: PackedGraphs, rows: Tensor, wanted: Tensor) -> None:
@@ -175,68 +184,12 @@ def calibrate(model: CGCNN, graphs: PackedGraphs, rows: Tensor, wanted: Tensor) 
     model.calibration.copy_(torch.nanquantile(ratios, ONE_SIGMA, dim=0))
 
 
-def save_weights(model: CGCNN, path: Path, run: dict[str, Any]) -> None:
-    """Write weights with the configuration that they belong to and what made them."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, path, metadata={"config": json.dumps(asdict(model.config)), "run": json.dumps(run)})
+def read_run(folder: Path) -> CGCNN:
+    """Return the ensemble that a run left in a folder, on the CPU."""
+    return runs.read_weights(CGCNN(CGCNNConfig(**runs.read_config(folder))), folder)
 
 
-def load_weights(path: Path) -> tuple[CGCNN, dict[str, Any]]:
-    """Read an ensemble that `save_weights` wrote, and what made it."""
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
-    stored = json.loads(metadata["config"]).items()
-    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in stored}
-    model = CGCNN(CGCNNConfig(**values))
-    model.load_state_dict(tensors, strict=True)
-    return model.eval(), json.loads(metadata["run"])
-
-
-def _take_trunk(model: CGCNN, start: CGCNN) -> None:
-    """Copy all weights but those of the two heads and the statistics of the properties."""
+def trunk_of(model: CGCNN) -> dict[str, Tensor]:
+    """Return all weights but those of the two heads and the statistics of the properties."""
     own = {"mean", "log_scale", "center", "spread", "calibration"}
-    taken = {name: tensor for name, tensor in start.state_dict().items() if name.split(".")[0] not in own}
-    model.load_state_dict(model.state_dict() | taken, strict=True)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Fit the tasks that the command line names, in order."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("graphs", type=Path, help="packed graphs")
-    parser.add_argument("out", type=Path, help="folder for weights and logs; trunks to start from are looked for here")
-    parser.add_argument("tasks", nargs="+", help=f"NAME or NAME=MINUTES; names: {', '.join(TASKS)}")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--epochs", type=int, help="in place of each task's own")
-    parser.add_argument("--batch-size", type=int, help="in place of each task's own")
-    parser.add_argument("--fuse", action="store_true", help="compile the convolutions")
-    parser.add_argument("--bfloat16", action="store_true", help="compute products in bfloat16")
-    options = parser.parse_args(arguments)
-    torch.set_float32_matmul_precision("high")
-    graphs = load(options.graphs).to(options.device)
-    options.out.mkdir(parents=True, exist_ok=True)
-    for chosen in options.tasks:
-        name, _, minutes = chosen.partition("=")
-        if name not in TASKS:
-            parser.error(f"{name!r} is no task; known: {', '.join(TASKS)}")
-        task = TASKS[name]
-        changes: dict[str, Any] = {"bfloat16": options.bfloat16}
-        if minutes:
-            # The clock rules: as many epochs as fit.
-            changes |= {"minutes": float(minutes), "epochs": 10_000 if not task.start_from else task.schedule.epochs}
-        if options.epochs:
-            changes["epochs"] = options.epochs
-        if options.batch_size:
-            changes["batch_size"] = options.batch_size
-        task = replace(task, schedule=replace(task.schedule, **changes))
-        start = load_weights(options.out / f"{task.start_from}.safetensors")[0] if task.start_from else None
-        log = options.out / f"{name}.jsonl"
-        log.unlink(missing_ok=True)
-        began = time.perf_counter()
-        fit_task(task, graphs, start=start, log=log, save_to=options.out / f"{name}.safetensors", fuse=options.fuse)
-        lines = log.read_text().splitlines()
-        sys.stderr.write(f"{name}: {len(lines)} epochs, {time.perf_counter() - began:.0f} s, last: {lines[-1]}\n")
-
-
-if __name__ == "__main__":
-    main()
+    return {name: tensor for name, tensor in model.state_dict().items() if name.split(".")[0] not in own}

@@ -1,27 +1,23 @@
 """The training of DING's networks on formulas with properties.
 
-This module needs torch alone, so that a bare GPU machine can train on the arrays of `labelled_formulas`:
-
-    python -m matgen_core.networks.learning.ding formulas.safetensors --out run --minutes 8
-
 Each network leaves its weights and losses in the folder by itself, so that two machines can share the work with
 `--networks`; the prior needs the VAE and the guide of the same folder, the sharper prior also the prior.
 """
 
-import argparse
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
-from matgen_core.networks.arrays.formulas import CHUNK, GROUPS, TRAINING, LabelledFormulas
-from matgen_core.networks.learning.draws import TOLERANCE, draw, hits
+from matgen_core.networks.arrays.formulas import CHUNK, LabelledFormulas
+from matgen_core.networks.arrays.splits import GROUPS, TRAINING_GROUPS
+from matgen_core.networks.learning import runs
 from matgen_core.networks.learning.loops import Batch, Losses, Schedule, fit
 from matgen_core.networks.models.ding import CONDITIONS, DING, DINGConfig
 from matgen_core.networks.models.parts.blocks import Gaussian
@@ -85,6 +81,50 @@ class DINGSchedule:
             minutes=minutes,
         )
 
+    def within(self, minutes: float, networks: Sequence[str]) -> "DINGSchedule":
+        """Return the same with limits that have this sum over some networks, in the same proportion.
+
+        Raises:
+            ValueError: If one of them has no limit.
+        """
+        factor = runs.stretch(minutes, [self.of(network).minutes for network in networks])
+        return replace(
+            self,
+            minutes=None if self.minutes is None else factor * self.minutes,
+            sharper_minutes=None if self.sharper_minutes is None else factor * self.sharper_minutes,
+        )
+
+
+@dataclass(frozen=True)
+class DINGLearner:
+    """Settings of a run."""
+
+    Arrays: ClassVar[Any] = LabelledFormulas
+
+    config: DINGConfig = DINGConfig()
+    schedule: DINGSchedule = DINGSchedule(minutes=16.0)
+    networks: tuple[str, ...] = NETWORKS  # which are trained; the others keep what the folder holds of them
+    tf32: bool = True  # a GPU multiplies float32 matrices in TF32
+    seed: int = 0
+
+    def for_run(self, device: str, minutes: float | None) -> Self:
+        """Return the settings as they will be used; a limit is shared out among the networks that are trained.
+
+        Raises:
+            ValueError: If a network is none of `NETWORKS`.
+        """
+        if not self.networks or not set(self.networks) <= set(NETWORKS):
+            raise ValueError(f"networks {','.join(self.networks)!r}: expected some of {','.join(NETWORKS)}")
+        schedule = replace(self.schedule, seed=self.seed)
+        if minutes is not None:
+            schedule = schedule.within(minutes, self.networks)
+        return replace(self, schedule=schedule, tf32=self.tf32 and device == "cuda")
+
+    def learn(self, arrays: LabelledFormulas, folder: Path, device: str) -> None:
+        """Train."""
+        with runs.products_in_tf32(self.tf32):
+            train(arrays, self.config, self.schedule, device, folder, self.networks)
+
 
 def train(
     arrays: LabelledFormulas,
@@ -102,8 +142,8 @@ def train(
         schedule: Rates and limits.
         device: "cpu" or "cuda".
         folder: Gets config.json, and for each network NAME.safetensors (float16, scales in float32),
-            NAME_losses.jsonl, and a line in devices.json; random_split.json for the predictor that is tested on
-            formulas drawn by row.
+            NAME_losses.jsonl, and NAME_run.json with its schedule and what it learned on; random_split.json for the
+            predictor that is tested on formulas drawn by row.
         networks: Which, of `NETWORKS`.
 
     Raises:
@@ -111,15 +151,15 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     arrays = arrays.to(device)
-    config = dataclasses.replace(config, n_elements=len(arrays.formulas.elements))
-    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+    config = replace(config, n_elements=len(arrays.formulas.elements))
+    runs.write_config(config, folder)
     for network in (name for name in NETWORKS if name in networks):
         torch.manual_seed(schedule.seed + 100 * NETWORKS.index(network))
         (folder / f"{network}_losses.jsonl").unlink(missing_ok=True)
         _TRAINERS[network](arrays, config, schedule, device, folder)
         used = device if device != "cpu" else f"one processor, threads: {torch.get_num_threads()}"
-        devices = read_devices(folder) | {network: used}
-        (folder / "devices.json").write_text(json.dumps(devices, indent=2) + "\n")
+        note = {"device": used, "schedule": dataclasses.asdict(schedule.of(network))}
+        (folder / f"{network}_run.json").write_text(json.dumps(note, indent=2) + "\n")
     return read_run(folder)
 
 
@@ -128,7 +168,7 @@ def _train_vae(arrays: LabelledFormulas, config: DINGConfig, schedule: DINGSched
     model.standardize(arrays.values[arrays.rows_of("guide")])
     for part in (model.prior, model.predictor, model.judge):
         part.requires_grad_(False)
-    rows, checked = arrays.rows_of(*TRAINING), arrays.rows_of("validation")[:20_000]
+    rows, checked = arrays.rows_of(*TRAINING_GROUPS), arrays.rows_of("validation")[:20_000]
     told = _told(arrays)
 
     def transform(batch: Batch, rng: Generator) -> Batch:
@@ -159,7 +199,7 @@ def _train_prior(name: str, needs: tuple[str, ...]) -> Trainer:
             found = encode(model, arrays, rows)
             return found.mean, found.log_var
 
-        rows, unseen = arrays.rows_of(*TRAINING), arrays.rows_of("validation")[:20_000]
+        rows, unseen = arrays.rows_of(*TRAINING_GROUPS), arrays.rows_of("validation")[:20_000]
         known, held_out = posteriors(rows), posteriors(unseen)
         sharper = name == "sharper_prior"
         prior = DING(config).prior.to(device)
@@ -261,7 +301,7 @@ _TRAINERS: dict[str, Trainer] = {
     "guide": _train_on("guide", ("guide",)),
     "prior": _train_prior("prior", ("vae", "guide")),
     "sharper_prior": _train_prior("sharper_prior", ("vae", "guide", "prior")),
-    "predictor": _train_on("predictor", TRAINING),
+    "predictor": _train_on("predictor", TRAINING_GROUPS),
     "judge": _train_on("judge", ("judge",)),
     "random_split": _train_random_split,
 }
@@ -347,7 +387,7 @@ def read_run(folder: Path, guidance: float | None = None, sharper: bool = True) 
         sharper: Take the sharper prior where there is one, and not the one that it went on from.
     """
     config = read_config(folder)
-    model = DING(config if guidance is None else dataclasses.replace(config, guidance=guidance))
+    model = DING(config if guidance is None else replace(config, guidance=guidance))
     state = model.state_dict()
     parts = {"vae": "", "prior": "prior.", "sharper_prior": "prior.", "predictor": "predictor.", "judge": "judge."}
     if not sharper:
@@ -364,22 +404,14 @@ def read_guide(folder: Path) -> FormulaPredictor:
     return _read_predictor(folder / "guide.safetensors", _predictor_config(read_config(folder)))
 
 
-def read_devices(folder: Path) -> dict[str, str]:
-    """Return what each network of a run learned on."""
-    path = folder / "devices.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+def read_note(folder: Path, network: str) -> dict[str, Any]:
+    """Return the schedule of one network of a run, and the device that it learned on."""
+    return json.loads((folder / f"{network}_run.json").read_text())
 
 
 def read_config(folder: Path) -> DINGConfig:
     """Return the configuration that a run left in a folder."""
-    return DINGConfig(**json.loads((folder / "config.json").read_text()))
-
-
-def round_weights(model: nn.Module) -> nn.Module:
-    """Turn what was learned into float16, in place; scales keep their float32."""
-    for weight in model.parameters():
-        weight.data = weight.data.half()
-    return model
+    return DINGConfig(**runs.read_config(folder))
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:
@@ -407,49 +439,3 @@ def _read_predictor(path: Path, config: FormulaPredictorConfig) -> FormulaPredic
     model = FormulaPredictor(config)
     model.load_state_dict({name: value.float() for name, value in load_file(path).items()})
     return model.eval()
-
-
-def quick_look(model: DING, arrays: LabelledFormulas, device: str, seed: int = 0) -> dict[str, Any]:
-    """Say how a run went: what comes back, errors of the predictors, hits for two requests."""
-    model, arrays = model.to(device), arrays.to(device)
-    test = arrays.rows_of("test")
-    found: dict[str, Any] = {
-        "exact": float((differences(model, arrays, test) == 0).float().mean()),
-        "predictor": property_errors(model.predictor, arrays, test),
-        "judge": property_errors(model.judge, arrays, test),
-    }
-    for wanted in (dict(zip(CONDITIONS, (-2.0, 12.0, -6.5), strict=True)), {"formation_energy_per_atom": -1.0}):
-        for guidance in (0.0, 1.0, 2.0, 3.0):
-            _, counts = draw(model, wanted, 4096, seed, guidance)
-            key = "/".join(f"{value:g}" for value in wanted.values())
-            found[f"hits {key} guidance {guidance:g}"] = hits(model.judge, counts, wanted, TOLERANCE)
-    return found
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train from the command line, on arrays that were prepared elsewhere."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("arrays", type=Path)
-    parser.add_argument("--out", type=Path, required=True, help="folder for weights, configuration and losses")
-    parser.add_argument("--minutes", type=float, default=8.0, help="wall-clock limit of all but the sharper prior")
-    parser.add_argument("--networks", default=",".join(NETWORKS), help="which, separated by commas")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--config", type=json.loads, default={}, help='fields of DINGConfig as JSON: {"beta": 0.05}')
-    parser.add_argument("--schedule", type=json.loads, default={}, help="fields of DINGSchedule as JSON")
-    given = parser.parse_args(arguments)
-    networks = given.networks.split(",")
-    if strange := [name for name in networks if name not in NETWORKS]:
-        parser.error(f"--networks {','.join(strange)}: expected some of {','.join(NETWORKS)}")
-    torch.set_float32_matmul_precision("high")
-    arrays = LabelledFormulas.load(given.arrays)
-    # The time is shared out among the networks that are trained.
-    share = sum(SHARES.get(name, 0.0) for name in networks)
-    schedule = DINGSchedule(**{"minutes": given.minutes / share if share else None} | given.schedule)
-    model = train(arrays, DINGConfig(**given.config), schedule, given.device, given.out, networks)
-    look = quick_look(model, arrays, given.device)
-    (given.out / "look.json").write_text(json.dumps(look, indent=2) + "\n")
-    print(json.dumps(look, indent=2))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,26 +1,23 @@
 """The training of the voxel networks on cubic crystals.
 
-The voxels of a training crystal are drawn where the network is, batch by batch, from a few numbers a site. The
-arrays travel as one safetensors file, and this module needs torch alone, so that a bare GPU machine can train:
-
-    python -m matgen_core.networks.learning.icsg3d arrays.safetensors --out run --minutes 5
+The voxels of a training crystal are drawn where the network is, batch by batch, from a few numbers a site.
 """
 
-import argparse
 import dataclasses
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Generator, Tensor
 
 from matgen_core.networks.arrays import density
-from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
+from matgen_core.networks.arrays.crystals import CrystalArrays
+from matgen_core.networks.learning import points
 from matgen_core.networks.learning.loops import Batch, Losses, Schedule, fit
-from matgen_core.networks.learning.runs import read_config, read_weights, save_weights
+from matgen_core.networks.learning.points import Judged, Points, Samples
+from matgen_core.networks.learning.runs import read_config, read_weights, save_weights, shared_out, write_config
 from matgen_core.networks.models.icsg3d import ICSG3D, ICSG3DConfig
 from matgen_core.networks.models.parts.blocks import Gaussian
 
@@ -35,6 +32,40 @@ class Augmentation:
     reach: float = 8.0  # how far, in places of the sorted element list, a replacement may lie (standard deviation)
     edge_jitter: float = 0.02  # relative standard deviation of the edge
     site_jitter: float = 0.0  # standard deviation of each fractional coordinate
+
+
+@dataclass(frozen=True)
+class ICSG3DLearner:
+    """Settings of a run: the VAE, then its prior, then what the points that are judged decode to."""
+
+    Arrays: ClassVar[Any] = CrystalArrays
+
+    config: ICSG3DConfig = ICSG3DConfig()
+    augmentation: Augmentation = Augmentation()
+    schedule: Schedule = Schedule(
+        epochs=2000, batch_size=128, learning_rate=1e-3, weight_decay=1e-3, minutes=6.9, bfloat16=True
+    )
+    prior: Schedule = replace(PRIOR, minutes=1.5)
+    samples: Samples = Samples()
+    seed: int = 0
+
+    def for_run(self, device: str, minutes: float | None) -> Self:
+        """Return the settings as they will be used; only a GPU computes in bfloat16."""
+        of_all, of_prior = shared_out(minutes, self.schedule.minutes, self.prior.minutes)
+        bfloat16 = self.schedule.bfloat16 and device == "cuda"
+        return replace(
+            self,
+            schedule=replace(self.schedule, seed=self.seed, minutes=of_all, bfloat16=bfloat16),
+            prior=replace(self.prior, seed=self.seed, minutes=of_prior),
+        )
+
+    def learn(self, arrays: CrystalArrays, folder: Path, device: str) -> None:
+        """Train, and decode the points that are judged: of the weights as they are stored."""
+        for left in ("losses.jsonl", "prior_losses.jsonl", points.FILE):
+            (folder / left).unlink(missing_ok=True)
+        model, _ = train(arrays, self.config, self.schedule, self.augmentation, device, folder)
+        train_prior(model, arrays, self.prior, folder)
+        judge_points(read_run(folder), arrays, self.samples, self.seed, device).save(folder / points.FILE)
 
 
 def site_values(codes: Tensor) -> Tensor:
@@ -174,7 +205,7 @@ def train(
         edge_spread=float(log_edge.std()),
         condition_edges=energy_edges(training.formation_energy_per_atom.cpu()),
     )
-    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+    write_config(config, folder)
     torch.manual_seed(schedule.seed)
     model = ICSG3D(config).to(device)
     model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -244,55 +275,29 @@ def read_run(folder: Path) -> ICSG3D:
     return read_weights(ICSG3D(ICSG3DConfig(**read_config(folder))), folder)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train from the command line, on arrays that were prepared elsewhere."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("arrays", type=Path)
-    parser.add_argument("--out", type=Path, required=True, help="folder for weights, configuration and losses")
-    parser.add_argument("--minutes", type=float, default=5.0, help="wall-clock limit")
-    parser.add_argument("--epochs", type=int, default=300)
-    parser.add_argument("--prior-minutes", type=float, default=1.5, help="wall-clock limit of the prior")
-    parser.add_argument("--prior-epochs", type=int, default=PRIOR.epochs)
-    parser.add_argument(
-        "--prior-only", action="store_true", help="teach the prior of the run in the folder for longer, nothing else"
-    )
-    parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--config", type=json.loads, default={}, help='fields of ICSG3DConfig as JSON: {"beta": 0.02}')
-    parser.add_argument("--augmentation", type=json.loads, default={}, help="fields of Augmentation as JSON")
-    given = parser.parse_args(arguments)
-    schedule = Schedule(
-        epochs=given.epochs,
-        batch_size=given.batch_size,
-        learning_rate=given.learning_rate,
-        weight_decay=1e-3,
-        seed=given.seed,
-        minutes=given.minutes,
-        bfloat16=given.device == "cuda",
-    )
-    if given.prior_only:
-        model = read_run(given.out).to(given.device)
-        (given.out / "prior_losses.jsonl").unlink(missing_ok=True)
-    else:
-        config: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in given.config.items()}
-        how = Augmentation(**given.augmentation)
-        model, _ = train(
-            CrystalArrays.load(given.arrays), ICSG3DConfig(**config), schedule, how, given.device, given.out
-        )
-    arrays = CrystalArrays.load(given.arrays).to(given.device)
-    settings = dataclasses.replace(PRIOR, epochs=given.prior_epochs, minutes=given.prior_minutes, seed=given.seed)
-    of_prior = train_prior(model, arrays, settings, given.out)
-    returned = {}
-    for part in PARTS:
-        of_part = arrays.of_part(part)
-        back = reconstruct(model, of_part)[1]
-        returned[part] = {"all": float(back.float().mean())} | {
-            name: float(back[of_part.family == i].float().mean()) for i, name in enumerate(arrays.families)
-        }
-    print(json.dumps({"prior": of_prior[-1], "returned": returned}, indent=2))
+@torch.inference_mode()
+def decode(model: ICSG3D, arrays: CrystalArrays, z: Tensor, batch_size: int) -> Points:
+    """Decode latent points and read sites and species where the network is."""
+    device = next(model.parameters()).device
+    values, max_sites = site_values(arrays.codes.to(device)), arrays.species.shape[1] + 1
+    widths = torch.full((1, 1, 3), model.config.width, device=device)
+    edges, counts, frac_coords, species = [], [], [], []
+    for part in z.to(device).split(batch_size):
+        voxels = model.decode(part)
+        sites, kinds = density.read(voxels, values, widths, max_sites)
+        edges.append(density.lattice_of(voxels[:, 1:4])[:, 0, 0])
+        counts.append(sites.found.sum(1))
+        frac_coords.append(sites.frac_coords[sites.found])
+        species.append(kinds[sites.found])
+    return Points(z.cpu(), *(torch.cat(parts).cpu() for parts in (edges, counts, frac_coords, species)))
 
 
-if __name__ == "__main__":
-    main()
+def judge_points(model: ICSG3D, arrays: CrystalArrays, n: Samples, seed: int, device: str) -> Judged:
+    """Encode and check every crystal, draw the points that are judged, and decode them on `device`."""
+    batch_size = 256 if device == "cuda" else 16  # larger ones make a CPU wait for memory
+    model = model.to(device)
+    known, returned = reconstruct(model, arrays.to(device), batch_size)
+    drawn = points.draw(model, known, arrays, n, seed)
+    model = model.to(device)
+    decoded = {name: decode(model, arrays, z, batch_size) for name, z in drawn.items()}
+    return Judged(known.cpu(), returned.cpu(), decoded)

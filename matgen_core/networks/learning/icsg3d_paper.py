@@ -1,33 +1,25 @@
 """Training of the published iCSG3D on cubic crystals as padded boxes.
 
-It needs torch alone, so that a bare GPU machine can train; the boxes are drawn where the networks are, batch by batch:
-
-    python -m matgen_core.networks.learning.icsg3d_paper arrays.safetensors elements.safetensors --out run --minutes 9
-
-`elements.safetensors` holds what the boxes show of the elements of the arrays, see `Elements`.
+The boxes are drawn where the networks are, batch by batch.
 """
 
-import argparse
 import dataclasses
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 
-from matgen_core.networks.arrays import boxes
-from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
+from matgen_core.networks.arrays import boxes, tensors
+from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.learning import icsg3d
 from matgen_core.networks.learning.loops import Batch, Losses, Schedule, fit
-from matgen_core.networks.learning.runs import read_config, read_weights, save_weights
+from matgen_core.networks.learning.runs import read_config, read_weights, save_weights, shared_out, write_config
 from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
 from matgen_core.networks.models.parts.blocks import Gaussian
 
-SCHEDULE = Schedule(epochs=200, batch_size=64, learning_rate=1e-3, minutes=9.0)
 EMPTY_WEIGHT = 0.2  # of an empty voxel in the loss of the labels; the mean element has 1
 WITHOUT_CONDITION = 0.5  # share of the training crystals whose energy is hidden
 
@@ -44,18 +36,48 @@ class Elements:
     numbers: Tensor
     radii: Tensor
 
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        save_file({"numbers": self.numbers, "radii": self.radii}, path)
-
-    @classmethod
-    def load(cls, path: Path) -> "Elements":
-        """Read what `save` wrote."""
-        return cls(**load_file(path))
-
     def to(self, device: str) -> "Elements":
         """Return the same on another device."""
-        return Elements(self.numbers.to(device), self.radii.to(device))
+        return tensors.to(self, device)
+
+
+@dataclass(frozen=True, eq=False)
+class BoxedCrystals:
+    """What the published networks learn from: crystals, and what a box shows of their elements."""
+
+    crystals: CrystalArrays
+    elements: Elements
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file."""
+        tensors.save(self, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "BoxedCrystals":
+        """Read what `save` wrote."""
+        return tensors.load(cls, path)
+
+
+@dataclass(frozen=True)
+class ICSG3DPaperLearner:
+    """Settings of a run."""
+
+    Arrays: ClassVar[Any] = BoxedCrystals
+
+    config: ICSG3DPaperConfig = ICSG3DPaperConfig()
+    schedule: Schedule = Schedule(epochs=200, batch_size=64, learning_rate=1e-3, minutes=8.2, bfloat16=True)
+    seed: int = 0
+
+    def for_run(self, device: str, minutes: float | None) -> Self:
+        """Return the settings as they will be used; only a GPU computes in bfloat16."""
+        (limit,) = shared_out(minutes, self.schedule.minutes)
+        bfloat16 = self.schedule.bfloat16 and device == "cuda"
+        return replace(self, schedule=replace(self.schedule, seed=self.seed, minutes=limit, bfloat16=bfloat16))
+
+    def learn(self, arrays: BoxedCrystals, folder: Path, device: str) -> None:
+        """Train."""
+        (folder / "losses.jsonl").unlink(missing_ok=True)
+        train(arrays.crystals, arrays.elements, self.config, self.schedule, device, folder)
 
 
 def draw(arrays: CrystalArrays, elements: Elements, grid: int) -> tuple[Tensor, Tensor]:
@@ -119,7 +141,7 @@ def train(
     config = dataclasses.replace(
         config, n_elements=len(arrays.elements), condition_edges=icsg3d.energy_edges(energies.cpu())
     )
-    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+    write_config(config, folder)
     torch.manual_seed(schedule.seed)
     model = ICSG3DPaper(config).to(device)
     model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -193,38 +215,3 @@ def check(model: ICSG3DPaper, arrays: CrystalArrays, elements: Elements, batch_s
 def _agree(found: Tensor, labels: Tensor) -> Tensor:
     """Number of occupied voxels with the right label, (B,)."""
     return ((found == labels) & (labels > 0)).flatten(1).sum(1)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train from the command line, on arrays that were prepared elsewhere."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("arrays", type=Path)
-    parser.add_argument("elements", type=Path)
-    parser.add_argument("--out", type=Path, required=True, help="folder for weights, configuration and losses")
-    parser.add_argument("--minutes", type=float, default=SCHEDULE.minutes, help="wall-clock limit")
-    parser.add_argument("--epochs", type=int, default=SCHEDULE.epochs)
-    parser.add_argument("--batch-size", type=int, default=SCHEDULE.batch_size)
-    parser.add_argument("--learning-rate", type=float, default=SCHEDULE.learning_rate)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--config", type=json.loads, default={}, help='fields of ICSG3DPaperConfig: {"beta": 0.001}')
-    given = parser.parse_args(arguments)
-    schedule = dataclasses.replace(
-        SCHEDULE,
-        epochs=given.epochs,
-        batch_size=given.batch_size,
-        learning_rate=given.learning_rate,
-        seed=given.seed,
-        minutes=given.minutes,
-        bfloat16=given.device == "cuda",
-    )
-    config: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in given.config.items()}
-    arrays, elements = CrystalArrays.load(given.arrays), Elements.load(given.elements)
-    model, history = train(arrays, elements, ICSG3DPaperConfig(**config), schedule, given.device, given.out)
-    arrays, elements = arrays.to(given.device), elements.to(given.device)
-    checked = {part: check(model, arrays.of_part(part), elements) for part in PARTS}
-    print(json.dumps({"last": history[-1], "checked": checked}, indent=2))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,22 +1,16 @@
-"""The training of MatGAN on formulas.
+"""The training of MatGAN on formulas."""
 
-The arrays travel as one safetensors file, and this module needs torch alone, so that a bare GPU machine can train:
-
-    python -m matgen_core.networks.learning.matgan formulas.safetensors --out run --minutes 5
-"""
-
-import argparse
-import dataclasses
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 
 from matgen_core.networks.arrays.formulas import FormulaArrays
 from matgen_core.networks.learning.loops import AdversarialSchedule, Losses, Schedule, fit, fit_adversarial
+from matgen_core.networks.learning.runs import read_config, read_weights, save_weights, write_config
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 
 LIKELIHOOD = Schedule(epochs=30, batch_size=512, learning_rate=2e-3, weight_decay=1e-2)
@@ -30,6 +24,34 @@ ADVERSARIAL = AdversarialSchedule(
     averaging=0.99,
     report_every=25,
 )
+OF_LIKELIHOOD = 2 / 3  # share of a limit of the whole run; without one, the first stage ends with its epochs
+
+
+@dataclass(frozen=True)
+class MatGANLearner:
+    """Settings of a run."""
+
+    Arrays: ClassVar[Any] = FormulaArrays
+
+    config: MatGANConfig = MatGANConfig()  # its temperatures hold while the network learns
+    likelihood: Schedule = LIKELIHOOD
+    adversarial: AdversarialSchedule = ADVERSARIAL
+    seed: int = 0
+
+    def for_run(self, device: str, minutes: float | None) -> Self:
+        """Return the settings as they will be used, on any device."""
+        first, second = self.likelihood.minutes, self.adversarial.minutes
+        if minutes is not None:
+            first, second = minutes * OF_LIKELIHOOD, minutes * (1 - OF_LIKELIHOOD)
+        return replace(
+            self,
+            likelihood=replace(self.likelihood, seed=self.seed, minutes=first),
+            adversarial=replace(self.adversarial, seed=self.seed, minutes=second),
+        )
+
+    def learn(self, arrays: FormulaArrays, folder: Path, device: str) -> None:
+        """Train."""
+        train(arrays, self.config, self.likelihood, self.adversarial, device, folder)
 
 
 def tables(counts: Tensor, n_counts: int) -> Tensor:
@@ -77,8 +99,8 @@ def train(
         (folder / log).unlink(missing_ok=True)
     arrays = arrays.to(device)
     training, held_out = arrays.of_part("train"), arrays.of_part("held_out")
-    config = dataclasses.replace(config, n_elements=len(arrays.elements))
-    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+    config = replace(config, n_elements=len(arrays.elements))
+    write_config(config, folder)
     torch.manual_seed(likelihood.seed)
     model = MatGAN(config).to(device)
     look = _reporter(model, training, device, adversarial.seed)
@@ -93,7 +115,7 @@ def train(
         after_epoch=after_epoch,
         log=folder / "likelihood.jsonl",
     )
-    _save(model, folder / "likelihood.safetensors")
+    save_weights(model, folder, "likelihood")
 
     def real(n: int, rng: Generator) -> Tensor:
         rows = torch.randint(len(training), (n,), generator=rng, device=device)
@@ -103,20 +125,13 @@ def train(
         return {"held_out": surprise(model, held_out)} | look()
 
     fit_adversarial(model, real, device, adversarial, report=report, log=folder / "losses.jsonl")
-    _save(model, folder / "weights.safetensors")
+    save_weights(model, folder)
     return model
 
 
 def read_run(folder: Path, stage: str) -> MatGAN:
     """Return the networks that a run left after a stage, "likelihood" or "weights", in evaluation mode."""
-    config = MatGANConfig(**json.loads((folder / "config.json").read_text()))
-    model = MatGAN(config)
-    model.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / f"{stage}.safetensors").items()})
-    return model.eval()
-
-
-def _save(model: MatGAN, path: Path) -> None:
-    save_file({name: tensor.detach().half().cpu().contiguous() for name, tensor in model.state_dict().items()}, path)
+    return read_weights(MatGAN(MatGANConfig(**read_config(folder))), folder, stage)
 
 
 def _reporter(model: MatGAN, training: FormulaArrays, device: str, seed: int) -> Callable[[], Losses]:
@@ -141,27 +156,3 @@ def _reporter(model: MatGAN, training: FormulaArrays, device: str, seed: int) ->
 
 def _batches(n: int, device: str | torch.device, size: int = 65_536) -> tuple[Tensor, ...]:
     return torch.arange(n, device=device).split(size)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train from the command line, on arrays that were prepared elsewhere."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("arrays", type=Path)
-    parser.add_argument("--out", type=Path, required=True, help="folder for weights, configuration and losses")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--config", type=json.loads, default={}, help='fields of MatGANConfig as JSON: {"critic": 256}')
-    parser.add_argument("--likelihood", type=json.loads, default={}, help="fields of Schedule as JSON")
-    parser.add_argument("--adversarial", type=json.loads, default={}, help="fields of AdversarialSchedule as JSON")
-    given = parser.parse_args(arguments)
-    train(
-        FormulaArrays.load(given.arrays),
-        MatGANConfig(**given.config),
-        dataclasses.replace(LIKELIHOOD, **given.likelihood),
-        dataclasses.replace(ADVERSARIAL, **given.adversarial),
-        given.device,
-        given.out,
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,26 +1,19 @@
 """The latent points on which a crystal VAE is judged, and the crystals that they decode to.
 
 Decoding is the costly half of judging and needs torch alone, so it is done where the network was trained; the file
-that it leaves is judged where the data and pymatgen are:
-
-    python -m matgen_core.networks.learning.points arrays.safetensors run
+that it leaves is judged where the data and pymatgen are.
 """
 
-import argparse
-import dataclasses
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from matgen_core.networks.arrays import density
-from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
-from matgen_core.networks.learning import icsg3d
+from matgen_core.networks.arrays import tensors
+from matgen_core.networks.arrays.crystals import CrystalArrays
+from matgen_core.networks.arrays.splits import TEST, THREE_PARTS
 from matgen_core.networks.models.icsg3d import ICSG3D
 from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper
 
@@ -60,23 +53,6 @@ class Points:
     species: Tensor
 
 
-@torch.inference_mode()
-def decode(model: ICSG3D, arrays: CrystalArrays, z: Tensor, batch_size: int) -> Points:
-    """Decode latent points and read sites and species where the network is."""
-    device = next(model.parameters()).device
-    values, max_sites = icsg3d.site_values(arrays.codes.to(device)), arrays.species.shape[1] + 1
-    widths = torch.full((1, 1, 3), model.config.width, device=device)
-    edges, counts, frac_coords, species = [], [], [], []
-    for part in z.to(device).split(batch_size):
-        voxels = model.decode(part)
-        sites, kinds = density.read(voxels, values, widths, max_sites)
-        edges.append(density.lattice_of(voxels[:, 1:4])[:, 0, 0])
-        counts.append(sites.found.sum(1))
-        frac_coords.append(sites.frac_coords[sites.found])
-        species.append(kinds[sites.found])
-    return Points(z.cpu(), *(torch.cat(parts).cpu() for parts in (edges, counts, frac_coords, species)))
-
-
 def draw(model: ICSG3D | ICSG3DPaper, known: Tensor, arrays: CrystalArrays, n: Samples, seed: int) -> dict[str, Tensor]:
     """Return the latent points that are judged, by name, all on the CPU.
 
@@ -95,7 +71,7 @@ def draw(model: ICSG3D | ICSG3DPaper, known: Tensor, arrays: CrystalArrays, n: S
         goes to the decoder.
     """
     rng = Generator().manual_seed(seed)
-    is_test = (arrays.part == PARTS.index("test")).cpu()
+    is_test = (arrays.part == THREE_PARTS.index(TEST)).cpu()
     test, family = known.cpu()[is_test], arrays.family.cpu()[is_test]
     drawn = {"test": test}
     for name, same in (("same_family", True), ("different_families", False)):
@@ -158,52 +134,9 @@ class Judged:
 
     def save(self, path: Path) -> None:
         """Write one safetensors file."""
-        tensors = {"known": self.known, "returned": self.returned}
-        for name, points in self.points.items():
-            tensors |= {f"{name}.{item.name}": getattr(points, item.name) for item in dataclasses.fields(points)}
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+        tensors.save(self, path)
 
     @classmethod
     def load(cls, path: Path) -> "Judged":
         """Read what `save` wrote."""
-        tensors = load_file(path)
-        known, returned = tensors.pop("known"), tensors.pop("returned")
-        grouped: dict[str, dict[str, Tensor]] = {}
-        for key, tensor in tensors.items():
-            name, field = key.split(".")
-            grouped.setdefault(name, {})[field] = tensor
-        return cls(known, returned, {name: Points(**fields) for name, fields in grouped.items()})
-
-
-def judge_points(model: ICSG3D, arrays: CrystalArrays, n: Samples, seed: int, device: str) -> Judged:
-    """Encode and check every crystal, draw the points that are judged, and decode them on `device`."""
-    batch_size = 256 if device == "cuda" else 16  # larger ones make a CPU wait for memory
-    model = model.to(device)
-    known, returned = icsg3d.reconstruct(model, arrays.to(device), batch_size)
-    drawn = draw(model, known, arrays, n, seed)
-    model = model.to(device)
-    points = {name: decode(model, arrays, z, batch_size) for name, z in drawn.items()}
-    return Judged(known.cpu(), returned.cpu(), points)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Decode from the command line what a run is judged on, beside its weights."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("arrays", type=Path)
-    parser.add_argument("run", type=Path, help="folder with config.json and weights.safetensors")
-    parser.add_argument("--samples", type=json.loads, default={}, help='fields of Samples as JSON: {"walks": 50}')
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    given = parser.parse_args(arguments)
-    arrays = CrystalArrays.load(given.arrays)
-    found = judge_points(icsg3d.read_run(given.run), arrays, Samples(**given.samples), given.seed, given.device)
-    found.save(given.run / FILE)
-    print(
-        json.dumps(
-            {"returned": float(found.returned.float().mean()), "points": {k: len(v.z) for k, v in found.points.items()}}
-        )
-    )
-
-
-if __name__ == "__main__":
-    main()
+        return tensors.load(cls, path)

@@ -59,7 +59,7 @@ def load_crystal_properties() -> Dataset:
 
 
 def sides(dataset: Dataset, seed: int) -> NDArray[np.uint8]:
-    """Return 0 (train), 1 (validation) or 2 (test) for each row, 80/10/10 by chemical system."""
+    """Return the place of each row's part in `THREE_PARTS`, 80/10/10 by chemical system."""
     of_row = pd.Series(0, index=dataset.table.index, dtype=np.uint8)
     for number, part in enumerate(dataset.split((0.8, 0.1, 0.1), seed)):
         of_row.loc[part.table.index] = number

@@ -1,7 +1,5 @@
 """Recipes of the eight property networks: pack the graphs, fit, judge on unseen chemical systems, describe.
 
-`matgen train cgcnn_energy` does all of it. Where the GPU is on a machine without pymatgen, `cgcnn_steps` does it apart.
-
 Reference: Xie and Grossman, Phys. Rev. Lett. 120, 145301 (2018), doi:10.1103/PhysRevLett.120.145301
 """
 
@@ -10,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -23,15 +20,23 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.dataset import Dataset
 from matgen_core.materials.properties import LABELS, UNITS
 from matgen_core.networks.arrays import graphs as packed_graphs
-from matgen_core.networks.arrays.graphs import TEST, PackedGraphs
-from matgen_core.networks.learning import rounding
-from matgen_core.networks.learning.cgcnn import TASKS, fit_task, predict_rows, targets_of
+from matgen_core.networks.arrays.graphs import PackedGraphs
+from matgen_core.networks.arrays.splits import TEST
+from matgen_core.networks.learning import rounding, runs
+from matgen_core.networks.learning.cgcnn import (
+    CGCNNLearner,
+    PropertyGraphs,
+    predict_rows,
+    read_run,
+    targets_of,
+    trunk_of,
+)
 from matgen_core.networks.models.cgcnn import CGCNN, CGCNNConfig, Prediction, in_units
 from matgen_core.recipes.cgcnn.card import cgcnn_card
 from matgen_core.recipes.cgcnn.data import PROPERTIES, SOURCES, STRICT_SOURCES, load_crystal_properties, sides
 from matgen_core.recipes.cgcnn.figures import PAPER, property_metrics, worst_cases
 from matgen_core.recipes.shared.card import data_section
-from matgen_core.recipes.shared.runs import provenance
+from matgen_core.recipes.shared.runs import ARRAYS, provenance
 from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch
 
 SYSTEM = "Court 2020, iCSG3D (its property networks: Xie 2018, CGCNN)"
@@ -39,8 +44,12 @@ ENERGY = "formation_energy_per_atom"
 SEED = 0
 
 
-def pack(path: Path) -> None:
-    """Build the graphs of all crystals with a known property and write them to one file.
+# Runs for comparison, by their titles in metrics.json; they lie in folders of these names inside the run's own.
+COMPARISONS = {"random_split": "energy_random_split", "paper_design": "energy_paper_design"}
+
+
+def pack() -> PackedGraphs:
+    """Build the graphs of all crystals with a known property.
 
     Crystals that are no graph (two sites closer than 0.5 Å, or an isolated one) are left out and counted.
     """
@@ -59,8 +68,8 @@ def pack(path: Path) -> None:
     table, of_row = table.iloc[kept], of_row[kept]
     random_side = [_random_side(identifier) for identifier in table["material_id"]]
     strict = np.where(table["formation_energy_source"].isin(STRICT_SOURCES), 1, 0)
-    packed_graphs.save(
-        path,
+    sys.stderr.write(f"packed {len(graphs):,} graphs; left out {len(refused)}: {'; '.join(refused[:3])}\n")
+    return packed_graphs.pack(
         graphs,
         values=table[list(PROPERTIES)].to_numpy(np.float32),
         sides=np.stack([of_row, random_side, strict], 1).astype(np.uint8),
@@ -70,56 +79,61 @@ def pack(path: Path) -> None:
             "splits": ["chemical_system", "random", "strict"],
             "cutoff": representation.cutoff,
             "refused": refused,
-            "sha256": {name: data.load(name).sha256 for name in SOURCES},
+            "sha256": _hashes(),
         },
     )
-    sys.stderr.write(f"packed {len(graphs):,} graphs; left out {len(refused)}: {'; '.join(refused[:3])}\n")
 
 
 @dataclass(frozen=True)
 class CGCNNRecipe:
-    """Fit an ensemble to some of the eight properties; the settings are those of the task of the same name."""
+    """Fit an ensemble to some of the eight properties."""
 
     name: str
-    eight_bits: bool = True  # otherwise float16
+    learner: CGCNNLearner
+    precision: rounding.Precision = "int8"
 
     @property
     def seed(self) -> int:
         """Seed of the split and of the first weights."""
         return SEED
 
-    def run(self, device: str) -> Checkpoint:
-        """Pack, fit, judge and describe; a trunk to start from is taken from its checkpoint.
+    def prepare(self, path: Path) -> None:
+        """Pack the graphs; a trunk to start from is taken from its checkpoint.
 
         Raises:
             CheckpointError: If the recipe starts from a checkpoint that is not there.
         """
-        task = TASKS[self.name]
-        start: Any = checkpoints.load(task.start_from).model if task.start_from else None
-        with TemporaryDirectory() as folder:
-            pack(Path(folder) / "graphs.safetensors")
-            graphs = packed_graphs.load(Path(folder) / "graphs.safetensors")
-            model, run = fit_task(task, graphs.to(device), start=start, log=Path(folder) / "log.jsonl")
-        return self.finish(model.cpu(), graphs, run, {})
+        start: Any = checkpoints.load(self.learner.start_from).model if self.learner.start_from else None
+        PropertyGraphs(pack(), trunk_of(start) if start else {}).save(path)
 
-    def finish(
-        self, model: CGCNN, graphs: PackedGraphs, run: dict[str, Any], comparisons: dict[str, Any]
-    ) -> Checkpoint:
-        """Judge a fitted ensemble as it is stored, and make it a checkpoint.
+    def learn(self, arrays: Path, folder: Path, device: str, minutes: float | None = None) -> None:
+        """Fit the ensemble and calibrate it."""
+        runs.learn(self.name, replace(self.learner, seed=self.seed), arrays, folder, device, minutes)
 
-        Args:
-            model: The ensemble.
-            graphs: Packed graphs, on the CPU.
-            run: What `fit_task` says of the run.
-            comparisons: Figures of other networks, to stand in metrics.json under their titles.
+    def describe(self, folder: Path) -> Checkpoint:
+        """Judge what learning left in a folder as it is stored, and make it a checkpoint.
+
+        Runs for comparison, in folders inside, are judged too. Graphs are packed again, but for those of the folder.
+
+        Raises:
+            ValueError: If the folder holds no run of this recipe.
         """
-        if self.eight_bits:
-            rounding.round_weights(model)
-        else:
-            for parameter in model.parameters():
-                parameter.data = parameter.data.half().float()
+        settings = runs.read_settings(folder, self.name)
+        model, graphs = read_run(folder), _packed(folder)
+        log = runs.losses(folder / "losses.jsonl")
+        run = settings["settings"] | {
+            "epochs_run": len(log),
+            "minutes_run": log[-1]["seconds"] / 60,
+            "device": settings["processor"],
+        }
+        comparisons = {
+            title: judge(read_run(folder / name), graphs, runs.read_settings(folder / name, name)["settings"]["split"])
+            for title, name in COMPARISONS.items()
+            if (folder / name).is_dir()
+        }
+        rounding.round_weights(model, self.precision)
         sources = [data.load(name) for name in SOURCES]
-        metrics = judge(model, graphs, TASKS[self.name].split) | {"run": run} | comparisons
+        metrics = judge(model, graphs, self.learner.split) | {"run": run} | comparisons
         checkpoint = Checkpoint(
             name=self.name,
             model_name="cgcnn",
@@ -131,24 +145,17 @@ class CGCNNRecipe:
                 "title": title(model.config),
                 "system": SYSTEM,
                 "level": "structure",
-                **provenance(self.name, self.seed, *sources),
+                **provenance(self.name, self.seed, *sources, run=settings),
             },
-            eight_bits=self.eight_bits,
+            precision=self.precision,
         )
         card = cgcnn_card(self.name, model.config, run, metrics, data_section(*sources))
-        checkpoint = replace(checkpoint, card=card)
-        if not self.eight_bits:
-            for parameter in model.parameters():
-                parameter.data = parameter.data.half()
-        return checkpoint
+        return replace(checkpoint, card=card)
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Compute the figures of its card anew."""
-        with TemporaryDirectory() as folder:
-            pack(Path(folder) / "graphs.safetensors")
-            graphs = packed_graphs.load(Path(folder) / "graphs.safetensors")
         model: Any = checkpoint.model
-        return judge(model, graphs, TASKS[self.name].split)
+        return judge(model, pack(), self.learner.split)
 
 
 def judge(model: CGCNN, graphs: PackedGraphs, split: str) -> dict[str, Any]:
@@ -165,7 +172,7 @@ def judge(model: CGCNN, graphs: PackedGraphs, split: str) -> dict[str, Any]:
     """
     config = model.config
     values = targets_of(graphs, config)
-    rows = torch.nonzero(values.isfinite().any(1) & (graphs.side(split) == TEST))[:, 0]
+    rows = torch.nonzero(values.isfinite().any(1) & graphs.of_part(split, TEST))[:, 0]
     prediction = predict_rows(model, graphs, rows)
     figures = property_metrics(model, values[rows].numpy(), prediction)
     has_element = _has_element(graphs)[rows].numpy()
@@ -201,6 +208,19 @@ def headline(first: str, figures: dict[str, Any]) -> dict[str, str]:
         "ours": f"{figures['mae']:.3f} {UNITS[first]}".strip(),
         "paper": f"{PAPER[first]:.3f} {UNITS[first]} (random split)" if first == ENERGY else "none in these units",
     }
+
+
+def _packed(folder: Path) -> PackedGraphs:
+    """Return the graphs that a run in a folder learned from, if they lie there and are of the data of today."""
+    if (folder / ARRAYS).is_file():
+        graphs = PropertyGraphs.load(folder / ARRAYS).graphs
+        if graphs.facts["sha256"] == _hashes():
+            return graphs
+    return pack()
+
+
+def _hashes() -> dict[str, str]:
+    return {name: data.load(name).sha256 for name in SOURCES}
 
 
 def _has_element(graphs: PackedGraphs) -> torch.Tensor:

@@ -1,11 +1,4 @@
-"""The formulas of the OQMD as arrays with their properties, ready for training.
-
-python -m matgen_core.recipes.ding.data formulas.safetensors
-"""
-
-import argparse
-from collections.abc import Sequence
-from pathlib import Path
+"""The formulas of the OQMD as arrays with their properties, ready for training."""
 
 import numpy as np
 import torch
@@ -14,7 +7,8 @@ from matgen_core import data
 from matgen_core.data import Dataset
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
-from matgen_core.networks.arrays.formulas import GROUPS, LabelledFormulas
+from matgen_core.networks.arrays.formulas import LabelledFormulas
+from matgen_core.networks.arrays.splits import GROUPS, PART_OF_GROUP, TRAIN
 from matgen_core.networks.models.parts.formula_predictor import PROPERTIES
 from matgen_core.recipes.shared.formula_sets import formula_arrays
 
@@ -47,23 +41,8 @@ def oqmd(seed: int) -> tuple[Dataset, Formulas, LabelledFormulas]:
     table = dataset.table[fits]
     formulas = formulas[fits]
     group = torch.tensor([group_of[index] for index in table.index.tolist()], dtype=torch.int8)
-    arrays = formula_arrays(formulas, elements, (group >= GROUPS.index("validation")).numpy())
+    not_learned = np.array([part != TRAIN for part in PART_OF_GROUP.values()])
+    arrays = formula_arrays(formulas, elements, not_learned[group.long().numpy()])
     random_test = np.random.default_rng(seed).random(len(table)) < 0.1
     values = torch.from_numpy(np.ascontiguousarray(table[list(PROPERTIES)], np.float32))
     return dataset, formulas, LabelledFormulas(arrays, values, group, torch.from_numpy(random_test))
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the arrays."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args(arguments)
-    _, _, arrays = oqmd(given.seed)
-    arrays.save(given.out)
-    counted = {name: len(arrays.rows_of(name)) for name in GROUPS}
-    print(f"{len(arrays):,} formulas of {len(arrays.formulas.elements)} elements: {counted}")
-
-
-if __name__ == "__main__":
-    main()

@@ -6,7 +6,8 @@ import torch
 from torch import Generator, Tensor
 
 from matgen_core.materials.formulas import Formulas
-from matgen_core.networks.arrays.formulas import CHUNK, TRAINING, LabelledFormulas
+from matgen_core.networks.arrays.formulas import CHUNK, LabelledFormulas
+from matgen_core.networks.arrays.splits import TRAINING_GROUPS
 from matgen_core.networks.learning.ding import differences, property_errors
 from matgen_core.networks.learning.draws import TOLERANCE, draw
 from matgen_core.networks.models.ding import CONDITIONS, DING
@@ -123,7 +124,7 @@ def free_draws(model: DING, arrays: LabelledFormulas, n_samples: int, seed: int)
         One row for each of "training formulas", as many of them drawn at random (what chance alone makes of the
         differences), the learned prior and the standard normal: see `mixture`.
     """
-    rows = arrays.rows_of(*TRAINING)
+    rows = arrays.rows_of(*TRAINING_GROUPS)
     training = arrays.counts(rows)
     some = training[torch.randperm(len(rows), generator=Generator().manual_seed(seed))[:n_samples]]
     ways = {
@@ -145,7 +146,7 @@ def prior_tried(model: DING, arrays: LabelledFormulas, n_samples: int, seed: int
         seed: Of the draws.
     """
     of_requests = guidance_tried(model, (model.config.guidance,), n_samples, seed)[0]
-    training = arrays.counts(arrays.rows_of(*TRAINING))
+    training = arrays.counts(arrays.rows_of(*TRAINING_GROUPS))
     free = mixture(draw(model, {}, 10 * n_samples, seed)[1], training)
     return {
         "hits": of_requests["hits"],

@@ -1,9 +1,5 @@
 """DING: formulas under wanted properties, trained and judged on the OQMD.
 
-Training and judging are apart: `run` does both on one machine; where the GPU machine is a bare one, its
-`python -m matgen_core.networks.learning.ding` leaves a folder, and `python -m matgen_core.recipes.describe ding FOLDER`
-makes the checkpoint of it.
-
 Reference: Pathak et al., Phys. Chem. Chem. Phys. 22, 26935 (2020), doi:10.1039/D0CP03508D
 """
 
@@ -17,32 +13,31 @@ import pandas as pd
 import torch
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.latent.index import index_columns
-from matgen_core.latent.projection import map_grades, projections
+from matgen_core.latent.building import build_index
+from matgen_core.latent.errors import WRONG_COUNTS
+from matgen_core.latent.projection import map_grades
 from matgen_core.materials.formulas import Formulas
-from matgen_core.networks.arrays.formulas import GROUPS, LabelledFormulas
-from matgen_core.networks.learning import ding
+from matgen_core.networks.arrays.formulas import LabelledFormulas
+from matgen_core.networks.arrays.splits import GROUPS, PART_OF_GROUP
+from matgen_core.networks.learning import LEARNERS, ding, runs
 from matgen_core.networks.learning.ding import (
-    DINGSchedule,
+    DINGLearner,
     differences,
     encode,
-    read_devices,
     read_guide,
+    read_note,
     read_run,
-    round_weights,
 )
 from matgen_core.networks.learning.runs import last_losses
-from matgen_core.networks.models.ding import CONDITIONS, DING, DINGConfig
+from matgen_core.networks.models.ding import CONDITIONS, DING
 from matgen_core.networks.models.parts.formula_predictor import FormulaPredictor
 from matgen_core.recipes.ding.card import ding_card
 from matgen_core.recipes.ding.data import oqmd
 from matgen_core.recipes.ding.figures import measure, prior_tried
 from matgen_core.recipes.ding.requests import guidance_tried, kept
 from matgen_core.recipes.shared.card import data_section
-from matgen_core.recipes.shared.runs import cache, provenance
+from matgen_core.recipes.shared.runs import provenance
 from matgen_core.representations import ElementCounts
-
-SPLITS = {"guide": "train", "judge": "train", "validation": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -50,8 +45,7 @@ class DINGRecipe:
     """Settings of the checkpoint."""
 
     name: str = "ding"
-    config: DINGConfig = DINGConfig()
-    schedule: DINGSchedule = DINGSchedule(minutes=16.0)
+    learner: DINGLearner = LEARNERS["ding"]
     guidance: float = 2.0  # chosen among `tried` by the predictor, not by the judge
     tried: tuple[float, ...] = (0.0, 1.0, 1.5, 2.0, 3.0)
     n_tried: int = 1000  # formulas drawn for each request and strength
@@ -61,20 +55,21 @@ class DINGRecipe:
     n_index: int = 5000  # formulas on the map, drawn from those whose three properties are known
     seed: int = 0
 
-    def run(self, device: str) -> Checkpoint:
-        """Train, judge and describe a checkpoint; a CPU takes hours."""
-        folder = cache() / self.name
-        _, _, arrays = oqmd(self.seed)
-        schedule = replace(self.schedule, seed=self.seed)
-        ding.train(arrays, self.config, schedule, device, folder)
-        return self.describe(folder)
+    def prepare(self, path: Path) -> None:
+        """Write the formulas with their properties."""
+        oqmd(self.seed)[2].save(path)
+
+    def learn(self, arrays: Path, folder: Path, device: str, minutes: float | None = None) -> None:
+        """Train all networks; a CPU takes hours."""
+        runs.learn(self.name, replace(self.learner, seed=self.seed), arrays, folder, device, minutes)
 
     def describe(self, folder: Path) -> Checkpoint:
-        """Make the checkpoint of what `matgen_core.networks.learning.ding` left in a folder.
+        """Make the checkpoint of what learning left in a folder.
 
         Raises:
-            ValueError: If a network is missing.
+            ValueError: If the folder holds no run of this recipe, or a network is missing.
         """
+        settings = runs.read_settings(folder, self.name)
         missing = [name for name in ding.NETWORKS if name != "guide" and not (folder / f"{name}.safetensors").exists()]
         if missing:
             raise ValueError(f"{folder} has no {', '.join(missing)}; train them with --networks {','.join(missing)}")
@@ -85,7 +80,6 @@ class DINGRecipe:
         filters = {"predictor": model.predictor}
         if (folder / "guide.safetensors").exists():
             filters["guide"] = read_guide(folder)
-        devices = read_devices(folder)
         metrics = self._figures(model, arrays, known, filters) | {
             "random_split": json.loads((folder / "random_split.json").read_text()),
             "tried": guidance_tried(model, self.tried, self.n_tried, self.seed + 1),
@@ -95,7 +89,7 @@ class DINGRecipe:
             ],
             "maps": map_grades(index),
             "training": {
-                name: last_losses(folder / f"{name}_losses.jsonl") | {"device": devices.get(name, "not noted")}
+                name: last_losses(folder / f"{name}_losses.jsonl") | {"device": read_note(folder, name)["device"]}
                 for name in ding.NETWORKS
                 if (folder / f"{name}_losses.jsonl").exists()
             },
@@ -104,8 +98,8 @@ class DINGRecipe:
         return Checkpoint(
             name=self.name,
             model_name="ding",
-            # The figures are of these same rounded weights: the run stored them in float16.
-            model=round_weights(model),
+            model=model,  # the run stored it in float16
+            precision="float16",
             representation=representation,
             metrics=metrics,
             card=ding_card(metrics, model, data_section(dataset)),
@@ -114,7 +108,7 @@ class DINGRecipe:
                 "system": "Pathak 2020, DING",
                 "level": "composition",
                 "known_of": "matgan_oqmd",  # the same data set; its formulas are stored once
-                **provenance(self.name, self.seed, dataset),
+                **provenance(self.name, self.seed, dataset, run=settings),
             },
             index=index,
         )
@@ -126,7 +120,7 @@ class DINGRecipe:
         checkpoint keeps: their figures stay.
         """
         dataset, _, arrays = oqmd(self.seed)
-        model: Any = checkpoint.model.float()
+        model: Any = checkpoint.model
         stay = {name: checkpoint.metrics[name] for name in ("random_split", "tried", "priors", "training")}
         maps = {} if checkpoint.index is None else map_grades(checkpoint.index)
         known = Formulas.of_texts(dataset.table["formula"])[0]
@@ -154,8 +148,6 @@ class DINGRecipe:
         known = (~arrays.values[:, :3].isnan().any(1)).nonzero()[:, 0].numpy()
         chosen = np.sort(np.random.default_rng(self.seed).permutation(known)[: self.n_index])
         rows = torch.from_numpy(chosen)
-        # As stored, so that maps and latents agree.
-        z = encode(model, arrays, rows).mean.numpy().astype(np.float16).astype(np.float32)
         formulas = Formulas.of_table(arrays.counts(rows).numpy(), arrays.formulas.elements)
         elements = np.array(arrays.formulas.elements)
         table = pd.DataFrame(
@@ -164,8 +156,8 @@ class DINGRecipe:
                 "formula": formulas.texts(),
                 "chemical_system": ["-".join(sorted(elements[row > 0])) for row in arrays.counts(rows).numpy()],
                 **{name: arrays.values[rows, i].numpy() for i, name in enumerate(CONDITIONS)},
-                "split": [SPLITS[GROUPS[group]] for group in arrays.group[rows].tolist()],
-                "reconstruction_error": differences(model, arrays, rows).numpy().astype(np.float32),
+                "split": [PART_OF_GROUP[GROUPS[group]] for group in arrays.group[rows].tolist()],
             }
         )
-        return index_columns(pd.concat([table, projections(z, self.seed)], axis=1), z)
+        z = encode(model, arrays, rows).mean.numpy()
+        return build_index(table, z, self.seed, differences(model, arrays, rows).numpy(), WRONG_COUNTS)

@@ -10,7 +10,8 @@ from torch import Generator, Tensor
 
 from matgen_core import checks
 from matgen_core.materials.formulas import Formulas
-from matgen_core.networks.arrays.formulas import CHUNK, TRAINING, LabelledFormulas
+from matgen_core.networks.arrays.formulas import CHUNK, LabelledFormulas
+from matgen_core.networks.arrays.splits import TRAINING_GROUPS
 from matgen_core.networks.learning.draws import TOLERANCE, draw, hits, near
 from matgen_core.networks.models.ding import CONDITIONS, DING
 from matgen_core.networks.models.parts.formula_predictor import PROPERTIES, FormulaPredictor
@@ -45,7 +46,7 @@ def requests(model: DING, known: Formulas, arrays: LabelledFormulas, n_samples: 
     elements = arrays.formulas.elements
     _, plain = draw(model, {}, n_samples, seed)
     unconditioned = _described(plain, elements, keys)
-    training = arrays.rows_of(*TRAINING)
+    training = arrays.rows_of(*TRAINING_GROUPS)
     training = training[~arrays.values[training, :3].isnan().any(1)]
     chosen = training[torch.randperm(len(training), generator=Generator().manual_seed(seed))[:n_samples]]
     rows = []
@@ -143,7 +144,7 @@ def shared_noise(model: DING, arrays: LabelledFormulas, seed: int) -> dict[str, 
     """
     rng = Generator().manual_seed(seed)
     fresh = torch.randn(BATCH, model.latent_dim, generator=rng)
-    training = arrays.rows_of(*TRAINING)
+    training = arrays.rows_of(*TRAINING_GROUPS)
     training = training[~arrays.values[training, :3].isnan().any(1)]
     values = arrays.values[training[torch.randperm(len(training), generator=rng)[:BATCH]], :3]
     told = model.condition_of(**dict(zip(CONDITIONS, values.T, strict=True)))

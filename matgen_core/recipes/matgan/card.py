@@ -16,7 +16,7 @@ WORDS = {2: "binary", 3: "ternary", 4: "quaternary"}
 
 def matgan_card(recipe: "MatGANRecipe", metrics: dict[str, Any], formulas: FormulaSet, data_text: str) -> str:
     """Write the card."""
-    c, first, second = recipe.config, recipe.likelihood, recipe.adversarial
+    c, first, second = recipe.learner.config, recipe.learner.likelihood, recipe.learner.adversarial
     training = metrics["training"]
     return write_card(
         f"{recipe.name}: {recipe.title[0].lower()}{recipe.title[1:]}",

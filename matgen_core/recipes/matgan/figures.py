@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks import screen_formulas
+from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas
 from matgen_core.recipes.shared.formula_sets import PAPER_RULES, FormulaSet
 from matgen_core.tasks import funnel
@@ -45,17 +45,17 @@ PAPER_RECOVERY = {2: (78.1, 82.7, 83.15), 3: (30.4, 31.2, 98.68), 4: (3.3, 5.2, 
 SAMPLE_COUNTS = (10_000, 330_000, 2_000_000)
 
 
-def measure(checkpoint: Checkpoint, formulas: FormulaSet, held_out: NDArray[np.bool_], seed: int) -> dict[str, Any]:
+def measure(space: LatentSpace, formulas: FormulaSet, held_out: NDArray[np.bool_], seed: int) -> dict[str, Any]:
     """Generate as many formulas as the paper and hold them against the training set and the held-out tenth.
 
     Args:
-        checkpoint: With its known formulas.
+        space: With its known formulas.
         formulas: All of its data set.
         held_out: Which of them it was not trained on.
         seed: Of the samples.
     """
     training = formulas.formulas[~held_out]
-    written = _written(checkpoint, SAMPLE_COUNTS[-1], seed)
+    written = _written(space, SAMPLE_COUNTS[-1], seed)
     return {
         "samples": {str(n): _described(written[:n], training) for n in SAMPLE_COUNTS},
         "training_formulas": {"n": len(training), **_shares(training)},
@@ -68,20 +68,18 @@ def measure(checkpoint: Checkpoint, formulas: FormulaSet, held_out: NDArray[np.b
     }
 
 
-def measure_briefly(
-    checkpoint: Checkpoint, formulas: FormulaSet, held_out: NDArray[np.bool_], seed: int
-) -> dict[str, Any]:
+def measure_briefly(space: LatentSpace, formulas: FormulaSet, held_out: NDArray[np.bool_], seed: int) -> dict[str, Any]:
     """What `measure` has under `samples` and `element_distance`, without the largest number of samples."""
     counts, training = SAMPLE_COUNTS[:-1], formulas.formulas[~held_out]
-    written = _written(checkpoint, counts[-1], seed)
+    written = _written(space, counts[-1], seed)
     return {
         "samples": {str(n): _described(written[:n], training) for n in counts},
         "element_distance": _element_distance(training, written, formulas.elements),
     }
 
 
-def _written(checkpoint: Checkpoint, n_samples: int, seed: int) -> Formulas:
-    return Formulas.concatenate(list(funnel.samples(checkpoint, funnel.Request(n_samples, seed))))
+def _written(space: LatentSpace, n_samples: int, seed: int) -> Formulas:
+    return Formulas.concatenate(list(funnel.samples(space, funnel.Request(n_samples, seed))))
 
 
 def _first(written: Formulas) -> NDArray[np.int64]:

@@ -1,7 +1,5 @@
 """MatGAN: a generator of formulas, judged by variety, novelty, validity and what it finds of a held-out tenth.
 
-`matgen_core.networks.learning.matgan` trains the networks; it needs torch alone, so a bare GPU machine can do it.
-
 Reference: Dan et al., npj Comput. Mater. 6, 84 (2020), doi:10.1038/s41524-020-00352-0
 """
 
@@ -17,22 +15,25 @@ from numpy.typing import NDArray
 
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks import COMPOSITION_RULES, as_booleans, screen_formulas
-from matgen_core.latent.index import index_columns
-from matgen_core.latent.projection import map_grades, projections
+from matgen_core.latent.building import build_index
+from matgen_core.latent.projection import map_grades
+from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
-from matgen_core.networks.learning import matgan, rounding
-from matgen_core.networks.learning.loops import AdversarialSchedule, Schedule
+from matgen_core.networks.learning import matgan, rounding, runs
+from matgen_core.networks.learning.matgan import MatGANLearner
 from matgen_core.networks.learning.runs import last_losses
-from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.models.matgan import MatGAN
 from matgen_core.recipes.matgan.card import matgan_card
 from matgen_core.recipes.matgan.figures import PAPER, SAMPLE_COUNTS, measure, measure_briefly
 from matgen_core.recipes.shared import formula_sets
 from matgen_core.recipes.shared.card import data_section
 from matgen_core.recipes.shared.formula_sets import FormulaSet
-from matgen_core.recipes.shared.runs import cache, provenance
+from matgen_core.recipes.shared.runs import provenance
 from matgen_core.representations import ElementCounts
 from matgen_core.tasks import funnel
+
+PRECISION: rounding.Precision = "int8"
 
 
 @dataclass(frozen=True)
@@ -42,56 +43,40 @@ class MatGANRecipe:
     name: str
     title: str
     formulas: Callable[[], FormulaSet]
-    config: MatGANConfig = MatGANConfig()  # its temperatures hold while the network learns
-    element_temperature: float = 1.0  # of what is shipped
+    learner: MatGANLearner
+    element_temperature: float = 1.0  # of what is shipped; those that hold while it learns are the learner's
     count_temperature: float = 1.0
-    likelihood: Schedule = matgan.LIKELIHOOD
-    adversarial: AdversarialSchedule = matgan.ADVERSARIAL
     tried: tuple[tuple[float, float], ...] = ()  # other temperatures of elements and of counts, for the card
     n_bank: int = 1000  # generated formulas on the map, and as many real ones
     seed: int = 0
 
-    def run(self, device: str) -> Checkpoint:
-        """Train, judge and describe a checkpoint."""
-        folder = cache() / self.name
-        matgan.train(
-            self.formulas().arrays(self.seed),
-            self.config,
-            replace(self.likelihood, seed=self.seed),
-            replace(self.adversarial, seed=self.seed),
-            device,
-            folder,
-        )
-        return self.describe(folder)
+    def prepare(self, path: Path) -> None:
+        """Write the formulas."""
+        self.formulas().arrays(self.seed).save(path)
+
+    def learn(self, arrays: Path, folder: Path, device: str, minutes: float | None = None) -> None:
+        """Train: first by likelihood, then against the critic."""
+        runs.learn(self.name, replace(self.learner, seed=self.seed), arrays, folder, device, minutes)
 
     def describe(self, folder: Path) -> Checkpoint:
-        """Make the checkpoint of what `matgen_core.networks.learning.matgan` left in a folder."""
+        """Make the checkpoint of what learning left in a folder.
+
+        Raises:
+            ValueError: If the folder holds no run of this recipe.
+        """
+        settings = runs.read_settings(folder, self.name)
+        used = replace(self, learner=runs.changed(self.learner, settings["settings"]))
         formulas = self.formulas()
         layout = ElementCounts(formulas.elements, formula_sets.MAX_COUNT)
         model, before = (
             _at(matgan.read_run(folder, stage), self.element_temperature, self.count_temperature)
             for stage in ("weights", "likelihood")
         )
-        rounding.round_weights(model)  # every figure is of what is stored
-        bare = Checkpoint(
-            name=self.name,
-            model_name="matgan",
-            model=model,
-            representation=layout,
-            metrics={},
-            card="",
-            provenance={
-                "title": self.title,
-                "system": "Dan 2020, MatGAN",
-                "level": "composition",
-                **provenance(self.name, self.seed, formulas.dataset),
-            },
-            known=KnownFormulas.of(formulas.everything),
-            eight_bits=True,
-        )
-        index = self._index(bare, formulas)
-        metrics = self._figures(bare, formulas) | {
-            "tried": self._tried(bare, before, formulas),
+        rounding.round_weights(model, PRECISION)  # every figure is of what is stored
+        space = LatentSpace(model, layout, self.name)
+        index = self._index(space, formulas)
+        metrics = self._figures(space, formulas) | {
+            "tried": self._tried(space, before, formulas),
             "bank": {"seed": self.seed, "n_samples": self.n_bank},
             "maps": map_grades(index),
             "training": {
@@ -99,21 +84,32 @@ class MatGANRecipe:
                 "adversarial": last_losses(folder / "losses.jsonl"),
             },
         }
-        return replace(
-            bare,
+        return Checkpoint(
+            name=self.name,
+            model_name="matgan",
+            model=model,
+            representation=layout,
             metrics=metrics,
+            card=matgan_card(used, metrics, formulas, data_section(formulas.dataset)),
+            provenance={
+                "title": self.title,
+                "system": "Dan 2020, MatGAN",
+                "level": "composition",
+                **provenance(self.name, self.seed, formulas.dataset, run=settings),
+            },
             index=index,
-            card=matgan_card(self, metrics, formulas, data_section(formulas.dataset)),
+            known=KnownFormulas.of(formulas.everything),
+            precision=PRECISION,
         )
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Generate as many formulas as the paper and hold them against the training set."""
         maps = {} if checkpoint.index is None else map_grades(checkpoint.index)
         kept = {name: checkpoint.metrics[name] for name in ("tried", "bank", "training")}
-        return self._figures(checkpoint, self.formulas()) | kept | {"maps": maps}
+        return self._figures(LatentSpace.of(checkpoint), self.formulas()) | kept | {"maps": maps}
 
-    def _figures(self, checkpoint: Checkpoint, formulas: FormulaSet) -> dict[str, Any]:
-        figures = measure(checkpoint, formulas, formulas.held_out(self.seed), self.seed)
+    def _figures(self, space: LatentSpace, formulas: FormulaSet) -> dict[str, Any]:
+        figures = measure(space, formulas, formulas.held_out(self.seed), self.seed)
         paper, made = PAPER[self.name], figures["samples"][str(SAMPLE_COUNTS[1])]
         return {
             "headline": {
@@ -124,9 +120,9 @@ class MatGANRecipe:
             **figures,
         }
 
-    def _tried(self, checkpoint: Checkpoint, before: MatGAN, formulas: FormulaSet) -> list[dict[str, Any]]:
+    def _tried(self, space: LatentSpace, before: MatGAN, formulas: FormulaSet) -> list[dict[str, Any]]:
         """Figures of the generator before it met the critic, and of the shipped one at other temperatures."""
-        model: Any = checkpoint.model
+        model = space.model
         shipped = (model.config.element_temperature, model.config.count_temperature)
         generators = [(True, before, shipped), *((False, model, temperatures) for temperatures in self.tried)]
         held_out = formulas.held_out(self.seed)
@@ -136,23 +132,24 @@ class MatGANRecipe:
                 "element_temperature": of_elements,
                 "count_temperature": of_counts,
                 **measure_briefly(
-                    replace(checkpoint, model=_at(network, of_elements, of_counts)), formulas, held_out, self.seed
+                    LatentSpace(_at(network, of_elements, of_counts), space.representation, self.name),
+                    formulas,
+                    held_out,
+                    self.seed,
                 ),
             }
             for first, network, (of_elements, of_counts) in generators
         ]
 
-    def _index(self, checkpoint: Checkpoint, formulas: FormulaSet) -> pd.DataFrame:
+    def _index(self, space: LatentSpace, formulas: FormulaSet) -> pd.DataFrame:
         """A bank of generated formulas and as many real ones, where the critic sees them."""
-        generated = Formulas.concatenate(list(funnel.samples(checkpoint, funnel.Request(self.n_bank, self.seed))))
+        generated = Formulas.concatenate(list(funnel.samples(space, funnel.Request(self.n_bank, self.seed))))
         held_out = formulas.held_out(self.seed)
         real = np.sort(np.random.default_rng(self.seed).permutation(len(formulas.formulas))[: self.n_bank])
         shown = Formulas.concatenate([generated, formulas.formulas[real]])
-        model: Any = checkpoint.model
-        layout: Any = checkpoint.representation
+        layout = space.representation
         with torch.inference_mode():
-            features = model.features(torch.from_numpy(layout.encode_formulas(shown))).numpy()
-        features = features.astype(np.float16).astype(np.float32)  # as stored, so that maps and features agree
+            features = space.model.features(torch.from_numpy(layout.encode_formulas(shown))).numpy()
         neutral, balanced, _ = screen_formulas(shown, COMPOSITION_RULES)
         texts = shown.texts()
         table = pd.DataFrame(
@@ -167,7 +164,7 @@ class MatGANRecipe:
                 "seed_row": [*range(self.n_bank), *([-1] * len(real))],
             }
         )
-        return index_columns(pd.concat([table, projections(features, self.seed)], axis=1), features)
+        return build_index(table, features, self.seed)
 
 
 def _at(model: MatGAN, element_temperature: float, count_temperature: float) -> MatGAN:

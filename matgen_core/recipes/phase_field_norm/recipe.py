@@ -5,6 +5,7 @@ Reference: Vasylenko et al., Nat. Commun. 12, 5561 (2021), doi:10.1038/s41467-02
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,11 @@ from numpy.typing import NDArray
 
 from matgen_core import data
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.latent.building import build_index
+from matgen_core.latent.errors import FROM_AVERAGE
 from matgen_core.materials.fields import PhaseField, parse_phase_field, write_phase_field
+from matgen_core.networks.arrays import tensors
+from matgen_core.networks.learning import runs
 from matgen_core.networks.models.phase_field_norm import PhaseFieldNorm, PhaseFieldNormConfig
 from matgen_core.recipes.shared.card import data_section, markdown_table, write_card
 from matgen_core.recipes.shared.phase_fields import (
@@ -25,9 +30,12 @@ from matgen_core.recipes.shared.phase_fields import (
     PAPER_FOLD_ERRORS,
     SYSTEM,
     TRAINING_SCORES,
+    FieldArrays,
     baseline_evidence,
     evidence_table,
     known_fields,
+    read_features,
+    save_features,
 )
 from matgen_core.recipes.shared.runs import provenance
 from matgen_core.representations import ElementFeatures
@@ -38,20 +46,32 @@ from matgen_core.tasks.ranking.evidence import Score, cross_validate
 
 @dataclass(frozen=True)
 class PhaseFieldNormRecipe:
-    """Standardize the element features over the known fields; there is nothing to train."""
+    """Standardize the element features over the known fields: all that there is to learn."""
 
     name: str = "phase_field_norm"
     seed: int = 0
 
-    def run(self, device: str) -> Checkpoint:
-        """Make the checkpoint.
+    def prepare(self, path: Path) -> None:
+        """Write the properties of the elements and the known fields."""
+        tensors.save(FieldArrays.of_data(), path)
 
-        Args:
-            device: Not used: a closed form needs none.
+    def learn(self, arrays: Path, folder: Path, device: str, minutes: float | None = None) -> None:
+        """Standardize the features; a closed form needs neither a device nor a limit."""
+        runs.check(device, minutes)
+        representation = tensors.load(FieldArrays, arrays).standardized()
+        folder.mkdir(parents=True, exist_ok=True)
+        runs.write_settings(folder, self.name, PhaseFieldNormConfig(*representation.shape), device, minutes)
+        save_features(representation, folder)
+
+    def describe(self, folder: Path) -> Checkpoint:
+        """Make the checkpoint of what learning left in a folder.
+
+        Raises:
+            ValueError: If the folder holds no run of this recipe.
         """
+        settings = runs.read_settings(folder, self.name)
         known = known_fields()
-        features = data.load(FEATURES)
-        representation = ElementFeatures.fit(features.table, known)
+        representation = read_features(folder)
         model = PhaseFieldNorm(PhaseFieldNormConfig(*representation.shape))
         scores = score_places(model, representation, representation.places(known))[:, 0]
         sources = [data.load(name) for name in (FIELDS, FEATURES, CANDIDATES, TRAINING_SCORES)]
@@ -66,15 +86,18 @@ class PhaseFieldNormRecipe:
                 "title": "The published ranking in closed form",
                 "system": SYSTEM,
                 "level": "phase field",
-                **provenance(self.name, self.seed, *sources),
+                **provenance(self.name, self.seed, *sources, run=settings),
             },
-            index=pd.DataFrame(
-                {
-                    "id": [f"icsd-{i}" for i in range(len(known))],
-                    "phase_field": [write_phase_field(field) for field in known],
-                    "reconstruction_error": scores.astype(np.float32),
-                    "split": "train",
-                }
+            index=build_index(
+                pd.DataFrame(
+                    {
+                        "id": [f"icsd-{i}" for i in range(len(known))],
+                        "phase_field": [write_phase_field(field) for field in known],
+                        "split": "train",
+                    }
+                ),
+                error=scores,
+                kind=FROM_AVERAGE,
             ),
         )
         metrics = self.evaluate(checkpoint)

@@ -5,6 +5,7 @@ Reference: Vasylenko et al., Nat. Commun. 12, 5561 (2021), doi:10.1038/s41467-02
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,12 @@ from torch import Tensor
 
 from matgen_core import data
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.latent.index import index_columns
-from matgen_core.latent.projection import map_grades, projections
+from matgen_core.latent.building import build_index
+from matgen_core.latent.errors import RESTORATION
+from matgen_core.latent.projection import map_grades
 from matgen_core.materials.fields import ANIONS, PhaseField, parse_phase_field, write_phase_field
-from matgen_core.networks.learning import loops
+from matgen_core.networks.arrays import tensors
+from matgen_core.networks.learning import loops, runs
 from matgen_core.networks.models.phase_field_vae import PhaseFieldVAE, PhaseFieldVAEConfig
 from matgen_core.recipes.shared.card import data_section, markdown_table, write_card
 from matgen_core.recipes.shared.phase_fields import (
@@ -27,9 +30,12 @@ from matgen_core.recipes.shared.phase_fields import (
     OUT_OF_SCOPE,
     PAPER_BELOW_THRESHOLD,
     SYSTEM,
+    FieldArrays,
     baseline_evidence,
     evidence_table,
     known_fields,
+    read_features,
+    save_features,
 )
 from matgen_core.recipes.shared.runs import provenance
 from matgen_core.representations import ElementFeatures
@@ -86,6 +92,14 @@ def health(model: PhaseFieldVAE, representation: ElementFeatures, fields: Sequen
 
 
 @dataclass(frozen=True)
+class Learning:
+    """Settings of a run."""
+
+    config: PhaseFieldVAEConfig
+    schedule: loops.Schedule
+
+
+@dataclass(frozen=True)
 class PhaseFieldVAERecipe:
     """Settings chosen by the cross-validation that the card reports."""
 
@@ -97,42 +111,51 @@ class PhaseFieldVAERecipe:
     seed: int = 0
     tried: tuple[tuple[str, dict[str, Any]], ...] = TRIED
 
-    def train(
-        self, fields: Sequence[PhaseField], seed: int, config: PhaseFieldVAEConfig, device: str = "cpu"
-    ) -> tuple[PhaseFieldVAE, ElementFeatures, list[loops.Losses]]:
-        """Train one ensemble on some fields; its members differ in their first weights and their noise."""
-        representation = ElementFeatures.fit(data.load(FEATURES).table, fields)
-        table = torch.from_numpy(representation.table).to(device)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            model = PhaseFieldVAE(config).to(device)
+    def prepare(self, path: Path) -> None:
+        """Write the properties of the elements and the known fields."""
+        tensors.save(FieldArrays.of_data(), path)
 
-        def with_table(batch: loops.Batch, rng: torch.Generator) -> loops.Batch:
-            return table, batch[0]
+    def learn(self, arrays: Path, folder: Path, device: str, minutes: float | None = None) -> None:
+        """Train on all known fields."""
+        runs.check(device, minutes)
+        item = tensors.load(FieldArrays, arrays)
+        representation = item.standardized()
+        limit = self.schedule.minutes if minutes is None else minutes
+        learning = Learning(self.config, replace(self.schedule, seed=self.seed, minutes=limit))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "losses.jsonl").unlink(missing_ok=True)
+        runs.write_settings(folder, self.name, learning, device, minutes)
+        runs.write_config(learning.config, folder)
+        model = train(item.read(), representation, learning, device, folder / "losses.jsonl")
+        runs.save_exact_weights(model, folder)
+        save_features(representation, folder)
 
-        places = torch.from_numpy(representation.places(fields)).to(device)
-        history = loops.fit(model, (places,), replace(self.schedule, seed=seed), transform=with_table)
-        return model.cpu(), representation, history
-
-    def cross_validate(self, config: PhaseFieldVAEConfig, device: str = "cpu") -> tuple[dict[str, Any], list[Health]]:
+    def cross_validate(self, config: PhaseFieldVAEConfig) -> tuple[dict[str, Any], list[Health]]:
         """Train on each four fifths of the known fields and rank the rest; also say how each network fares."""
         known, healths = known_fields(), []
 
         def train_on(fields: Sequence[PhaseField], fold: int) -> Score:
-            model, representation, _ = self.train(fields, self.seed + 1 + fold, config, device)
+            representation = ElementFeatures.fit(data.load(FEATURES).table, fields)
+            learning = Learning(config, replace(self.schedule, seed=self.seed + 1 + fold))
+            model = train(fields, representation, learning)
             healths.append(health(model, representation, sorted(set(known) - set(fields))))
             return lambda asked: ranking.score_places(model, representation, representation.places(asked)).mean(1)
 
         return cross_validate(train_on, known), healths
 
-    def run(self, device: str) -> Checkpoint:
-        """Train on all known fields, judge by cross-validation, and describe.
+    def describe(self, folder: Path) -> Checkpoint:
+        """Judge what learning left in a folder by cross-validation of its settings, and describe.
 
         Raises:
+            ValueError: If the folder holds no run of this recipe.
             FloatingPointError: If a network has collapsed.
         """
+        settings = runs.read_settings(folder, self.name)
+        used = runs.changed(Learning(self.config, self.schedule), settings["settings"])
+        recipe = replace(self, config=used.config, schedule=used.schedule)
         known = known_fields()
-        model, representation, history = self.train(known, self.seed, self.config, device)
+        model = runs.read_weights(PhaseFieldVAE(PhaseFieldVAEConfig(**runs.read_config(folder))), folder)
+        representation = read_features(folder)
         sources = [data.load(name) for name in (FIELDS, FEATURES, CANDIDATES)]
         checkpoint = Checkpoint(
             name=self.name,
@@ -145,28 +168,29 @@ class PhaseFieldVAERecipe:
                 "title": "Phase fields ranked by a VAE of known chemistry",
                 "system": SYSTEM,
                 "level": "phase field",
-                **provenance(self.name, self.seed, *sources),
+                **provenance(self.name, self.seed, *sources, run=settings),
             },
             index=_index(model, representation, known, self.seed),
         )
-        metrics = self.evaluate(checkpoint, device)
+        metrics = recipe.evaluate(checkpoint)
         metrics["tried"] = [
-            {"settings": label, **self._judge(replace(self.config, n_members=1, **changes), device)}
+            {"settings": label, **recipe._judge(replace(recipe.config, n_members=1, **changes))}
             for label, changes in self.tried
         ]
         metrics["loss_curve"] = [
-            {key: round(value, 4) for key, value in losses.items() if key != "seconds"} for losses in history[::10]
+            {key: round(value, 4) for key, value in losses.items() if key not in ("epoch", "seconds")}
+            for losses in runs.losses(folder / "losses.jsonl")[::10]
         ]
-        return replace(checkpoint, metrics=metrics, card=_card(self, metrics, data_section(*sources)))
+        return replace(checkpoint, metrics=metrics, card=_card(recipe, metrics, data_section(*sources)))
 
-    def evaluate(self, checkpoint: Checkpoint, device: str = "cpu") -> dict[str, Any]:
+    def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Cross-validate the settings of the recipe and rank the published candidates with the checkpoint.
 
         Raises:
             FloatingPointError: If a network has collapsed.
         """
         known = known_fields()
-        evidence, healths = self.cross_validate(self.config, device)
+        evidence, healths = self.cross_validate(self.config)
         for fold, found in enumerate(healths):
             if found.collapsed:
                 raise FloatingPointError(f"the network of fold {fold + 1} has collapsed: {found}")
@@ -202,8 +226,8 @@ class PhaseFieldVAERecipe:
             "maps": {} if checkpoint.index is None else map_grades(checkpoint.index),
         }
 
-    def _judge(self, config: PhaseFieldVAEConfig, device: str) -> dict[str, Any]:
-        evidence, healths = self.cross_validate(config, device)
+    def _judge(self, config: PhaseFieldVAEConfig) -> dict[str, Any]:
+        evidence, healths = self.cross_validate(config)
         return {
             "explained_variance": round(float(np.mean([found.explained_variance for found in healths])), 3),
             "active_dimensions": min(found.active_dimensions for found in healths),
@@ -211,23 +235,42 @@ class PhaseFieldVAERecipe:
         }
 
 
+def train(
+    fields: Sequence[PhaseField],
+    representation: ElementFeatures,
+    learning: Learning,
+    device: str = "cpu",
+    log: Path | None = None,
+) -> PhaseFieldVAE:
+    """Train one ensemble on some fields; its members differ in their first weights and their noise."""
+    table = torch.from_numpy(representation.table).to(device)
+    with torch.random.fork_rng():
+        torch.manual_seed(learning.schedule.seed)
+        model = PhaseFieldVAE(learning.config).to(device)
+
+    def with_table(batch: loops.Batch, rng: torch.Generator) -> loops.Batch:
+        return table, batch[0]
+
+    places = torch.from_numpy(representation.places(fields)).to(device)
+    loops.fit(model, (places,), learning.schedule, transform=with_table, log=log)
+    return model.cpu()
+
+
 @torch.inference_mode()
 def _index(
     model: PhaseFieldVAE, representation: ElementFeatures, known: Sequence[PhaseField], seed: int
 ) -> pd.DataFrame:
     x: Tensor = torch.from_numpy(representation.table[representation.places(known)])
-    z = model.encode(x).mean.numpy().astype(np.float16).astype(np.float32)  # as stored, so that maps and latents agree
     errors = ranking.score_places(model, representation, representation.places(known)).mean(1)
     table = pd.DataFrame(
         {
             "id": [f"icsd-{i}" for i in range(len(known))],
             "phase_field": list(map(write_phase_field, known)),
             "anions": ["-".join(sorted({s for s in field if s in ANIONS})) for field in known],
-            "reconstruction_error": errors.astype(np.float32),
             "split": "train",
         }
     )
-    return index_columns(pd.concat([table, projections(z, seed)], axis=1), z)
+    return build_index(table, model.encode(x).mean.numpy(), seed, errors, RESTORATION)
 
 
 def _card(recipe: PhaseFieldVAERecipe, metrics: dict[str, Any], data_text: str) -> str:

@@ -1,16 +1,20 @@
 """The index of a checkpoint for cubic crystals: some of its crystals with their latent points, maps and grades."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 from pymatgen.core import Composition
 
+from matgen_core.checks.sets import evaluate_reconstruction
 from matgen_core.data import Dataset
-from matgen_core.latent.index import index_columns
-from matgen_core.latent.projection import projections
-from matgen_core.latent.space import Z
-from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
+from matgen_core.latent.building import build_index
+from matgen_core.latent.errors import NO_MATCH
+from matgen_core.latent.space import Decoded, Z
+from matgen_core.networks.arrays.crystals import CrystalArrays
+from matgen_core.networks.arrays.splits import THREE_PARTS
 from matgen_core.recipes.shared.cubic import structures
 
 
@@ -19,8 +23,9 @@ def crystal_index(
     parts: dict[str, Dataset],
     chosen: NDArray[np.int64],
     z: Z,
-    returned: NDArray[np.bool_],
+    decoded: Sequence[Decoded],
     seed: int,
+    n_workers: int = 1,
 ) -> pd.DataFrame:
     """Return one row a crystal, in the order of `chosen`.
 
@@ -29,13 +34,15 @@ def crystal_index(
         parts: The data sets that they were made of.
         chosen: Rows of `arrays` that are shown.
         z: Their latent points, (n_chosen, latent_dim).
-        returned: Whether each comes back.
+        decoded: What each point decodes to; a crystal comes back if the matcher of the figures says so.
         seed: Of the maps.
+        n_workers: Processes that match.
     """
-    table = pd.concat([parts[part].table for part in PARTS], ignore_index=True).iloc[chosen]
+    table = pd.concat([parts[part].table for part in THREE_PARTS], ignore_index=True).iloc[chosen]
     arrays = arrays.select(torch.from_numpy(chosen))
-    z = z.astype(np.float16).astype(np.float32)  # as stored, so that maps and latents agree
-    formulas = [structure.composition.reduced_formula for structure in structures(arrays)]
+    crystals = structures(arrays)
+    formulas = [structure.composition.reduced_formula for structure in crystals]
+    returned = evaluate_reconstruction(crystals, decoded, n_workers)["match"].to_numpy()
     rows = pd.DataFrame(
         {
             "id": arrays.ids,
@@ -44,11 +51,10 @@ def crystal_index(
             "family": [arrays.families[i] for i in arrays.family.tolist()],
             "edge": arrays.edge.numpy(),
             "formation_energy_per_atom": arrays.formation_energy_per_atom.numpy(),
-            "split": [PARTS[i] for i in arrays.part.tolist()],
-            "reconstruction_error": 1 - returned.astype(np.float32),
+            "split": [THREE_PARTS[i] for i in arrays.part.tolist()],
         }
     )
     for name in ("space_group_number", "energy_above_hull", "band_gap"):
         if name in table:
             rows[name] = table[name].to_numpy(np.float32, na_value=np.nan)
-    return index_columns(pd.concat([rows, projections(z, seed)], axis=1), z)
+    return build_index(rows, z, seed, 1 - returned.astype(np.float32), NO_MATCH)

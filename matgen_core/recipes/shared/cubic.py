@@ -18,7 +18,8 @@ from torch import Tensor
 from matgen_core import data
 from matgen_core.data import Dataset
 from matgen_core.materials.cells import cubic_setting
-from matgen_core.networks.arrays.crystals import PARTS, CrystalArrays
+from matgen_core.networks.arrays.crystals import CrystalArrays
+from matgen_core.networks.arrays.splits import TEST, THREE_PARTS, TRAIN, VAL
 from matgen_core.representations import VoxelGrid
 from matgen_core.representations.voxel_grid import element_codes
 
@@ -26,8 +27,8 @@ SYSTEM = "Court 2020, iCSG3D"
 
 FAMILIES = ("binary", "abx3", "heusler")
 MAX_SITES = 80  # the largest conventional cell of the families
-SPLIT = {"train": 0.8, "val": 0.1, "test": 0.1}
-LAYOUT = 2  # raised whenever the cell that `cubic_setting` returns changes: kept arrays are made anew
+SPLIT = {TRAIN: 0.8, VAL: 0.1, TEST: 0.1}
+LAYOUT = 3  # raised whenever the cell that `cubic_setting` returns or the file changes: kept arrays are made anew
 FIRST_CUBIC = 195  # space groups 195 to 230 are cubic
 
 
@@ -61,7 +62,7 @@ def perov5() -> dict[str, Dataset]:
     )
     return {
         part: replace(everything, name=f"perov5/{part}", table=table[table["split"] == part].drop(columns="split"))
-        for part in PARTS
+        for part in THREE_PARTS
     }
 
 
@@ -71,7 +72,7 @@ def prepare(
     """Put every crystal into its standard cubic cell, and all of them into arrays.
 
     Args:
-        parts: Data sets with a column `family`, one for each of `PARTS`.
+        parts: Data sets with a column `family`, one for each of `THREE_PARTS`.
         conventional: Find conventional cells by symmetry; otherwise cells are cubic as they are.
         report: Gets a line now and then.
 
@@ -82,7 +83,7 @@ def prepare(
     for part, dataset in parts.items():
         for i, row in enumerate(dataset.table.to_dict("records")):
             try:
-                rows.append(_standard(row, conventional) | {"part": PARTS.index(part)})
+                rows.append(_standard(row, conventional) | {"part": THREE_PARTS.index(part)})
             except ValueError as error:
                 raise ValueError(f"{dataset.name}, {row['material_id']}: {error}") from error
             if (i + 1) % 1000 == 0:

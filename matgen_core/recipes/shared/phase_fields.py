@@ -3,14 +3,21 @@
 Reference: Vasylenko et al., Nat. Commun. 12, 5561 (2021), doi:10.1038/s41467-021-25343-7
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
 
 from matgen_core import data
 from matgen_core.materials.fields import PhaseField, parse_phase_field
+from matgen_core.networks.arrays import tensors
 from matgen_core.recipes.shared.card import markdown_table
+from matgen_core.representations import ElementFeatures
 from matgen_core.tasks.ranking.baselines import ElementFrequency, PairCoOccurrence
 from matgen_core.tasks.ranking.evidence import CONTROLS, cross_validate
 
@@ -30,10 +37,75 @@ OUT_OF_SCOPE = """
 """
 
 
+@dataclass(frozen=True, eq=False)
+class FieldArrays:
+    """What the rankers learn from: properties of elements, and known fields.
+
+    Attributes:
+        elements: Symbols.
+        properties: Names.
+        values: (n_elements, n_properties) float64, in the units of the data.
+        fields: As they are written in the published list.
+    """
+
+    elements: tuple[str, ...]
+    properties: tuple[str, ...]
+    values: Tensor
+    fields: tuple[str, ...]
+
+    @classmethod
+    def of_data(cls) -> "FieldArrays":
+        """Gather them from the data sets."""
+        table = data.load(FEATURES).table
+        values = table.drop(columns="element")
+        return cls(
+            tuple(table["element"]),
+            tuple(values),
+            torch.from_numpy(values.to_numpy(np.float64, copy=True)),
+            tuple(data.load(FIELDS).table["phase_field"]),
+        )
+
+    def read(self) -> list[PhaseField]:
+        """Return the fields."""
+        return _read(self.fields)
+
+    def standardized(self) -> ElementFeatures:
+        """Standardize the properties over the known fields."""
+        table = pd.DataFrame(self.values.numpy(), columns=list(self.properties))
+        return ElementFeatures.fit(table.assign(element=self.elements), self.read())
+
+
+@dataclass(frozen=True, eq=False)
+class _Standardized:
+    """The fields of `ElementFeatures` as a run keeps them."""
+
+    elements: tuple[str, ...]
+    features: tuple[str, ...]
+    n_slots: int
+    order: Tensor
+    table: Tensor
+
+
+def save_features(features: ElementFeatures, folder: Path) -> None:
+    """Keep standardized features in the folder of a run."""
+    order, table = torch.from_numpy(features.order), torch.from_numpy(features.table)
+    kept = _Standardized(features.elements, features.features, features.n_slots, order, table)
+    tensors.save(kept, folder / "features.safetensors")
+
+
+def read_features(folder: Path) -> ElementFeatures:
+    """Return what `save_features` kept."""
+    kept = tensors.load(_Standardized, folder / "features.safetensors")
+    return ElementFeatures(kept.elements, kept.features, kept.n_slots, kept.order.numpy(), kept.table.numpy())
+
+
 def known_fields() -> list[PhaseField]:
     """Return the 2,021 training fields in the order of the published list."""
-    table = data.load(FIELDS).table
-    return [parse_phase_field(text, mixed_valence=True) for text in table["phase_field"]]
+    return _read(data.load(FIELDS).table["phase_field"])
+
+
+def _read(texts: Iterable[str]) -> list[PhaseField]:
+    return [parse_phase_field(text, mixed_valence=True) for text in texts]
 
 
 def baseline_evidence(known: Sequence[PhaseField]) -> dict[str, Any]:

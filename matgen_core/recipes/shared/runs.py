@@ -10,20 +10,23 @@ import numpy as np
 
 from matgen_core.data import Dataset
 
+ARRAYS = "arrays.safetensors"  # what a run of `matgen train` learns from, in its folder
+
 
 def cache() -> Path:
     """Return the folder that keeps arrays and what a run leaves."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matgen-explorer" / "crystals"
 
 
-def provenance(recipe: str, seed: int, *datasets: Dataset) -> dict[str, Any]:
-    """Say what made a checkpoint: recipe, data with hashes, commit, seed, day."""
+def provenance(recipe: str, seed: int, *datasets: Dataset, run: dict[str, Any]) -> dict[str, Any]:
+    """Say what made a checkpoint: recipe, data with hashes, commit, seed, day, and the settings of its run."""
     return {
         "recipe": recipe,
         "seed": seed,
         "datasets": {dataset.name: dataset.sha256 for dataset in datasets},
         "commit": _commit(),
         "trained": datetime.now(UTC).date().isoformat(),
+        "run": run,
     }
 
 

@@ -4,19 +4,25 @@ Reference: Song et al., ACS Appl. Mater. Interfaces 13, 53303 (2021), doi:10.102
 """
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import checks, data
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.latent.building import build_index
+from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
-from matgen_core.networks.models.random_forest import RandomForest
+from matgen_core.networks.arrays import tensors
+from matgen_core.networks.learning import runs
+from matgen_core.networks.models.random_forest import RandomForest, RandomForestConfig
 from matgen_core.recipes.shared.runs import provenance
 from matgen_core.recipes.two_d_screen import figures as measured
 from matgen_core.recipes.two_d_screen.card import card
@@ -45,6 +51,14 @@ TRIED: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """What the forest learns from: features (N, n_features) of formulas, and whether each is known as 2D, (N,)."""
+
+    x: Tensor
+    labels: Tensor
+
+
 @dataclass(frozen=True)
 class TwoDScreenRecipe:
     """Trees nearly as in the paper; folds by chemical system."""
@@ -58,24 +72,39 @@ class TwoDScreenRecipe:
     tried_folds: int = 2
     n_generated: int = 2_000_000  # samples among which candidates are counted
 
-    def run(self, device: str) -> Checkpoint:
-        """Grow a forest on all formulas, judge the settings by cross-validation, and describe.
-
-        Args:
-            device: Not used: trees grow on the processor.
+    def prepare(self, path: Path) -> None:
+        """Write the features of all formulas, and what is known of each.
 
         Raises:
             ModuleNotFoundError: If matminer is not installed, which has the properties of the elements.
         """
-        dataset = load_two_dimensional()
-        formulas, _ = Formulas.of_texts(dataset.table["formula"])
-        occurring = [symbol for symbol, facts in element_table().items() if facts.number in formulas.numbers]
-        representation = MagpieFeatures.of_matminer(occurring)
-        material = Material.of(dataset, representation)
+        _, _, material = _known()
+        tensors.save(Examples(torch.from_numpy(material.x), torch.from_numpy(material.labels)), path)
+
+    def learn(self, arrays: Path, folder: Path, device: str, minutes: float | None = None) -> None:
+        """Grow a forest on all formulas; trees grow on the processor, within seconds, so no limit is kept."""
+        runs.check(device, minutes)
+        known = tensors.load(Examples, arrays)
+        folder.mkdir(parents=True, exist_ok=True)
+        runs.write_settings(folder, self.name, self.growth, device, minutes)
+        forest = grow(known.x.numpy(), known.labels.numpy(), self.growth, self.seed)
+        runs.write_config(forest.config, folder)
+        runs.save_exact_weights(forest, folder)
+
+    def describe(self, folder: Path) -> Checkpoint:
+        """Judge the settings of a grown forest by cross-validation, calibrate it by the same, and describe.
+
+        Raises:
+            ModuleNotFoundError: If matminer is not installed, which has the properties of the elements.
+            ValueError: If the folder holds no run of this recipe.
+        """
+        settings = runs.read_settings(folder, self.name)
+        recipe = replace(self, growth=runs.changed(self.growth, settings["settings"]))
+        dataset, representation, material = _known()
         sources = [data.load(name) for name in (*TWO_DIMENSIONAL, BULK)]
         fold = measured.folds_by_system(dataset, self.n_folds, self.seed)
-        evidence = self._cross_validate(material, fold)
-        forest = grow(material.x, material.labels, self.growth, self.seed)
+        evidence = recipe._cross_validate(material, fold)
+        forest = runs.read_weights(RandomForest(RandomForestConfig(**runs.read_config(folder))), folder)
         forest.calibration = torch.tensor(measured.fit_calibration(material.labels, evidence.votes.mean(1)))
         checkpoint = Checkpoint(
             name=self.name,
@@ -88,19 +117,19 @@ class TwoDScreenRecipe:
                 "title": "Which compositions are likely 2D materials",
                 "system": SYSTEM,
                 "level": "composition",
-                **provenance(self.name, self.seed, *sources),
+                **provenance(self.name, self.seed, *sources, run=settings),
             },
             index=_index(dataset.table, evidence.probabilities["sigmoid"]),
         )
-        metrics = self._figures(dataset, material, fold, evidence) | self.candidates(checkpoint)
+        metrics = recipe._figures(dataset, material, fold, evidence) | self.candidates(checkpoint)
         metrics["tried"] = [
             {
                 "settings": label,
-                **self._try(material, fold, replace(self.growth, **{"n_trees": self.tried_trees, **changes})),
+                **recipe._try(material, fold, replace(recipe.growth, **{"n_trees": self.tried_trees, **changes})),
             }
             for label, changes in self.tried
         ]
-        return replace(checkpoint, metrics=metrics, card=card(self, metrics, sources))
+        return replace(checkpoint, metrics=metrics, card=card(recipe, metrics, sources))
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Cross-validate the settings of the recipe anew, and count candidates with the checkpoint."""
@@ -127,7 +156,7 @@ class TwoDScreenRecipe:
         if GENERATOR not in checkpoints.names():
             return {}
         request = funnel.Request(self.n_generated, self.seed)
-        parts = funnel.samples(checkpoints.load(GENERATOR), request)
+        parts = funnel.samples(LatentSpace.of(checkpoints.load(GENERATOR)), request)
         drawn = Formulas.concatenate([part.reduced() for part in parts])
         drawn = drawn[drawn.n_elements > 0]
         _, first = np.unique(drawn.keys(), return_index=True)
@@ -208,6 +237,14 @@ class TwoDScreenRecipe:
         return figures | {"brier": calibration["brier"]}
 
 
+def _known() -> tuple[data.Dataset, MagpieFeatures, Material]:
+    dataset = load_two_dimensional()
+    formulas, _ = Formulas.of_texts(dataset.table["formula"])
+    occurring = [symbol for symbol, facts in element_table().items() if facts.number in formulas.numbers]
+    representation = MagpieFeatures.of_matminer(occurring)
+    return dataset, representation, Material.of(dataset, representation)
+
+
 @dataclass(frozen=True, eq=False)
 class _Evidence:
     """What forests say of formulas whose chemical systems they did not see."""
@@ -220,10 +257,11 @@ class _Evidence:
 def _index(table: pd.DataFrame, held_out: NDArray[np.floating]) -> pd.DataFrame:
     """Return the known 2D formulas, each with the probability that it has where its chemical system is not known."""
     known = table["two_dimensional"].to_numpy(bool)
-    return pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "formula": table.loc[known, "formula"].to_numpy(),
             "source": table.loc[known, "source"].to_numpy(),
             "probability_held_out": held_out[known].astype(np.float32).round(4),
         }
     )
+    return build_index(rows)

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks import FORMULA_RULES, as_booleans, screen_formulas
+from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import MAX_COUNT, Formulas
 
@@ -162,7 +162,7 @@ def run(
     counts = dict.fromkeys(stages(request, predictors), 0)
     undecided = dict.fromkeys(_MAY_BE_OPEN, 0)
     seen = np.zeros(0, np.uint64)
-    for formulas in samples(checkpoint, request, chunk_size):
+    for formulas in samples(LatentSpace.of(checkpoint), request, chunk_size):
         first, seen = _first(formulas, seen)
         answers, rows = _judge(checkpoint, request.wanted, formulas, first)
         rows.insert(0, "sample", np.arange(len(rows)) + counts["generated"] + 1)
@@ -186,32 +186,28 @@ def run(
         yield Chunk(dict(counts), dict(undecided), rows, formulas)
 
 
-def samples(checkpoint: Checkpoint, request: Request, chunk_size: int = CHUNK) -> Iterator[Formulas]:
+def samples(space: LatentSpace, request: Request, chunk_size: int = CHUNK) -> Iterator[Formulas]:
     """Draw formulas from a model, `chunk_size` at a time; a sample that is none has no elements.
 
     Raises:
-        ValueError: If the checkpoint writes no formulas, or takes no condition that is asked for.
+        ValueError: If the model writes no formulas, or takes no condition that is asked for.
     """
-    model: Any = checkpoint.model
-    representation: Any = checkpoint.representation
-    if not hasattr(model, "decode") or not hasattr(representation, "formulas"):
-        raise ValueError(f"{checkpoint.name} writes no formulas; see which models do: matgen models")
+    if not hasattr(space.model, "decode") or not hasattr(space.representation, "formulas"):
+        raise ValueError(f"{space.name} writes no formulas; see which models do: matgen models")
     if chunk_size < 1 or chunk_size % BATCH:
         raise ValueError(f"chunks of {chunk_size}; expected a multiple of {BATCH}")
-    condition = _condition(checkpoint, request.condition)
-    rng = np.random.default_rng(request.seed)
+    condition = torch.from_numpy(space.condition_of(request.condition, 1)) if request.condition else None
     sizes = (min(chunk_size, request.n_samples - start) for start in range(0, request.n_samples, chunk_size))
 
     def decode(noise: torch.Tensor) -> Formulas:
-        return _decode(model, representation, noise, condition)
+        return space.representation.formulas(space.arrays_of(noise, condition).numpy())
 
     # A batch a core: threads that share one batch wait for each other, above all where other work runs beside them.
     # The setting holds for the thread that sets it, and for threads that begin later: so it is set back.
     pool = ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
     try:
         ahead: deque[Iterator[Formulas]] = deque()
-        for size in sizes:
-            noise = torch.from_numpy(rng.standard_normal((size, model.latent_dim), np.float32))
+        for noise in space.noise(sizes, request.seed):
             ahead.append(pool.map(decode, noise.split(BATCH)))
             if len(ahead) > 1:  # one chunk is decoded while the one before it is judged
                 yield Formulas.concatenate(list(ahead.popleft()))
@@ -219,29 +215,6 @@ def samples(checkpoint: Checkpoint, request: Request, chunk_size: int = CHUNK) -
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(_N_THREADS)
-
-
-@torch.inference_mode()
-def _decode(model: Any, representation: Any, noise: torch.Tensor, condition: torch.Tensor | None) -> Formulas:
-    asked = None if condition is None else condition.expand(len(noise), -1)
-    if hasattr(model, "prior"):  # it hears the condition in the decoder's place
-        tables = model.decode(model.prior.sample(noise, asked))
-    elif asked is not None:
-        tables = model.decode(noise, asked)
-    else:
-        tables = model.decode(noise)
-    return representation.formulas(tables.numpy())
-
-
-def _condition(checkpoint: Checkpoint, wanted: Mapping[str, float]) -> torch.Tensor | None:
-    if not wanted:
-        return None
-    for name, value in wanted.items():
-        if not np.isfinite(value):
-            raise ValueError(f"{name} {value}; give a finite number")
-    if not hasattr(checkpoint.model, "condition"):
-        raise ValueError(f"{checkpoint.name} takes no condition ({', '.join(wanted)}); take another checkpoint")
-    return checkpoint.model.condition(wanted)  # type: ignore[operator]
 
 
 def _judge(

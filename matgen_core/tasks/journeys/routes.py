@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from matgen_core.latent.errors import returned
 from matgen_core.latent.map import LatentMap
 from matgen_core.latent.space import Z
 from matgen_core.materials.fields import chemists_order, parse_phase_field, write_phase_field
@@ -112,7 +113,7 @@ def example(space: LatentMap) -> tuple[str, str]:
     index = space.index
     keys = index["phase_field" if "phase_field" in index else "id"].astype(str)
     if "family" in index and index["family"].nunique() > 1:
-        good = index[index["reconstruction_error"] == 0].groupby("family").head(1).sort_values("family")
+        good = index[returned(index)].groupby("family").head(1).sort_values("family")
         if len(good) > 1:
             return keys[good.index[0]], keys[good.index[-1]]
     rows = _simple_formulas(space) if space.level == "composition" else np.arange(len(index))
@@ -126,8 +127,7 @@ def _simple_formulas(space: LatentMap, most: int = 100) -> NDArray[np.int64]:
     good = space.has_point
     if "electronegativity_balanced" in index:
         good = good & index["electronegativity_balanced"].fillna(False).to_numpy(bool)
-    if "reconstruction_error" in index:
-        good = good & (index["reconstruction_error"] == 0).to_numpy()
+    good = good & returned(index)
     rows = np.flatnonzero(good if good.any() else space.has_point)
     energies = index.get("formation_energy_per_atom", index["formula"].str.len())
     order = np.argsort(energies.to_numpy()[rows], kind="stable")

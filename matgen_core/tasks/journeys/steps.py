@@ -284,7 +284,8 @@ def _returns(space: LatentMap, materials: Sequence[Any]) -> list[tuple[float, Li
 
     The distance is between the point of the material and that of what it comes back as; NaN where it has none.
     """
-    encoded = space.encode(materials)
+    are_crystals = all(isinstance(each, Structure) for each in materials)
+    encoded = space.encode_in_standard_cells(materials) if are_crystals else space.encode(materials)
     again, z = fitting(encoded)
     decoded = space.decode(z) if again else []
     landed = space.encode([each.material for each in decoded if each.material is not None])
@@ -296,7 +297,7 @@ def _returns(space: LatentMap, materials: Sequence[Any]) -> list[tuple[float, Li
             continue
         end = next(second).z
         distance = np.nan if end is None else float(np.linalg.norm(end - point))
-        judged.append((distance, _round_trip(space, each, back, distance)))
+        judged.append((distance, _round_trip(each, back, distance)))
     found = iter(judged)
     return [
         next(found)
@@ -306,7 +307,7 @@ def _returns(space: LatentMap, materials: Sequence[Any]) -> list[tuple[float, Li
     ]
 
 
-def _round_trip(space: LatentMap, material: Any, back: Decoded, distance: float) -> Light:
+def _round_trip(material: Any, back: Decoded, distance: float) -> Light:
     drift = "" if np.isnan(distance) else f", {distance:.2f} away in the latent space"
     if not isinstance(material, Structure):
         is_formula = isinstance(material, Composition)
@@ -315,7 +316,7 @@ def _round_trip(space: LatentMap, material: Any, back: Decoded, distance: float)
             noun = "formula" if is_formula else "field"
             return Light("returns", "yes", "returns", f"encoded and decoded again, it is the same {noun}{drift}")
         return Light("returns", "undecided", "drifts", f"encoded and decoded again, it is {name}{drift}")
-    row = evaluate_reconstruction([space.representation.standardize(material)], [back]).iloc[0]
+    row = evaluate_reconstruction([material], [back]).iloc[0]
     if row["match"]:
         reason = f"encoded and decoded again, it is the same crystal within {row['site_error']:.2f} Å a site{drift}"
         return Light("returns", "yes", "returns", reason)

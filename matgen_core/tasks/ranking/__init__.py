@@ -1,6 +1,5 @@
 """Phase fields: which there are, how familiar each is to a model, and how far that can be trusted."""
 
-from matgen_core.latent.index import ScoreMeaning, score_meaning
 from matgen_core.tasks.ranking.choice import ELEMENT_SETS, EXCLUSIONS, STUDY, Choice, ElementSet, funnel
 from matgen_core.tasks.ranking.enumeration import enumerate_fields
 from matgen_core.tasks.ranking.evidence import CONTROLS
@@ -15,7 +14,6 @@ __all__ = [
     "STUDY",
     "Choice",
     "ElementSet",
-    "ScoreMeaning",
     "by_element",
     "contributions",
     "enumerate_fields",
@@ -25,7 +23,6 @@ __all__ = [
     "known_fields",
     "rank",
     "score",
-    "score_meaning",
     "score_places",
     "scorer",
     "verdict",

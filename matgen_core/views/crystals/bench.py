@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import pandas as pd
 from pymatgen.core import Structure
 
+from matgen_core.latent.errors import COMES_BACK
+
 UPLOAD = "upload"
 MAX_ENTRIES = 4
 _PART = re.compile(r"[\w.+-]{1,80}")
@@ -93,8 +95,8 @@ def examples(known: pd.DataFrame, n: int = 3) -> pd.DataFrame:
     Returns:
         Rows of `known`.
     """
-    if "reconstruction" in known and (known["reconstruction"] == "comes back").any():
-        known = known[known["reconstruction"] == "comes back"]
+    if "reconstruction" in known and (known["reconstruction"] == COMES_BACK).any():
+        known = known[known["reconstruction"] == COMES_BACK]
     order = [name for name in ("split", "energy_above_hull") if name in known]
     known = known.sort_values(order, kind="stable") if order else known  # test stands before train and val
     if "family" in known and known["family"].nunique() > 1:

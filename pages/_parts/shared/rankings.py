@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.latent.index import score_meaning
+from matgen_core.latent.errors import error_kind
 from matgen_core.materials.elements import check_elements, every_element
 from matgen_core.tasks import ranking
 from matgen_core.views import charts
@@ -85,7 +85,7 @@ def ranking_chart(table: pd.DataFrame, field: str, unit: str, *, key: str, on_cl
 
 def what_the_score_means(model: Checkpoint) -> None:
     """Say what a ranking means and how far it can be trusted, in figures; this stands beside every ranking."""
-    meaning, reconstruction = score_meaning(model), model.metrics["reconstruction"]
+    meaning, reconstruction = error_kind(model.index), model.metrics["reconstruction"]
     active = reconstruction["active_dimensions"]
     of_all = f" of {reconstruction['latent_dim']}" if "latent_dim" in reconstruction else ""
     with st.container(border=True):
