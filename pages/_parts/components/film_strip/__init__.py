@@ -5,12 +5,10 @@ A click, the arrow keys, Home and End choose a frame. Frames that are still to c
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
-_HERE = Path(__file__).parent
+from pages._parts.components.registration import registered
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ def film_strip(
         if isinstance(number, int) and 0 <= number < n_frames:
             on_choose(number)
 
-    _component()(
+    registered("film_strip", '<div class="fs"></div>')(
         key=key,
         data={
             "frames": [
@@ -71,15 +69,3 @@ def film_strip(
         },
         on_chosen_change=handler,
     )
-
-
-def _component() -> Callable[..., Any]:
-    # Registered at each call: a registration belongs to the running server, and at import there may be none.
-    return st.components.v2.component(
-        "matgen_film_strip", html='<div class="fs"></div>', css=_source("index.css"), js=_source("index.js")
-    )
-
-
-@st.cache_resource(show_spinner=False)
-def _source(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")

@@ -3,40 +3,14 @@
 `MapScene` says what is shown; this file hands it to the browser and reads back what the visitor did there.
 """
 
-import re
-from collections.abc import Callable, Mapping
-from functools import cache
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import streamlit as st
 from streamlit import runtime
 
 from matgen_core.views.maps.events import MapEvents
 from matgen_core.views.maps.scene import Buffer, MapScene
-
-_HERE = Path(__file__).parent
-# Each file uses only those before it. Streamlit takes a component's script as one text, so the modules are
-# joined and their imports of each other dropped.
-_MODULES = (
-    "geometry.js",
-    "camera.js",
-    "grid.js",
-    "buffers.js",
-    "theme.js",
-    "gl_renderer.js",
-    "canvas_renderer.js",
-    "overlay.js",
-    "legend.js",
-    "toolbar.js",
-    "tooltip.js",
-    "gestures.js",
-    "picture.js",
-    "map.js",
-    "index.js",
-)
-_IMPORT = re.compile(r'^import .* from "\./\w+\.js";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+from pages._parts.components.registration import registered
 
 
 def latent_map(
@@ -71,7 +45,7 @@ def latent_map(
         def handler() -> None:
             on_event(MapEvents.from_component(st.session_state[key], scene))
 
-    result = _component()(
+    result = registered("latent_map", '<div class="lm"></div>')(
         key=key,
         data={"id": key, "height": height, **scene.payload(_publisher(key))},
         on_clicked_change=handler,
@@ -85,18 +59,6 @@ def latent_map(
 
 def _ignore() -> None:
     """Do nothing; Streamlit reports a value only where there is a callback for it."""
-
-
-@cache
-def _component() -> Callable[..., Mapping[str, Any]]:
-    # At first use, not at import: outside a running app there is nothing to register with.
-    modules = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in _MODULES)
-    return st.components.v2.component(
-        "matgen_latent_map",
-        html='<div class="lm"></div>',
-        css=(_HERE / "index.css").read_text(encoding="utf-8"),
-        js=_EXPORT.sub("", _IMPORT.sub("", modules)),
-    )
 
 
 def _publisher(key: str) -> Callable[[Buffer], str]:

@@ -5,12 +5,10 @@ set must, may (allow) and never.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
-_HERE = Path(__file__).parent
+from pages._parts.components.registration import registered
 
 
 def periodic_table(
@@ -42,7 +40,7 @@ def periodic_table(
         on_change(tuple(chosen["must"]), tuple(chosen["may"]))
 
     last = (st.session_state.get(key) or {}).get("choice") or {}
-    _component()(
+    registered("periodic_table", '<div class="pt"></div>')(
         key=key,
         data={
             "must": list(must),
@@ -55,15 +53,3 @@ def periodic_table(
         },
         on_choice_change=handler,
     )
-
-
-def _component() -> Callable[..., Any]:
-    # Registered at each call: a registration belongs to the running server, and at import there may be none.
-    return st.components.v2.component(
-        "matgen_periodic_table", html='<div class="pt"></div>', css=_source("index.css"), js=_source("index.js")
-    )
-
-
-@st.cache_resource(show_spinner=False)
-def _source(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8")

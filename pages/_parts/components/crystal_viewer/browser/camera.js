@@ -10,21 +10,21 @@ const multiply = ([ax, ay, az, aw], [bx, by, bz, bw]) => [
   aw * bz + ax * by - ay * bx + az * bw,
   aw * bw - ax * bx - ay * by - az * bz,
 ];
-const unit = (vector) => {
+export const unit = (vector) => {
   const length = Math.hypot(...vector) || 1;
   return vector.map((x) => x / length);
 };
-const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
-const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-const minus = (a, b) => [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
-const turned = (q, v) => multiply(multiply(q, [...v, 0]), [-q[0], -q[1], -q[2], q[3]]).slice(0, 3);
+export const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+export const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+export const minus = (a, b) => [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
+export const turned = (q, v) => multiply(multiply(q, [...v, 0]), [-q[0], -q[1], -q[2], q[3]]).slice(0, 3);
 const about = (axis, degrees) => {
   const half = (degrees * Math.PI) / 360;
   return [...unit(axis).map((x) => x * Math.sin(half)), Math.cos(half)];
 };
 
 /** The orientation that looks against `eye` (model axes) with `up` upward. */
-function looking(eye, up) {
+export function looking(eye, up) {
   const z = unit(eye);
   const right = cross(up, z);
   const x = unit(Math.hypot(...right) > 1e-6 ? right : cross(Math.abs(z[0]) < 0.9 ? [1, 0, 0] : [0, 1, 0], z));
@@ -46,10 +46,10 @@ function looking(eye, up) {
   return [(x[2] + z[0]) / s, (y[2] + z[1]) / s, s / 4, (y[0] - x[1]) / s];
 }
 
-const startCamera = () => ({ q: looking([0.366, -0.906, 0.213], [0, 0, 1]), zoom: 1, shift: [0, 0] });
+export const startCamera = () => ({ q: looking([0.366, -0.906, 0.213], [0, 0, 1]), zoom: 1, shift: [0, 0] });
 
 /** Where a panel's camera stands, for 3Dmol and for our own drawing on top of it. */
-function projection(camera, frame, radius) {
+export function projection(camera, frame, radius) {
   const narrow = Math.min(1, frame.width / frame.height);
   const fit = (0.86 * radius) / Math.sin(Math.atan(Math.tan(HALF_ANGLE) * narrow));
   const distance = Math.max(fit / camera.zoom, 2);
@@ -72,7 +72,7 @@ function projection(camera, frame, radius) {
 }
 
 /** Drag turns, with Shift or the right button moves, wheel and two fingers zoom; a press without a drag is a click. */
-function gestures(element, camera, changed, clicked, hovered, signal) {
+export function gestures(element, camera, changed, clicked, hovered, signal) {
   const down = new Map();
   let travelled = 0;
   let spread = 0;
@@ -124,10 +124,10 @@ function gestures(element, camera, changed, clicked, hovered, signal) {
   );
 }
 
-const bounded = (zoom) => Math.min(20, Math.max(0.2, zoom));
-const turnBy = (camera, right, down) => {
+export const bounded = (zoom) => Math.min(20, Math.max(0.2, zoom));
+export const turnBy = (camera, right, down) => {
   camera.q = unit(multiply(multiply(about([0, 1, 0], right), about([1, 0, 0], down)), camera.q));
 };
-const shiftBy = (camera, x, y) => {
+export const shiftBy = (camera, x, y) => {
   camera.shift = [camera.shift[0] + (2 * x) / camera.zoom, camera.shift[1] + (2 * y) / camera.zoom];
 };

@@ -1,17 +1,17 @@
 // The map itself: holds what is shown and how, and joins drawing, pointing and the answers to the server.
 import { fetchBuffer, HoverRows } from "./buffers.js";
-import { MapCamera } from "./camera.js";
-import { CanvasRenderer } from "./canvas_renderer.js";
-import { clamp, packPath, simplifyTo, unpackPath } from "./geometry.js";
-import { listen } from "./gestures.js";
-import { GLRenderer } from "./gl_renderer.js";
-import { PointGrid } from "./grid.js";
-import { formatCount, Legend } from "./legend.js";
-import { drawOverlay } from "./overlay.js";
-import { savePicture } from "./picture.js";
-import { paletteOf, readTheme } from "./theme.js";
-import { Toolbar } from "./toolbar.js";
-import { Tooltip } from "./tooltip.js";
+import { MapCamera } from "./plane/camera.js";
+import { CanvasRenderer } from "./drawing/canvas_renderer.js";
+import { clamp, packPath, simplifyTo, unpackPath } from "./plane/geometry.js";
+import { listen } from "./controls/gestures.js";
+import { GLRenderer } from "./drawing/gl_renderer.js";
+import { PointGrid } from "./plane/grid.js";
+import { formatCount, Legend } from "./controls/legend.js";
+import { drawOverlay } from "./drawing/overlay.js";
+import { savePicture } from "./drawing/picture.js";
+import { paletteOf, readTheme } from "./drawing/theme.js";
+import { Toolbar } from "./controls/toolbar.js";
+import { Tooltip } from "./controls/tooltip.js";
 
 const MAX_VERTICES = 80; // of an outline: some 600 bytes on the way up
 const POINTER_REACH = 8; // CSS pixels from a pointer to a point that counts as on it

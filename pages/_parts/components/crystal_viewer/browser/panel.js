@@ -1,9 +1,10 @@
 // A scene in one 3Dmol viewer: what of it is visible under the chosen look, and where.
+import { cross, dot, minus, unit } from "./camera.js";
 
 const [IN_CELL, BOUNDARY, COMPLETING] = [0, 1, 2];
-const STYLES = { ball_and_stick: "Ball and stick", space_filling: "Space filling", stick: "Sticks", polyhedra: "Polyhedra" };
+export const STYLES = { ball_and_stick: "Ball and stick", space_filling: "Space filling", stick: "Sticks", polyhedra: "Polyhedra" };
 
-class Panel {
+export class Panel {
   constructor(scene) {
     this.scene = scene;
     this.atoms = scene.atoms.map(([site, kind, ia, ib, ic, ...xyz], row) => {
@@ -117,7 +118,7 @@ const point = ([x, y, z]) => ({ x, y, z });
 const ends = (a, b) => ({ start: point(a), end: point(b) });
 
 /** Distance (Å), angle or dihedral (degrees) of two, three or four points, as `crystal_scene.measure` defines them. */
-function measured(points) {
+export function measured(points) {
   const steps = points.slice(1).map((p, k) => minus(p, points[k]));
   if (steps.length === 1) return { kind: "Distance", value: Math.hypot(...steps[0]), digits: 3, unit: " Å" };
   if (steps.length === 2) {

@@ -1,5 +1,5 @@
 // Pointer and keys on the map's surface: move, zoom, draw an outline, point and click.
-import { boundsOf } from "./geometry.js";
+import { boundsOf } from "../plane/geometry.js";
 
 const CLICK_REACH = 4; // CSS pixels that a hand may slip during a click
 

@@ -1,5 +1,5 @@
 // The map as a PNG for slides: points, lines, legend, title and count, at twice the screen's detail or more.
-import { paintLegend } from "./legend.js";
+import { paintLegend } from "../controls/legend.js";
 import { drawOverlay } from "./overlay.js";
 import { cssColor } from "./theme.js";
 

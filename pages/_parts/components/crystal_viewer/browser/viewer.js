@@ -1,4 +1,7 @@
 // The crystal viewer: toolbar, one stage with one WebGL context, legend, readout. 3Dmol draws, Python decides what.
+import { bounded, gestures, looking, projection, shiftBy, startCamera, turnBy, unit } from "./camera.js";
+import { drawInk, written } from "./ink.js";
+import { measured, Panel, STYLES } from "./panel.js";
 
 const stroke = (path) =>
   `<svg viewBox="0 0 20 20" width="18" height="18" fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">${path}</svg>`;
@@ -20,9 +23,8 @@ const HELP =
 
 const libraries = new Map(); // address -> promise of the module
 const remembered = new Map(); // widget key -> camera and look: they outlive a change of page
-const instances = new WeakMap();
 
-class CrystalViewer {
+export class CrystalViewer {
   constructor(root) {
     this.root = root;
     this.stopped = new AbortController();
@@ -469,14 +471,3 @@ const mixed = (color, other, share) => {
   const [a, b] = [channels(color), channels(other)];
   return `#${a.map((x, k) => Math.round(x * (1 - share) + b[k] * share).toString(16).padStart(2, "0")).join("")}`;
 };
-
-export default function (component) {
-  const root = component.parentElement.querySelector(".crystal-viewer");
-  let viewer = instances.get(root);
-  if (!viewer || viewer.released) instances.set(root, (viewer = new CrystalViewer(root)));
-  viewer.runs = (viewer.runs ?? 0) + 1;
-  const { runs } = viewer;
-  viewer.update(component.data, component.setStateValue);
-  // Streamlit also cleans up after a run that a newer one has overtaken: only the last run may end the viewer.
-  return () => setTimeout(() => viewer.runs === runs && viewer.end(), 50);
-}

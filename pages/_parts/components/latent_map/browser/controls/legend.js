@@ -1,6 +1,6 @@
 // What the colors mean: classes that can be switched off, or a bar with its unit. Built once for the page and
 // painted once more for the exported picture.
-import { cssColor } from "./theme.js";
+import { cssColor } from "../drawing/theme.js";
 
 export const formatCount = (n) => n.toLocaleString("en-US");
 

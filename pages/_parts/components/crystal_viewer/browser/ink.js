@@ -1,6 +1,8 @@
 // What lies over the picture in 2D, crisp at any size: captions, axes, site labels, picks and their measure.
+import { turned, unit } from "./camera.js";
+import { measured } from "./panel.js";
 
-function drawInk(context, panels, look, picked, hover, colors, font) {
+export function drawInk(context, panels, look, picked, hover, colors, font) {
   for (const panel of panels) {
     const { frame, place } = panel;
     context.save();
@@ -92,7 +94,7 @@ function drawPicks(context, panel, rows, place, colors, font) {
   context.fillText(written(result), at.x, at.y - 32.5);
 }
 
-const written = ({ value, digits, unit: symbol }) => `${value.toFixed(digits).replace("-", "\u2212")}${symbol}`;
+export const written = ({ value, digits, unit: symbol }) => `${value.toFixed(digits).replace("-", "\u2212")}${symbol}`;
 
 function drawAxes(context, panel, colors, font) {
   const { frame } = panel;
