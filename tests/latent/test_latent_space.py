@@ -19,7 +19,6 @@ from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.representations import DecodeError
 
-
 LEVEL = {"level": CRYSTAL.key}
 
 
