@@ -14,6 +14,7 @@ from matgen_core.materials.fields import PhaseField
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.properties import PROPERTIES, Column
 from matgen_core.materials.systems import symbols_of
+from matgen_core.networks.arrays.splits import HELD_OUT, TEST, TRAIN, VAL
 
 _LABELS = {
     "anions": "Anions",
@@ -31,7 +32,6 @@ _MAP = ("_x", "_y", "_faithfulness", "_stability")
 # What a verdict, yes or no, is called; one that is missing is undecided.
 _VERDICTS = {"charge_neutral": ("neutral", "charged"), "electronegativity_balanced": ("balanced", "unbalanced")}
 
-TRAIN, VAL, TEST, HELD_OUT = "train", "val", "test", "held_out"
 GENERATED = "generated"  # what a model has drawn itself
 # The splits of an index, in order, and the word for each that is shown; `known_materials` holds the words.
 SPLITS = {TRAIN: "train", VAL: "val", TEST: "test", HELD_OUT: "held out", GENERATED: "generated"}
