@@ -17,6 +17,7 @@ from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.arrays.crystals import CrystalArrays
+from matgen_core.networks.arrays.splits import TRAIN
 from matgen_core.networks.learning import LEARNERS, icsg3d, runs
 from matgen_core.networks.learning.icsg3d import ICSG3DLearner, judge_points
 from matgen_core.networks.learning.points import FILE, Judged, Samples
@@ -83,7 +84,7 @@ class ICSG3DRecipe:
                 "title": self.title,
                 "system": SYSTEM,
                 "level": CRYSTAL.key,
-                **provenance(self.name, self.seed, parts["train"], counted=parts.values(), run=settings),
+                **provenance(self.name, self.seed, parts[TRAIN], counted=parts.values(), run=settings),
             },
             index=index,
         )

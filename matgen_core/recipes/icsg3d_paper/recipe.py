@@ -19,7 +19,7 @@ from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import Decoded, LatentSpace
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.arrays.crystals import CrystalArrays
-from matgen_core.networks.arrays.splits import TEST, THREE_PARTS
+from matgen_core.networks.arrays.splits import TEST, THREE_PARTS, TRAIN
 from matgen_core.networks.learning import LEARNERS, icsg3d_paper, runs
 from matgen_core.networks.learning import points as crystal_points
 from matgen_core.networks.learning.icsg3d_paper import BoxedCrystals, Elements, ICSG3DPaperLearner
@@ -86,7 +86,7 @@ class ICSG3DPaperRecipe:
                 "title": self.title,
                 "system": SYSTEM,
                 "level": CRYSTAL.key,
-                **provenance(self.name, self.seed, parts["train"], counted=parts.values(), run=settings),
+                **provenance(self.name, self.seed, parts[TRAIN], counted=parts.values(), run=settings),
             },
             index=index,
         )

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks import COMPOSITION_RULES, as_booleans, screen_formulas
 from matgen_core.latent.building import build_index
+from matgen_core.latent.index import GENERATED
 from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
 from matgen_core.materials.levels import COMPOSITION
+from matgen_core.networks.arrays.splits import HELD_OUT, TRAIN
 from matgen_core.networks.learning import matgan, rounding, runs
 from matgen_core.networks.learning.matgan import MatGANLearner
 from matgen_core.networks.learning.runs import last_losses
@@ -157,7 +159,7 @@ class MatGANRecipe:
                 "id": [*(f"generated-{row}" for row in range(self.n_bank)), *(f"real-{row}" for row in real)],
                 "formula": texts,
                 "chemical_system": _chemical_systems(shown, formulas.elements),
-                "split": ["generated"] * self.n_bank + ["held_out" if held_out[row] else "train" for row in real],
+                "split": [GENERATED] * self.n_bank + [HELD_OUT if held_out[row] else TRAIN for row in real],
                 "n_elements": shown.n_elements,
                 "charge_neutral": as_booleans(neutral.answers),
                 "electronegativity_balanced": as_booleans(balanced.answers),

@@ -19,6 +19,7 @@ from matgen_core.latent.errors import FROM_AVERAGE
 from matgen_core.materials.fields import PhaseField
 from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.networks.arrays import tensors
+from matgen_core.networks.arrays.splits import TRAIN
 from matgen_core.networks.learning import runs
 from matgen_core.networks.models.phase_field_norm import PhaseFieldNorm, PhaseFieldNormConfig
 from matgen_core.recipes.shared.card import with_card
@@ -92,7 +93,7 @@ class PhaseFieldNormRecipe:
                     {
                         "id": [f"icsd-{i}" for i in range(len(known))],
                         "phase_field": [field.write() for field in known],
-                        "split": "train",
+                        "split": TRAIN,
                     }
                 ),
                 error=scores,

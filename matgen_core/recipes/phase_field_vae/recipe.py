@@ -21,6 +21,7 @@ from matgen_core.latent.projection import map_grades
 from matgen_core.materials.fields import PhaseField
 from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.networks.arrays import tensors
+from matgen_core.networks.arrays.splits import TRAIN
 from matgen_core.networks.learning import loops, runs
 from matgen_core.networks.models.phase_field_vae import PhaseFieldVAE, PhaseFieldVAEConfig
 from matgen_core.recipes.shared.card import with_card
@@ -265,7 +266,7 @@ def _index(
             "id": [f"icsd-{i}" for i in range(len(known))],
             "phase_field": [field.write() for field in known],
             "anions": ["-".join(sorted(field.anions)) for field in known],
-            "split": "train",
+            "split": TRAIN,
         }
     )
     return build_index(table, model.encode(x).mean.numpy(), seed, errors, RESTORATION)

@@ -24,6 +24,7 @@ from matgen_core.jobs.turns import Turns
 from matgen_core.latent.space import Z
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
+from matgen_core.networks.arrays.splits import TRAIN
 from matgen_core.networks.models.capabilities import Critic
 from matgen_core.representations import FormulaEncoder
 from matgen_core.tasks.funnel.answers import Answer, answers_to
@@ -232,7 +233,7 @@ def real_formulas(checkpoint: Checkpoint) -> Formulas:
     index = checkpoint.index
     if index is None or "formula" not in index:
         return Formulas.concatenate([])
-    texts = index.loc[index["split"] == "train", "formula"] if "split" in index else index["formula"]
+    texts = index.loc[index["split"] == TRAIN, "formula"] if "split" in index else index["formula"]
     return Formulas.of_texts(texts)[0]
 
 
