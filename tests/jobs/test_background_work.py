@@ -80,27 +80,21 @@ def recordings() -> Iterator[Background]:
     yield Background(lambda: begun(10**9), lambda: begun(3), lambda: begun(2, fails=True), "no way on")
 
 
-@pytest.fixture(params=[maps, runs_of_the_funnel, recordings], ids=lambda kind: kind.__name__, scope="module")
+@pytest.fixture(params=[maps, runs_of_the_funnel, recordings], ids=lambda kind: kind.__name__)
 def kind(request: pytest.FixtureRequest) -> Iterator[Background]:
     yield from request.param()
 
 
-def test_the_next_begins_when_the_one_before_is_stopped(kind: Background) -> None:
-    endless, given_up, short = kind.endless(), kind.short(), kind.short()
+def test_the_next_begins_when_the_one_before_is_stopped_or_fails(kind: Background) -> None:
+    endless, given_up, failing, short = kind.endless(), kind.short(), kind.failing(), kind.short()
     endless.wait_for(lambda: bool(endless.status().done) or "fitting" in endless.status().stage, LIMIT)
     assert endless.state == "running"
-    assert [job.status().ahead for job in (given_up, short)] == [1, 2]
+    assert [job.status().ahead for job in (given_up, failing, short)] == [1, 2, 3]
     given_up.stop()
-    assert short.status().ahead == 1
+    assert short.status().ahead == 2
     endless.stop()
     short.wait(LIMIT)
-    assert [job.state for job in (endless, given_up, short)] == ["stopped", "stopped", "done"]
+    assert [job.state for job in (endless, given_up, failing, short)] == ["stopped", "stopped", "failed", "done"]
     assert given_up.status().seconds == 0
-
-
-def test_what_fails_says_so_in_one_line_and_makes_room(kind: Background) -> None:
-    failing, short = kind.failing(), kind.short()
-    short.wait(LIMIT)
-    assert (failing.state, short.state) == ("failed", "done")
     assert kind.problem in failing.status().problem
     assert "\n" not in failing.status().problem
