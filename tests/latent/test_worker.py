@@ -1,10 +1,13 @@
 """The worker: maps come back as they would be made here, and cancel, errors and the end of the app are survived."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from matgen_core.latent.worker import Job, ProjectionWorker
 Z = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32)
 PCA = ProjectionSettings("pca")
 LONG = ProjectionSettings("tsne", perplexity=60)
+needs_proc = pytest.mark.skipif(not os.path.isdir("/proc"), reason="reads the state of processes from /proc")
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +28,19 @@ def worker() -> Iterator[ProjectionWorker]:
     made = ProjectionWorker()
     yield made
     made.close()
+
+
+def process_of(app: int) -> int:
+    """Wait for the process that makes maps for another one, and return its number."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended meanwhile
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent == app and "matgen_core.latent.worker" in (folder / "cmdline").read_text():
+                    return int(folder.name)
+        time.sleep(0.02)
+    raise AssertionError(f"process {app} has started no worker within a minute")
 
 
 def until(worker: ProjectionWorker, number: int, state: str, seconds: float = 60) -> Job:
@@ -79,13 +96,12 @@ def test_an_error_in_the_worker_is_told_and_the_worker_lives(worker: ProjectionW
     assert worker.wait(worker.submit(Z, PCA), 60).state == "done"
 
 
+@needs_proc
 def test_a_worker_that_dies_costs_its_job_alone(worker: ProjectionWorker) -> None:
     many = np.random.default_rng(1).normal(size=(15_000, 6)).astype(np.float32)
     number = worker.submit(many, LONG)
     until(worker, number, "running")
-    while worker._process is None:
-        time.sleep(0.02)
-    worker._process.kill()
+    os.kill(process_of(os.getpid()), signal.SIGKILL)
     assert worker.wait(number, 30).state == "failed"
     assert "worker ended" in worker.job(number).problem
     assert worker.wait(worker.submit(Z, PCA), 60).state == "done"
@@ -123,7 +139,7 @@ def test_a_crowd_is_refused_and_old_results_are_let_go() -> None:
         crowded.close()
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc"), reason="reads the state of a process from /proc")
+@needs_proc
 def test_the_worker_ends_with_the_app_even_in_the_middle_of_a_fit() -> None:
     app = """
 import time, numpy as np
@@ -134,12 +150,13 @@ if __name__ == "__main__":
     number = worker.submit(np.random.default_rng(1).normal(size=(15_000, 6)).astype("f4"), ProjectionSettings("tsne"))
     while "fitting" not in worker.job(number).stage:
         time.sleep(0.05)
-    print(worker._process.pid, flush=True)
+    print("fitting", flush=True)
     time.sleep(60)
 """
     parent = subprocess.Popen([sys.executable, "-c", app], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
-    child = int(parent.stdout.readline())
+    assert parent.stdout.readline() == "fitting\n"
+    child = process_of(parent.pid)
     assert os.path.exists(f"/proc/{child}")
     parent.kill()
     parent.wait()

@@ -2,12 +2,10 @@
 
 import shutil
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint
@@ -16,15 +14,9 @@ from matgen_core.tasks import journeys
 from tests.support.page_checks import all_steps, said, whole
 from tests.support.serving import ROOT
 
+pytestmark = pytest.mark.usefixtures("fresh_caches")
+
 PAGE = ROOT / "pages" / "journeys.py"
-
-
-@pytest.fixture(autouse=True)
-def fresh_caches() -> Iterator[None]:
-    """No test sees the checkpoints of another."""
-    yield
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
 
 @pytest.fixture(scope="module")

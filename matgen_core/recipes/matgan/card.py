@@ -42,7 +42,7 @@ def matgan_card(recipe: "MatGANRecipe", metrics: dict[str, Any], formulas: Formu
             f" {c.element_temperature:g}, elements and counts alike; as shipped it writes elements at"
             f" {recipe.element_temperature:g} and counts at {recipe.count_temperature:g}. `matgen train {recipe.name}`",
             "Figures beside the paper's": _figures(recipe.name, metrics),
-            "What was tried": _tried(recipe, metrics),
+            "What was tried": tried_text(recipe, metrics),
             "Intended use": "Writing many hypothetical formulas for a funnel: unique, neutral, balanced, new,"
             " predicted; seeing what a generator has learned of chemistry.",
             "Out of scope": "Stability, structure, synthesis: a formula here is a combination that looks like its"
@@ -99,7 +99,8 @@ def _figures(name: str, metrics: dict[str, Any]) -> str:
     )
 
 
-def _tried(recipe: "MatGANRecipe", metrics: dict[str, Any]) -> str:
+def tried_text(recipe: "MatGANRecipe", metrics: dict[str, Any]) -> str:
+    """Table of what was tried beside what is shipped, and what was not kept."""
     shipped = {
         **metrics,
         "element_temperature": recipe.element_temperature,
