@@ -218,6 +218,16 @@ def formula_bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> checkpoint.
 
 
 @pytest.fixture
+def fresh_caches() -> Iterator[None]:
+    """What pages keep for all visitors is forgotten after the test: none sees the checkpoints of another."""
+    yield
+    import streamlit as st
+
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+@pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Call the command line: exit status, standard output, standard error."""
 

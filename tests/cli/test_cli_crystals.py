@@ -1,7 +1,6 @@
 """Crystals on the command line, with the shipped checkpoints: a row for every input, whatever it is."""
 
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +8,9 @@ import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from matgen_core import cli
 from matgen_core.data.structure_export import cif, distinct_names, extended_xyz, poscar
+from tests.support.crystals import NACL
 
-SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 PEROVSKITE = Structure(
     Lattice.cubic(3.905),
     ["Sr", "Ti", "O", "O", "O"],
@@ -34,17 +32,6 @@ BAD = {  # file: the reason, with a structure model
 }
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    def call(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["matgen", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        return int(stopped.value.code or 0), capsys.readouterr().err
-
-    return call
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Good and bad files, the good ones last, so that they come after every failure."""
@@ -53,7 +40,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     tetragonal = Structure(Lattice.tetragonal(3, 4), ["Ti", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     einsteinium = Structure(Lattice.cubic(3), ["Es", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     half.to(str(folder / "half.cif"))
-    (folder / "big.cif").write_text(cif(SALT * (4, 4, 4)))
+    (folder / "big.cif").write_text(cif(NACL * (4, 4, 4)))
     (folder / "tetragonal.cif").write_text(cif(tetragonal))
     (folder / "einsteinium.cif").write_text(cif(einsteinium))
     (folder / "broken.cif").write_text("data_x\n_cell_length_a nonsense\n")
@@ -64,7 +51,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     sites = [" ".join(row.split()[:3]) for row in lines[8:]]
     (folder / "nameless.vasp").write_text("\n".join(["x", *lines[1:5], *lines[6:8], *sites]))
     (folder / "notes.txt").write_text("no crystal")
-    (folder / "salt.cif").write_text(cif(SALT))
+    (folder / "salt.cif").write_text(cif(NACL))
     (folder / "POSCAR").write_text(poscar(PEROVSKITE))
     (folder / "heusler.extxyz").write_text(extended_xyz(HEUSLER.get_primitive_structure()))
     return [folder / name for name in (*BAD, "salt.cif", "POSCAR", "heusler.extxyz")]
@@ -76,7 +63,7 @@ def by_name(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def test_encode_gives_a_point_or_the_reason(run, files: list[Path], tmp_path: Path) -> None:
-    code, err = run("encode", "icsg3d", *files, "--out", tmp_path / "z.parquet")
+    code, _, err = run("encode", "icsg3d", *files, "--out", tmp_path / "z.parquet")
     assert code == 0
     table = by_name(pd.read_parquet(tmp_path / "z.parquet"), "input")
     assert list(table.columns) == ["z", "problem"]
@@ -97,7 +84,7 @@ def test_reconstruct_compares_in_the_models_cell_and_keeps_every_row(run, files:
         assert not table.loc[name, "decoded"]
         assert reason in table.loc[name, "reason"]
     assert sorted(path.name for path in out.glob("*.cif")) == ["POSCAR.cif", "heusler.cif", "salt.cif"]
-    for name, original in (("salt.cif", SALT), ("POSCAR", PEROVSKITE), ("heusler.extxyz", HEUSLER)):
+    for name, original in (("salt.cif", NACL), ("POSCAR", PEROVSKITE), ("heusler.extxyz", HEUSLER)):
         row = table.loc[name]
         assert row["match"]
         assert row["rmsd"] < 0.05
@@ -132,7 +119,7 @@ def test_a_folder_and_files_that_are_all_bad(run, files: list[Path], tmp_path: P
     )
     bad = [path for path in files if path.name in ("broken.cif", "empty.cif")]
     for number, command in enumerate((["predict", "cgcnn_energy"], ["encode", "icsg3d"], ["reconstruct", "icsg3d"])):
-        code, err = run(*command, *bad, "--out", tmp_path / f"out{number}")
+        code, _, err = run(*command, *bad, "--out", tmp_path / f"out{number}")
         assert code == 0, err
     assert len(pd.read_csv(tmp_path / "out0")) == 2
     assert not pd.read_csv(tmp_path / "out2" / "table.csv")["match"].any()
@@ -142,7 +129,7 @@ def test_generate_is_seeded_and_keeps_failed_decodes(run, tmp_path: Path) -> Non
     tables = []
     for number, seed in enumerate((3, 3, 4)):
         out = tmp_path / str(number)
-        code, err = run("generate", "icsg3d", "-n", 12, "--seed", seed, "--width", 4, "--out", out)
+        code, _, err = run("generate", "icsg3d", "-n", 12, "--seed", seed, "--width", 4, "--out", out)
         assert (code, f"seed {seed}" in err) == (0, True)
         tables.append(pd.read_csv(out / "table.csv"))
     pd.testing.assert_frame_equal(tables[0], tables[1])
@@ -204,7 +191,7 @@ def test_phase_fields_decode_to_a_table(run, tmp_path: Path) -> None:
 def test_decode_refuses_other_arrays_in_one_line(run, tmp_path: Path, array, line: str) -> None:
     path = tmp_path / "z.npy"
     path.touch() if array is None else np.save(path, array, allow_pickle=True)
-    code, err = run("decode", "icsg3d", path, "--out", tmp_path / "out")
+    code, _, err = run("decode", "icsg3d", path, "--out", tmp_path / "out")
     assert code == 2
     assert re.search(line, err), err
     assert len(err.strip().splitlines()) == 1
@@ -225,7 +212,7 @@ def test_decode_refuses_other_arrays_in_one_line(run, tmp_path: Path, array, lin
     ],
 )
 def test_generate_refuses_what_it_cannot_do(run, tmp_path: Path, arguments: tuple[object, ...], line: str) -> None:
-    code, err = run("generate", *arguments, "--out", tmp_path / "out")
+    code, _, err = run("generate", *arguments, "--out", tmp_path / "out")
     assert code == 2
     assert line in err
     assert len(err.strip().splitlines()) == 1
@@ -234,7 +221,7 @@ def test_generate_refuses_what_it_cannot_do(run, tmp_path: Path, arguments: tupl
 
 def test_nothing_that_is_there_is_overwritten(run, files: list[Path], tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("mine")
-    code, err = run("reconstruct", "icsg3d", files[-1], "--out", tmp_path)
+    code, _, err = run("reconstruct", "icsg3d", files[-1], "--out", tmp_path)
     assert (code, "is not an empty folder" in err) == (2, True)
     assert (tmp_path / "table.csv").read_text() == "mine"
 
@@ -259,10 +246,10 @@ def test_names_of_files_stay_in_their_folder_and_apart() -> None:
 
 
 def test_two_files_of_one_name_and_a_file_of_two_crystals(run, tmp_path: Path) -> None:
-    for name, structure in (("a", SALT), ("b", PEROVSKITE)):
+    for name, structure in (("a", NACL), ("b", PEROVSKITE)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "POSCAR").write_text(poscar(structure))
-    (tmp_path / "two.cif").write_text(cif(SALT) + cif(PEROVSKITE).replace("data_", "data_second_"))
+    (tmp_path / "two.cif").write_text(cif(NACL) + cif(PEROVSKITE).replace("data_", "data_second_"))
     inputs = [tmp_path / "a" / "POSCAR", tmp_path / "b" / "POSCAR", tmp_path / "two.cif"]
     assert run("reconstruct", "icsg3d", *inputs, "--out", tmp_path / "out")[0] == 0
     table = pd.read_csv(tmp_path / "out" / "table.csv")

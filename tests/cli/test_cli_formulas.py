@@ -1,6 +1,5 @@
 """Formulas on the command line, with a small DING of first weights: a row for every input, whatever it is."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import torch
 from pymatgen.core import Composition
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core import cli
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent.building import with_points
 from matgen_core.latent.map import LatentMap
@@ -40,25 +38,17 @@ def small() -> Checkpoint:
     )
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
+@pytest.fixture(autouse=True)
+def stored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path / "checkpoints"))
     checkpoints.save(small(), tmp_path / "checkpoints" / "small")
-
-    def call(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["matgen", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        return int(stopped.value.code or 0), capsys.readouterr().err
-
-    return call
 
 
 def test_encode_gives_each_formula_a_point_or_the_reason(run, tmp_path: Path) -> None:
     formulas = {"CaO": "no Ca among the 5", "Fe9O12": "9 Fe", "what": "no formula", "Fe0.5O": "0.5 Fe"}
     texts = [*formulas, "O3TiSr", "NaO"]
     pd.DataFrame({"formula": texts}).to_csv(tmp_path / "in.csv", index=False)
-    code, err = run("encode", "small", tmp_path / "in.csv", "--out", tmp_path / "z.parquet")
+    code, _, err = run("encode", "small", tmp_path / "in.csv", "--out", tmp_path / "z.parquet")
     table = pd.read_parquet(tmp_path / "z.parquet")
     assert code == 0
     assert table["input"].tolist() == texts
@@ -87,7 +77,7 @@ def test_decode_writes_a_row_for_every_point(run, tmp_path: Path) -> None:
 
 def test_a_table_without_formulas_is_refused(run, tmp_path: Path) -> None:
     pd.DataFrame({"name": ["rust"]}).to_csv(tmp_path / "in.csv", index=False)
-    code, err = run("encode", "small", tmp_path / "in.csv", "--out", tmp_path / "z.parquet")
+    code, _, err = run("encode", "small", tmp_path / "in.csv", "--out", tmp_path / "z.parquet")
     assert code == 2
     assert "has no column formula; its columns are: name" in err
 
@@ -116,7 +106,7 @@ def test_drawn_points_hear_the_condition() -> None:
 
 def test_a_model_without_encoder_refuses_to_encode(run, formula_bank: Checkpoint, tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("formula\nNaCl\n")
-    code, err = run("encode", formula_bank.name, tmp_path / "in.csv", "--out", tmp_path / "z.parquet")
+    code, _, err = run("encode", formula_bank.name, tmp_path / "in.csv", "--out", tmp_path / "z.parquet")
     assert code == 2
     assert err.strip() == "matgen: formulas has no encoder; it generates, and finds no latent point of what is there"
     assert not (tmp_path / "z.parquet").exists()

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import sys
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from matgen_core import data
-from matgen_core.data import fetching, publishers
+from matgen_core.data import fetching
 from matgen_core.data.publishers import HOSTS, PUBLISHERS
 
 SALT = Structure(Lattice.cubic(4.0), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
@@ -448,7 +449,14 @@ def test_progress_goes_to_standard_error(folder, publisher, capsys):
     assert "2/2" in captured.err
 
 
-def test_structures_keep_no_class_of_the_file(monkeypatch):
-    """A table that names a class to import stays data."""
-    stored = {"@module": "os", "@class": "system", "sites": [{"species": [{"element": "Na", "occu": 1}]}]}
-    assert publishers._full_formula(stored) == "Na1"
+def test_no_class_that_a_file_names_is_imported(folder, publisher, monkeypatch, tmp_path):
+    (tmp_path / "named_by_a_file.py").write_text("class Structure:\n    from_dict = dict\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    named = {"@module": "named_by_a_file", "@class": "Structure"}
+    bodies = publish(
+        monkeypatch, "matbench_jdft2d", [json_table(structure=[SALT.as_dict() | named], exfoliation_en=[1.0])], rows=1
+    )
+    publisher.answer = lambda path, query, headers: (200, bodies[path], None)
+    table = data.fetch("matbench_jdft2d", progress=False, hosts=publisher.hosts).table
+    assert table["formula"].tolist() == ["Cl1Na1"]
+    assert "named_by_a_file" not in sys.modules

@@ -12,9 +12,9 @@ from pymatgen.core import Lattice, Structure
 from matgen_core.data import Upload, read_structures, read_uploads, uploads
 from matgen_core.data.structure_export import cif, extended_xyz, poscar
 from matgen_core.data.structure_files import MAX_BYTES, MAX_SITES, read_content
+from tests.support.crystals import NACL
 
-SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-CIF = cif(SALT).encode()
+CIF = cif(NACL).encode()
 EVIL = "<script>alert(1)</script>"
 
 
@@ -49,11 +49,11 @@ def test_an_archive_is_read_in_order_with_what_was_skipped() -> None:
     content = archive(
         {
             "set/a.cif": CIF,
-            "set/POSCAR": poscar(SALT).encode(),
+            "set/POSCAR": poscar(NACL).encode(),
             "set/notes.pdf": b"%PDF",
             "set/broken.cif": b"data_\n_cell_length_a ?\n",
             "__MACOSX/set/._a.cif": b"\0\0",
-            "b.xyz": extended_xyz(SALT).encode(),
+            "b.xyz": extended_xyz(NACL).encode(),
         }
     )
     found = read_uploads([Upload("mine.zip", content), Upload("a.cif", CIF), Upload("a.cif", CIF)])
@@ -102,7 +102,7 @@ def test_the_number_of_files_and_of_crystals_is_limited(monkeypatch: pytest.Monk
     (problem,) = problems("many.zip", archive({f"{i}.txt": b"" for i in range(uploads.MAX_FILES + 1)}))
     assert f"501 files; at most {uploads.MAX_FILES} are read" in problem
     monkeypatch.setattr(uploads, "MAX_CRYSTALS", 3)
-    frames = extended_xyz(SALT) * 5
+    frames = extended_xyz(NACL) * 5
     found = read_uploads([Upload("walk.xyz", frames.encode()), Upload("a.cif", CIF)])
     assert [each.structure is not None for each in found] == [True, True, True, False, False]
     assert found[3].problem.startswith("2 crystals: not read")
@@ -152,7 +152,7 @@ def test_a_huge_file_is_refused_with_the_limit() -> None:
         ("a.xyz", b'999999999999\nLattice="3 0 0 0 3 0 0 0 3"\nH 0 0 0\n', "the file ends before"),
         ("a.cif", b"\x89PNG\0\0", "no text but binary data"),
         ("a.cif", b"", "the file is empty"),
-        ("a.vasp", poscar(SALT).encode().replace(b"5.64", b"0.14"), "check the unit of the cell"),
+        ("a.vasp", poscar(NACL).encode().replace(b"5.64", b"0.14"), "check the unit of the cell"),
     ],
 )
 def test_a_file_that_would_take_forever_costs_one_line(name: str, content: bytes, said: str) -> None:
@@ -170,7 +170,7 @@ def test_a_flat_cell_is_refused() -> None:
 def test_a_legitimate_high_symmetry_cif_is_read() -> None:
     from pymatgen.io.cif import CifWriter
 
-    written = str(CifWriter(SALT, symprec=0.01)).encode()  # 192 operations
+    written = str(CifWriter(NACL, symprec=0.01)).encode()  # 192 operations
     (found,) = read_content("salt.cif", "salt.cif", written)
     assert found.structure is not None
     assert len(found.structure) == 8
@@ -210,7 +210,7 @@ def test_a_cif_cannot_run_code(tmp_path: Path) -> None:
 
 def test_a_folder_and_the_same_files_in_an_archive_read_alike(tmp_path: Path) -> None:
     (tmp_path / "a.cif").write_bytes(CIF)
-    (tmp_path / "POSCAR").write_bytes(poscar(SALT).encode())
+    (tmp_path / "POSCAR").write_bytes(poscar(NACL).encode())
     on_disk = read_structures([tmp_path])
     handed = read_uploads([Upload(path.name, path.read_bytes()) for path in sorted(tmp_path.iterdir())])
     assert [(a.name, a.structure) for a in on_disk] == [(b.name, b.structure) for b in handed]

@@ -5,11 +5,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from matgen_core.materials import report
-
-RUTILE = Structure.from_spacegroup(
-    "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
-)
-ROCK_SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+from tests.support.crystals import NACL, RUTILE
 
 
 def test_symmetry_of_rutile() -> None:
@@ -21,7 +17,7 @@ def test_symmetry_of_rutile() -> None:
 
 @pytest.mark.parametrize("cell", ["conventional", "primitive", "double"])
 def test_wyckoff_multiplicities_do_not_depend_on_the_cell(cell: str) -> None:
-    structure = ROCK_SALT.copy()
+    structure = NACL.copy()
     if cell == "primitive":
         structure = structure.get_primitive_structure()
     elif cell == "double":
@@ -83,13 +79,13 @@ def test_comparison_reports_the_swelling_of_a_cell() -> None:
 
 
 def test_a_supercell_is_the_same_structure() -> None:
-    assert report.compare(ROCK_SALT, ROCK_SALT.get_primitive_structure()).rmsd == pytest.approx(0, abs=1e-6)
+    assert report.compare(NACL, NACL.get_primitive_structure()).rmsd == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
-        (ROCK_SALT, "NaCl is another composition than TiO2"),
+        (NACL, "NaCl is another composition than TiO2"),
         (Structure(RUTILE.lattice, RUTILE.species, np.random.default_rng(0).random((6, 3))), "no mapping of sites"),
     ],
     ids=["composition", "random sites"],
@@ -103,7 +99,7 @@ def test_what_does_not_match_says_why_and_still_compares_lattices(other: Structu
 
 
 def test_cells_that_nobody_waits_for_are_not_matched() -> None:
-    large = ROCK_SALT * (3, 3, 3)
+    large = NACL * (3, 3, 3)
     found = report.compare(large, large)
     assert found.problem == "216 sites; at most 150 are matched"
     assert found.lattice["Difference"].abs().max() == pytest.approx(0, abs=1e-9)

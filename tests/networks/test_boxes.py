@@ -75,7 +75,7 @@ def test_the_perceptual_loss_leaves_the_unet_alone() -> None:
     model = ICSG3DPaper(ICSG3DPaperConfig(n_elements=3, grid=8, latent_dim=6, channels=(5, 7), unet_channels=(6, 9)))
     before = {name: value.clone() for name, value in model.unet.state_dict().items()}
     guess = torch.rand(2, 4, 8, 8, 8, requires_grad=True)
-    model.train()._perceptual(guess, torch.rand(2, 4, 8, 8, 8)).backward()
+    model.train().perceptual_error(guess, torch.rand(2, 4, 8, 8, 8)).backward()
     assert guess.grad is not None
     assert guess.grad.abs().sum() > 0
     for name, value in model.unet.state_dict().items():

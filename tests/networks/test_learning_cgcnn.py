@@ -19,7 +19,7 @@ from matgen_core.networks.models.cgcnn import CGCNN, CGCNNConfig, Prediction, in
 from matgen_core.recipes.cgcnn.figures import property_metrics
 from matgen_core.tasks.prediction import predict
 from tests.support.arrays import GRAPHS as REPRESENTATION
-from tests.support.arrays import cells, packed_graphs
+from tests.support.arrays import cells, packed_graphs, rng
 
 TINY = CGCNNConfig(
     n_elements=3,
@@ -36,10 +36,6 @@ TINY = CGCNNConfig(
     n_gaussians=9,
     dropout=0.3,
 )
-
-
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def arrays(structures: list[Structure]) -> tuple[Any, ...]:

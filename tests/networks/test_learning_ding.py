@@ -26,7 +26,7 @@ from matgen_core.networks.learning.ding import (
 from matgen_core.networks.learning.draws import draw, hits
 from matgen_core.networks.models.ding import DING, DINGConfig
 from matgen_core.networks.models.parts.formula_predictor import FormulaPredictor, FormulaPredictorConfig
-from tests.support.arrays import ENERGIES
+from tests.support.arrays import ENERGIES, rng
 from tests.support.arrays import labelled_formulas as compounds
 
 SMALL = DINGConfig(
@@ -43,10 +43,6 @@ SMALL = DINGConfig(
     judge_width=18,
     judge_layers=2,
 )
-
-
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def small(seed: int = 0) -> DING:
@@ -314,7 +310,7 @@ def test_the_sharper_prior_learns_means(run: Path, tmp_path: Path) -> None:
 
 def test_the_sharper_prior_learns_when_elements_are_decided() -> None:
     schedule = DINGSchedule(sharper_time=(0.65, 0.6), sharper_anywhere=0.2)
-    times = ding._times(20_000, schedule, rng())
+    times = ding.sharper_times(20_000, schedule, rng())
     assert float(times.min()) >= 0
     assert float(times.max()) <= 1
     assert float(times.median()) == pytest.approx(0.65, abs=0.02)

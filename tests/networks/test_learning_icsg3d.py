@@ -23,7 +23,7 @@ from matgen_core.recipes.shared.cubic import family, representation, structures
 from matgen_core.recipes.shared.runs import without_nan
 from matgen_core.representations import VoxelGrid
 from matgen_core.representations.round_trip import site_error
-from tests.support.arrays import ELEMENTS
+from tests.support.arrays import ELEMENTS, rng
 from tests.support.arrays import crystal_arrays as arrays
 
 CONFIG = ICSG3DConfig(
@@ -44,10 +44,6 @@ CONFIG = ICSG3DConfig(
     prior_blocks=2,
     guidance=1.7,
 )
-
-
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def model(config: ICSG3DConfig = CONFIG) -> ICSG3D:
@@ -209,28 +205,33 @@ def test_everything_is_measured_and_written_when_nothing_decodes() -> None:
 
 def test_lines_pair_by_family_and_leave_out_their_ends() -> None:
     family = torch.tensor([0, 0, 1, 1, 1])
-    same = crystal_points._pairs(family, True, 40, rng())
+    same = crystal_points.random_pairs(family, True, 40, rng())
     assert len(same) == 40
     assert (family[same[:, 0]] == family[same[:, 1]]).all()
     assert (same[:, 0] != same[:, 1]).all()
-    other = crystal_points._pairs(family, False, 40, rng())
+    other = crystal_points.random_pairs(family, False, 40, rng())
     assert (family[other[:, 0]] != family[other[:, 1]]).all()
-    assert len(crystal_points._pairs(torch.arange(5), True, 40, rng())) == 0
-    assert len(crystal_points._pairs(torch.zeros(5, dtype=torch.long), False, 40, rng())) == 0
+    assert len(crystal_points.random_pairs(torch.arange(5), True, 40, rng())) == 0
+    assert len(crystal_points.random_pairs(torch.zeros(5, dtype=torch.long), False, 40, rng())) == 0
     line = crystal_points.line_points(torch.zeros(2, 1), torch.tensor([[3.0], [6.0]]), 2)
     torch.testing.assert_close(line[:, 0], torch.tensor([1.0, 2.0, 2.0, 4.0]))
 
 
-def test_the_check_of_a_run_sees_wrong_elements_sites_and_edges() -> None:
+def test_the_check_of_a_run_sees_wrong_elements_sites_and_edges(monkeypatch: pytest.MonkeyPatch) -> None:
     net, data = model(), arrays()
     x = batch(net, data)[0]
-    assert icsg3d._returned(net, x, data).all()
+    monkeypatch.setattr(net, "decode", lambda z: x)  # a network that draws every crystal as it is
+
+    def returned(data: CrystalArrays) -> list[bool]:
+        return icsg3d.reconstruct(net, data)[1].tolist()
+
+    assert all(returned(data))
     swapped = replace(data, species=torch.where(data.species == 5, 4, data.species))
-    assert icsg3d._returned(net, x, swapped).tolist() == [True, False] * 3
-    assert not icsg3d._returned(net, x, replace(data, edge=1.1 * data.edge)).any()
+    assert returned(swapped) == [True, False] * 3
+    assert not any(returned(replace(data, edge=1.1 * data.edge)))
     moved = data.frac_coords.clone()
     moved[0, 0] = torch.tensor([0.2, 0.0, 0.0])
-    assert icsg3d._returned(net, x, replace(data, frac_coords=moved)).tolist() == [False] + [True] * 5
+    assert returned(replace(data, frac_coords=moved)) == [False] + [True] * 5
 
 
 def test_arrays_come_back_from_their_file(tmp_path) -> None:

@@ -13,6 +13,7 @@ from matgen_core.networks.learning import loops
 from matgen_core.networks.learning.icsg3d import draw
 from matgen_core.networks.models import MODELS
 from matgen_core.networks.models.parts.blocks import Gaussian
+from tests.support.arrays import rng
 from tests.support.tiny import TINY
 
 TABLE = torch.randn(11, 5, generator=torch.Generator().manual_seed(8))  # features of 11 elements
@@ -74,10 +75,6 @@ def test_every_model_has_a_tiny_config() -> None:
 def build(name: str) -> Any:
     torch.manual_seed(3)
     return MODELS[name](TINY[name])
-
-
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -160,10 +157,10 @@ def test_the_hidden_element_does_not_reach_its_own_restoration() -> None:
 def test_tabulated_terms_give_the_posterior_of_the_features() -> None:
     model, places = build("phase_field_vae"), fields()
     none_hidden = torch.full((2, len(places)), 3)
-    mean, log_var = model._posterior(model._first_layer(model._terms(TABLE), places, none_hidden))
+    tabulated = model.encode_elements(TABLE, places, none_hidden)
     posterior = model.encode(TABLE[places])
-    torch.testing.assert_close(posterior.mean, mean.movedim(0, 1).flatten(1))
-    torch.testing.assert_close(posterior.log_var, log_var.movedim(0, 1).flatten(1))
+    torch.testing.assert_close(posterior.mean, tabulated.mean.movedim(0, 1).flatten(1))
+    torch.testing.assert_close(posterior.log_var, tabulated.log_var.movedim(0, 1).flatten(1))
 
 
 def test_gaussian_agrees_with_torch_distributions() -> None:

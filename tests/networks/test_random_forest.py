@@ -38,8 +38,8 @@ def test_the_arrays_give_scikit_learns_probabilities(settings: dict) -> None:
 def test_a_row_alone_is_as_among_many(monkeypatch: pytest.MonkeyPatch) -> None:
     forest, x = grow(*materials(400, 3), Growth(n_trees=5), seed=1), torch.from_numpy(materials(60, 4)[0])
     together = forest.votes(x)
-    monkeypatch.setattr(random_forest, "_ROWS_AT_ONCE", 7)
-    monkeypatch.setattr(random_forest, "_TREES_AT_ONCE", 2)
+    monkeypatch.setattr(random_forest, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(random_forest, "TREES_AT_ONCE", 2)
     torch.testing.assert_close(forest.votes(x), together, rtol=0, atol=0)
     torch.testing.assert_close(torch.cat([forest.votes(row[None]) for row in x]), together, rtol=0, atol=0)
 

@@ -3,12 +3,10 @@
 import contextlib
 import io
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint
@@ -16,8 +14,10 @@ from matgen_core.latent import selection
 from matgen_core.materials.elements import every_element
 from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.tasks import ranking
-from tests.support.page_checks import assert_whole, page, said
+from tests.support.page_checks import page, said, whole
 from tests.support.serving import ROOT
+
+pytestmark = pytest.mark.usefixtures("fresh_caches")
 
 PAGES = ("home", "latent_map", "structure_bench", "journeys", "place", "phase_fields", "compositions", "trust")
 TITLES = {
@@ -32,14 +32,6 @@ TITLES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def fresh_caches() -> Iterator[None]:
-    """No test sees the checkpoints of another."""
-    yield
-    st.cache_resource.clear()
-    st.cache_data.clear()
-
-
 @pytest.fixture
 def checkpoints_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the checkpoints that a test may break."""
@@ -51,7 +43,7 @@ def checkpoints_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_runs_alone(name: str) -> None:
     test = page(name).run()
-    assert_whole(test)
+    whole(test)
     assert test.title[0].value == TITLES[name]
 
 
@@ -60,7 +52,7 @@ def test_the_app_opens_every_page() -> None:
     assert test.title[0].value == TITLES["home"]
     for name in PAGES[1:]:
         test.switch_page(f"pages/{name}.py").run()
-        assert_whole(test)
+        whole(test)
         assert test.title[0].value == TITLES[name]
 
 
@@ -93,7 +85,7 @@ def test_what_the_score_means_stands_beside_the_ranking() -> None:
 def test_an_address_reopens_a_view() -> None:
     address = {"ranker": "phase_field_norm", "must": "Na", "may": "Al,Si,O,S,Cl", "field": "Al-Na-O-S", "view": "Table"}
     test = page("phase_fields", **address).run()
-    assert_whole(test)
+    whole(test)
     asked = ranking.Choice(("Na",), ("Al", "Si", "O", "S", "Cl"), ranking.STUDY.anions)
     model = checkpoint.load("phase_field_norm")
     table = ranking.rank(model, asked.fields(ranking.known_fields(model)))
@@ -146,7 +138,7 @@ def test_a_set_is_excluded_and_allowed_by_one_click() -> None:
 )
 def test_what_cannot_be_used_costs_one_line(address: dict[str, str], said: str) -> None:
     test = page("phase_fields", ranker="phase_field_norm", **address).run()
-    assert_whole(test, errors=1)
+    whole(test, "")
     assert said in test.error[0].value
 
 
@@ -165,7 +157,7 @@ def test_a_filter_keeps_what_it_finds() -> None:
 def test_a_known_field_has_its_card_with_its_true_neighbors() -> None:
     name = checkpoint.load("phase_field_vae").index["phase_field"].iloc[7]  # type: ignore[index]
     test = page("latent_map", at=name).run()
-    assert_whole(test)
+    whole(test)
     assert test.subheader[0].value == PHASE_FIELD.display(name)
     assert "known: in the training data" in said(test)
     near = next(each.value for each in test.dataframe if "distance" in each.value)
@@ -175,7 +167,7 @@ def test_a_known_field_has_its_card_with_its_true_neighbors() -> None:
 
 def test_a_field_that_is_not_known_is_placed() -> None:
     test = page("latent_map", at="Cl-Li-S-Sn", candidates="true").run()
-    assert_whole(test)
+    whole(test)
     assert "not in the training data" in said(test)
     assert "303 not known and placed by their true neighbors" in said(test)
 
@@ -187,7 +179,7 @@ def test_a_search_lists_what_it_finds() -> None:
     test = page("latent_map", find="has:Li").run()
     assert f"Found: {len(with_lithium)} fields" in said(test)
     test = page("latent_map", find="has:Lithium").run()
-    assert_whole(test, errors=1)
+    whole(test, "")
 
 
 def lasso_round_everything() -> selection.Lasso:
@@ -209,7 +201,7 @@ def test_a_lasso_becomes_a_table_that_outlives_color_and_projection() -> None:
     steps = (("selectbox", "projection", "pca"), ("selectbox", "color", "reconstruction_error"))
     for kind, key, value in (*steps, ("text_input", "find", "has:F")):
         getattr(test, kind)(key=key).set_value(value).run()
-        assert_whole(test)
+        whole(test)
         n = sum("F" in field.split("-") for field in index["phase_field"][:3]) if key == "find" else 3
         assert f"Selected by lasso: {n} fields" in said(test)
         assert f"Showing {n} of {len(index):,} known fields" in said(test)
@@ -221,7 +213,7 @@ def test_a_lasso_becomes_a_table_that_outlives_color_and_projection() -> None:
 
 def test_crystals_have_a_map_with_values_and_units(crystal_map: checkpoint.Checkpoint) -> None:
     test = page("latent_map", at="mp-3").run()
-    assert_whole(test, errors=1)
+    whole(test, "")
     assert "does not decode" in test.error[0].value  # the network is untrained
     assert test.subheader[0].value == "NaF"
     shown = said(test)
@@ -237,25 +229,25 @@ def test_crystals_have_a_map_with_values_and_units(crystal_map: checkpoint.Check
 @pytest.mark.parametrize(("find", "n"), [("NaCl", 7), ("mp-5", 1), ("Li-*", 21), ("has:K not:F", 12)])
 def test_crystals_are_found_by_formula_elements_and_id(crystal_map: checkpoint.Checkpoint, find: str, n: int) -> None:
     test = page("latent_map", find=find).run()
-    assert_whole(test)
+    whole(test)
     assert f"Found: {n} crystals" in said(test)
     assert f"Showing {n} of 60 known crystals" in said(test)
 
 
 @pytest.mark.parametrize("color", ["One element", "Formation energy", "Space group", "Faithfulness of the map"])
 def test_crystals_take_every_color(crystal_map: checkpoint.Checkpoint, color: str) -> None:
-    assert_whole(page("latent_map", color=color, projection="PCA").run())
+    whole(page("latent_map", color=color, projection="PCA").run())
 
 
 def test_a_card_of_another_kind_costs_one_line() -> None:
     test = page("latent_map", map="phase_field_vae", at="mp-999").run()
-    assert_whole(test, errors=1)
+    whole(test, "")
     assert "mp-999 is no phase field" in test.error[0].value
 
 
 def test_a_crystal_that_is_not_here_costs_one_line(crystal_map: checkpoint.Checkpoint) -> None:
     test = page("latent_map", at="mp-999").run()
-    assert_whole(test, errors=1)
+    whole(test, "")
     assert "mp-999 is not among the crystals" in test.error[0].value
 
 
@@ -263,7 +255,7 @@ def test_a_crystal_that_is_not_here_costs_one_line(crystal_map: checkpoint.Check
 @pytest.mark.parametrize("projection", ["UMAP", "t-SNE", "PCA"])
 def test_every_color_on_every_projection(color: str, projection: str) -> None:
     test = page("latent_map", color=color, projection=projection).run()
-    assert_whole(test)
+    whole(test)
     assert {key: test.query_params.get(key, "UMAP") for key in ("color", "projection")} == {
         "color": color,
         "projection": projection,
@@ -278,11 +270,11 @@ def test_a_broken_checkpoint_costs_one_line_and_the_others_work(checkpoints_copy
     (checkpoints_copy / "phase_field_vae" / file).write_text('{"format": ')
     for name in ("home", "trust"):
         test = page(name).run()
-        assert_whole(test, errors=1)
+        whole(test, "")
         assert "phase_field_vae" in test.error[0].value
         assert "matgen train phase_field_vae" in test.error[0].value
     test = page("phase_fields").run()
-    assert_whole(test)
+    whole(test)
     assert "**303 fields**" in said(test)
 
 
@@ -291,9 +283,9 @@ def test_cut_off_weights_cost_one_line_where_they_are_used(checkpoints_copy: Pat
     weights.write_bytes(weights.read_bytes()[:100])
     for name in ("latent_map", "phase_fields"):
         test = page(name).run()
-        assert_whole(test, errors=1)
+        whole(test, "")
         assert "weights.safetensors cannot be used" in test.error[0].value
-    assert_whole(page("phase_fields", ranker="phase_field_norm").run(), errors=1)  # its nearest known fields
+    whole(page("phase_fields", ranker="phase_field_norm").run(), "")  # its nearest known fields
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -302,7 +294,7 @@ def test_without_checkpoints_a_page_says_how_to_get_one(
 ) -> None:
     monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path))
     test = page(name).run()
-    assert_whole(test)
+    whole(test)
     assert any("matgen train" in each.value for each in test.info)
 
 

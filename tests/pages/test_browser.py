@@ -18,6 +18,7 @@ from matgen_core.materials import diffraction
 from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.tasks import ranking
 from tests.support.browsing import settle, settle_map
+from tests.support.crystals import RUTILE
 
 pytestmark = pytest.mark.browser
 
@@ -169,12 +170,9 @@ def test_the_bench_shows_what_a_model_decodes_and_what_a_visitor_brings(
     page.wait_for_timeout(3000)  # the balls are drawn by software
     shoot(page, "bench")
 
-    rutile = Structure.from_spacegroup(
-        "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
-    )
     file = tmp_path / "<img src=x onerror=alert(1)> **rutile**.cif"
-    file.write_text(cif(rutile))
-    pattern = diffraction.profile(diffraction.reflections(rutile, "CuKa", (20, 80)), 0.4, (20, 80), step=0.05)
+    file.write_text(cif(RUTILE))
+    pattern = diffraction.profile(diffraction.reflections(RUTILE, "CuKa", (20, 80)), 0.4, (20, 80), step=0.05)
     noise = np.random.default_rng(0).normal(0, 2, len(pattern))
     measured = tmp_path / "run 7.xy"
     measured.write_text(pattern.assign(Intensity=50 + pattern["Intensity"] + noise).to_csv(sep=" ", index=False))
@@ -224,9 +222,7 @@ def test_a_visitor_places_her_own_crystals(
         "<img src=x onerror=alert(1)>.cif": Structure.from_spacegroup(
             "Pm-3m", Lattice.cubic(3.905), ["Sr", "Ti", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]]
         ),
-        "rutile.cif": Structure.from_spacegroup(
-            "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
-        ),
+        "rutile.cif": RUTILE,
     }
     archive = tmp_path / "mine.zip"
     with zipfile.ZipFile(archive, "w") as opened:

@@ -2,14 +2,12 @@
 
 import shlex
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-import streamlit as st
 from pymatgen.core import Composition
 from streamlit.runtime.caching import cache_resource_api
 from streamlit.testing.v1 import AppTest
@@ -29,12 +27,9 @@ N = 800
 
 
 @pytest.fixture(autouse=True)
-def fresh_caches(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No test sees the checkpoints of another, and a run that is stopped ends soon."""
+def short_chunks(fresh_caches: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is stopped ends soon."""
     monkeypatch.setattr(session, "CHUNK", funnel.BATCH)
-    yield
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
 
 def page(**address: str) -> AppTest:

@@ -14,20 +14,17 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, expect
-from pymatgen.core import Lattice, Structure
 from scipy import ndimage
 from streamlit.testing.v1 import AppTest
 
 from matgen_core.views.crystals import scene as crystal_scene
 from matgen_core.views.crystals import web_page
 from matgen_core.views.crystals.scene import AtomReference
+from tests.support.crystals import RUTILE
 from tests.support.serving import CHROMIUM, NO_GL, QUIET, ROOT, SOFTWARE_GL, WATCH_CONTEXTS, served
 
 APP = ROOT / "tests" / "support" / "apps" / "crystal_viewer_app.py"
 WAIT = 120_000  # ms; software WebGL on busy cores
-RUTILE = Structure.from_spacegroup(
-    "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
-)
 
 LIVE = "window.contexts.filter((context) => !context.isContextLost()).length"
 

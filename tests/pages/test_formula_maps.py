@@ -2,12 +2,10 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 import pytest
-import streamlit as st
 import torch
 from pymatgen.core import Composition
 from streamlit.testing.v1 import AppTest
@@ -21,16 +19,10 @@ from matgen_core.tasks import journeys
 from matgen_core.views.maps import columns as map_columns
 from matgen_core.views.maps.journey import journey_overlay, steps_outside
 from pages._parts.shared import latent_maps
-from tests.support.page_checks import all_steps, assert_whole, page, said
+from tests.support.page_checks import all_steps, page, said, whole
 from tests.support.serving import ROOT
 
-
-@pytest.fixture(autouse=True)
-def fresh_caches() -> Iterator[None]:
-    """No test sees the checkpoints of another."""
-    yield
-    st.cache_resource.clear()
-    st.cache_data.clear()
+pytestmark = pytest.mark.usefixtures("fresh_caches")
 
 
 def light(step: journeys.Step, name: str) -> journeys.Light:
@@ -171,7 +163,7 @@ def test_the_map_says_that_the_model_cannot_encode_and_what_it_shows_instead(for
     space = LatentMap(formula_bank)
     key = generated(space)[0]
     test = page("latent_map", map="formulas", at=key).run()
-    assert_whole(test)
+    whole(test)
     notice = "\n".join(each.value for each in test.info)
     assert "has no encoder" in notice
     assert "60 known formulas beside 60 of a fixed bank of 300 samples (seed 11)" in notice
@@ -182,7 +174,7 @@ def test_the_map_says_that_the_model_cannot_encode_and_what_it_shows_instead(for
     (button,) = [each for each in test.button if each.label == "Add to journey"]
     assert not button.disabled
     known = page("latent_map", map="formulas", at="known-3").run()
-    assert_whole(known)
+    whole(known)
     assert "It has no latent point" in said(known)
     assert next(each for each in known.button if each.label == "Add to journey").disabled
 
@@ -194,12 +186,12 @@ def test_a_formula_that_is_searched_shows_its_card_and_a_selection_offers_no_cry
     formula = str(table["name"].iloc[7])
     test = page("latent_map", map="formulas").run()
     test.text_input(key="find").set_value(formula).run()
-    assert_whole(test)
+    whole(test)
     assert test.query_params["at"] == find_formula(table, formula)
     assert any("Found" in each.value and "formulas" in each.value for each in test.subheader)
     assert not any("CIF" in each.label for each in test.button)
     test.button_group(key="selection_view").set_value("Compared with the rest").run()
-    assert_whole(test)
+    whole(test)
 
 
 def test_verdicts_are_words_and_the_split_has_an_order(formula_bank: Checkpoint) -> None:
@@ -217,30 +209,30 @@ def test_verdicts_are_words_and_the_split_has_an_order(formula_bank: Checkpoint)
 def test_a_journey_through_generated_formulas_and_none_from_a_known_one(formula_bank: Checkpoint) -> None:
     space = LatentMap(formula_bank)
     test = page("journeys", journey="formulas").run()
-    assert_whole(test)
+    whole(test)
     assert "60 generated formulas" in test.multiselect[0].placeholder
     assert len(test.multiselect[0].options) == 60
     next(each for each in test.button if each.label.startswith("Try ")).click()
-    assert_whole(all_steps(test))
+    whole(all_steps(test))
     assert "Of **12** steps: decode **12** · neutral" in said(test)
     assert "return" not in said(test)
     refused = page("journeys", journey="formulas", via=f"known-3,{generated(space)[0]}").run()
-    assert_whole(refused, errors=1)
+    whole(refused, "")
     assert "choose a generated formula" in refused.error[0].value
 
 
 def test_a_formula_of_ones_own_is_typed_as_a_waypoint(ding: Checkpoint) -> None:
     test = page("journeys", journey="ding", via="Sr3Ti2O7,BaTiO3", n_path="4").run()
-    assert_whole(all_steps(test))
+    whole(all_steps(test))
     assert "Of **4** steps" in said(test)
     assert any("1 · Sr₃Ti₂O₇" in each.value for each in test.subheader)
     wrong = page("journeys", journey="ding", via="Sr3Ti2O7,Fe9Xx").run()
-    assert_whole(wrong, errors=1)
+    whole(wrong, "")
 
 
 def test_wishes_far_from_the_data_are_granted_and_flagged(ding: Checkpoint) -> None:
     test = page("journeys", journey="ding", mode="Samples", around="Prior", n_samples="3", volume_per_atom="95").run()
-    assert_whole(all_steps(test))
+    whole(all_steps(test))
     assert "volume per atom 95 is outside" in test.warning[0].value
     assert "wanted={'volume_per_atom': 95.0}" in test.code[0].value
 
@@ -279,7 +271,7 @@ def test_a_formula_that_is_not_on_the_map_gets_a_card_and_a_place_by_the_critic(
     doubled = "".join(f"{symbol}{2 * n:.0f}" for symbol, n in Composition(formula).items())
     test = page("latent_map", map="formulas", projection="PCA").run()
     test.text_input(key="find").set_value(doubled).run()
-    assert_whole(test)
+    whole(test)
     at = test.query_params["at"]
     assert Composition(at) == Composition(formula)
     assert test.subheader[0].value == subscripted(at)
@@ -302,7 +294,7 @@ def test_a_formula_that_is_not_on_the_map_gets_a_card_and_a_place_by_the_critic(
 def test_a_formula_that_is_not_on_the_map_is_marked_where_its_neighbors_are(ding: Checkpoint) -> None:
     assert "Sr3Ti2O7" not in set(LatentMap(ding).index["formula"])
     test = page("latent_map", map="ding", projection="UMAP", find="Sr3Ti2O7", at="Sr3Ti2O7").run()
-    assert_whole(test)
+    whole(test)
     space = LatentMap(ding)
     (located,) = space.locate([Composition("Sr3Ti2O7")])
     assert located.z is not None
@@ -332,7 +324,7 @@ def test_what_the_model_cannot_read_costs_one_line_and_a_search_none(
 ) -> None:
     test = page("latent_map", map="formulas").run()
     test.text_input(key="find").set_value(formula).run()
-    assert_whole(test, errors=bool(line))
+    whole(test, *[line] * bool(line))
     if line:
         assert test.error[0].value == line
         assert next(each for each in test.button if each.label == "Add to journey").disabled
@@ -340,7 +332,7 @@ def test_what_the_model_cannot_read_costs_one_line_and_a_search_none(
     else:
         assert "at" not in test.query_params
     stale = page("latent_map", map="formulas", at="known-999").run()
-    assert_whole(stale, errors=1)
+    whole(stale, "")
     assert "known-999 is not among the formulas of formulas" in stale.error[0].value
 
 
@@ -351,7 +343,7 @@ def test_the_card_leads_to_formulas_of_the_same_elements_by_the_same_model() -> 
     test.session_state["never"], test.session_state["only"] = "Ti,F", "Li,O"
     test.run()
     next(each for each in test.button if each.label == "Generate around these elements").click().run()
-    assert_whole(test)
+    whole(test)
     assert test.title[0].value == "Compositions"
     assert test.selectbox(key="generator").value == "matgan_icsd"
     assert {key: test.query_params.get(key) for key in ("has", "never", "only")} == {

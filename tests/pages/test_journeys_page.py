@@ -1,12 +1,10 @@
 """The page Journeys alone: nothing chosen, every kind of journey, and what cannot be gone."""
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.runtime.caching import cache_resource_api
 from streamlit.testing.v1 import AppTest
 
@@ -17,15 +15,9 @@ from matgen_core.tasks.journeys import recording
 from tests.support.page_checks import all_steps, said, whole
 from tests.support.serving import ROOT
 
+pytestmark = pytest.mark.usefixtures("fresh_caches")
+
 PAGE = ROOT / "pages" / "journeys.py"
-
-
-@pytest.fixture(autouse=True)
-def fresh_caches() -> Iterator[None]:
-    """No test sees the checkpoints of another."""
-    yield
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,10 @@
 """The latent map page without a browser: links, elements, clusters, own maps, and what stands beside a selection."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint
@@ -16,16 +14,11 @@ from matgen_core.latent.selection import Lasso, extend
 from matgen_core.views.maps import link as view_link
 from matgen_core.views.maps.link import View
 from matgen_core.views.maps.scene import Camera
-from tests.support.page_checks import assert_whole, page, said
+from tests.support.page_checks import page, said, whole
+
+pytestmark = pytest.mark.usefixtures("fresh_caches")
 
 TRIANGLE = Lasso(np.array([[-2.0, -2.0], [2.5, -2.0], [0.0, 2.5]]), "new")
-
-
-@pytest.fixture(autouse=True)
-def fresh_caches() -> Iterator[None]:
-    yield
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
 
 def chosen_by(crystals: checkpoint.Checkpoint, where: str = "umap") -> Any:
@@ -58,7 +51,7 @@ def test_a_link_reopens_the_view_and_the_address_keeps_it(crystal_map: checkpoin
     chosen = chosen_by(crystal_map)
     kept = chosen.mask & ~crystal_map.index["formula"].str.contains("K").to_numpy()
     test = page("latent_map", view=view()).run()
-    assert_whole(test, errors=1)  # the untrained network decodes nothing
+    whole(test, "")  # the untrained network decodes nothing
     assert f"Selected by lasso: {kept.sum()} crystals" in said(test)
     assert f"Showing {kept.sum()} of 60 known crystals" in said(test)
     assert test.selectbox(key="projection").value == "pca"
@@ -98,27 +91,27 @@ def test_a_link_that_cannot_be_opened_costs_one_line(
     crystal_map: checkpoint.Checkpoint, text: str, problem: str
 ) -> None:
     test = page("latent_map", view=text).run()
-    assert_whole(test, errors=1)
+    whole(test, "")
     assert problem in test.error[0].value
     assert "Showing 60 of 60" in said(test)
 
 
 def test_a_link_to_a_projection_or_color_that_is_not_here_opens_what_is(crystal_map: checkpoint.Checkpoint) -> None:
     test = page("latent_map", view=view(projection="own-1", color="hardness", at="", outlines=(), never=())).run()
-    assert_whole(test)
+    whole(test)
     assert test.selectbox(key="projection").value == "umap"
     assert test.selectbox(key="color").value == "family"
 
 
 def test_elements_filter_beside_the_search(crystal_map: checkpoint.Checkpoint) -> None:
     test = page("latent_map", holds="Na", never="Cl").run()
-    assert_whole(test)
+    whole(test)
     assert crystal_map.index is not None
     n = crystal_map.index["formula"].isin(["NaF", "NaBr"]).sum()
     assert f"Showing {n} of 60 known crystals" in said(test)
     test.text_input(key="find").set_value("has:Br").run()
     assert f"Found: {(crystal_map.index['formula'] == 'NaBr').sum()} crystals" in said(test)
-    assert_whole(page("latent_map", holds="Xx").run(), errors=1)
+    whole(page("latent_map", holds="Xx").run(), "")
 
 
 def select(test: AppTest, crystals: checkpoint.Checkpoint) -> AppTest:
@@ -130,13 +123,13 @@ def select(test: AppTest, crystals: checkpoint.Checkpoint) -> AppTest:
 def test_a_selection_is_held_against_the_rest(crystal_map: checkpoint.Checkpoint) -> None:
     chosen = chosen_by(crystal_map)
     test = select(page("latent_map"), crystal_map).run()
-    assert_whole(test)
+    whole(test)
     z = np.stack(crystal_map.index["z"].to_numpy()).astype(np.float32)  # type: ignore[index]
     outside = projection.share_outside(projection.nearest(z), chosen.mask)
     assert f"{outside:.0%} of the 15 true neighbors of the points in your outlines lie outside them" in said(test)
     view = next(each for each in test.button_group if each.key == "selection_view")
     view.set_value("Compared with the rest").run()
-    assert_whole(test)
+    whole(test)
     assert "Cliff's δ" in said(test)
     assert "of the selected" in said(test)
 
@@ -145,7 +138,7 @@ def test_crystals_of_a_selection_become_a_zip_with_a_row_for_each(crystal_map: c
     chosen = chosen_by(crystal_map)
     test = select(page("latent_map"), crystal_map).run()
     next(each for each in test.button if each.label == "Decode to CIF files").click().run()
-    assert_whole(test)
+    whole(test)
     (_, about), packed = test.session_state["cif_zip"]
     assert json.loads(about)["n_selected"] == chosen.mask.sum()
     assert packed.startswith(b"PK")
@@ -153,7 +146,7 @@ def test_crystals_of_a_selection_become_a_zip_with_a_row_for_each(crystal_map: c
 
 
 def test_clusters_color_the_map(crystal_map: checkpoint.Checkpoint) -> None:
-    assert_whole(page("latent_map", color="Cluster in latent space").run())
+    whole(page("latent_map", color="Cluster in latent space").run())
 
 
 def test_an_own_map_is_one_more_projection_with_its_grades(crystal_map: checkpoint.Checkpoint) -> None:
@@ -164,7 +157,7 @@ def test_an_own_map_is_one_more_projection_with_its_grades(crystal_map: checkpoi
     test.session_state["own_maps"] = {"crystals": {"own-1": projection.subset_map(z, member, made)}}
     test.session_state["next_projection"] = "own-1"
     test.run()
-    assert_whole(test, errors=1)
+    whole(test, "")
     assert test.selectbox(key="projection").value == "own-1"
     shown = said(test)
     assert "PCA, mine 1: seed 7, of 50 points; the others are gray" in shown
@@ -182,4 +175,4 @@ def test_a_map_that_was_graded_says_so_in_words() -> None:
     assert f"trustworthiness {grades['trustworthiness']:.2f}" in shown
     assert f"continuity {grades['continuity']:.2f}" in shown
     assert f"{grades['stability']:.0%} of its neighbors here would be there with another seed" in shown
-    assert_whole(page("latent_map", map="phase_field_vae", color="Stability over seeds").run())
+    whole(page("latent_map", map="phase_field_vae", color="Stability over seeds").run())

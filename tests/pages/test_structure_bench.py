@@ -1,11 +1,10 @@
 """The structure bench: what lies on it, where it comes from, and what bad input costs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-import streamlit as st
 from pymatgen.core import Lattice, Structure
 from streamlit.testing.v1 import AppTest
 
@@ -16,22 +15,15 @@ from matgen_core.materials import report
 from matgen_core.tasks import prediction
 from matgen_core.views.crystals import bench
 from matgen_core.views.crystals.bench import Entry
-from tests.support.page_checks import assert_whole, said
+from tests.support.crystals import RUTILE
+from tests.support.page_checks import said, whole
 from tests.support.serving import ROOT
+
+pytestmark = pytest.mark.usefixtures("fresh_caches")
 
 PAGE = str(ROOT / "pages" / "structure_bench.py")
 ROCK_SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-RUTILE = Structure.from_spacegroup(
-    "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
-)
 EVIL = "<script>alert(1)</script> :red[x] **b** $x$.cif"
-
-
-@pytest.fixture(autouse=True)
-def fresh_caches() -> Iterator[None]:
-    yield
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
 
 # Core
@@ -139,12 +131,12 @@ def salt_and_rutile() -> Callable[..., AppTest]:
 
 def test_the_empty_bench_teaches_and_opens_an_example() -> None:
     test = page().run()
-    assert_whole(test)
+    whole(test)
     assert "Lay up to four crystals side by side" in said(test)
     buttons = [each for each in test.button if each.key.startswith("example_")]
     assert len(buttons) == 3
     buttons[1].click().run()
-    assert_whole(test)
+    whole(test)
     key = buttons[1].key.removeprefix("example_")
     assert any("decoded" in label for label in table_with(test, "Space group")["Structure"])
     assert f"icsg3d:{key}" in test.query_params["bench"]
@@ -152,7 +144,7 @@ def test_the_empty_bench_teaches_and_opens_an_example() -> None:
 
 def test_the_examples_are_of_the_model_that_is_chosen() -> None:
     test = page(bench_model="icsg3d_perov5").run()
-    assert_whole(test)
+    whole(test)
     known = set(known_materials(checkpoint.load("icsg3d_perov5"))["key"])
     assert {each.key.removeprefix("example_") for each in test.button if each.key.startswith("example_")} <= known
 
@@ -160,10 +152,10 @@ def test_the_examples_are_of_the_model_that_is_chosen() -> None:
 def test_a_link_opens_the_bench_and_the_list_takes_from_it() -> None:
     keys = list(known_materials(checkpoint.load("icsg3d"))["key"][:2])
     test = page(bench=",".join(f"icsg3d:{key}" for key in keys)).run()
-    assert_whole(test)
+    whole(test)
     assert len(table_with(test, "Space group")) == 2
     test.multiselect(key="bench_chosen").set_value([f"icsg3d:{keys[1]}"]).run()
-    assert_whole(test)
+    whole(test)
     assert test.session_state["bench"] == f"icsg3d:{keys[1]}"
 
 
@@ -179,14 +171,14 @@ def test_a_link_opens_the_bench_and_the_list_takes_from_it() -> None:
 )
 def test_a_link_to_what_is_not_here_costs_one_line(link: str, said: str) -> None:
     test = page(bench=link).run()
-    assert_whole(test, errors=1)
+    whole(test, "")
     assert said in test.error[0].value
 
 
 @pytest.mark.parametrize("view", ["Sites", "Diffraction", "Properties", "Comparison", "Export"])
 def test_every_view_shows_files(salt_and_rutile: Callable[..., AppTest], view: str) -> None:
     test = salt_and_rutile(view).run()
-    assert_whole(test)
+    whole(test)
     column = {"Sites": "Wyckoff", "Diffraction": "hkl", "Properties": "mae", "Comparison": "RMSD (Å)"}.get(view)
     if column:
         assert len(table_with(test, column))
@@ -196,7 +188,7 @@ def test_every_view_shows_files(salt_and_rutile: Callable[..., AppTest], view: s
 
 def test_what_a_file_is_called_is_shown_and_not_obeyed(salt_and_rutile: Callable[..., AppTest]) -> None:
     test = salt_and_rutile("Sites", EVIL).run()
-    assert_whole(test)
+    whole(test)
     assert "<script>" not in said(test).replace("\\<script\\>", "")
     assert "**b**" not in said(test)
 
@@ -225,18 +217,18 @@ def test_a_measured_pattern_lies_over_the_structure_that_it_is_most_like(
     test = salt_and_rutile("Diffraction")
     test.session_state["measured"] = ("run*1*.xy", measured)
     test.run()
-    assert_whole(test)
+    whole(test)
     assert "Correlation of run\\*1\\*\\.xy with salt\\.cif **1.000**, POSCAR **0." in said(test)
     test.session_state["measured"] = ("hot.xy", diffraction.Measured(np.linspace(1, 5, 20), np.arange(20.0)))
     test.run()
-    assert_whole(test, errors=1)
+    whole(test, "")
     assert "choose a range that both have" in test.error[0].value
 
 
 def test_files_can_be_taken_away(salt_and_rutile: Callable[..., AppTest]) -> None:
     test = salt_and_rutile().run()
     next(each for each in test.button if each.label == "Forget my 2 crystals").click().run()
-    assert_whole(test)
+    whole(test)
     assert test.session_state["uploads"] == {}
     assert "Lay up to four crystals" in said(test)
 

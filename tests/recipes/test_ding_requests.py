@@ -13,7 +13,8 @@ from matgen_core.networks.learning.draws import TOLERANCE, draw, near
 from matgen_core.networks.models.ding import DING, DINGConfig
 from matgen_core.recipes.ding import requests as ding_requests
 from matgen_core.recipes.ding.figures import compared, free_draws, mixture
-from matgen_core.recipes.ding.requests import BATCH, REQUESTS, kept, shared_noise
+from matgen_core.recipes.ding.requests import BATCH, REQUESTS, kept, shared_noise, sieve, unique_share
+from tests.support.arrays import rng
 
 ELEMENTS = ("O", "F", "Na", "Mg", "Fe", "Cu")
 SMALL = DINGConfig(
@@ -22,10 +23,6 @@ SMALL = DINGConfig(
 )  # fmt: skip
 KNOWN = Formulas.of_texts(["NaF", "MgO", "Fe2O3", "CuO"])[0]
 WANTED = {"formation_energy_per_atom": -2.0}
-
-
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +63,7 @@ def passing(model: DING, wanted: Mapping[str, float], n: int, turns: int, seed: 
 def test_kept_formulas_are_the_first_that_the_network_lets_pass(
     model: DING, arrays: LabelledFormulas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sieved = ding_requests._sieved(model, {"predictor": model.predictor}, WANTED, 30, 40, 5)["predictor"]
+    sieved = sieve(model, {"predictor": model.predictor}, WANTED, 30, 40, 5)["predictor"]
     counts, n_drawn = sieved
     all_draws = torch.cat([draw(model, WANTED, 30, 5 + turn)[1] for turn in range(40)])
     passed = near(model.predictor, all_draws, WANTED, TOLERANCE).all(1)
@@ -78,7 +75,7 @@ def test_kept_formulas_are_the_first_that_the_network_lets_pass(
 
 def test_where_too_few_pass_the_draws_end(model: DING) -> None:
     filters = {"predictor": model.predictor, "judge": model.judge}
-    sieved = ding_requests._sieved(model, filters, WANTED, 30, 2, 5)
+    sieved = sieve(model, filters, WANTED, 30, 2, 5)
     for name, network in filters.items():
         counts, n_drawn = sieved[name]
         assert n_drawn == 60
@@ -154,4 +151,4 @@ def test_requests_of_the_paper_are_asked() -> None:
 
 def test_empty_and_repeated_formulas_are_not_unique() -> None:
     counts = torch.tensor([[0, 0], [0, 0], [1, 0], [1, 0], [0, 1]])
-    assert ding_requests._unique(counts) == pytest.approx(2 / 5)
+    assert unique_share(counts) == pytest.approx(2 / 5)

@@ -81,9 +81,9 @@ def test_every_crystal_keeps_its_place_and_only_the_conditioned_are_asked_for() 
     data = arrays()
     model = Perfect(replace(CONFIG, grid=32)).remember(data).eval()
     layout = boxes(data, conventional=False)
-    chosen = RECIPE._chosen(data)
+    chosen = RECIPE.map_rows(data)
     assert [data.part[chosen].tolist().count(part) for part in range(3)] == [2, 2, int((data.part == 2).sum())]
-    found = RECIPE._found(model, layout, data, chosen)
+    found = RECIPE.judged(model, layout, data, chosen)
     for name, rows in (("index", torch.from_numpy(chosen)), ("test", data.part == 2)):
         expected = structures(data.select(rows))
         assert [item.material.formula for item in found[name]] == [structure.formula for structure in expected]
@@ -106,7 +106,7 @@ def test_what_comes_back_is_measured_and_the_card_says_it() -> None:
     data = arrays()
     model = Perfect(replace(CONFIG, grid=32)).remember(data).eval()
     layout = boxes(data, conventional=False)
-    found = RECIPE._found(model, layout, data, RECIPE._chosen(data))
+    found = RECIPE.judged(model, layout, data, RECIPE.map_rows(data))
     figures = measured(model.config, layout, data, found, N, seed=0)
     assert figures["reconstruction_test"]["all"]["n_samples"] == int((data.part == 2).sum())
     assert figures["reconstruction_test"]["all"]["match_rate"] == 1
@@ -125,7 +125,7 @@ def test_failures_count_and_the_card_says_so(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path))  # neither a judge nor a model to stand beside
     data, model = arrays(), network()
     layout = boxes(data, conventional=False, grid=16)
-    figures = measured(model.config, layout, data, RECIPE._found(model, layout, data, RECIPE._chosen(data)), N, seed=0)
+    figures = measured(model.config, layout, data, RECIPE.judged(model, layout, data, RECIPE.map_rows(data)), N, seed=0)
     assert figures["reconstruction_test"]["all"]["match_rate"] == 0
     assert figures["failures"]["n"] == int((data.part == 2).sum())
     assert (

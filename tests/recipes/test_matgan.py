@@ -26,7 +26,7 @@ def formulas(*texts: str) -> Formulas:
 
 def test_different_formulas_are_counted_once_and_multiples_are_not_new() -> None:
     written = formulas("NaCl", "NaCl", "Na2Cl2", "NaCl3", "", "KCl")
-    found = measured._described(written, training=formulas("NaCl", "LiF"))
+    found = measured.variety(written, training=formulas("NaCl", "LiF"))
     assert found["unique"] == pytest.approx(4 / 6)  # NaCl, Na2Cl2, NaCl3, KCl
     assert found["novel"] == pytest.approx(2 / 4)  # NaCl3, KCl
     assert found["no_formula"] == pytest.approx(1 / 6)
@@ -34,7 +34,7 @@ def test_different_formulas_are_counted_once_and_multiples_are_not_new() -> None
 
 
 def test_balance_asks_for_neutrality_and_more() -> None:
-    found = measured._shares(formulas("NaCl", "NaCl3", "HLi", "LiMg"))
+    found = measured.passing(formulas("NaCl", "NaCl3", "HLi", "LiMg"))
     assert found["balanced"] <= found["neutral"]
     assert found["balanced"] == pytest.approx(2 / 4)  # an alloy is judged as everything else
 
@@ -42,7 +42,7 @@ def test_balance_asks_for_neutrality_and_more() -> None:
 def test_recovery_is_told_apart_by_part_and_number_of_elements() -> None:
     known = formulas("NaCl", "KCl", "LiF", "MgO", "SrTiO3", "BaTiO3")
     held_out = np.array([False, True, False, True, False, True])
-    found = measured._recovery(known, held_out, formulas("Na2Cl2", "KCl", "CsI", "BaTiO3", "CaTiO3"))
+    found = measured.recovery(known, held_out, formulas("Na2Cl2", "KCl", "CsI", "BaTiO3", "CaTiO3"))
     assert found["2"] == {"training": 0.5, "held_out": 0.5, "new": pytest.approx(2 / 3), "n_held_out": 2}
     assert found["3"] == {"training": 0.0, "held_out": 1.0, "new": 1.0, "n_held_out": 1}
     assert found["4"]["n_held_out"] == 0
@@ -50,8 +50,8 @@ def test_recovery_is_told_apart_by_part_and_number_of_elements() -> None:
 
 def test_the_distance_of_elements_is_0_for_the_same_and_1_for_others() -> None:
     salts, elements = formulas("NaCl", "KCl"), ("Na", "K", "Cl", "O", "Mg")
-    assert measured._element_distance(salts, formulas("K2Cl", "NaCl5"), elements) == 0
-    assert measured._element_distance(salts, formulas("MgO"), elements) == 1
+    assert measured.element_distance(salts, formulas("K2Cl", "NaCl5"), elements) == 0
+    assert measured.element_distance(salts, formulas("MgO"), elements) == 1
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def tried(recipe: MatGANRecipe) -> tuple[list[dict[str, object]], MatGAN]:
         after.generator.to_count[-1].bias[2] += 3.0
         before.generator.to_count[-1].bias[5] += 99.0
     made = Checkpoint("some", "matgan", after, ElementCounts(some.elements, 8), {}, "")
-    return recipe._tried(made, before, some), after
+    return recipe.measure_tried(made, before, some), after
 
 
 def test_what_was_tried_is_measured_at_its_temperatures(monkeypatch: pytest.MonkeyPatch) -> None:

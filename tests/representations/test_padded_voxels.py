@@ -13,6 +13,7 @@ from matgen_core.representations import DecodeError, PaddedVoxels
 from matgen_core.representations.padded_voxels import element_radii
 from matgen_core.representations.round_trip import round_trip, site_error
 from matgen_core.representations.watershed import convexity, cut, majority
+from tests.support.crystals import rock_salt
 
 ELEMENTS = ("Na", "Cl", "Ti", "Sr", "O")
 NUMBERS = np.array([11, 17, 22, 38, 8], np.float32)
@@ -26,10 +27,6 @@ def layout(**options) -> PaddedVoxels:
 def perovskite(edge: float = 3.9) -> Structure:
     sites = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
     return Structure(Lattice.cubic(edge), ["Ti", "Sr", "O", "O", "O"], sites)
-
-
-def rock_salt() -> Structure:
-    return Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
 def balls(*centers: tuple[float, float, float], radius: float = 4.3) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from pymatgen.core import Element, Lattice, Structure
 
 from matgen_core.materials.cells import cubic_setting
-from matgen_core.networks.arrays import density
+from matgen_core.networks.arrays import boxes, density
 from matgen_core.representations import DecodeError, VoxelGrid
 from matgen_core.representations.round_trip import round_trip, site_error, summarize
 from matgen_core.representations.voxel_grid import element_codes
+from tests.support.crystals import rock_salt
 
 ELEMENTS = ("H", "O", "Na", "Cl", "Ti", "Sr", "Nd", "Pr")
 
@@ -28,10 +29,6 @@ def grid(**options) -> VoxelGrid:
 def perovskite(edge: float = 3.9) -> Structure:
     sites = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
     return Structure(Lattice.cubic(edge), ["Sr", "Ti", "O", "O", "O"], sites)
-
-
-def rock_salt() -> Structure:
-    return Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
 @st.composite
@@ -86,11 +83,9 @@ def test_order_and_whole_translations_do_not_matter() -> None:
 @given(st.integers(0, 10_000), st.integers(0, 23))
 def test_standard_setting_forgets_origin_orientation_and_order(seed, turn) -> None:
     rng = np.random.default_rng(seed)
-    from matgen_core.materials.cells import _ROTATIONS
-
     structure = perovskite()
     structure.translate_sites(1, [0.03, 0, 0])
-    written = (structure.frac_coords + rng.random(3)) @ _ROTATIONS[turn].T % 1.0
+    written = (structure.frac_coords + rng.random(3)) @ boxes.rotations()[turn].numpy().T % 1.0
     order = rng.permutation(5)
     other = Structure(structure.lattice, [structure.species[i] for i in order], written[order])
     representation = grid(setting="cubic_cell")

@@ -17,6 +17,10 @@ ENERGIES = torch.tensor([-1.013, -2.027, -3.519, -5.003, -7.011, -4.031])  # eV/
 VOLUMES = torch.tensor([30.0, 22.0, 17.0, 12.0, 9.0, 14.0])  # Å^3/atom
 
 
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
 def crystal_arrays(n: int = 6) -> CrystalArrays:
     """CsCl-like and perovskite-like crystals in turn."""
     places = torch.tensor([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])

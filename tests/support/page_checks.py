@@ -13,7 +13,7 @@ def said(test: AppTest) -> str:
 
 
 def whole(test: AppTest, *errors: str) -> AppTest:
-    """A page ran to its end, and showed these errors alone, each in one line."""
+    """A page ran to its end, and showed errors with these words in them alone, each in one line."""
     assert not test.exception, [each.message for each in test.exception]
     assert len(test.error) == len(errors), [each.value for each in test.error]
     for shown, expected in zip(test.error, errors, strict=True):
@@ -38,10 +38,3 @@ def page(name: str, **address: str) -> AppTest:
     for key, value in address.items():
         test.query_params[key] = value
     return test
-
-
-def assert_whole(test: AppTest, errors: int = 0) -> None:
-    """A page ran to its end, with this many errors shown."""
-    assert not test.exception, [each.message for each in test.exception]
-    assert len(test.error) == errors, [each.value for each in test.error]
-    assert all("\n" not in each.value for each in test.error)

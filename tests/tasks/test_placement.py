@@ -2,13 +2,11 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 from pymatgen.core import Lattice, Structure
 from streamlit.testing.v1 import AppTest
 
@@ -18,24 +16,13 @@ from matgen_core.data.structure_export import cif
 from matgen_core.latent.index import known_materials
 from matgen_core.latent.map import LatentMap
 from matgen_core.tasks import placement, prediction
-from tests.support.page_checks import assert_whole, said
+from tests.support.crystals import RUTILE, rock_salt
+from tests.support.page_checks import said, whole
 from tests.support.serving import ROOT
 
+pytestmark = pytest.mark.usefixtures("fresh_caches")
+
 PAGE = str(ROOT / "pages" / "place.py")
-RUTILE = Structure.from_spacegroup(
-    "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
-)
-
-
-def rock_salt(cation: str = "Na", anion: str = "Cl", edge: float = 5.64) -> Structure:
-    return Structure.from_spacegroup("Fm-3m", Lattice.cubic(edge), [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
-
-
-@pytest.fixture(autouse=True)
-def fresh_caches() -> Iterator[None]:
-    yield
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
 
 @pytest.fixture
@@ -160,7 +147,7 @@ def page(files: list[StructureFile] | None = None, **state: object) -> AppTest:
 
 def test_the_empty_page_says_what_it_takes_and_shows_it(crystal_map: checkpoint.Checkpoint) -> None:
     test = page().run()
-    assert_whole(test)
+    whole(test)
     assert "Up to 200 crystals at a time; a file up to 10 MB" in said(test)
     assert "Drop in crystals of your own" in said(test)
 
@@ -168,7 +155,7 @@ def test_the_empty_page_says_what_it_takes_and_shows_it(crystal_map: checkpoint.
 def test_the_example_places_known_crystals() -> None:
     test = page().run()
     next(each for each in test.button if each.label.startswith("Try it")).click().run()
-    assert_whole(test)
+    whole(test)
     assert "Placed: 3 of 3" in said(test)
     shown = next(each.value for each in test.dataframe if "percentile" in each.value)
     assert (shown["deviation"] < 0.1).all()  # Å
@@ -184,7 +171,7 @@ def test_files_are_placed_and_what_is_skipped_says_why(salts: None, crystal_map:
         opened.writestr("photo.png", b"\x89PNG")
     files = read_uploads([Upload("mine.zip", made.getvalue())])
     test = page(files, place_at=files[1].name).run()
-    assert_whole(test)
+    whole(test)
     assert "Placed: 2 of 4" in said(test)
     assert "\\*\\*\\<b\\>NaF\\<b\\>\\*\\*\\.cif" in said(test)
     placed, left_out = (
@@ -199,7 +186,7 @@ def test_files_are_placed_and_what_is_skipped_says_why(salts: None, crystal_map:
 
 def test_nothing_placed_is_said(crystal_map: checkpoint.Checkpoint) -> None:
     test = page(read_uploads([Upload("mine.zip", b"rubbish")])).run()
-    assert_whole(test)
+    whole(test)
     assert "Nothing could be placed" in said(test)
     assert "Placed: 0 of 1" in said(test)
 
@@ -207,10 +194,10 @@ def test_nothing_placed_is_said(crystal_map: checkpoint.Checkpoint) -> None:
 def test_stopping_keeps_what_is_done_and_goes_on(crystal_map: checkpoint.Checkpoint) -> None:
     files = [StructureFile(f"{i}.cif", str(i), rock_salt(edge=5 + i / 10)) for i in range(10)]
     test = page(files, place_stopped=True).run()
-    assert_whole(test)
+    whole(test)
     assert test.warning[0].value == "Stopped: 0 of 10 files are done."
     next(each for each in test.button if each.label == "Go on").click().run()
-    assert_whole(test)
+    whole(test)
     assert not test.warning
     assert "Placed: 10 of 10" in said(test)
 
@@ -218,7 +205,7 @@ def test_stopping_keeps_what_is_done_and_goes_on(crystal_map: checkpoint.Checkpo
 def test_what_was_handed_over_can_be_taken_away(crystal_map: checkpoint.Checkpoint) -> None:
     test = page([StructureFile("salt.cif", "salt", rock_salt())]).run()
     next(each for each in test.button if each.label == "Forget them all").click().run()
-    assert_whole(test)
+    whole(test)
     assert test.session_state["place_files"] == []
     assert test.session_state["placed"] == {}
     assert "Drop in crystals of your own" in said(test)

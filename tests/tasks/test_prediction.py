@@ -1,6 +1,5 @@
 """Properties of formulas: every row keeps its place, in Python and on the command line."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 import torch
 from pymatgen.core import Composition, Lattice, Structure
 
-from matgen_core import checkpoint, cli
+from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.structure_export import cif
 from matgen_core.materials.formulas import Formulas
@@ -18,6 +17,7 @@ from matgen_core.recipes.two_d_screen.forest import Growth, grow
 from matgen_core.representations import MagpieFeatures
 from matgen_core.representations.element_counts import ElementCounts
 from matgen_core.tasks import prediction
+from tests.support.commands import matgen
 
 ELEMENTS = ("O", "S", "Cl", "Fe", "Mo", "Ti")
 TEXTS = ["Fe2O3", "Xy2", "MoS2", "Fe0.5O", "NaCl", "Mo3S6", "", "Ti(SO4)2", "FeO300"]
@@ -51,10 +51,8 @@ def run(model: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     def call(*arguments: object, shipped: bool = False) -> tuple[int, str]:
         if not shipped:
             monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path / "checkpoints"))
-        monkeypatch.setattr(sys, "argv", ["matgen", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        return int(stopped.value.code or 0), capsys.readouterr().err
+        code = matgen(*map(str, arguments), monkeypatch=monkeypatch)
+        return code, capsys.readouterr().err
 
     return call
 

@@ -88,14 +88,15 @@ def all_rows(run: Generation) -> pd.DataFrame:
     return pd.concat([chunk.rows for chunk in funnel.run(run.checkpoint, run.request)])
 
 
+def no_sodium(formulas: Formulas) -> pd.DataFrame:
+    """A predictor that knows nothing of sodium."""
+    problems = ["Na is unknown" if "Na" in text else "" for text in formulas.texts()]
+    return pd.DataFrame({"band": 1.0, "band_std": 0.1, "problem": problems})
+
+
 @pytest.fixture(scope="module")
 def near(ding: Checkpoint) -> Generation:
-    """A run of two parts that keeps what is predicted near the request; one predictor knows nothing of sodium."""
-
-    def no_sodium(formulas: Formulas) -> pd.DataFrame:
-        problems = ["Na is unknown" if "Na" in text else "" for text in formulas.texts()]
-        return pd.DataFrame({"band": 1.0, "band_std": 0.1, "problem": problems})
-
+    """A run of two parts that keeps what is predicted near the request."""
     wishes = {"condition": {"volume_per_atom": 14.0, "energy_per_atom": -6.0}, "tolerance": {"volume_per_atom": 2.0}}
     request = Request(funnel.BATCH + 500, seed=3, wanted=Wanted(must=("O",)), **wishes)
     with pytest.MonkeyPatch.context() as patch:
@@ -104,9 +105,11 @@ def near(ding: Checkpoint) -> Generation:
 
 
 @pytest.fixture(scope="module")
-def near_rows(near: Generation) -> pd.DataFrame:
+def near_rows(ding: Checkpoint, near: Generation) -> pd.DataFrame:
     """All that the funnel finds for the same request."""
-    return pd.concat([chunk.rows for chunk in funnel.run(near.checkpoint, near.request, near._predictors)])
+    return pd.concat(
+        [chunk.rows for chunk in funnel.run(ding, near.request, [partial(predict_formulas, ding), no_sodium])]
+    )
 
 
 def test_a_run_keeps_what_is_near_the_request(near: Generation, near_rows: pd.DataFrame) -> None:

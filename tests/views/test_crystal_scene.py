@@ -16,11 +16,9 @@ from matgen_core.materials.bonds import Bond, Image, bonding
 from matgen_core.views.crystals import picture, web_page
 from matgen_core.views.crystals import scene as crystal_scene
 from matgen_core.views.crystals.scene import BOUNDARY, COMPLETING, IN_CELL, AtomReference
+from tests.support.crystals import RUTILE
 
 ROCK_SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-RUTILE = Structure.from_spacegroup(
-    "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
-)
 PEROVSKITE = Structure.from_spacegroup(
     "Pm-3m", Lattice.cubic(3.905), ["Sr", "Ti", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]]
 )

@@ -214,7 +214,7 @@ def _train_prior(name: str, needs: tuple[str, ...]) -> Trainer:
             mean, log_var, values = batch
             some = torch.rand(values.shape, generator=rng, device=device) < config.left_out
             told = _condition(model, values.masked_fill(some, torch.nan))
-            return mean, log_var, told, *((_times(len(mean), schedule, rng),) if sharper else ())
+            return mean, log_var, told, *((sharper_times(len(mean), schedule, rng),) if sharper else ())
 
         @torch.no_grad()
         def after_epoch(epoch: int) -> Losses:
@@ -230,7 +230,7 @@ def _train_prior(name: str, needs: tuple[str, ...]) -> Trainer:
     return run
 
 
-def _times(n: int, schedule: DINGSchedule, rng: Generator) -> Tensor:
+def sharper_times(n: int, schedule: DINGSchedule, rng: Generator) -> Tensor:
     """Times (n,) at which the sharper prior learns."""
     center, spread = schedule.sharper_time
     chosen = (center + spread * torch.randn(n, generator=rng, device=rng.device)).sigmoid()

@@ -75,7 +75,7 @@ def draw(model: ICSG3D | ICSG3DPaper, known: Tensor, arrays: CrystalArrays, n: S
     test, family = known.cpu()[is_test], arrays.family.cpu()[is_test]
     drawn = {"test": test}
     for name, same in (("same_family", True), ("different_families", False)):
-        pairs = _pairs(family, same, n.walks, rng)
+        pairs = random_pairs(family, same, n.walks, rng)
         if len(pairs):
             drawn[name] = line_points(test[pairs[:, 0]], test[pairs[:, 1]], n.steps)
     noise = torch.randn(n.prior, model.latent_dim, generator=rng)
@@ -105,7 +105,7 @@ def line_points(start: Tensor, end: Tensor, n_steps: int) -> Tensor:
     return torch.lerp(start.unsqueeze(1), end.unsqueeze(1), share).flatten(0, 1)
 
 
-def _pairs(family: Tensor, same: bool, n_pairs: int, rng: Generator) -> Tensor:
+def random_pairs(family: Tensor, same: bool, n_pairs: int, rng: Generator) -> Tensor:
     """Random pairs of one family or of two, (n_pairs, 2); none where there is no such pair."""
     counts = family.bincount()
     if not (counts.max() > 1 if same else (counts > 0).sum() > 1):

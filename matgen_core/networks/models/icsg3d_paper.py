@@ -187,7 +187,7 @@ class ICSG3DPaper(nn.Module):
         q = self.encode(x, condition)
         drawn = self.draw(q.sample(rng), condition)
         squared = F.mse_loss(drawn, x)
-        perceptual = self._perceptual(drawn, x)
+        perceptual = self.perceptual_error(drawn, x)
         segmentation, right = self._segmentation(x, labels, class_weights)
         reconstruction = squared + config.perceptual_weight * perceptual + config.segmentation_weight * segmentation
         kl = q.kl().mean()
@@ -201,7 +201,7 @@ class ICSG3DPaper(nn.Module):
             "voxels_right": right,
         }
 
-    def _perceptual(self, drawn: Tensor, x: Tensor) -> Tensor:
+    def perceptual_error(self, drawn: Tensor, x: Tensor) -> Tensor:
         """Compare by the layers of the U-Net as it stands; neither its weights nor its statistics learn from this."""
         was_training = self.unet.training
         self.unet.eval().requires_grad_(False)

@@ -104,6 +104,16 @@ class PhaseFieldVAE(nn.Module):
         mean, log_var = self._posterior(h)
         return Gaussian(mean.movedim(0, 1).flatten(1), log_var.movedim(0, 1).flatten(1))
 
+    def encode_elements(self, table: Tensor, places: Tensor, hidden: Tensor) -> Gaussian:
+        """Return q(z | the elements of each field, but for a hidden one), (n_members, B, latent_dim_member).
+
+        Args:
+            table: Standardized features of the elements, (n_elements, n_features).
+            places: Rows of `table` in the slots of each field, (B, n_slots).
+            hidden: The slot that each member does not see, (n_members, B); n_slots hides none.
+        """
+        return Gaussian(*self._posterior(self._first_layer(self._terms(table), places, hidden)))
+
     def decode(self, z: Tensor) -> Tensor:
         """Map (B, latent_dim) to features (B, n_slots, n_features), the mean over members."""
         members = z.reshape(len(z), self.config.n_members, -1).movedim(1, 0)
@@ -121,7 +131,7 @@ class PhaseFieldVAE(nn.Module):
         hide = torch.rand(c.n_members, len(places), device=places.device, generator=rng) < c.hide_share
         slot = torch.randint(c.n_slots, hide.shape, device=places.device, generator=rng)
         slot = torch.where(hide, slot, c.n_slots)  # n_slots hides none
-        posterior = Gaussian(*self._posterior(self._first_layer(self._terms(table), places, slot)))
+        posterior = self.encode_elements(table, places, slot)
         features = self._restore(posterior.sample(rng))
         squared = (features - table[places]).square().sum((-1, -2)).mean(1) / c.n_features
         logits = torch.stack([self._logits(features[:, :, s], table, s) for s in range(c.n_slots)], -1)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 LEAF = 255  # in place of a feature
-_ROWS_AT_ONCE = 1024  # their bins and the nodes of a few trees stay in the cache of a core
-_TREES_AT_ONCE = 10
+ROWS_AT_ONCE = 1024  # their bins and the nodes of a few trees stay in the cache of a core
+TREES_AT_ONCE = 10
 _SHRINK = 1e-3
 
 
@@ -71,12 +71,12 @@ class RandomForest(nn.Module):
         """Return the share of the positive class in the leaf of each tree, (B, n_trees), of features."""
         left, feature, cut = self._nodes()
         leaves = torch.empty(len(x), self.config.n_trees, dtype=torch.int32)
-        for start in range(0, len(x), _ROWS_AT_ONCE):
-            bins = self.bins(x[start : start + _ROWS_AT_ONCE]).int()
+        for start in range(0, len(x), ROWS_AT_ONCE):
+            bins = self.bins(x[start : start + ROWS_AT_ONCE]).int()
             rows = torch.arange(0, bins.numel(), self.config.n_features, dtype=torch.int32)
             bins = bins.flatten()
-            for first in range(0, self.config.n_trees, _TREES_AT_ONCE):
-                roots = self.roots[first : first + _TREES_AT_ONCE]
+            for first in range(0, self.config.n_trees, TREES_AT_ONCE):
+                roots = self.roots[first : first + TREES_AT_ONCE]
                 node, row = roots.repeat_interleave(len(rows)), rows.repeat(len(roots))
                 for _ in range(self.config.depth):
                     bin_ = bins.index_select(0, feature.index_select(0, node) + row)

@@ -97,7 +97,7 @@ def kept(
     keys = np.unique(known.reduced().keys())
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in filters}
     for wanted in REQUESTS:
-        for name, (counts, n_drawn) in _sieved(model, filters, wanted, n_kept, most, seed).items():
+        for name, (counts, n_drawn) in sieve(model, filters, wanted, n_kept, most, seed).items():
             row: dict[str, Any] = {"wanted": dict(wanted), "drawn": f"kept by the {name}", "n": 0}
             if len(counts):
                 row = _row(model, wanted, f"kept by the {name}", counts, _described(counts, elements, keys))
@@ -106,7 +106,7 @@ def kept(
     return found
 
 
-def _sieved(
+def sieve(
     model: DING, filters: Mapping[str, FormulaPredictor], wanted: Mapping[str, float], n_kept: int, most: int, seed: int
 ) -> dict[str, tuple[Tensor, int]]:
     """Counts that each network lets pass, (at most n_kept, n_elements), and how many were drawn until the last."""
@@ -150,8 +150,8 @@ def shared_noise(model: DING, arrays: LabelledFormulas, seed: int) -> dict[str, 
     found = {"batch": float(BATCH)}
     for name, noise in (("shared", fresh[:1].expand(BATCH, -1)), ("fresh", fresh)):
         one_request = [_decoded(model, noise, model.condition(wanted).expand(BATCH, -1)) for wanted in REQUESTS]
-        found[f"{name}, one request"] = float(np.mean([_unique(counts) for counts in one_request]))
-        found[f"{name}, a request a row"] = _unique(_decoded(model, noise, told[: len(noise)]))
+        found[f"{name}, one request"] = float(np.mean([unique_share(counts) for counts in one_request]))
+        found[f"{name}, a request a row"] = unique_share(_decoded(model, noise, told[: len(noise)]))
     return found
 
 
@@ -164,7 +164,7 @@ def _decoded(model: DING, z: Tensor, condition: Tensor | None) -> Tensor:
     return torch.cat(parts)
 
 
-def _unique(counts: Tensor) -> float:
+def unique_share(counts: Tensor) -> float:
     """Share of all rows that are a formula and the first of their kind."""
     return len(counts[(counts > 0).any(1)].unique(dim=0)) / len(counts)
 
@@ -177,7 +177,7 @@ def guidance_tried(model: DING, strengths: tuple[float, ...], n_samples: int, se
         for wanted in REQUESTS:
             _, counts = draw(model, wanted, n_samples, seed, strength)
             seen = hits(model.predictor, counts, wanted, TOLERANCE)
-            found.append((seen["all"], seen["empty"], _unique(counts)))
+            found.append((seen["all"], seen["empty"], unique_share(counts)))
         means = np.mean(found, axis=0)
         rows.append(
             {"guidance": strength, "hits": float(means[0]), "empty": float(means[1]), "unique": float(means[2])}

@@ -67,8 +67,8 @@ class ICSG3DPaperRecipe:
         arrays, parts = self._arrays(), self._parts()
         model = icsg3d_paper.read_run(folder)
         layout = boxes(arrays, conventional=True, grid=model.config.grid)
-        chosen = self._chosen(arrays)
-        found = self._found(model, layout, arrays, chosen)
+        chosen = self.map_rows(arrays)
+        found = self.judged(model, layout, arrays, chosen)
         shown = found.pop("index")
         z = np.stack([item.z for item in shown])
         index = crystal_index(arrays, parts, chosen, z, shown, self.seed, N_WORKERS)
@@ -97,11 +97,11 @@ class ICSG3DPaperRecipe:
         model: Any = checkpoint.model
         layout: Any = checkpoint.representation
         arrays = self._arrays()
-        found = self._found(model, layout, arrays, np.zeros(0, np.int64))
+        found = self.judged(model, layout, arrays, np.zeros(0, np.int64))
         maps = {} if checkpoint.index is None else map_grades(checkpoint.index)
         return without_nan(self._figures(model.config, layout, arrays, found) | {"maps": maps})
 
-    def _found(
+    def judged(
         self, model: ICSG3DPaper, layout: PaddedVoxels, arrays: CrystalArrays, chosen: NDArray[np.int64]
     ) -> dict[str, list[Decoded]]:
         """Decode what is judged, by the names of `crystal_points.draw`, and the chosen crystals as `index`."""
@@ -141,7 +141,7 @@ class ICSG3DPaperRecipe:
             ),
         }
 
-    def _chosen(self, arrays: CrystalArrays) -> NDArray[np.int64]:
+    def map_rows(self, arrays: CrystalArrays) -> NDArray[np.int64]:
         """Rows of the crystals on the map: the whole test part, which is decoded anyway, and some of the others."""
         rng, part = np.random.default_rng(self.seed), arrays.part.numpy()
         rows = [rng.permutation(np.flatnonzero(part == i)) for i in range(len(THREE_PARTS))]

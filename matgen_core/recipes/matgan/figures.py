@@ -31,14 +31,14 @@ def measure(space: LatentSpace, formulas: FormulaSet, held_out: NDArray[np.bool_
     written = _written(space, SAMPLE_COUNTS[-1], seed)
     return {
         "data": data_figures(formulas),
-        "samples": {str(n): _described(written[:n], training) for n in SAMPLE_COUNTS},
-        "training_formulas": {"n": len(training), **_shares(training)},
-        "recovery": _recovery(formulas.formulas, held_out, written[_first(written)]),
+        "samples": {str(n): variety(written[:n], training) for n in SAMPLE_COUNTS},
+        "training_formulas": {"n": len(training), **passing(training)},
+        "recovery": recovery(formulas.formulas, held_out, written[_first(written)]),
         "n_elements": {
             name: [float(share) for share in np.bincount(some.n_elements, minlength=9)[:9] / len(some)]
             for name, some in (("training", training), ("generated", written[: SAMPLE_COUNTS[0]]))
         },
-        "element_distance": _element_distance(training, written[: SAMPLE_COUNTS[1]], formulas.elements),
+        "element_distance": element_distance(training, written[: SAMPLE_COUNTS[1]], formulas.elements),
     }
 
 
@@ -47,8 +47,8 @@ def measure_briefly(space: LatentSpace, formulas: FormulaSet, held_out: NDArray[
     counts, training = SAMPLE_COUNTS[:-1], formulas.formulas[~held_out]
     written = _written(space, counts[-1], seed)
     return {
-        "samples": {str(n): _described(written[:n], training) for n in counts},
-        "element_distance": _element_distance(training, written, formulas.elements),
+        "samples": {str(n): variety(written[:n], training) for n in counts},
+        "element_distance": element_distance(training, written, formulas.elements),
     }
 
 
@@ -67,23 +67,24 @@ def _first(written: Formulas) -> NDArray[np.int64]:
     return first[unique != 0]
 
 
-def _described(written: Formulas, training: Formulas) -> dict[str, float]:
+def variety(written: Formulas, training: Formulas) -> dict[str, float]:
+    """Shares of unique and empty samples, and of the different formulas those that are new and that pass the checks."""
     different = written[_first(written)]
     return {
         "unique": len(different) / len(written),
         "novel": _mean(~np.isin(different.reduced().keys(), training.keys())),
         "no_formula": _mean(written.n_elements == 0),
-        **_shares(different),
+        **passing(different),
     }
 
 
-def _shares(formulas: Formulas) -> dict[str, float]:
+def passing(formulas: Formulas) -> dict[str, float]:
     """Of different formulas, those that pass the paper's checks; what cannot be decided does not pass."""
     verdicts = screen_formulas(formulas, list(PAPER_RULES.values()))
     return {name: float((found.answers == 1).mean()) for name, found in zip(PAPER_RULES, verdicts, strict=True)}
 
 
-def _recovery(known: Formulas, held_out: NDArray[np.bool_], written: Formulas) -> dict[str, dict[str, float]]:
+def recovery(known: Formulas, held_out: NDArray[np.bool_], written: Formulas) -> dict[str, dict[str, float]]:
     """What of the training and of the held-out formulas is written, and what is new, by the number of elements."""
     made = np.unique(written.reduced().keys())
     again = np.isin(known.keys(), made)
@@ -104,7 +105,7 @@ def _mean(values: NDArray[np.bool_]) -> float:
     return float(values.mean()) if len(values) else 0.0
 
 
-def _element_distance(training: Formulas, written: Formulas, elements: tuple[str, ...]) -> float:
+def element_distance(training: Formulas, written: Formulas, elements: tuple[str, ...]) -> float:
     """Half the sum of the differences in how often each element occurs: 0 for the same, 1 for nothing in common."""
     shares = [(some.table(elements) > 0).sum(0) for some in (training, written)]
     first, second = (share / share.sum() for share in shares)

@@ -77,7 +77,7 @@ class MatGANRecipe:
         space = LatentSpace(model, layout, self.name)
         index = self._index(space, formulas)
         metrics = self._figures(space, formulas) | {
-            "tried": self._tried(space, before, formulas),
+            "tried": self.measure_tried(space, before, formulas),
             "bank": {"seed": self.seed, "n_samples": self.n_bank},
             "maps": map_grades(index),
             "training": {
@@ -122,7 +122,7 @@ class MatGANRecipe:
             **figures,
         }
 
-    def _tried(self, space: LatentSpace, before: MatGAN, formulas: FormulaSet) -> list[dict[str, Any]]:
+    def measure_tried(self, space: LatentSpace, before: MatGAN, formulas: FormulaSet) -> list[dict[str, Any]]:
         """Figures of the generator before it met the critic, and of the shipped one at other temperatures."""
         model = space.model
         shipped = (model.config.element_temperature, model.config.count_temperature)
