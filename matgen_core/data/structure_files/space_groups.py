@@ -294,37 +294,27 @@ def _key(symbol: str) -> str:
 _BARS = str.maketrans({"\u2212": "-", "\u2013": "-", "\u0304": "-"})
 
 
-@cache
-def _full_symbols() -> dict[str, int]:
-    """Keys of the full symbols, "f4/m-32/m", which gemmi does not know, with the place in its table."""
-    import gemmi
-    import spglib
-
-    halls = {_hall_key(group.hall): place for place, group in reversed(list(enumerate(_table())))}
-    full: dict[str, int] = {}
-    for hall_number in range(1, 531):
-        kind = spglib.get_spacegroup_type(hall_number)
-        place = halls.get(_hall_key(gemmi.symops_from_hall(kind.hall_symbol) and kind.hall_symbol))
-        if place is not None:
-            full.setdefault(_key(kind.international_full), place)
-    return full
+def _shortened(symbol: str) -> str:
+    """Write a full symbol, "F 4/m -3 2/m", as the short one; others stay as they are."""
+    lattice, *parts = symbol.split() or [""]
+    if len(parts) < 2 or "1" in parts:
+        return symbol
+    first = re.sub(r"^\d+/", "", parts[0]) if parts[1] == "-3" or _TWOFOLD.match(parts[0]) else parts[0]
+    return " ".join([lattice, first, *(_TWOFOLD.sub("", part) for part in parts[1:])])
 
 
-def _hall_key(hall: str) -> str:
-    return re.sub(r"\s+", "", hall).replace("=", '"').lower()
+_TWOFOLD = re.compile(r"^2_?1?/")
 
 
 def _find(symbol: str) -> int | None:
     """Find a symbol in the table, whatever its spaces, capitals and age."""
     import gemmi
 
-    key = _key(symbol)
+    key = _key(_shortened(symbol))
     if not 1 < len(key) <= 30:
         return None
     for spelled in (key, re.sub(r"(?<=[a-z])(?=43[mncd]$)", "-", key)):  # F 4 3 m of before 1935
         group = gemmi.find_spacegroup_by_name(spelled[0].upper() + spelled[1:])
         if group is not None and not spelled.startswith("h"):
             return next(place for place, each in enumerate(_table()) if each.xhm() == group.xhm())
-    if key in _full_symbols():
-        return _full_symbols()[key]
     return next((place for place, each in enumerate(_table()) if _short(each.hm) == key), None)
