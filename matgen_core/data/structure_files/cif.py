@@ -160,20 +160,7 @@ def _with_symmetry(
         _check_expansion(rows, operations)
         if not operations.fits(matrix):
             raise ValueError(f"its {len(operations)} symmetry operations do not fit its cell; check edges and angles")
-        structure = expand(rows, operations, matrix, notes)
-        expected = n_operations(name)
-        if (
-            name
-            and expected
-            and not block.begins("_space_group_magn", "_space_group_symop_magn")
-            and (expected != len(operations))
-        ):
-            _check_less_than_a_formula(formula, structure, f"with the {len(operations)} operations that it lists")
-            notes.add(
-                f"{name.text} has {count(expected, 'symmetry operation')}, but the file"
-                f" lists {len(operations)}: these were used"
-            )
-        return structure
+        return _with_listed(operations, name, rows, matrix, formula, _z(block), notes)
     if block.begins("_space_group_symop_ssg_operation"):
         raise ValueError("a modulated structure; only crystals with three-dimensional symmetry are read")
     if not name:
@@ -191,6 +178,37 @@ def _with_symmetry(
         raise ValueError(
             f"no symmetry operations, and {one_line(error)}; in P 1 the sites would be {lone.composition.formula}{said}"
         ) from error
+
+
+def _with_listed(
+    operations: Operations,
+    name: Named,
+    rows: list[SiteRow],
+    matrix: NDArray[np.float64],
+    formula: dict[str, float] | None,
+    z: float | None,
+    notes: Notes,
+) -> Structure:
+    """Apply the operations that a file lists; those of the group that it names, if only these give its formula."""
+    expected = n_operations(name)
+    own = Notes()
+    structure = expand(rows, operations, matrix, own)
+    if expected in (0, len(operations)):
+        notes.take(own)
+        return structure
+    differ = f"{name.text} has {count(expected, 'symmetry operation')}, but the file lists {len(operations)}"
+    if expected > len(operations) and formula is not None and not _agrees(structure, formula, z):
+        try:
+            applied = _named_group(name, rows, matrix, formula, z, Notes())
+        except ValueError:
+            pass
+        else:
+            notes.add(f"{differ}: the group was applied, which gives the file's formula")
+            return applied
+    _check_less_than_a_formula(formula, structure, f"with the {count(len(operations), 'operation')} that it lists")
+    notes.add(f"{differ}: these were used")
+    notes.take(own)
+    return structure
 
 
 class _UnknownGroup(ValueError):
@@ -246,15 +264,14 @@ def _named_group(
         kept = _different(kept)
         if len(kept) > 1:
             ways = listed([f"{each.name} gives {made.composition.formula}" for each, made, _ in kept])
-            raise ValueError(f"no symmetry operations, and {name.text} can mean several settings: {ways}; list them")
+            raise ValueError(
+                f"no symmetry operations, and {name.text} can mean several settings: {ways}; list the operations"
+            )
         if kept:
             operations, structure, own = kept[0]
             if operations.number != 1:
                 notes.add(f"no symmetry operations in the file: {operations.name} applied, from {name.text}")
-            for line in own.lines:
-                notes.add(line)
-            for what, names in own.sites.items():
-                notes.sites.setdefault(what, []).extend(names)
+            notes.take(own)
             return structure
     said = f", but the file says {_written(formula)}" + (f" with Z = {z:g}" if z else "") if formula else ""
     raise ValueError(f"no symmetry operations, and {problems[0]}{said or f', some nearer than {_CLOSE} Å'}")

@@ -1,5 +1,6 @@
 """The sites that a block of a CIF lists, one row each: element, occupancy, place; and their images under symmetry."""
 
+import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -53,6 +54,13 @@ class Notes:
     def add_site(self, what: str, name: str) -> None:
         """Take a site to which something was done."""
         self.sites.setdefault(what, []).append(name)
+
+    def take(self, other: "Notes") -> None:
+        """Take every line of others."""
+        for line in other.lines:
+            self.add(line)
+        for what, names in other.sites.items():
+            self.sites.setdefault(what, []).extend(names)
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -219,7 +227,13 @@ def expand(rows: Sequence[SiteRow], operations: Operations, matrix: NDArray[np.f
             firsts[len(places)] = row.place
             places.append([row])
     made = [_place_of(shared, operations, notes) for shared in places]
-    made.sort(key=lambda place: place.species)  # before the sort by electronegativity, which keeps it
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # noble gases have no electronegativity, by which sites are sorted
+        made.sort(key=lambda place: place.species)
+        return _sorted_structure(made, matrix)
+
+
+def _sorted_structure(made: Sequence[Place], matrix: NDArray[np.float64]) -> Structure:
     species = [place.species for place in made for _ in place.images]
     labels = [place.rows[-1].label for place in made for _ in place.images]
     coordinates = np.concatenate([place.images for place in made])

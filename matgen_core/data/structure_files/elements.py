@@ -11,7 +11,7 @@ SYMBOLS = frozenset(element.symbol for element in Element) - {"D", "T"}
 _ISOTOPES = {"D": "deuterium", "T": "tritium"}
 _CHARGE = re.compile(r"\d*\.?\d*[+-]{0,3}|[+-]{1,3}\d*\.?\d*|\(?[IVX]+\)?|0[+-]?", re.ASCII)
 _VALENCE = {"cval": "C", "siva": "Si", "sival": "Si"}  # of International Tables C: bonded, not free atoms
-_MIXED = re.compile(r"[A-Za-z][a-z]?[\d.]*\s*[,/+&;|:]\s*[A-Za-z]")
+_MIXED = re.compile(r"\(?[A-Za-z][a-z]?[\d.]*\s*(?:[,/+&;|:]\s*[A-Za-z]|[-_\s]\s*[A-Z][a-z])")
 _WATER = re.compile(r"(?:wat|WAT|Wat|H2O|OH2|HOH|OH|Oh|OW|Ow)(?![B-Zb-z])\d*.{0,2}")
 _GROUPS = re.compile(
     r"(?:NH[34]|H3O|PO[34]|SO[34]|CO3|NO[23]|ClO4|BF4|PF6|SiO4|VO4|CrO4|MoO4|WO4|AsO4|SeO4|MnO4|SCN|NCS|N3|BH4|BO3|CH3|CN)"
@@ -51,7 +51,8 @@ def element_of(text: str, what: str, formula: Collection[str] | None = None, is_
         return "H", f"{_ISOTOPES[head]} ({named}) counts as hydrogen"
     if _MIXED.match(text):
         raise ValueError(f"{named} names several elements; write a row for each, with its occupancy")
-    return _of_label(text, head, named, formula)
+    symbol, said = _of_label(text, head, named, formula)
+    return symbol, said or ("" if is_label else f"{named} read as {symbol}")
 
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
