@@ -38,6 +38,11 @@ class StructureFile:
     problem: str = ""
     notes: tuple[str, ...] = ()
 
+    @property
+    def note(self) -> str:
+        """The notes on one line, as a table's cell holds them."""
+        return "; ".join(self.notes)
+
 
 def read_structures(paths: Sequence[Path]) -> list[StructureFile]:
     """Read structure files; what cannot be read keeps its place, and the others are read all the same.
