@@ -142,6 +142,8 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
     if each.file.structure is None or each.problem:
         st.error(plain(each.problem or each.file.problem))
         return
+    for note in each.file.notes:
+        st.caption(f":material/info: {plain(note)}")
     shown, captions = [each.drawn], ["as the model draws it"]
     if each.decoded is not None:
         shown.append(each.decoded)
@@ -219,7 +221,9 @@ def results(files: Sequence[StructureFile], placed: Sequence[Placement], propert
 
     if names:
         st.dataframe(
-            there.drop(columns=["n_sites", "novel", "comes_back", *([] if there["problem"].any() else ["problem"])]),
+            there.drop(
+                columns=["n_sites", "novel", "comes_back", *(c for c in ("problem", "note") if not there[c].any())]
+            ),
             key="place_rows",
             hide_index=True,
             height="content" if len(there) <= 10 else 400,
@@ -235,6 +239,7 @@ def results(files: Sequence[StructureFile], placed: Sequence[Placement], propert
                 "novel_reason": TEXT("Known?", width=240),
                 "deviation": NUMBER("Comes back (Å)", format="%.3f", width=115, help=DEVIATION),
                 "problem": TEXT("Why it does not come back", width=220),
+                "note": TEXT("How it was read", width=240),
             },
             alt=f"{len(there)} crystals placed",
         )

@@ -23,6 +23,7 @@ class Input:
     name: str
     material: Any = None
     problem: str | None = None
+    note: str = ""  # what was done or guessed to read it
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def files_of(checkpoint: Checkpoint) -> LevelFiles:
 
 
 def _read_structures(files: Sequence[Path], mixed_valence: bool) -> list[Input]:
-    return [Input(file.name, file.structure, file.problem) for file in read_structures(list(files))]
+    return [Input(file.name, file.structure, file.problem, file.note) for file in read_structures(list(files))]
 
 
 def _read_fields(files: Sequence[Path], mixed_valence: bool) -> list[Input]:

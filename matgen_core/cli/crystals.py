@@ -51,6 +51,7 @@ def predict(
         table = predicted.set_index(pd.Index(list(there))).reindex(range(len(read)))
         table["problem"] = table["problem"].astype(object).fillna(pd.Series([file.problem for file in read]))
         table.insert(0, "file", [file.name for file in read])
+        table["note"] = [file.note for file in read]
         report_problems(table["file"], table["problem"])
     write_csv(table, out)
 
@@ -75,6 +76,7 @@ def check(
         every = (*checks.STRUCTURE_CHECKS, *checks.COMPOSITION_CHECKS)
         table = checks.screen(map(_material, read), every, Counter(len(read), "structures checked"))
         table.insert(0, "file", [file.name for file in read])
+        table.insert(table.columns.get_loc("problem") + 1, "note", [file.note for file in read])
         report_problems(table["file"], table["problem"])
     write_csv(table, out)
 

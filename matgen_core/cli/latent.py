@@ -46,7 +46,7 @@ def encode(
     out: Annotated[Path, typer.Option("--out", help="Parquet file to write")],
     mixed_valence: MixedValence = False,
 ) -> None:
-    """Give the latent point of each input: one row each with input, z, and the problem where it has none."""
+    """Give the latent point of each input: one row each with input, z, the problem where it has none, and notes."""
     checkpoint = checkpoints.load(name)
     space = LatentSpace.of(checkpoint)
     inputs = files_of(checkpoint).read(files, mixed_valence)
@@ -54,9 +54,10 @@ def encode(
     rows: list[dict[str, Any]] = []
     for each in inputs:
         point = None if each.material is None else next(encoded)
-        rows.append({"input": each.name, "z": point and point.z, "problem": each.problem or (point and point.problem)})
+        problem = each.problem or (point and point.problem)
+        rows.append({"input": each.name, "z": point and point.z, "problem": problem, "note": each.note})
     report_problems([row["input"] for row in rows], [row["problem"] for row in rows])
-    write_parquet(pd.DataFrame(rows, columns=["input", "z", "problem"]), out)
+    write_parquet(pd.DataFrame(rows, columns=["input", "z", "problem", "note"]), out)
 
 
 def decode(
@@ -85,7 +86,8 @@ def reconstruct(name: Name, files: Structures, out: Folder) -> None:
     read = read_structures(files)
     made = reconstruct_files(space, read, progress=Counter(len(read), "crystals decoded"))
     report_problems(made.table["input"], made.table["reason"].where(~made.table["decoded"], ""))
-    write_structures(out, [file.stem for file in read], made.structures, made.table)
+    table = made.table.assign(note=[file.note for file in read])
+    write_structures(out, [file.stem for file in read], made.structures, table)
 
 
 def generate(

@@ -17,7 +17,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pandas import DataFrame
-from pymatgen.core import Structure
 
 from matgen_core.data.registry import DATASETS, Source
 from matgen_core.data.rows import STRUCTURE_COLUMNS, structure, structure_row
@@ -25,22 +24,25 @@ from matgen_core.data.store import check_name, path_of, read_table, replacing, r
 from matgen_core.data.structure_files import (
     MAX_BYTES,
     MAX_SITES,
-    iterate_xyz,
+    Reading,
     one_line,
-    parse_cif,
+    periodicity,
+    read_cif,
+    read_frames,
     structure_of_atoms,
     structure_problem,
+    text_of,
 )
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD
 from matgen_core.materials.systems import chemical_system
 
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 _LISTS = ("lattice", "numbers", "frac_coords")
-_CIF = "*.[cC][iI][fF]"
+_CIF = ("*.[cC][iI][fF]", "*.[mM][cC][iI][fF]")
 _SQLITE = b"SQLite format 3\x00"
 
-# A row, or why there is none: (name of the input, values, reason).
-_Outcome = tuple[str, dict[str, Any] | None, str]
+# A row, or why there is none, and what was done to read it: (name of the input, values, reason, notes).
+_Outcome = tuple[str, dict[str, Any] | None, str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -62,19 +64,24 @@ class ImportReport:
         path: The file written.
         n_read: Rows written.
         skipped: Input and reason of each that was not.
+        notes: Input and line for each thing that was done or guessed to read a row that was written.
     """
 
     name: str
     path: Path
     n_read: int
     skipped: tuple[tuple[str, str], ...]
+    notes: tuple[tuple[str, str], ...] = ()
 
     def summary(self) -> str:
-        """Say how many came and where they are, then a line for each of the first twenty that did not."""
+        """Say how many came and where they are, then a line for each of the first twenty that did not, and notes."""
         lines = [f"{self.name}: {self.n_read} read, {len(self.skipped)} skipped; in {self.path}"]
         lines += [f"  skipped {label}: {reason}" for label, reason in self.skipped[:20]]
         if len(self.skipped) > 20:
             lines.append(f"  and {len(self.skipped) - 20} more")
+        lines += [f"  note on {label}: {note}" for label, note in self.notes[:20]]
+        if len(self.notes) > 20:
+            lines.append(f"  and {len(self.notes) - 20} more notes")
         return "\n".join(lines)
 
 
@@ -92,7 +99,7 @@ def import_file(
 
     Args:
         name: Lower-case letters, digits and underscores.
-        path: A file .csv, .parquet, .cif, .xyz, .extxyz, .db or .json (both ASE), or a folder of CIFs.
+        path: A file .csv, .parquet, .cif, .mcif, .xyz, .extxyz, .db or .json (both ASE), or a folder of CIFs.
         replace: Whether an installed data set of that name may be replaced.
         limits: Sizes above which the input is refused.
 
@@ -116,12 +123,14 @@ def import_file(
     reader = _reader(path)
     rows: list[dict[str, Any]] = []
     skipped: list[tuple[str, str]] = []
+    notes: list[tuple[str, str]] = []
     try:
-        for label, row, reason in reader(path, limits):
+        for label, row, reason, said in reader(path, limits):
             if row is None:
                 skipped.append((label, reason))
             else:
                 rows.append(row)
+                notes += [(label, note) for note in said]
             if len(rows) > limits.max_rows:
                 raise ValueError(f"{path}: more than {limits.max_rows} materials; import it in parts")
     except (OSError, UnicodeDecodeError, KeyError, pa.ArrowException) as error:
@@ -131,11 +140,11 @@ def import_file(
         raise ValueError(f"{path}: no material could be read, nothing was written{why}")
     table = DataFrame(rows)
     write_table(table, target, _source(name, target, path, table))
-    return ImportReport(name, target, len(table), tuple(skipped))
+    return ImportReport(name, target, len(table), tuple(skipped), tuple(notes))
 
 
 def _check_size(path: Path, limits: ImportLimits) -> None:
-    size = path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in path.rglob(_CIF))
+    size = path.stat().st_size if path.is_file() else sum(f.stat().st_size for f in _cifs(path))
     if size > limits.max_bytes:
         raise ValueError(
             f"{path}: {size / 1e6:.0f} MB, but an import holds at most {limits.max_bytes / 1e6:.0f} MB; "
@@ -183,38 +192,48 @@ def _reader(path: Path) -> Callable[[Path, ImportLimits], Iterator[_Outcome]]:
 # --- One reader per format -------------------------------------------------------------------------------
 
 
+def _cifs(folder: Path) -> list[Path]:
+    return sorted(file for pattern in _CIF for file in folder.rglob(pattern))
+
+
 def _read_cifs(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
-    files = sorted(path.rglob(_CIF)) if path.is_dir() else [path]
+    files = _cifs(path) if path.is_dir() else [path]
     if not files:
         raise ValueError(f"{path}: no file *.cif in this folder")
     for file in files:
-        label = str(file.relative_to(path)) if path.is_dir() else file.name
+        label = str((file.relative_to(path) if path.is_dir() else Path(file.name)).with_suffix(""))
         if file.stat().st_size > limits.max_cif_bytes:
-            yield label, None, f"larger than {limits.max_cif_bytes / 1e6:.0f} MB"
+            yield label + file.suffix, None, f"larger than {limits.max_cif_bytes / 1e6:.0f} MB", ()
             continue
-        yield from _from_cif(label[: -len(".cif")], file.read_text(errors="replace"), limits, {})
+        try:
+            text = text_of(file.read_bytes())
+        except ValueError as error:
+            yield label, None, str(error), ()
+            continue
+        yield from _from_cif(label, text, limits, {})
 
 
 def _from_cif(label: str, text: str, limits: ImportLimits, extra: Mapping[str, Any]) -> Iterator[_Outcome]:
     try:
-        found = parse_cif(text)
+        found = read_cif(text, limits.max_sites)
     except ValueError as error:
-        yield label, None, str(error)
+        yield label, None, str(error), ()
         return
-    for number, crystal in enumerate(found):
-        name = label if len(found) == 1 else f"{label}-{number + 1}"
-        yield _outcome(name, crystal, limits, extra)
+    for number, each in enumerate(found, 1):
+        yield _outcome(label if len(found) == 1 else f"{label}-{number}", each, limits, extra)
 
 
-def _outcome(label: str, crystal: Structure, limits: ImportLimits, extra: Mapping[str, Any]) -> _Outcome:
-    problem = structure_problem(crystal, limits.max_sites)
+def _outcome(label: str, found: Reading, limits: ImportLimits, extra: Mapping[str, Any]) -> _Outcome:
+    if found.structure is None:
+        return label, None, found.problem, found.notes
+    problem = structure_problem(found.structure, limits.max_sites)
     if problem:
-        return label, None, problem
+        return label, None, problem, found.notes
     try:
-        row = structure_row(label, crystal)
+        row = structure_row(label, found.structure)
     except ValueError as error:
-        return label, None, str(error)
-    return label, row | {key: value for key, value in extra.items() if key not in row}, ""
+        return label, None, str(error), found.notes
+    return label, row | {key: value for key, value in extra.items() if key not in row}, "", found.notes
 
 
 def _read_csv(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
@@ -243,11 +262,11 @@ def _from_table(path: Path, table: DataFrame, limits: ImportLimits) -> Iterator[
             try:
                 crystal = structure({key: _list(record[key]) if key in _LISTS else record[key] for key in record})
             except (ValueError, TypeError) as error:
-                yield label, None, one_line(error)
+                yield label, None, one_line(error), ()
                 continue
             # Lengths and angles repeat the lattice that the row is given.
             extra = {key: value for key, value in record.items() if key not in (*_CELL, *STRUCTURE_COLUMNS)}
-            yield _outcome(label, crystal, limits, extra)
+            yield _outcome(label, Reading(crystal), limits, extra)
         elif "cif" in columns:
             extra = {key: value for key, value in record.items() if key != "cif"}
             yield from _from_cif(label, str(record["cif"]), limits, extra)
@@ -256,9 +275,9 @@ def _from_table(path: Path, table: DataFrame, limits: ImportLimits) -> Iterator[
             try:
                 chemical_system(str(text))
             except ValueError as error:
-                yield label, None, one_line(error)
+                yield label, None, one_line(error), ()
             else:
-                yield label, {str(key): value for key, value in record.items()}, ""
+                yield label, {str(key): value for key, value in record.items()}, "", ()
         else:
             raise ValueError(
                 f"{path}: expected a column formula, phase_field or cif, or numbers and frac_coords "
@@ -272,21 +291,13 @@ def _list(value: Any) -> Any:
 
 
 def _read_xyz(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
-    position = 0
-    frames = iterate_xyz(path)
-    while True:
-        try:
-            atoms = next(frames, None)
-        except ValueError as error:
-            yield f"frame {position + 1} and what follows", None, str(error)
-            return
-        if atoms is None:
-            return
-        position += 1
-        results = atoms.calc.results if atoms.calc is not None else {}
-        extra = {key: value for key, value in {**atoms.info, **results}.items() if _is_plain(value)}
-        label = str(extra.get("material_id", f"{path.stem}-{position}"))
-        yield _from_atoms(label, atoms.cell[:], atoms.numbers, atoms.positions, limits, extra)
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        for position, found in enumerate(read_frames(file, limits.max_sites), 1):
+            if found.structure is None:
+                yield f"{path.stem}-{position}", None, found.problem, found.notes
+                continue
+            extra = {key: value for key, value in found.extra.items() if _is_plain(value)}
+            yield _outcome(str(extra.get("material_id", f"{path.stem}-{position}")), found, limits, extra)
 
 
 def _read_ase(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
@@ -304,19 +315,14 @@ def _read_ase(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
             if "energy" in row:
                 extra["energy"] = float(row.energy)
             label = str(extra.get("material_id", f"{path.stem}-{row.id}"))
-            yield _from_atoms(label, row.cell, row.numbers, row.positions, limits, extra)
+            try:
+                said = periodicity(row.pbc)
+                found = Reading(structure_of_atoms(row.cell, row.numbers, row.positions), "", (said,) if said else ())
+            except ValueError as error:
+                found = Reading(None, one_line(error))
+            yield _outcome(label, found, limits, extra)
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: no readable ASE database ({one_line(error)})") from error
-
-
-def _from_atoms(
-    label: str, cell: Any, numbers: Any, positions: Any, limits: ImportLimits, extra: Mapping[str, Any]
-) -> _Outcome:
-    try:
-        crystal = structure_of_atoms(cell, numbers, positions)
-    except ValueError as error:
-        return label, None, one_line(error)
-    return _outcome(label, crystal, limits, extra)
 
 
 def _is_plain(value: Any) -> bool:
@@ -327,6 +333,7 @@ _READERS: dict[str, Callable[[Path, ImportLimits], Iterator[_Outcome]]] = {
     ".csv": _read_csv,
     ".parquet": _read_parquet,
     ".cif": _read_cifs,
+    ".mcif": _read_cifs,
     ".xyz": _read_xyz,
     ".extxyz": _read_xyz,
     ".db": _read_ase,

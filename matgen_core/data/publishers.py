@@ -19,7 +19,7 @@ from pymatgen.core import Composition, Element, Structure
 
 from matgen_core.data.registry import DATASETS
 from matgen_core.data.rows import structure_row
-from matgen_core.data.structure_files import structures_from_cif
+from matgen_core.data.structure_files import read_cif
 from matgen_core.materials.systems import symbols_of
 
 HOSTS: dict[str, str] = {
@@ -149,7 +149,7 @@ def _perov5(paths: Sequence[Path]) -> DataFrame:
     rows = []
     for split, path in zip(("train", "val", "test"), paths, strict=True):
         for record in pd.read_csv(path, keep_default_na=False).to_dict("records"):
-            [crystal] = structures_from_cif(record["cif"])
+            [crystal] = [found.require() for found in read_cif(record["cif"])]
             cell = structure_row("", crystal)
             rows.append(
                 {

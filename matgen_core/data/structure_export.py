@@ -3,19 +3,146 @@
 import io
 import json
 import re
+import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from pymatgen.core import Structure
+from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifWriter
 from pymatgen.io.vasp import Poscar
 
+from matgen_core import __version__
+from matgen_core.materials.report import symmetry
 
-def cif(structure: Structure) -> str:
-    """Write CIF in P1: every site as it is, nothing symmetrized."""
-    return str(CifWriter(structure, significant_figures=8))
+_EXACT = 1e-3  # Å; nearer, a site stands at its symmetric place, and the operations say where the others are
+_PER_CELL = 24  # translations of space groups are multiples of this part of an edge
+
+
+def cif(structure: Structure, source: str = "") -> str:
+    """Write CIF: with its symmetry where the cell is a setting of its space group, else every site in P 1.
+
+    Nothing is moved by more than a thousandth of an Å. Where the symmetry holds within 0.1 Å only, or this cell is no
+    setting of the group, a remark names it.
+
+    Args:
+        structure: Any structure.
+        source: Where it comes from, for the remark on the first line.
+    """
+    group = symmetry(structure)
+    found = group.problem or _asymmetric(structure, group.number)
+    said = group.summary
+    written, multiplicities = structure, [1] * len(structure)
+    if not isinstance(found, str):
+        written, multiplicities = found[0], found[1]
+    file = CifWriter(written, significant_figures=8).cif_file
+    ((_, block),) = file.data.items()
+    formula, units = structure.composition.get_reduced_formula_and_factor()
+    block.data["_chemical_formula_structural"] = formula
+    block.data["_chemical_formula_sum"] = structure.composition.formula
+    block.data["_cell_formula_units_Z"] = str(int(units))
+    block.data["_cell_volume"] = f"{structure.volume:.8f}"
+    if isinstance(found, str):
+        said += "" if group.problem else f" within 0.1 Å; written in P 1, since {found}" if found else ""
+    else:
+        setting = found[2]
+        operations = [operation.triplet() for operation in setting.operations()]
+        block.data["_symmetry_space_group_name_H-M"] = setting.xhm()
+        block.data["_symmetry_Int_Tables_number"] = str(setting.number)
+        block.data["_symmetry_equiv_pos_site_id"] = [str(i) for i in range(1, len(operations) + 1)]
+        block.data["_symmetry_equiv_pos_as_xyz"] = operations
+    _label_sites(block, written, multiplicities)
+    lines = str(file).splitlines()[1:]  # the first says that pymatgen wrote it
+    author = f"# written by MatGen Explorer {__version__}" + (f", from {_remark(source)}" if source else "")
+    return "\n".join([author, f"# space group {_remark(said)}", *lines, ""])
+
+
+def _remark(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)[:200]
+
+
+def _label_sites(block: Any, structure: Structure, multiplicities: Sequence[int]) -> None:
+    """Give every row of sites a label of its own, and how many sites it stands for."""
+    counts: Counter[str] = Counter()
+    labels, rows = [], []
+    for site, multiplicity in zip(structure, multiplicities, strict=True):
+        for species in site.species:
+            symbol = re.sub(r"[^A-Za-z]", "", getattr(species, "symbol", str(species)))
+            counts[symbol] += 1
+            labels.append(f"{symbol}{counts[symbol]}")
+            rows.append(str(multiplicity))
+    block.data["_atom_site_label"] = labels
+    block.data["_atom_site_symmetry_multiplicity"] = rows
+
+
+def _asymmetric(structure: Structure, number: int | None) -> tuple[Structure, list[int], Any] | str:
+    """The sites from which the operations of a setting make all others, how many each stands for, and the setting.
+
+    Else why there are none: the group holds only roughly, or this cell is none of its settings.
+    """
+    import gemmi
+    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # pymatgen calls spglib in the old way
+            found = SpacegroupAnalyzer(structure, symprec=_EXACT).get_symmetry_dataset()
+    except (SymmetryUndeterminedError, ValueError, TypeError):
+        found = None
+    if number == 1:
+        return ""
+    if found is None or found.number != number:
+        return f"its sites or its cell are more than {_EXACT:g} Å off it"
+    shifts = np.asarray(found.translations) * _PER_CELL
+    if np.abs(shifts - np.round(shifts)).max() > 0.01:
+        return "its origin is none of the group's"
+    operations = []
+    for rotation, shift in zip(found.rotations.tolist(), np.round(shifts).astype(int).tolist(), strict=True):
+        operation = gemmi.Op()
+        operation.rot = [[gemmi.Op.DEN * int(each) for each in row] for row in rotation]
+        operation.tran = [each % _PER_CELL * (gemmi.Op.DEN // _PER_CELL) for each in shift]
+        operations.append(operation)
+    setting = gemmi.find_spacegroup_by_ops(gemmi.GroupOps(operations))
+    if setting is None:
+        return "this cell is none of its settings"
+    return *_representatives(structure, setting), setting
+
+
+def _representatives(structure: Structure, setting: Any) -> tuple[Structure, list[int]]:
+    """One site of each orbit, in the middle of the images that fall on it, and the orbits' lengths."""
+    import gemmi
+
+    every = list(setting.operations())
+    rotations = np.array([operation.rot for operation in every]) / gemmi.Op.DEN
+    translations = np.array([operation.tran for operation in every]) / gemmi.Op.DEN
+    left = dict(enumerate(structure))
+    kept, multiplicities = [], []
+    while left:
+        site = left.pop(next(iter(left)))
+        images = rotations @ site.frac_coords + translations
+        away = images - site.frac_coords
+        away -= np.round(away)
+        near = np.linalg.norm(away @ structure.lattice.matrix, axis=1) < 10 * _EXACT
+        place = site.frac_coords + away[near].mean(axis=0)
+        kept.append((site.species, place))
+        multiplicities.append(len(every) // int(near.sum()))
+        for i, other in list(left.items()):
+            apart = images - other.frac_coords
+            apart -= np.round(apart)
+            if other.species == site.species and np.linalg.norm(apart @ structure.lattice.matrix, axis=1).min() < 0.01:
+                del left[i]
+    metric = structure.lattice.metric_tensor
+    lattice = Lattice.from_parameters(*_parameters(np.mean(rotations.transpose(0, 2, 1) @ metric @ rotations, axis=0)))
+    species, places = zip(*kept, strict=True)
+    return Structure(lattice, list(species), list(places)), multiplicities
+
+
+def _parameters(metric: Any) -> list[float]:
+    lengths = np.sqrt(np.diag(metric))
+    angles = [np.degrees(np.arccos(metric[i - 2, i - 1] / lengths[i - 2] / lengths[i - 1])) for i in range(3)]
+    return [*lengths.tolist(), *map(float, angles)]
 
 
 def poscar(structure: Structure) -> str:

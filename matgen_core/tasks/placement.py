@@ -153,7 +153,7 @@ def placement_table(placements: Sequence[Placement], known: pd.DataFrame) -> pd.
     Returns:
         Columns file, formula, n_sites, nearest (formula of the nearest known crystal), nearest_id, distance,
         percentile, novel (True, False or None), novel_reason, comes_back, deviation (Å), and problem: why a file was
-        skipped, has no place, or does not come back.
+        skipped, has no place, or does not come back; and note: what was done or guessed to read it.
     """
     rows = []
     for each in placements:
@@ -173,6 +173,7 @@ def placement_table(placements: Sequence[Placement], known: pd.DataFrame) -> pd.
                 "comes_back": each.comes_back if each.rows else None,
                 "deviation": each.deviation,
                 "problem": each.problem or each.reason,
+                "note": each.file.note,
             }
         )
     table = pd.DataFrame(rows, columns=_COLUMNS)
@@ -192,6 +193,7 @@ _COLUMNS = [
     "comes_back",
     "deviation",
     "problem",
+    "note",
 ]
 
 

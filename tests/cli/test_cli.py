@@ -108,7 +108,7 @@ def test_encode_gives_one_row_an_input_and_the_reason_where_it_has_no_point(run,
     code, _, _ = run("encode", "phase_field_vae", fields_csv(tmp_path, "Li-Sn-S-Cl", "Li-S-Cl"), "--out", out)
     assert code == 0
     table = pd.read_parquet(out)
-    assert list(table.columns) == ["input", "z", "problem"]
+    assert list(table.columns) == ["input", "z", "problem", "note"]
     assert table["z"][0] is not None
     assert table["problem"][0] is None
     assert table["z"][1] is None

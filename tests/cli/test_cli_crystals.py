@@ -66,7 +66,7 @@ def test_encode_gives_a_point_or_the_reason(run, files: list[Path], tmp_path: Pa
     code, _, err = run("encode", "icsg3d", *files, "--out", tmp_path / "z.parquet")
     assert code == 0
     table = by_name(pd.read_parquet(tmp_path / "z.parquet"), "input")
-    assert list(table.columns) == ["z", "problem"]
+    assert list(table.columns) == ["z", "problem", "note"]
     for name, reason in BAD.items():
         assert table.loc[name, "z"] is None
         assert reason in table.loc[name, "problem"]
