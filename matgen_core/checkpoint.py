@@ -25,9 +25,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, from_numpy, nn
 
 from matgen_core.materials.known import KnownFormulas
+from matgen_core.materials.levels import Level, level_of
 from matgen_core.networks.learning import rounding
 from matgen_core.networks.learning.rounding import Precision
 from matgen_core.networks.models import MODELS
+from matgen_core.networks.models.capabilities import VERBS
 from matgen_core.representations import REPRESENTATIONS, Representation
 
 FORMAT = 2
@@ -63,6 +65,11 @@ class Checkpoint:
     known: KnownFormulas | None = None  # training formulas of a generator of formulas
     precision: Precision = "exact"  # how the weights are stored; they are rounded when they are written
 
+    @property
+    def level(self) -> Level:
+        """What its materials are."""
+        return level_of(self.provenance["level"])
+
 
 def root() -> Path:
     """Return the folder that holds the checkpoints: $MATGEN_CHECKPOINTS or `checkpoints` of this project."""
@@ -90,15 +97,8 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         folder: The folder to write, made if it does not exist.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    representation_config, arrays = _split_arrays(checkpoint.representation)
-    config = {
-        "format": FORMAT,
-        "model": checkpoint.model_name,
-        "model_config": dataclasses.asdict(checkpoint.model.config),  # type: ignore[call-overload]
-        "representation": _name_of(checkpoint.representation),
-        "representation_config": representation_config,
-        **checkpoint.provenance,
-    }
+    config = config_of(checkpoint)
+    _, arrays = _split_arrays(checkpoint.representation)
     tensors = rounding.stored(checkpoint.model, checkpoint.precision)
     tensors |= {_ARRAYS + name: from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
@@ -115,6 +115,19 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         if folder.exists():
             folder.rename(Path(temporary) / "replaced")
         shutil.move(new, folder)
+
+
+def config_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return what `config.json` holds of a checkpoint."""
+    representation_config, _ = _split_arrays(checkpoint.representation)
+    return {
+        "format": FORMAT,
+        "model": checkpoint.model_name,
+        "model_config": dataclasses.asdict(checkpoint.model.config),  # type: ignore[call-overload]
+        "representation": _name_of(checkpoint.representation),
+        "representation_config": representation_config,
+        **checkpoint.provenance,
+    }
 
 
 def amend(name: str, metrics: dict[str, Any], index: pd.DataFrame) -> None:
@@ -134,6 +147,31 @@ def amend(name: str, metrics: dict[str, Any], index: pd.DataFrame) -> None:
         shutil.move(new, folder)
 
 
+def write_card(name: str, card: str) -> None:
+    """Replace the card of a checkpoint at one stroke; everything else stays byte for byte.
+
+    Raises:
+        CheckpointError: If there is no such checkpoint.
+    """
+    folder = _folder(name)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
+        new = Path(temporary) / "card.md"
+        new.write_text(card)
+        new.replace(folder / "card.md")
+
+
+def documents(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read `config.json` and `metrics.json` of a checkpoint, without its weights.
+
+    Raises:
+        CheckpointError: If there is no such checkpoint, or one of the two is missing, broken or of another format.
+    """
+    folder = _folder(name)
+    config = _read_json(folder / "config.json")
+    _check(folder, config)
+    return config, _read_json(folder / "metrics.json")
+
+
 def load(name: str) -> Checkpoint:
     """Read a checkpoint by its name.
 
@@ -141,10 +179,7 @@ def load(name: str) -> Checkpoint:
         CheckpointError: If there is no such checkpoint, a file is missing or broken, or its format, model or
             representation is not known here.
     """
-    folder = root() / name
-    if name not in names():
-        known = ", ".join(names()) or "none"
-        raise CheckpointError(f"{name}: no such checkpoint in {root()}; present: {known}")
+    folder = _folder(name)
     config = _read_json(folder / "config.json")
     _check(folder, config)
     try:
@@ -173,6 +208,13 @@ def load(name: str) -> Checkpoint:
         known=_read_if_there(root() / config.get("known_of", name) / "known.parquet", KnownFormulas.read),
         precision=rounding.precision_of(tensors),
     )
+
+
+def _folder(name: str) -> Path:
+    if name not in names():
+        known = ", ".join(names()) or "none"
+        raise CheckpointError(f"{name}: no such checkpoint in {root()}; present: {known}")
+    return root() / name
 
 
 def _check(folder: Path, config: dict[str, Any]) -> None:
@@ -266,12 +308,11 @@ def summary(name: str) -> dict[str, Any]:
     folder = root() / name
     config, metrics = _read_json(folder / "config.json"), _read_json(folder / "metrics.json")
     _check(folder, config)
-    verbs = ("encode", "decode", "score", "classify", "segment", "predict", "translate")
     return {
         "name": name,
         "title": config["title"],
         "system": config["system"],
         "level": config["level"],
-        "capabilities": [verb for verb in verbs if hasattr(MODELS[config["model"]], verb)],
+        "capabilities": [verb for verb, able in VERBS.items() if issubclass(MODELS[config["model"]], able)],
         "headline": metrics["headline"],
     }

@@ -10,13 +10,15 @@ from matgen_core.latent.projection import ProjectionSettings
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.elements import every_element
 from matgen_core.materials.formulas import subscripted
+from matgen_core.materials.levels import COMPOSITION
 from matgen_core.tasks.funnel import session
 from matgen_core.tasks.funnel.session import Generation, Snapshot
+from matgen_core.tasks.funnel.stages import STAGES
 from matgen_core.views import charts
 from pages._parts.components.periodic_table import periodic_table
 from pages._parts.compositions import running, wishes
 from pages._parts.compositions.wishes import Asked
-from pages._parts.shared import element_choice, latent_maps, property_columns, verdict_words, widgets
+from pages._parts.shared import element_choice, job_words, latent_maps, property_columns, verdict_words, widgets
 
 POLL = 0.5  # s between two looks at a run under way
 USUAL = ("formation_energy_per_atom", "volume_per_atom", "probability")  # columns shown if no others are chosen
@@ -72,7 +74,7 @@ def choose_elements() -> None:
 
 def meanings(seen: Snapshot, run: Generation) -> None:
     """Say what each stage of the funnel means."""
-    lines = [f"- :small[**{charts.STAGES[stage]}**: {running.meaning(stage, run.checkpoint)}]" for stage in seen.counts]
+    lines = [f"- :small[**{STAGES[key].title}**: {running.meaning(key, run.checkpoint)}]" for key in seen.counts]
     st.markdown("\n".join(lines))
 
 
@@ -91,7 +93,7 @@ def status() -> None:
     asked_then, run = shown
     seen = run.look()
     request = asked_then.request
-    is_running = not seen.is_over
+    is_running = not seen.status.is_over
     if was_running and not is_running:
         st.rerun()  # the whole page once more, and then no more looks
     n_done = seen.counts["generated"]
@@ -99,17 +101,19 @@ def status() -> None:
         if is_running:
             with st.container(width="stretch"):
                 st.progress(n_done / request.n_samples, running.progress_line(seen, request.n_samples))
-            st.button("Cancel", icon=":material/stop:", on_click=run.stop)
+            st.button("Cancel", icon=":material/stop:", on_click=run.job.stop)
         else:
-            words = f"**{n_done:,} samples** of `{asked_then.model}`, seed {request.seed}, in {seen.seconds:.1f} s"
+            words = (
+                f"**{n_done:,} samples** of `{asked_then.model}`, seed {request.seed}, in {seen.status.seconds:.1f} s"
+            )
             st.markdown(f"{words} :small[({seen.rate:,.0f} per second)]", width="content")
-            if seen.state == "stopped":
-                st.badge(f"stopped; {request.n_samples:,} were asked for", color="orange")
-    if seen.state == "waiting":
+            if seen.status.state == "stopped":
+                st.badge(job_words.line(seen.status), color="orange")
+    if seen.status.state == "waiting":
         st.caption(f"{session.AT_ONCE} runs work at a time here, for all visitors; this one begins in its turn.")
         return
-    if seen.state == "failed":
-        st.error(seen.problem)
+    if seen.status.state == "failed":
+        st.error(job_words.line(seen.status))
     if seen.answers and not is_running:
         st.markdown(running.answer_lines(seen.answers, asked_then))
     left, right = st.columns([6, 5], gap="medium")
@@ -117,7 +121,7 @@ def status() -> None:
         is_open = dict(seen.undecided)
         if run.checkpoint.known is None:
             is_open["novel"] = seen.counts["novel"]
-        goes_on = ("novel", "neutral", "balanced") if request.keep_undecided else ("novel",)
+        goes_on = [key for key, stage in STAGES.items() if stage.lets_open_pass(request.keep_undecided)]
         chart = charts.funnel(seen.counts, is_open, goes_on)
         widgets.chart(chart, "funnel", "How many samples each stage keeps")
         if seen.undecided:
@@ -262,7 +266,7 @@ def card(formula: str, asked_then: Asked) -> None:
         return
     st.subheader(subscripted(formula))
     st.markdown("  \n".join([*verdicts, *about]))
-    able = tuple(widgets.names_with("predict", "composition"))
+    able = tuple(widgets.names_with("predict", COMPOSITION))
     lines = [f"**{title}** {value} :small[:gray[{who}]]" for title, value, who in running.values_of(formula, able)]
     if lines:
         st.markdown("**Predicted** :small[± one standard deviation]  \n" + "  \n".join(lines))
@@ -304,7 +308,7 @@ def elements_tab(run: Generation) -> None:
 
 def map_tab(run: Generation, seen: Snapshot) -> None:
     """Show generated formulas among real ones on a map made on demand."""
-    what = "the critic's last layer" if hasattr(run.checkpoint.model, "features") else "shares of the elements"
+    what = session.features_in_words(run.checkpoint)
     made = st.session_state.get("generated_map")
     if made is None:
         st.markdown(
@@ -314,18 +318,20 @@ def map_tab(run: Generation, seen: Snapshot) -> None:
         if st.button("Make the map", icon=":material/scatter_plot:"):
             features, points = run.comparison()
             try:
-                number = latent_maps.worker().submit(features, ProjectionSettings("tsne"))
+                job = latent_maps.worker().submit(features, ProjectionSettings("tsne"))
             except ValueError as error:
                 st.error(str(error))
             else:
-                st.session_state["generated_map"] = (number, points, None)
+                st.session_state["generated_map"] = (job, points)
                 st.rerun()
         return
-    number, points, places = made
-    if places is None:
+    job, points = made
+    if job.result is None:
         follow_map()
         return
-    widgets.chart(charts.generated_map(places, points), "generated_map_chart", "Generated among real formulas")
+    widgets.chart(
+        charts.generated_map(job.result.positions, points), "generated_map_chart", "Generated among real formulas"
+    )
     st.caption(
         f"Compared by {what}. t-SNE keeps neighborhoods; distances between groups and sizes of groups mean nothing."
         " Real formulas that no generated one lies near are what the model misses."
@@ -335,26 +341,20 @@ def map_tab(run: Generation, seen: Snapshot) -> None:
 @st.fragment(run_every=1.0)
 def follow_map() -> None:
     """Show how the map gets on."""
-    number, points, _ = st.session_state["generated_map"]
-    try:
-        job = latent_maps.worker().job(number)
-    except ValueError as error:
-        st.session_state.pop("generated_map")
-        st.error(str(error))
-        return
+    job, points = st.session_state["generated_map"]
+    status = job.status()
     if job.result is not None:
-        st.session_state["generated_map"] = (number, points, job.result.positions)
         st.rerun(scope="app")
-    if job.is_over:
+    if status.is_over:
         st.session_state.pop("generated_map")
-        st.error(f"No map was made: {job.problem or 'canceled'}.")
+        st.error(f"No map was made: {job_words.line(status)}.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        ahead = f"waiting, {job.ahead} ahead" if job.state == "waiting" else f"{job.stage} ({job.seconds:.0f} s)"
         with st.container(width="stretch"):
-            st.progress(job.share or 0.0, f"{job.n_points:,} points: {ahead}")
+            words = job_words.line(status, job_words.stage(status))
+            st.progress(status.share or 0.0, f"{len(points):,} points: {words}")
         if st.button("Cancel", icon=":material/close:", key="cancel_map"):
-            latent_maps.worker().cancel(number)
+            job.stop()
             st.session_state.pop("generated_map")
             st.rerun(scope="app")
 
@@ -382,7 +382,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Compositions", width="stretch")
     with st.container(width=260):
         name = widgets.choose_checkpoint(
-            "Generator", widgets.names_with("decode", "composition"), key="generator", recipe="matgan_oqmd"
+            "Generator", widgets.names_with("decode", COMPOSITION), key="generator", recipe="matgan_oqmd"
         )
 model = widgets.load(name)
 space = LatentSpace.of(model)
@@ -422,7 +422,7 @@ if shown is None:
         " a formula, is it what you asked for, is it unique, neutral, balanced, novel? What is left is predicted."
     )
 else:
-    was_running = not shown[1].look().is_over
+    was_running = not shown[1].look().status.is_over
     if asked is not None and shown[0] != asked:
         st.caption(":material/info: Settings have changed since; what follows is of the run before. Generate anew.")
 st.fragment(status, run_every=POLL if was_running else None)()

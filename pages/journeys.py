@@ -5,8 +5,10 @@ from functools import partial
 
 import streamlit as st
 
+from matgen_core.jobs.job import Status
 from matgen_core.latent.index import faithfulness_column
 from matgen_core.materials.formulas import subscripted
+from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD
 from matgen_core.tasks import journeys
 from matgen_core.views import charts
 from matgen_core.views.maps.events import MapEvents
@@ -17,7 +19,7 @@ from pages._parts.components.film_strip import film_strip
 from pages._parts.journeys import journey_state
 from pages._parts.journeys.journey_state import Around, AxisKind, Journey, Mode
 from pages._parts.latent_map import map_state
-from pages._parts.shared import latent_maps, widgets
+from pages._parts.shared import job_words, latent_maps, widgets
 
 AXES: dict[AxisKind, str] = {"principal": "Principal axis", "coordinate": "Coordinate"}
 FILM, DETAILS = "film", "details"  # fragments
@@ -226,7 +228,7 @@ space = latent_maps.load_map(name)
 table = latent_maps.map_table(name)
 keys, noun, level = tuple(table["key"][space.has_point]), latent_maps.noun(name), latent_maps.level(name)
 whose = "known" if space.encodes else "generated"
-types_formulas = level == "composition" and space.encodes
+types_formulas = level is COMPOSITION and space.encodes
 projection = space.projections[0]
 via = journey_state.waypoints()
 with controls:
@@ -281,10 +283,10 @@ def film() -> None:
     if route is None:
         return
     walk = journey_state.under_way(asked)
-    state, steps = walk.state, walk.steps
-    if was_under_way and state not in ("waiting", "running"):
+    standing, steps = walk.job.status(), walk.steps
+    if was_under_way and standing.is_over:
         st.rerun()  # the whole page once more, and then no more looks
-    status(steps, state, len(route))
+    status(steps, standing, len(route))
     film_strip(journey_state.frames(steps), len(route), looked_at(len(route)), key="strip", on_choose=look_at)
 
 
@@ -307,7 +309,7 @@ def details() -> None:
             step_card(steps[current])
         else:
             st.caption(f"Step {current + 1} is on its way.")
-    if walk.state in ("waiting", "running"):
+    if not walk.job.is_over:
         st.caption("The curve, the table and the files follow with the last step.")
     elif steps:
         curve(steps, route, current)
@@ -315,13 +317,13 @@ def details() -> None:
 
 
 ABOUT = {
-    "phase field": [],
-    "composition": [
+    PHASE_FIELD: [],
+    COMPOSITION: [
         "- **Neutrality**: whether oxidation states can add up to zero; undecided for metals",
         "- **Charge balance**: whether they also can with every anion more electronegative than any cation",
         "- **Known formula**: whether the model learned from it; a new one is no discovery yet",
     ],
-    "structure": [
+    CRYSTAL: [
         "- **Distances**: the shortest distance between atoms, in Å",
         "- **Charge balance**: whether oxidation states can balance; undecided for metals",
     ],
@@ -344,18 +346,21 @@ def about_lights() -> None:
     st.caption("No light says that a material is stable or can be made.")
 
 
-def status(steps: list[journeys.Step], state: str, n_steps: int) -> None:
+def status(steps: list[journeys.Step], standing: Status, n_steps: int) -> None:
     """Say how far the journey is and how its steps were judged."""
     with st.container(horizontal=True, vertical_alignment="center"):
         noun = "samples" if mode == "Samples" else "steps"
-        st.markdown(journey_state.tally(steps, n_steps, noun) if steps else "Decoding the first …", width="stretch")
-        if state in ("waiting", "running"):
-            words = "waiting for others" if state == "waiting" else f"decoding {len(steps) + 1} of {n_steps}"
+        none = "" if standing.state == "failed" else "Decoding the first …"
+        st.markdown(journey_state.tally(steps, n_steps, noun) if steps else none, width="stretch")
+        words = job_words.line(standing, f"decoding {len(steps) + 1} of {n_steps}")
+        if not standing.is_over:
             st.badge(words, icon=":material/progress_activity:", color="blue")
             st.button("Stop", icon=":material/stop:", on_click=journey_state.halt, args=(asked,))
-        elif state == "stopped":
-            st.badge(f"stopped after {len(steps)} of {n_steps}", color="orange")
+        elif standing.state == "stopped":
+            st.badge(words, color="orange")
             st.button("Go on", icon=":material/play_arrow:", on_click=journey_state.go_on)
+    if standing.state == "failed":
+        st.error(words)
 
 
 def draw_map(drawn: Overlay, first: int) -> None:
@@ -429,7 +434,7 @@ def results(steps: list[journeys.Step]) -> None:
 
 was_under_way = False
 if route is not None:
-    was_under_way = journey_state.under_way(asked).state in ("waiting", "running")
+    was_under_way = not journey_state.under_way(asked).job.is_over
 st.fragment(film, key=FILM, run_every=POLL if was_under_way else None)()
 details()
 widgets.same_in_python(journey_state.same_in_python(asked, journeys.example(space)))

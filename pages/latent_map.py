@@ -6,6 +6,7 @@ import streamlit as st
 
 from matgen_core.latent import selection
 from matgen_core.latent.index import faithfulness_column, find_formula, stability_column
+from matgen_core.materials.levels import COMPOSITION, PHASE_FIELD
 from matgen_core.tasks import ranking
 from matgen_core.views.maps import columns as map_columns
 from matgen_core.views.maps.events import MapEvents
@@ -20,7 +21,7 @@ def find_material() -> None:
     text = (st.session_state["find"] or "").strip()
     if latent_maps.row_of(name, text) is not None:
         map_state.look_at(text)
-    elif latent_maps.level(name) == "composition":
+    elif latent_maps.level(name) is COMPOSITION:
         if key := find_formula(latent_maps.map_table(name), text) or map_state.own_formula(text):
             map_state.look_at(key)
     elif is_fields and text.count("-") and "*" not in text:
@@ -53,7 +54,7 @@ with controls:
         )
 space = latent_maps.load_map(name)
 table = latent_maps.map_table(name)
-keys, noun, is_fields = tuple(table["key"]), latent_maps.noun(name), latent_maps.level(name) == "phase field"
+keys, noun, is_fields = tuple(table["key"]), latent_maps.noun(name), latent_maps.level(name) is PHASE_FIELD
 with controls:
     with st.container(width=140):
         if "next_projection" in st.session_state:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from matgen_core.latent.errors import error_kind
-from matgen_core.materials.fields import ANIONS, chemists_order, parse_phase_field, write_phase_field
+from matgen_core.materials.fields import ANIONS, PhaseField
 from matgen_core.tasks import ranking
 from matgen_core.views import charts
 from pages._parts.components.periodic_table import periodic_table
@@ -36,18 +36,19 @@ def funnel_line(steps: pd.DataFrame) -> str:
 def field_detail(ranker: str, field: str, table: pd.DataFrame) -> None:
     """Show why a field scores as it does, and the known fields nearest to it."""
     try:
-        field = write_phase_field(parse_phase_field(field, mixed_valence=True))
+        asked = PhaseField.parse(field, mixed_valence=True)
         model = widgets.load(ranker)
-        parts = ranking.contributions(model, tuple(field.split("-")))
-        score = float(ranking.score(model, [tuple(field.split("-"))]).mean())
+        parts = ranking.contributions(model, asked)
+        score = float(ranking.score(model, [asked]).mean())
     except ValueError as error:
         st.error(str(error))
         return
+    field = asked.write()
     row = table[table["phase_field"] == field]
     rank = f"rank {row['rank'].iloc[0]:,} of {len(table):,}" if len(row) else "not among the fields ranked here"
     maps = widgets.names_with("encode")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(chemists_order(field), width="stretch")
+        st.subheader(asked.chemists_order(), width="stretch")
         if maps and st.button("Show on latent map", icon=":material/scatter_plot:"):
             st.switch_page("pages/latent_map.py", query_params={"map": maps[0], "at": field})
     meaning = error_kind(model.index)
@@ -177,6 +178,7 @@ with right, st.container(border=True):
 widgets.same_in_python(
     f"""
 from matgen_core import checkpoint
+from matgen_core.materials.fields import PhaseField
 from matgen_core.tasks import ranking
 
 model = checkpoint.load({name!r})
@@ -189,6 +191,6 @@ choice = ranking.Choice(
 )
 table = ranking.rank(model, choice.fields(known=ranking.known_fields(model)))
 print(table.head(10).to_string())
-print(ranking.contributions(model, {tuple(field.split("-"))!r}).to_string())
+print(ranking.contributions(model, PhaseField.parse({field!r}, mixed_valence=True)).to_string())
 """
 )

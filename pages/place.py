@@ -8,6 +8,7 @@ import streamlit as st
 
 from matgen_core.data import StructureFile
 from matgen_core.data.uploads import LIMITS
+from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks import placement
 from matgen_core.tasks.placement import Placement
 from matgen_core.views.crystals import bench
@@ -85,7 +86,7 @@ def place(files: Sequence[StructureFile]) -> tuple[list[Placement], pd.DataFrame
             bar = st.progress(0.0, f"Placing {len(todo)} files …")
             st.button("Stop", on_click=set_stopped, args=(True,))
         known = placement.known_crystals(widgets.read(name), todo)
-        networks = widgets.names_with("predict", "structure")
+        networks = widgets.names_with("predict", CRYSTAL)
         for start in range(0, len(todo), A_STEP):
             part = todo[start : start + A_STEP]
             structures = {file.name: file.structure for file in part if file.structure is not None}
@@ -331,6 +332,7 @@ widgets.same_in_python(
     f"""
 from matgen_core import checkpoint, data
 from matgen_core.latent import LatentMap, known_materials
+from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks import placement
 
 model = checkpoint.load({name!r})

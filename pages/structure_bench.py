@@ -7,7 +7,9 @@ import streamlit as st
 
 from matgen_core.data.structure_export import chemiscope_json, cif, distinct_names, extended_xyz, poscar
 from matgen_core.data.uploads import LIMITS
+from matgen_core.latent.index import SPLITS, TEST
 from matgen_core.materials import diffraction, report
+from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks import prediction
 from matgen_core.views import charts
 from matgen_core.views.crystals import bench, web_page
@@ -139,7 +141,7 @@ def examples() -> None:
             else:
                 st.image(bench_crystals.still(crystal.key, crystal.structure, 200), width=200, alt=crystal.label)
             family = FAMILIES.get(getattr(row, "family", ""), "")
-            seen = ", not trained on" if getattr(row, "split", "") == "test" else ""
+            seen = ", not trained on" if getattr(row, "split", "") == SPLITS[TEST] else ""
             st.markdown(f"**{row.name}** {family}  \n:small[{row.key}{seen}]", text_alignment="center")
             st.button("Lay on the bench", key=f"example_{row.key}", on_click=add, args=([entry],))
 
@@ -314,7 +316,7 @@ def show_diffraction(crystals: Sequence[Crystal]) -> None:
 
 def show_properties(crystals: Sequence[Crystal]) -> None:
     """Predicted properties with uncertainty."""
-    models = widgets.names_with("predict", "structure")
+    models = widgets.names_with("predict", CRYSTAL)
     if not models:
         st.info("No checkpoint here predicts properties of crystals. Make one with: `matgen train cgcnn_energy`")
         return
@@ -449,7 +451,9 @@ structure = LatentMap(model).reconstruct([row])[0].material"""
         f"""
 {head}
 from matgen_core.data import structure_export
+from matgen_core.latent.index import SPLITS, TEST
 from matgen_core.materials import diffraction, report
+from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks import prediction
 {first}
 

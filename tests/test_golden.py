@@ -17,7 +17,7 @@ from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent.map import LatentMap
 from matgen_core.latent.space import LatentSpace
-from matgen_core.materials.fields import parse_phase_field
+from matgen_core.materials.fields import PhaseField
 from matgen_core.tasks import funnel, ranking
 from matgen_core.tasks.prediction import predict, predict_texts
 from tests.support.crystals import NACL
@@ -33,7 +33,7 @@ SRTIO3 = Structure.from_spacegroup(
 
 def phase_fields(shipped: Checkpoint) -> dict[str, Any]:
     """Score of the field that led to a new conductor, and where it lies."""
-    field = parse_phase_field("Li-Sn-S-Cl")
+    field = PhaseField.parse("Li-Sn-S-Cl")
     figures: dict[str, Any] = {"score": float(ranking.rank(shipped, [field])["score"].iloc[0])}
     if shipped.index is not None and "z" in shipped.index:
         figures["z"] = LatentMap(shipped).encode([field])[0].z[:3].tolist()

@@ -13,6 +13,7 @@ import numpy as np
 from pymatgen.core import Composition, Structure
 
 from matgen_core.checks.verdict import Check, Verdict
+from matgen_core.materials.systems import symbols_of
 
 MIN_DISTANCE = 0.5  # Å, the usual weak test: Court et al. 2020, Xie et al. 2022
 STRICT_MIN_DISTANCE = 1.0  # Å, for pairs without hydrogen
@@ -77,7 +78,7 @@ def strict_distance_check(
 
     def judge(structure: Structure) -> Verdict:
         closest = closest_sites(structure)
-        far_enough = closest.distance >= min_distance or "H" in closest.pair.split("-")
+        far_enough = closest.distance >= min_distance or "H" in symbols_of(closest.pair)
         fraction = f"{closest.radii_fraction:.2f} of the covalent radii at least"
         reason = f"{_distance_reason(structure, closest)}, {fraction}"
         return Verdict(far_enough and closest.radii_fraction >= radii_fraction, reason)

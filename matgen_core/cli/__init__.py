@@ -5,6 +5,7 @@ Tables go to --out or standard output, progress to standard error. Bad input end
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ import typer
 from matgen_core import checkpoint as checkpoints
 from matgen_core import data
 from matgen_core.checkpoint import CheckpointError
-from matgen_core.cli import crystals, latent, phase_fields
+from matgen_core.cli import cards, crystals, latent, phase_fields
 
 app = typer.Typer(
     help="Look inside generative models of inorganic materials.",
@@ -35,10 +36,13 @@ app.command()(latent.reconstruct)
 app.command()(latent.generate)
 app.command()(crystals.predict)
 app.command()(crystals.check)
+app.command("card")(cards.card)
 
 
 def main() -> None:
     """Run the command line; input that cannot be used ends with one line on standard error and exit 2."""
+    # Python leaves an interrupt ignored where the command was started in the background; it shall stop all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app()
     except (ValueError, CheckpointError, OSError) as error:

@@ -12,8 +12,8 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.cli._tables import new_folder, read_csv, read_fields, write_csv, write_structures
 from matgen_core.data import read_structures
 from matgen_core.latent.space import Decoded
-from matgen_core.materials.fields import write_phase_field
 from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,17 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Level:
-    """Input and output of one kind of material."""
+class LevelFiles:
+    """Input and output of the materials of one level."""
 
     read: Callable[[Sequence[Path], bool], list[Input]]  # files, and whether fields may repeat an element
     write: Callable[[Sequence[Decoded], Path], None]  # one row a sample, failed ones too
     prepare: Callable[[Path], Any] = lambda out: None  # refuses an output that cannot be written
 
 
-def level_of(checkpoint: Checkpoint) -> Level:
+def files_of(checkpoint: Checkpoint) -> LevelFiles:
     """Return how the materials of a checkpoint are read and written."""
-    return LEVELS[checkpoint.provenance["level"]]
+    return FILES[checkpoint.level]
 
 
 def _read_structures(files: Sequence[Path], mixed_valence: bool) -> list[Input]:
@@ -45,11 +45,11 @@ def _read_structures(files: Sequence[Path], mixed_valence: bool) -> list[Input]:
 
 def _read_fields(files: Sequence[Path], mixed_valence: bool) -> list[Input]:
     fields = [field for file in files for field in read_fields(file, mixed_valence)["field"]]
-    return [Input(write_phase_field(field), field) for field in fields]
+    return [Input(field.write(), field) for field in fields]
 
 
 def _read_formulas(files: Sequence[Path], mixed_valence: bool) -> list[Input]:
-    texts = [text for file in files for text in read_csv(file, "formula", "Fe2O3")["formula"]]
+    texts = [text for file in files for text in read_csv(file, COMPOSITION.column, "Fe2O3")[COMPOSITION.column]]
     formulas, problems = Formulas.of_texts(texts)
     return [
         Input(text, None, problem) if problem else Input(text, composition)
@@ -72,15 +72,15 @@ def write_samples(decoded: Sequence[Decoded], described: pd.DataFrame, out: Path
 
 
 def _write_fields(decoded: Sequence[Decoded], out: Path) -> None:
-    names = ["" if item.material is None else write_phase_field(item.material) for item in decoded]
-    write_csv(_table("phase_field", names, decoded), out)
+    names = ["" if item.material is None else item.material.write() for item in decoded]
+    write_csv(_table(PHASE_FIELD.column, names, decoded), out)
 
 
 def _write_formulas(decoded: Sequence[Decoded], out: Path) -> None:
     made = Formulas.of_compositions([item.material for item in decoded if item.material is not None])
     texts = iter(made.texts())
     names = ["" if item.material is None else next(texts) for item in decoded]
-    write_csv(_table("formula", names, decoded), out)
+    write_csv(_table(COMPOSITION.column, names, decoded), out)
 
 
 def _table(column: str, names: list[str], decoded: Sequence[Decoded]) -> pd.DataFrame:
@@ -93,8 +93,8 @@ def _table(column: str, names: list[str], decoded: Sequence[Decoded]) -> pd.Data
     )
 
 
-LEVELS = {
-    "structure": Level(_read_structures, _write_structures, new_folder),
-    "composition": Level(_read_formulas, _write_formulas),
-    "phase field": Level(_read_fields, _write_fields),
+FILES = {
+    CRYSTAL: LevelFiles(_read_structures, _write_structures, new_folder),
+    COMPOSITION: LevelFiles(_read_formulas, _write_formulas),
+    PHASE_FIELD: LevelFiles(_read_fields, _write_fields),
 }

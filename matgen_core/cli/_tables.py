@@ -10,7 +10,7 @@ import pandas as pd
 import typer
 from pymatgen.core import Structure
 
-from matgen_core.materials.fields import PhaseField, parse_phase_field
+from matgen_core.materials.fields import PhaseField
 
 MAX_POINTS = 10_000  # decoded in one run; each is held in memory with its crystal
 Out = Annotated[Path | None, typer.Option("--out", help="File to write; standard output if not given")]
@@ -25,7 +25,7 @@ def read_fields(path: Path, mixed_valence: bool) -> pd.DataFrame:
     fields: list[PhaseField] = []
     for line, text in enumerate(table["phase_field"], start=2):
         try:
-            fields.append(parse_phase_field(text, mixed_valence))
+            fields.append(PhaseField.parse(text, mixed_valence))
         except ValueError as error:
             hint = "; --mixed-valence accepts it" if "repeats" in str(error) else ""
             raise ValueError(f"{path}, line {line}: {error}{hint}") from error

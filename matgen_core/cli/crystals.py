@@ -10,6 +10,7 @@ from matgen_core import checkpoint as checkpoints
 from matgen_core import checks
 from matgen_core.cli._tables import Counter, Out, read_csv, report_problems, write_csv
 from matgen_core.data import StructureFile, read_structures
+from matgen_core.materials.levels import COMPOSITION
 from matgen_core.tasks import prediction
 
 
@@ -89,7 +90,7 @@ def _tables_alone(inputs: list[Path]) -> list[Path]:
 def _formula_models() -> list[str]:
     """Checkpoints that predict properties of formulas."""
     rows = [checkpoints.summary(name) for name in checkpoints.names()]
-    return [row["name"] for row in rows if row["level"] == "composition" and "predict" in row["capabilities"]]
+    return [row["name"] for row in rows if row["level"] == COMPOSITION.key and "predict" in row["capabilities"]]
 
 
 def _material(file: StructureFile) -> object:

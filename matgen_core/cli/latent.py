@@ -10,7 +10,7 @@ from matgen_core import checkpoint as checkpoints
 from matgen_core import checks
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.cli import compositions
-from matgen_core.cli._levels import level_of, write_samples
+from matgen_core.cli._levels import files_of, write_samples
 from matgen_core.cli._tables import (
     Counter,
     MixedValence,
@@ -24,6 +24,8 @@ from matgen_core.cli._tables import (
 from matgen_core.data import read_structures
 from matgen_core.latent.map import LatentMap
 from matgen_core.latent.space import LatentSpace, Z
+from matgen_core.materials.levels import COMPOSITION, CRYSTAL
+from matgen_core.networks.models.capabilities import Decoder
 from matgen_core.tasks import funnel
 from matgen_core.tasks.reconstruction import reconstruct as reconstruct_files
 
@@ -47,7 +49,7 @@ def encode(
     """Give the latent point of each input: one row each with input, z, and the problem where it has none."""
     checkpoint = checkpoints.load(name)
     space = LatentSpace.of(checkpoint)
-    inputs = level_of(checkpoint).read(files, mixed_valence)
+    inputs = files_of(checkpoint).read(files, mixed_valence)
     encoded = iter(space.encode([each.material for each in inputs if each.material is not None]))
     rows: list[dict[str, Any]] = []
     for each in inputs:
@@ -64,10 +66,10 @@ def decode(
 ) -> None:
     """Decode latent points: a folder of CIF with table.csv, or a CSV of formulas or phase fields; one row a point."""
     checkpoint, space = _decoder(name)
-    level = level_of(checkpoint)
-    level.prepare(out)
+    files = files_of(checkpoint)
+    files.prepare(out)
     z = read_points(points, space.latent_dim)
-    level.write(space.decode(z, progress=Counter(len(z), "points decoded")), out)
+    files.write(space.decode(z, progress=Counter(len(z), "points decoded")), out)
 
 
 def reconstruct(name: Name, files: Structures, out: Folder) -> None:
@@ -77,7 +79,7 @@ def reconstruct(name: Name, files: Structures, out: Folder) -> None:
     (relative), and the reason where there is no match.
     """
     checkpoint, _ = _decoder(name)
-    _require_structural(checkpoint)
+    _require_crystals(checkpoint)
     space = LatentMap(checkpoint)
     new_folder(out)
     read = read_structures(files)
@@ -118,7 +120,7 @@ def generate(
     Models of compositions screen what they write; the counts of each stage go to standard error.
     """
     checkpoint = checkpoints.load(name)
-    if _level(checkpoint) == "composition":
+    if checkpoint.level is COMPOSITION:
         if near is not None or width is not None:
             raise ValueError(f"--near and --width are not for {name}, which draws formulas from its prior")
         values = zip(compositions.CONDITIONS.values(), (formation_energy, volume, energy), strict=True)
@@ -143,7 +145,7 @@ def generate(
     if seed < 0:
         raise ValueError(f"--seed {seed}; expected 0 or more")
     checkpoint, space = _decoder(name)
-    level_of(checkpoint).prepare(out)
+    files_of(checkpoint).prepare(out)
     center = None if near is None else _point_of(checkpoint, near)
     condition = (
         None
@@ -154,29 +156,21 @@ def generate(
     z = space.sample(n_samples, seed, center, width, drawn)
     decoded = space.decode(z, decoded_under, Counter(n_samples, "samples decoded"))
     typer.echo(f"seed {seed}, width {width:g}", err=True)
-    if _is_structural(checkpoint):
+    if checkpoint.level is CRYSTAL:
         checked = checks.screen(decoded, CHECKS, Counter(n_samples, "samples checked"))
         write_samples(decoded, checked, out)
     else:
-        level_of(checkpoint).write(decoded, out)
+        files_of(checkpoint).write(decoded, out)
 
 
-def _level(checkpoint: Checkpoint) -> str:
-    return checkpoint.provenance["level"]
-
-
-def _is_structural(checkpoint: Checkpoint) -> bool:
-    return _level(checkpoint) == "structure"
-
-
-def _require_structural(checkpoint: Checkpoint) -> None:
-    if not _is_structural(checkpoint):
-        raise ValueError(f"{checkpoint.name} works on {checkpoint.provenance['level']}s, not on structures")
+def _require_crystals(checkpoint: Checkpoint) -> None:
+    if checkpoint.level is not CRYSTAL:
+        raise ValueError(f"{checkpoint.name} works on {checkpoint.level.key}s, not on {CRYSTAL.key}s")
 
 
 def _decoder(name: str) -> tuple[Checkpoint, LatentSpace]:
     checkpoint = checkpoints.load(name)
-    if not hasattr(checkpoint.model, "decode"):
+    if not isinstance(checkpoint.model, Decoder):
         able = [row["name"] for row in map(checkpoints.summary, checkpoints.names()) if "decode" in row["capabilities"]]
         raise ValueError(f"{name} has no decoder; these checkpoints have one: {', '.join(able) or 'none'}")
     return checkpoint, LatentSpace.of(checkpoint)
@@ -184,7 +178,7 @@ def _decoder(name: str) -> tuple[Checkpoint, LatentSpace]:
 
 def _point_of(checkpoint: Checkpoint, path: Path) -> Z:
     """Latent point of the one crystal in a file."""
-    _require_structural(checkpoint)
+    _require_crystals(checkpoint)
     read = read_structures([path])
     if len(read) > 1:
         raise ValueError(f"{path}: {len(read)} crystals; --near takes a file with one")

@@ -8,7 +8,7 @@ import typer
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core.cli._tables import MixedValence, Out, read_fields, write_csv
-from matgen_core.materials.fields import ANIONS, write_phase_field
+from matgen_core.materials.fields import ANIONS
 from matgen_core.tasks import ranking
 
 Model = Annotated[str, typer.Option("--model", help="Name of a checkpoint; see: matgen models")]
@@ -28,7 +28,7 @@ def enumerate_command(
     """List every phase field that can be made of some elements."""
     known = ranking.known_fields(checkpoints.load(unexplored)) if unexplored else set()
     fields = ranking.enumerate_fields(_symbols(must), _symbols(cations), _symbols(anions), n_elements, n_anions, known)
-    write_csv(pd.DataFrame({"phase_field": [write_phase_field(field) for field in fields]}), out)
+    write_csv(pd.DataFrame({"phase_field": [field.write() for field in fields]}), out)
 
 
 def rank(
@@ -44,7 +44,7 @@ def rank(
     checkpoint = checkpoints.load(model)
     given = read_fields(fields, mixed_valence)
     ranked = ranking.rank(checkpoint, given["field"].to_list()).rename(columns={"phase_field": "key"})
-    given["key"] = [write_phase_field(field) for field in given.pop("field")]
+    given["key"] = [field.write() for field in given.pop("field")]
     new = [column for column in given if column not in ranked or column == "key"]
     table = ranked.merge(given[new], on="key", how="left", sort=False).drop(columns="key")
     table.insert(0, "phase_field", table.pop("phase_field"))

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from pandas import DataFrame
 from pymatgen.core import Structure
 
-from matgen_core.data.registry import DATASETS, Level, Source
+from matgen_core.data.registry import DATASETS, Source
 from matgen_core.data.rows import STRUCTURE_COLUMNS, structure, structure_row
 from matgen_core.data.store import check_name, path_of, read_table, replacing, root, sha256_of, write_table
 from matgen_core.data.structure_files import (
@@ -31,6 +31,7 @@ from matgen_core.data.structure_files import (
     structure_of_atoms,
     structure_problem,
 )
+from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD
 from matgen_core.materials.systems import chemical_system
 
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
@@ -334,17 +335,15 @@ _READERS: dict[str, Callable[[Path, ImportLimits], Iterator[_Outcome]]] = {
 
 
 def _source(name: str, target: Path, path: Path, table: DataFrame) -> Source:
-    level: Level = "structure" if "frac_coords" in table else "composition"
-    if level == "composition" and "formula" not in table:
-        level = "phase field"
+    level = CRYSTAL if "frac_coords" in table else COMPOSITION if "formula" in table else PHASE_FIELD
     return Source(
         name=name,
         file=str(target.relative_to(root())),
         title=f"Imported from {path.name}",
-        level=level,
+        level=level.key,
         rows=len(table),
         columns={str(column): "as in the imported file" for column in table.columns},
-        composition_column="phase_field" if level == "phase field" else "formula",
+        composition_column=level.column,
         text=f"your file {path.name}",
         licence="not stated",
         url="",

@@ -20,6 +20,7 @@ from pymatgen.core import Composition, Element, Structure
 from matgen_core.data.registry import DATASETS
 from matgen_core.data.rows import structure_row
 from matgen_core.data.structure_files import structures_from_cif
+from matgen_core.materials.systems import symbols_of
 
 HOSTS: dict[str, str] = {
     "figshare": "https://ndownloader.figshare.com",
@@ -260,7 +261,7 @@ def _mp_structures(records: Iterable[Mapping[str, Any]]) -> DataFrame:
 
 def _mp_metal_hydrides(records: Iterable[Mapping[str, Any]]) -> DataFrame:
     def metals_only(record: Mapping[str, Any]) -> bool:
-        others = [symbol for symbol in record["chemsys"].split("-") if symbol != "H"]
+        others = [symbol for symbol in symbols_of(record["chemsys"]) if symbol != "H"]
         return bool(others) and all(Element(symbol).is_metal for symbol in others)
 
     return _summary("mp_metal_hydrides")(record for record in records if metals_only(record))

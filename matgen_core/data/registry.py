@@ -6,9 +6,9 @@ The registry states facts about files; it reads none. Where a data set can be ha
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-Level = Literal["phase field", "composition", "structure", "element"]
+from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD
+from matgen_core.materials.properties import CUBIC_ANGSTROM_PER_ATOM, EV_PER_ATOM, GPA
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Source:
         name: Key in `DATASETS` and on the command line.
         file: Path below the data folder.
         title: One line for people.
-        level: What a row is.
+        level: What a row is: the key of a level, or "element".
         rows: Number of rows of the registered file; None where the publisher's answer grows with time.
         columns: Column name to unit or meaning.
         composition_column: The column that fixes a row's chemical system.
@@ -33,7 +33,7 @@ class Source:
     name: str
     file: str
     title: str
-    level: Level
+    level: str
     rows: int | None
     columns: Mapping[str, str]
     composition_column: str
@@ -71,16 +71,16 @@ _ENTRY = {
     "nelements": "number of elements",
 }
 _PROPERTIES = {
-    "formation_energy_per_atom": "eV/atom",
+    "formation_energy_per_atom": EV_PER_ATOM,
     "formation_energy_source": "mp2018, mp2019, mp2024gga or est (hull plus distance)",
     "energy_above_hull": "eV/atom (2024)",
 }
 _MORE_PROPERTIES = {
     "band_gap": "eV (PBE)",
-    "K_VRH_2018": "GPa",
-    "G_VRH_2018": "GPa",
-    "K_VRH_2025": "GPa",
-    "G_VRH_2025": "GPa",
+    "K_VRH_2018": GPA,
+    "G_VRH_2018": GPA,
+    "K_VRH_2025": GPA,
+    "G_VRH_2025": GPA,
     "magnetization_2018": "Bohr magnetons per cell",
     "icsd_flag": "1 experimental, 0 virtual, -1 unknown",
     "bond_dimensionality": "3 bulk, 2 layered",
@@ -103,7 +103,7 @@ DATASETS: dict[str, Source] = {
         name="mp_structures",
         file="mp_structures.parquet",
         title="Materials Project structures with at most 20 atoms and under 60 Å^3 per atom",
-        level="structure",
+        level=CRYSTAL.key,
         rows=72_544,
         columns=_ENTRY
         | _CELL
@@ -111,7 +111,7 @@ DATASETS: dict[str, Source] = {
         | _SPACE_GROUP
         | _SITES
         | _PROPERTIES
-        | {"energy_above_hull_2018": "eV/atom"}
+        | {"energy_above_hull_2018": EV_PER_ATOM}
         | _MORE_PROPERTIES,
         composition_column="formula",
         text=f"{_MATERIALS_PROJECT}; CIFs as collected by F.-X. Coudert",
@@ -124,7 +124,7 @@ DATASETS: dict[str, Source] = {
         name="mp_vo",
         file="mp_vo.parquet",
         title="All V-O entries of the Materials Project, any cell size",
-        level="structure",
+        level=CRYSTAL.key,
         rows=209,
         columns=_MP_COLUMNS,
         composition_column="formula",
@@ -138,7 +138,7 @@ DATASETS: dict[str, Source] = {
         name="mp_metal_hydrides",
         file="mp_metal_hydrides.parquet",
         title="Materials Project entries of hydrogen with metals only",
-        level="structure",
+        level=CRYSTAL.key,
         rows=701,
         columns=_MP_COLUMNS,
         composition_column="formula",
@@ -152,13 +152,13 @@ DATASETS: dict[str, Source] = {
         name="mp_hull_2018",
         file="mp_hull_2018.parquet",
         title="Self-consistent formation energies for convex hulls, Materials Project of October 2018",
-        level="composition",
+        level=COMPOSITION.key,
         rows=69_239,
         columns={
             "material_id": "Materials Project id",
             "formula": "full formula",
-            "energy_above_hull": "eV/atom",
-            "formation_energy_per_atom": "eV/atom",
+            "energy_above_hull": EV_PER_ATOM,
+            "formation_energy_per_atom": EV_PER_ATOM,
         },
         composition_column="formula",
         text=_MATERIALS_PROJECT,
@@ -174,12 +174,12 @@ DATASETS: dict[str, Source] = {
         name="mp_binary_elasticity",
         file="mp_binary_elasticity.parquet",
         title="Binaries with bulk modulus, shear modulus and Poisson ratio",
-        level="structure",
+        level=CRYSTAL.key,
         rows=3_953,
         columns={"material_id": "Materials Project id", "formula": "reduced formula"}
         | _LATTICE
         | _SITES
-        | {"bulk_modulus": "GPa", "shear_modulus": "GPa", "poisson_ratio": "no unit"},
+        | {"bulk_modulus": GPA, "shear_modulus": GPA, "poisson_ratio": "no unit"},
         composition_column="formula",
         text=f"{_MATERIALS_PROJECT}, as packed by matcalc (BSD-3)",
         licence="CC BY 4.0",
@@ -190,7 +190,7 @@ DATASETS: dict[str, Source] = {
         name="mp_dielectric",
         file="mp_dielectric.parquet",
         title="Structures with dielectric constants and refractive index",
-        level="structure",
+        level=CRYSTAL.key,
         rows=1_508,
         columns={"material_id": "Materials Project id", "formula": "reduced formula"}
         | _LATTICE
@@ -211,13 +211,13 @@ DATASETS: dict[str, Source] = {
         name="oqmd_compositions",
         file="oqmd_compositions.parquet",
         title="OQMD formulas with formation energy, energy, volume and band gap",
-        level="composition",
+        level=COMPOSITION.key,
         rows=324_598,
         columns={
             "formula": 'with every count written, as "Ac1Ag1Al2"',
-            "formation_energy_per_atom": "eV/atom",
-            "energy_per_atom": "eV/atom",
-            "volume_per_atom": "Å^3/atom",
+            "formation_energy_per_atom": EV_PER_ATOM,
+            "energy_per_atom": EV_PER_ATOM,
+            "volume_per_atom": CUBIC_ANGSTROM_PER_ATOM,
             "band_gap": "eV",
         },
         composition_column="formula",
@@ -231,9 +231,9 @@ DATASETS: dict[str, Source] = {
         name="matbench_mp_e_form",
         file="matbench_mp_e_form.parquet",
         title="Formulas with formation energy, the matbench set",
-        level="composition",
+        level=COMPOSITION.key,
         rows=132_752,
-        columns={"formula": "full formula", "formation_energy_per_atom": "eV/atom"},
+        columns={"formula": "full formula", "formation_energy_per_atom": EV_PER_ATOM},
         composition_column="formula",
         text="Materials Project of April 2019 through matbench (MIT; Dunn et al. 2020)",
         licence="CC BY 4.0",
@@ -245,13 +245,13 @@ DATASETS: dict[str, Source] = {
         name="perov5",
         file="perov5.parquet",
         title="Perov-5: ABX3 perovskite cells with the train, val and test split of CDVAE",
-        level="structure",
+        level=CRYSTAL.key,
         rows=18_928,
         columns={"material_id": "row number of the publisher", "split": "train, val or test"}
         | _LATTICE
         | _SITES
         | {
-            "heat_of_formation_per_atom": "eV/atom",
+            "heat_of_formation_per_atom": EV_PER_ATOM,
             "indirect_gap": "eV",
             "direct_gap": "eV",
         },
@@ -266,7 +266,7 @@ DATASETS: dict[str, Source] = {
         name="mgmno",
         file="mgmno.parquet",
         title="Mg-Mn-O structures with at most 24 atoms, unique ones and supercells",
-        level="structure",
+        level=CRYSTAL.key,
         rows=2_627,
         columns={"template": "Materials Project id of the template"} | _CELL | _SITES | {"nsites": "number of sites"},
         composition_column="numbers",
@@ -283,7 +283,7 @@ DATASETS: dict[str, Source] = {
         name="mc2d_exfoliable",
         file="mc2d_exfoliable.parquet",
         title="Exfoliable two-dimensional materials: formula, prototype, gap, binding energy",
-        level="composition",
+        level=COMPOSITION.key,
         rows=2_707,
         columns={
             "formula": "full formula",
@@ -304,7 +304,7 @@ DATASETS: dict[str, Source] = {
         name="mc2d_monolayers",
         file="mc2d_monolayers.parquet",
         title="Monolayers with coordinates",
-        level="structure",
+        level=CRYSTAL.key,
         rows=258,
         columns={"formula": "full formula", "prototype": "formula of the prototype"}
         | _LATTICE
@@ -325,7 +325,7 @@ DATASETS: dict[str, Source] = {
         name="matbench_jdft2d",
         file="matbench_jdft2d.parquet",
         title="Two-dimensional formulas with exfoliation energy, the matbench set",
-        level="composition",
+        level=COMPOSITION.key,
         rows=636,
         columns={"formula": "full formula", "exfoliation_energy_mev_per_atom": "meV/atom"},
         composition_column="formula",
@@ -338,7 +338,7 @@ DATASETS: dict[str, Source] = {
         name="obelix_li_conductors",
         file="obelix_li_conductors.csv",
         title="Lithium solid electrolytes with measured conductivity",
-        level="composition",
+        level=COMPOSITION.key,
         rows=599,
         columns={
             "ID": "id",
@@ -376,7 +376,7 @@ DATASETS: dict[str, Source] = {
         name="castelli_perovskites",
         file="castelli_perovskites.parquet",
         title="The ABX3 perovskites behind Perov-5, all with their energies and gaps",
-        level="structure",
+        level=CRYSTAL.key,
         rows=18_928,
         columns=_STANDARD
         | {
@@ -395,12 +395,12 @@ DATASETS: dict[str, Source] = {
         name="jarvis_2d",
         file="jarvis_2d.parquet",
         title="JARVIS-DFT two-dimensional materials with coordinates and exfoliation energy",
-        level="structure",
+        level=CRYSTAL.key,
         rows=636,
         columns=_STANDARD
         | {
             "exfoliation_energy_mev_per_atom": "meV/atom",
-            "formation_energy_per_atom": "eV/atom",
+            "formation_energy_per_atom": EV_PER_ATOM,
             "band_gap": "eV (OptB88vdW)",
             "band_gap_tbmbj": "eV (TBmBJ)",
         },
@@ -414,7 +414,7 @@ DATASETS: dict[str, Source] = {
         name="aflow_binaries",
         file="aflow_binaries.parquet",
         title="AFLOW binaries with at most 20 atoms",
-        level="structure",
+        level=CRYSTAL.key,
         rows=None,
         columns=_STANDARD,
         composition_column="formula",
@@ -428,7 +428,7 @@ DATASETS: dict[str, Source] = {
         name="icsd2017_quaternary_two_anion",
         file="phase_fields/icsd2017_quaternary_two_anion.csv",
         title="Quaternary two-anion phase fields of ICSD 2017",
-        level="phase field",
+        level=PHASE_FIELD.key,
         rows=2_021,
         columns={"phase_field": "element symbols, sorted, joined by hyphens"},
         composition_column="phase_field",
@@ -467,7 +467,7 @@ DATASETS: dict[str, Source] = {
         name="published_scores_training",
         file="phase_fields/published_scores_training.csv",
         title="Published scores of the 2,021 training fields",
-        level="phase field",
+        level=PHASE_FIELD.key,
         rows=2_021,
         columns=_PUBLISHED_SCORE,
         composition_column="phase_field",
@@ -481,7 +481,7 @@ DATASETS: dict[str, Source] = {
         name="published_scores_candidates_303",
         file="phase_fields/published_scores_candidates_303.csv",
         title="Published scores of the 303 lithium candidates",
-        level="phase field",
+        level=PHASE_FIELD.key,
         rows=303,
         columns=_PUBLISHED_SCORE,
         composition_column="phase_field",

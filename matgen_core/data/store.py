@@ -25,6 +25,7 @@ from matgen_core.data.dataset import Dataset
 from matgen_core.data.publishers import PUBLISHERS
 from matgen_core.data.registry import DATASETS, Source
 from matgen_core.data.rows import structure
+from matgen_core.materials.levels import COMPOSITION, CRYSTAL
 
 _PROVENANCE = b"matgen_source"
 # What a file that is cut off, or of another kind, can raise when it is read.
@@ -244,7 +245,7 @@ def _unstated(name: str, path: Path, title: str, rows: int | None, columns: list
         name=name,
         file=path.name,
         title=title,
-        level="structure" if "frac_coords" in columns else "composition",
+        level=(CRYSTAL if "frac_coords" in columns else COMPOSITION).key,
         rows=rows,
         columns=dict.fromkeys(columns, "not stated"),
         composition_column=next((key for key in ("formula", "numbers", "phase_field") if key in columns), "formula"),

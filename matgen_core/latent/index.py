@@ -3,34 +3,38 @@
 A page asks here instead of knowing what an index holds, so phase fields, formulas and crystals share one page.
 """
 
+from dataclasses import replace
+
 import pandas as pd
 from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent.errors import error_kind
-from matgen_core.materials.fields import anion_group
+from matgen_core.materials.fields import PhaseField
 from matgen_core.materials.formulas import Formulas
-from matgen_core.materials.properties import LABELS, UNITS, Column
+from matgen_core.materials.properties import PROPERTIES, Column
+from matgen_core.materials.systems import symbols_of
+from matgen_core.networks.arrays.splits import HELD_OUT, TEST, TRAIN, VAL
 
 _LABELS = {
-    "anions": ("Anions", ""),
-    "split": ("Split", ""),
-    "family": ("Family", ""),
-    "space_group": ("Space group", ""),
-    "reconstruction": ("Reconstruction", ""),
-    "reconstruction_error": ("Reconstruction error", ""),
-    "edge": ("Cubic cell edge", "Å"),
-    "n_elements": ("Number of elements", ""),
-    "charge_neutral": ("Neutrality", ""),
-    "electronegativity_balanced": ("Charge balance", ""),
-    **{name: (label[0].upper() + label[1:], UNITS[name].replace("^3", "³")) for name, label in LABELS.items()},
+    "anions": "Anions",
+    "split": "Split",
+    "family": "Family",
+    "space_group": "Space group",
+    "reconstruction": "Reconstruction",
+    "reconstruction_error": "Reconstruction error",
+    "n_elements": "Number of elements",
+    "charge_neutral": "Neutrality",
+    "electronegativity_balanced": "Charge balance",
 }
 _NAMES = {"id", "key", "name", "formula", "phase_field", "chemical_system"}  # these say which material it is
 _MAP = ("_x", "_y", "_faithfulness", "_stability")
 # What a verdict, yes or no, is called; one that is missing is undecided.
 _VERDICTS = {"charge_neutral": ("neutral", "charged"), "electronegativity_balanced": ("balanced", "unbalanced")}
 
-GENERATED = "generated"  # the split of what a model has drawn itself
+GENERATED = "generated"  # what a model has drawn itself
+# The splits of an index, in order, and the word for each that is shown; `known_materials` holds the words.
+SPLITS = {TRAIN: "train", VAL: "val", TEST: "test", HELD_OUT: "held out", GENERATED: "generated"}
 SEED_ROW = "seed_row"  # column of an index: which sample of the bank a row is, -1 for a known material
 
 
@@ -54,12 +58,13 @@ def known_materials(checkpoint: Checkpoint) -> pd.DataFrame:
         table = _with_error_in_words(table)
     if "phase_field" in table:
         fields = table["phase_field"]
-        return table.assign(key=fields, name=fields, anions=fields.map(anion_group))
+        groups = [PhaseField.read(field).anion_group for field in fields]
+        return table.assign(key=fields, name=fields, anions=groups)
     table = table.assign(key=table["id"].astype(str), name=table["formula"])
     if "space_group_number" in table:
         table["space_group"] = table.pop("space_group_number").map(_space_group)
     if "split" in table:
-        table["split"] = table["split"].replace("held_out", "held out")
+        table["split"] = table["split"].replace(SPLITS)
     for name, words in _VERDICTS.items():
         if name in table:
             table[name] = ["undecided" if pd.isna(passed) else words[not passed] for passed in table[name]]
@@ -101,12 +106,14 @@ def known_columns(table: pd.DataFrame, checkpoint: Checkpoint) -> list[Column]:
     for name in table.columns:
         if name in _NAMES or name.endswith(_MAP):
             continue
-        label, unit = _LABELS.get(name, (name.replace("_", " ").capitalize(), ""))
-        if name == "reconstruction_error" and checkpoint.index is not None:
+        column = Column(name, _LABELS.get(name, name.replace("_", " ").capitalize()))
+        if name in PROPERTIES:
+            column = PROPERTIES[name].column
+        elif name == "reconstruction_error" and checkpoint.index is not None:
             kind = error_kind(checkpoint.index)
-            label, unit = kind.label, kind.unit
+            column = Column(name, kind.label, kind.unit)
         numeric = pd.api.types.is_numeric_dtype(table[name]) and not pd.api.types.is_bool_dtype(table[name])
-        found.append(Column(name, label, unit, is_category=not numeric))
+        found.append(replace(column, is_category=not numeric))
     return found
 
 
@@ -127,4 +134,4 @@ def systems_of(table: pd.DataFrame) -> pd.Series:
 
 def elements_of(table: pd.DataFrame) -> list[str]:
     """Return the elements of the materials, the commonest first."""
-    return list(systems_of(table).str.split("-").explode().value_counts().index)
+    return list(systems_of(table).map(symbols_of).explode().value_counts().index)

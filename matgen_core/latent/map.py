@@ -9,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.latent.index import GENERATED, SEED_ROW
+from matgen_core.latent.index import GENERATED, SEED_ROW, TRAIN
 from matgen_core.latent.space import Decoded, Encoded, LatentSpace, Z
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
+from matgen_core.networks.models.capabilities import Critic
 
 N_NEIGHBORS = 15  # neighbors that place a new point on a projection and grade a map
 
@@ -21,6 +22,7 @@ class LatentMap(LatentSpace):
     """The latent space of a model and the materials of its index in it.
 
     Attributes:
+        level: What the materials are.
         index: One row a material, without its point.
         z: Latent points, (n_materials, latent_dim); NaN where a material has none.
         features: Where materials lie as far as distances go, (n_materials, n_features); `z` for a model that encodes.
@@ -29,11 +31,11 @@ class LatentMap(LatentSpace):
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        level = checkpoint.provenance.get("level", "")
-        super().__init__(checkpoint.model, checkpoint.representation, checkpoint.name, level)
+        super().__init__(checkpoint.model, checkpoint.representation, checkpoint.name)
         index = checkpoint.index
         if index is None or "z" not in index:
             raise ValueError(f"{checkpoint.name} carries no materials with their latent points, so it has no map")
+        self.level = checkpoint.level
         self.index = index.drop(columns=["z", SEED_ROW], errors="ignore")
         self.features: Z = np.stack(index["z"].to_numpy()).astype(np.float32)
         self.z = self.features if self.encodes else self._drawn_again(checkpoint)
@@ -44,7 +46,7 @@ class LatentMap(LatentSpace):
     def _drawn_again(self, checkpoint: Checkpoint) -> Z:
         """Latent points of what the model generated, drawn from the seed of its bank."""
         index, bank = checkpoint.index, checkpoint.metrics.get("bank")
-        if index is None or SEED_ROW not in index or bank is None or not hasattr(self.model, "features"):
+        if index is None or SEED_ROW not in index or bank is None or not isinstance(self.model, Critic):
             raise ValueError(f"{self.name} has no encoder, and no bank of samples in its place, so it has no map")
         seed_rows = index[SEED_ROW].to_numpy()
         drawn = seed_rows >= 0
@@ -151,7 +153,7 @@ class LatentMap(LatentSpace):
         """
         known = self.features
         if "split" in self.index:
-            known = known[(self.index["split"] == "train").to_numpy()]
+            known = known[(self.index["split"] == TRAIN).to_numpy()]
         k = min(k, len(known) - 1)
         if k not in self._usual:  # every pair of training materials: half a second for 8,000
             parts = (known[i : i + 1_000] for i in range(0, len(known), 1_000))

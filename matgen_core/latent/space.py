@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.representations import DecodeError
+from matgen_core.networks.models.capabilities import Conditioned, Encoder, LearnedPrior, RangesKnown
+from matgen_core.representations import BatchDecoder, DecodeError
 
 Z = NDArray[np.float32]
 BATCH_SIZE = 16  # crystals encoded or decoded at once; larger batches make a CPU wait for memory
@@ -45,15 +46,13 @@ class Encoded:
 class LatentSpace:
     """The latent space of a model that decodes, or encodes, or both."""
 
-    def __init__(self, model: Any, representation: Any, name: str = "", level: str = "") -> None:
-        self.model, self.representation = model, representation
-        self.name, self.level = name, level
+    def __init__(self, model: Any, representation: Any, name: str = "") -> None:
+        self.model, self.representation, self.name = model, representation, name
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> "LatentSpace":
         """Return the latent space of a checkpoint."""
-        level = checkpoint.provenance.get("level", "")
-        return LatentSpace(checkpoint.model, checkpoint.representation, checkpoint.name, level)
+        return LatentSpace(checkpoint.model, checkpoint.representation, checkpoint.name)
 
     @property
     def latent_dim(self) -> int:
@@ -63,12 +62,12 @@ class LatentSpace:
     @property
     def encodes(self) -> bool:
         """Whether the model finds the latent point of a material; a GAN does not."""
-        return hasattr(self.model, "encode")
+        return isinstance(self.model, Encoder)
 
     @property
     def has_learned_prior(self) -> bool:
         """Whether the model has learned where its training materials lie; a condition then goes to `sample`."""
-        return hasattr(self.model, "prior")
+        return isinstance(self.model, LearnedPrior)
 
     @torch.inference_mode()
     def sample(
@@ -102,7 +101,7 @@ class LatentSpace:
             return noise.numpy() * np.float32(width) + (0 if center is None else center)
         wanted = None if condition is None else torch.from_numpy(np.ascontiguousarray(condition))
         middle = None if center is None else torch.from_numpy(np.ascontiguousarray(center))
-        return self.model.prior.sample(noise, wanted, middle, width).numpy()
+        return self.model.draw_from_prior(noise, wanted, middle, width).numpy()
 
     def noise(self, sizes: Iterable[int], seed: int) -> Iterator[torch.Tensor]:
         """Draw standard normal noise part by part, (size, latent_dim) each; in parts or at once, it is the same.
@@ -124,7 +123,7 @@ class LatentSpace:
         """
         asked = None if condition is None else condition.expand(len(noise), -1)
         if self.has_learned_prior:
-            return self.model.decode(self.model.prior.sample(noise, asked))
+            return self.model.decode(self.model.draw_from_prior(noise, asked))
         return self.model.decode(noise) if asked is None else self.model.decode(noise, asked)
 
     def interpolate(self, start: Z, end: Z, n_steps: int, spherical: bool = False) -> Z:
@@ -152,7 +151,7 @@ class LatentSpace:
     @property
     def condition_properties(self) -> tuple[str, ...]:
         """Properties that can be asked for, named as in the data; none for a model without a condition."""
-        return getattr(self.model, "condition_properties", ())
+        return self.model.condition_properties if isinstance(self.model, Conditioned) else ()
 
     def condition_of(self, wanted: Mapping[str, float], n_samples: int) -> NDArray[np.float32]:
         """Return the condition that asks for values of properties, (n_samples, n_conditions).
@@ -182,10 +181,7 @@ class LatentSpace:
     @property
     def condition_ranges(self) -> dict[str, tuple[float, float, float, float]]:
         """Least, 0.5 %, 99.5 % and largest value of each property in the training materials, where it is stored."""
-        if not hasattr(self.model, "condition_range"):
-            return {}
-        rows = self.model.condition_range.tolist()
-        return {name: tuple(row) for name, row in zip(self.condition_properties, rows, strict=True)}
+        return self.model.condition_ranges() if isinstance(self.model, RangesKnown) else {}
 
     def far_from_training(self, wanted: Mapping[str, float]) -> list[str]:
         """Say of each wanted value that lies outside the middle 99 % of the training materials that it does."""
@@ -269,7 +265,7 @@ class LatentSpace:
 
     def _materials(self, arrays: NDArray[np.float32]) -> list[Any]:
         """The material of each array, or the error that says why it is none."""
-        if hasattr(self.representation, "decode_batch"):
+        if isinstance(self.representation, BatchDecoder):
             return self.representation.decode_batch(arrays)
         return [self._material(array) for array in arrays]
 

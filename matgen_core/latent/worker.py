@@ -1,68 +1,40 @@
 """One warm process that makes maps on request, so that a map that a visitor asks for stops nobody.
 
 A first UMAP fit compiles for 10 to 30 s in every process; the worker stays, so the next one does not. Jobs run one
-after the other. A fit cannot be interrupted from inside, so canceling a running job ends the process and the next
+after the other. A fit cannot be interrupted from inside, so stopping a running job ends the process and the next
 job starts another. The process ends with the one that started it, however that ends.
 """
 
-import itertools
 import os
 import secrets
 import subprocess
 import sys
 import threading
-import time
-from collections import OrderedDict
-from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
-from typing import Literal
 
-from matgen_core.jobs.turns import Turn, Turns
+from matgen_core.jobs.job import Handle, Job
+from matgen_core.jobs.turns import Turns
 from matgen_core.latent.projection import Projected, ProjectionSettings, projected
 from matgen_core.latent.space import Z
 
-State = Literal["waiting", "running", "done", "failed", "canceled"]
-
 MAX_WAITING = 8
 MAX_POINTS = 20_000  # a t-SNE of so many takes minutes
-_KEPT = 16  # finished jobs whose results wait to be fetched
-_TICK = 0.1  # seconds between two looks at whether a job was canceled
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """What is known of a request at one moment."""
-
-    settings: ProjectionSettings
-    n_points: int
-    state: State = "waiting"
-    ahead: int = 0  # jobs that come first
-    stage: str = ""
-    share: float | None = None  # of the stage that is done, None if that is not known
-    seconds: float = 0.0  # of running
-    result: Projected | None = None
-    problem: str = ""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more will happen."""
-        return self.state in ("done", "failed", "canceled")
+_TICK = 0.1  # seconds between two looks at whether a job was stopped
 
 
 class ProjectionWorker:
-    """A queue of maps to make, and the process that makes them; every method may be called from any thread."""
+    """A line of maps to make, and the process that makes them; every method may be called from any thread."""
 
     def __init__(self) -> None:
-        self._jobs: OrderedDict[int, Job] = OrderedDict()
         self._turns = Turns(1)
-        self._in_line: dict[int, Turn] = {}  # jobs that are not over
-        self._changed = threading.Condition()
-        self._numbers = itertools.count(1)
+        self._jobs: list[Job[Projected]] = []  # those that are not over, and some that are
+        self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._connection: Connection | None = None
 
-    def submit(self, z: Z, settings: ProjectionSettings) -> int:
+    def submit(self, z: Z, settings: ProjectionSettings) -> Job[Projected]:
         """Ask for a map of some points.
 
         Args:
@@ -70,7 +42,7 @@ class ProjectionWorker:
             settings: How to project.
 
         Returns:
-            The number of the job.
+            A job that has been started; its result is the map.
 
         Raises:
             ValueError: If the settings cannot make a map of these points, there are too many, or too many jobs wait.
@@ -78,102 +50,45 @@ class ProjectionWorker:
         settings.check(len(z))
         if len(z) > MAX_POINTS:
             raise ValueError(f"{len(z):,} points; at most {MAX_POINTS:,} are mapped here, so select fewer")
-        with self._changed:
-            if sum(job.state == "waiting" for job in self._jobs.values()) >= MAX_WAITING:
+        with self._lock:
+            self._jobs = [job for job in self._jobs if not job.is_over]
+            if sum(job.state == "waiting" for job in self._jobs) >= MAX_WAITING:
                 raise ValueError(f"{MAX_WAITING} maps are waiting to be made already; try again in a minute")
-            number = next(self._numbers)
-            self._jobs[number] = Job(settings, len(z))
-            turn = self._in_line[number] = self._turns.join()
-            over = [each for each, job in self._jobs.items() if job.is_over]
-            for each in over[: max(0, len(over) - _KEPT)]:
-                del self._jobs[each]
-        threading.Thread(target=self._run, args=(number, turn, z), name="projection-worker", daemon=True).start()
-        return number
-
-    def job(self, number: int) -> Job:
-        """Return how a job stands.
-
-        Raises:
-            ValueError: If there is no such job, or it was over long ago.
-        """
-        with self._changed:
-            if number not in self._jobs:
-                raise ValueError("this map is no longer kept; ask for it again")
-            turn = self._in_line.get(number)
-            return replace(self._jobs[number], ahead=turn.ahead if turn else 0)
-
-    def cancel(self, number: int) -> None:
-        """Give up a job; one that is over stays as it is."""
-        with self._changed:
-            if number in self._in_line:
-                self._set(number, state="canceled")
-
-    def wait(self, number: int, seconds: float) -> Job:
-        """Return how a job stands when it is over, or after some seconds."""
-        with self._changed:
-            self._changed.wait_for(lambda: number not in self._jobs or self._jobs[number].is_over, seconds)
-        return self.job(number)
+            job: Job[Projected] = Job(self._turns)
+            job.start(partial(self._make, z, settings))
+            self._jobs.append(job)
+        return job
 
     def close(self) -> None:
-        """End the process; jobs that are not over are canceled."""
-        with self._changed:
-            for number in list(self._in_line):
-                self._set(number, state="canceled")
+        """End the process; jobs that are not over are stopped."""
+        with self._lock:
+            for job in self._jobs:
+                job.stop()
             last = self._turns.join()
         last.wait()
         self._end_process()
         last.leave()
 
-    def _set(self, number: int, **changes: object) -> None:
-        was_waiting = self._jobs[number].state == "waiting"
-        self._jobs[number] = replace(self._jobs[number], **changes)  # type: ignore[arg-type]
-        if self._jobs[number].is_over:
-            turn = self._in_line.pop(number)
-            if was_waiting:  # else it has the process, and leaves when it is done with it
-                turn.leave()
-        self._changed.notify_all()
-
-    def _run(self, number: int, turn: Turn, points: Z) -> None:
-        try:
-            if not turn.wait():
-                return
-            with self._changed:
-                if number not in self._in_line:
-                    return
-                self._set(number, state="running", stage="starting the worker" if self._process is None else "sending")
-                settings = self._jobs[number].settings
-            self._work_on(number, points, settings)
-        finally:
-            turn.leave()
-
-    def _work_on(self, number: int, points: Z, settings: ProjectionSettings) -> None:
-        started = time.monotonic()
+    def _make(self, points: Z, settings: ProjectionSettings, handle: Handle) -> Projected | None:
+        handle.report("starting the worker" if self._process is None else "sending")
         try:
             connection = self._connected()
             connection.send((points, settings))
-            while True:
-                ready = connection.poll(_TICK)
-                with self._changed:
-                    if number not in self._in_line:  # canceled
-                        break
-                    self._set(number, seconds=time.monotonic() - started)
-                if not ready:
+            while not handle.is_stopped:
+                if not connection.poll(_TICK):
                     continue
                 kind, value = connection.recv()
-                with self._changed:
-                    if number not in self._in_line:
-                        break
-                    if kind == "progress":
-                        self._set(number, stage=value[0], share=value[1])
-                        continue
-                    done = {"state": "done", "result": value, "share": 1.0}
-                    self._set(number, **(done if kind == "result" else {"state": "failed", "problem": value}))
-                    return
+                if kind == "result":
+                    return value
+                if kind == "problem":
+                    raise ValueError(value)
+                stage, share = value
+                handle.report(stage, share or 0.0, None if share is None else 1.0)
         except (EOFError, OSError) as error:
-            with self._changed:
-                if number in self._in_line:
-                    self._set(number, state="failed", problem=f"the worker ended ({type(error).__name__}); ask again")
+            self._end_process()
+            raise OSError(f"the worker ended ({type(error).__name__}); ask again") from error
         self._end_process()
+        return None
 
     def _connected(self) -> Connection:
         if self._connection is None or self._process is None or self._process.poll() is not None:

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from pymatgen.core import Composition, Element
 
-from matgen_core.materials.systems import chemical_system
+from matgen_core.materials.systems import chemical_system, symbols_of
 
 _COMPARISON = re.compile(r"n(<=|>=|=|<|>)(\d+)")
 _COMPARE = {"<=": operator.le, ">=": operator.ge, "=": operator.eq, "<": operator.lt, ">": operator.gt}
@@ -113,7 +113,7 @@ def _symbols(word: str, symbols: Iterable[str]) -> frozenset[str]:
 
 
 def _elements(material: str) -> frozenset[str]:
-    return frozenset(chemical_system(material).split("-"))
+    return frozenset(symbols_of(chemical_system(material)))
 
 
 @lru_cache(maxsize=500_000)

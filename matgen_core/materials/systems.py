@@ -35,6 +35,11 @@ def chemical_system(formula: str) -> str:
     return "-".join(sorted(symbols))
 
 
+def symbols_of(system: str) -> list[str]:
+    """Return the elements of a chemical system as `chemical_system` writes it: Fe and O of "Fe-O"."""
+    return system.split("-")
+
+
 def chemical_system_of_numbers(numbers: Any) -> str:
     """Name the elements of a list of atomic numbers, as `chemical_system` does."""
     return "-".join(sorted(Element.from_Z(z).symbol for z in {int(number) for number in numbers}))

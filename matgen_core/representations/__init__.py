@@ -1,10 +1,11 @@
 """Representations: how a material becomes an array and an array becomes a material again."""
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matgen_core.materials.formulas import Formulas
 from matgen_core.representations._errors import DecodeError
 from matgen_core.representations.crystal_graph import CrystalGraph
 from matgen_core.representations.element_counts import ElementCounts
@@ -49,6 +50,37 @@ class Invertible(Representation, Protocol):
         ...
 
 
+@runtime_checkable
+class BatchDecoder(Protocol):
+    """A representation that decodes many arrays at once sooner than one by one."""
+
+    def decode_batch(self, arrays: NDArray[np.float32]) -> list[Any]:
+        """Turn arrays (n, ...) into the material of each, or the `DecodeError` that says why it is none."""
+        ...
+
+
+@runtime_checkable
+class FormulaEncoder(Protocol):
+    """A representation of formulas, many at once, that says which of them fit."""
+
+    def encode_formulas(self, formulas: Formulas) -> NDArray[np.float32]:
+        """Return an array for each formula."""
+        ...
+
+    def misfits(self, formulas: Formulas) -> list[str]:
+        """Say what of each formula does not fit, "" if all does."""
+        ...
+
+
+@runtime_checkable
+class FormulaDecoder(Protocol):
+    """A representation whose arrays become formulas, many at once."""
+
+    def formulas(self, arrays: NDArray[np.float32]) -> Formulas:
+        """Return the formula of each array; one without elements for an array that is none."""
+        ...
+
+
 REPRESENTATIONS: dict[str, type[Representation]] = {
     "crystal_graph": CrystalGraph,
     "element_counts": ElementCounts,
@@ -60,10 +92,13 @@ REPRESENTATIONS: dict[str, type[Representation]] = {
 
 __all__ = [
     "REPRESENTATIONS",
+    "BatchDecoder",
     "CrystalGraph",
     "DecodeError",
     "ElementCounts",
     "ElementFeatures",
+    "FormulaDecoder",
+    "FormulaEncoder",
     "Invertible",
     "MagpieFeatures",
     "PaddedVoxels",

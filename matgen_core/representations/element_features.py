@@ -1,8 +1,5 @@
 """A phase field as the standardized Magpie features of its elements, slot by slot.
 
-A phase field is a set of elements. It is written "Li-Sn-S-Cl"; a field that the training data list with the
-same element twice (a mixed-valence compound) is written with that element twice.
-
 Reference: Vasylenko et al., Nat. Commun. 12, 5561 (2021), doi:10.1038/s41467-021-25343-7; features from
 Ward et al., npj Comput. Mater. 2, 16028 (2016), doi:10.1038/npjcompumats.2016.28
 """
@@ -68,7 +65,7 @@ class ElementFeatures:
         wrong = next((field for field in fields if len(field) != self.n_slots), None)
         if wrong is not None:
             raise ValueError(
-                f"{'-'.join(wrong)} has {len(wrong)} elements, but this model ranks fields of {self.n_slots}"
+                f"{wrong.write()} has {len(wrong)} elements, but this model ranks fields of {self.n_slots}"
             )
         try:
             flat = [place[symbol] for field in fields for symbol in field]
@@ -101,4 +98,4 @@ class ElementFeatures:
         if not np.isfinite(array).all():
             raise DecodeError("the decoded features are not finite")
         distance = np.square(array[:, None, :] - self.table[None]).sum(-1)
-        return tuple(sorted(self.elements[i] for i in distance.argmin(-1)))
+        return PhaseField(self.elements[i] for i in distance.argmin(-1))

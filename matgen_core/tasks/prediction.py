@@ -1,19 +1,19 @@
 """Properties of crystals and of formulas with their standard deviations, one row each whatever becomes of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from pymatgen.core import Structure
-from torch import Tensor
 
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.materials.formulas import Formulas
-from matgen_core.materials.properties import LABELS, UNITS
+from matgen_core.materials.properties import PROPERTIES, property_named
+from matgen_core.networks.models.capabilities import PropertyPredictor
 from matgen_core.networks.models.cgcnn import CGCNN, in_units
+from matgen_core.representations import FormulaEncoder
 from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch, concatenate
 from matgen_core.representations.magpie_features import MagpieFeatures
 
@@ -21,36 +21,17 @@ SITES_A_CHUNK = 96  # what stays in the cache of a core
 FORMULAS_A_CHUNK = 20_000  # as arrays they are a few MB
 
 
-@runtime_checkable
-class FormulaEncoder(Protocol):
-    """A representation of formulas that says which of them fit."""
-
-    def encode_formulas(self, formulas: Formulas) -> NDArray[np.float32]:
-        """Return an array for each formula."""
-        ...
-
-    def misfits(self, formulas: Formulas) -> list[str]:
-        """Say what of each formula does not fit, "" if all does."""
-        ...
-
-
-@runtime_checkable
-class FormulaPredictor(Protocol):
-    """A network that predicts properties of what a `FormulaEncoder` writes."""
-
-    @property
-    def properties(self) -> tuple[str, ...]:
-        """Names of the properties, as in the data."""
-        ...
-
-    def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return means and standard deviations, (B, n_properties) each, of arrays (B, ...)."""
-        ...
-
-
 def predicts_formulas(checkpoint: Checkpoint) -> bool:
     """Whether `predict_formulas` takes a checkpoint."""
-    return isinstance(checkpoint.model, FormulaPredictor) and isinstance(checkpoint.representation, FormulaEncoder)
+    return bool(formula_properties(checkpoint))
+
+
+def formula_properties(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Return the properties that `predict_formulas` gives, as the data name them; none if it takes no formulas."""
+    model, representation = checkpoint.model, checkpoint.representation
+    if not isinstance(model, PropertyPredictor) or not isinstance(representation, FormulaEncoder):
+        return ()
+    return model.properties
 
 
 @torch.inference_mode()
@@ -66,13 +47,13 @@ def predict_formulas(
 
     Returns:
         One row a formula, in order. Two columns a property, its name and that with "_std" behind it, in the units of
-        `UNITS`; `problem` says why a formula has none, else it is empty.
+        `PROPERTIES`; `problem` says why a formula has none, else it is empty.
 
     Raises:
         ValueError: If the checkpoint predicts no properties of formulas.
     """
     model, representation = checkpoint.model, checkpoint.representation
-    if not isinstance(model, FormulaPredictor) or not isinstance(representation, FormulaEncoder):
+    if not isinstance(model, PropertyPredictor) or not isinstance(representation, FormulaEncoder):
         raise ValueError(f"{checkpoint.name} ({checkpoint.model_name}) predicts no properties of formulas")
     reduced = formulas.reduced()
     problems = np.array(representation.misfits(reduced), object)
@@ -141,7 +122,7 @@ def predict(checkpoint: Checkpoint, structures: Sequence[Structure]) -> pd.DataF
         except ValueError as error:
             graphs.append(None)
             problems.append(str(error))
-    properties = model.config.properties
+    properties = model.properties
     mean, std = np.full((2, len(graphs), len(properties)), np.nan)
     # Crystals of one size together, so that every chunk is as large as it may be.
     present = sorted(((row, graph) for row, graph in enumerate(graphs) if graph), key=lambda pair: len(pair[1].species))
@@ -206,11 +187,11 @@ def property_table(checkpoints: Sequence[Checkpoint], structures: Mapping[str, S
     rows = []
     for checkpoint in checkpoints:
         found = predict(checkpoint, list(structures.values()))
-        for name in checkpoint.model.config.properties:  # type: ignore[union-attr]
+        for name in (column for column in found if f"{column}_std" in found):
             tested = checkpoint.metrics.get("test", {}).get(name, {})
             common = {
-                "property": _title(name),
-                "unit": UNITS.get(name, ""),
+                "property": property_named(name).title,
+                "unit": property_named(name).unit,
                 "mae": tested.get("mae", np.nan),
                 "n_test": tested.get("n", 0),
                 "model": checkpoint.name,
@@ -221,14 +202,9 @@ def property_table(checkpoints: Sequence[Checkpoint], structures: Mapping[str, S
                 for label, value, std, problem in values
             ]
     columns = ["structure", "property", "value", "std", "unit", "mae", "n_test", "model", "problem"]
-    order = [_title(name) for name in LABELS]
+    order = [each.title for each in PROPERTIES.values()]
     rows.sort(key=lambda row: order.index(row["property"]) if row["property"] in order else len(order))
     return pd.DataFrame(rows, columns=columns)
-
-
-def _title(name: str) -> str:
-    label = LABELS.get(name, name.replace("_", " "))
-    return label[0].upper() + label[1:]
 
 
 def with_deviation(value: float, std: float) -> str:

@@ -15,8 +15,11 @@ from matgen_core.latent.map import LatentMap
 from matgen_core.latent.projection import ProjectionSettings
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.representations import DecodeError
+
+LEVEL = {"level": CRYSTAL.key}
 
 
 class Doubling(torch.nn.Module):
@@ -51,7 +54,7 @@ class Numbers:
 def space() -> LatentMap:
     z = np.random.default_rng(0).uniform(0, 4, (60, 3)).astype(np.float16).astype(np.float32)
     index = pd.DataFrame({"id": [f"m{i}" for i in range(60)], "pca_x": z[:, 0] * 10, "pca_y": z[:, 1] * 10})
-    checkpoint = Checkpoint("numbers", "doubling", Doubling(), Numbers(), {}, "", index=with_points(index, z))
+    checkpoint = Checkpoint("numbers", "doubling", Doubling(), Numbers(), {}, "", LEVEL, index=with_points(index, z))
     return LatentMap(checkpoint)
 
 
@@ -134,7 +137,7 @@ def test_unknown_methods_and_too_few_points_are_refused() -> None:
 def test_the_percentile_of_a_distance_is_that_among_training_materials_left_out() -> None:
     z = np.array([[0, 0, 0], [1, 0, 0], [3, 0, 0], [7, 0, 0], [50, 0, 0]], np.float32)  # the last is not trained on
     index = pd.DataFrame({"id": list("abcde"), "split": [*["train"] * 4, "test"]})
-    space = LatentMap(Checkpoint("line", "doubling", Doubling(), Numbers(), {}, "", index=with_points(index, z)))
+    space = LatentMap(Checkpoint("line", "doubling", Doubling(), Numbers(), {}, "", LEVEL, index=with_points(index, z)))
     # To their nearest other, the training materials have 1, 1, 2 and 4.
     points = np.array([[0.5, 0, 0], [-1.5, 0, 0], [10, 0, 0], [49, 0, 0]], np.float32)
     np.testing.assert_array_equal(space.distance_percentile(points, k=1), [0, 50, 75, 100])

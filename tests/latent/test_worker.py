@@ -1,4 +1,4 @@
-"""The worker: maps come back as they would be made here, and cancel, errors and the end of the app are survived."""
+"""The worker: maps come back as they would be made here; it survives a stop and its own end, and ends with the app."""
 
 import os
 import signal
@@ -12,14 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from matgen_core.jobs.job import Job
 from matgen_core.latent import projection
-from matgen_core.latent import worker as projection_worker
-from matgen_core.latent.projection import ProjectionSettings
-from matgen_core.latent.worker import Job, ProjectionWorker
+from matgen_core.latent.projection import Projected, ProjectionSettings
+from matgen_core.latent.worker import MAX_WAITING, ProjectionWorker
 
 Z = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32)
+MANY = np.random.default_rng(1).normal(size=(15_000, 6)).astype(np.float32)  # minutes of t-SNE
 PCA = ProjectionSettings("pca")
 LONG = ProjectionSettings("tsne", perplexity=60)
+LIMIT = 120  # s, far more than anything here takes
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc"), reason="reads the state of processes from /proc")
 
 
@@ -28,6 +30,12 @@ def worker() -> Iterator[ProjectionWorker]:
     made = ProjectionWorker()
     yield made
     made.close()
+
+
+def is_fitting(job: Job[Projected]) -> bool:
+    """Wait until a job is in the middle of its fit."""
+    job.wait_for(lambda: "fitting" in job.status().stage, LIMIT)
+    return job.state == "running"
 
 
 def process_of(app: int) -> int:
@@ -43,19 +51,11 @@ def process_of(app: int) -> int:
     raise AssertionError(f"process {app} has started no worker within a minute")
 
 
-def until(worker: ProjectionWorker, number: int, state: str, seconds: float = 60) -> Job:
-    """Wait for a state; a job that is over in another fails at once."""
-    end = time.monotonic() + seconds
-    while (job := worker.job(number)).state != state and not job.is_over and time.monotonic() < end:
-        time.sleep(0.02)
-    return job
-
-
-def test_two_jobs_give_each_its_own_map_in_order(worker: ProjectionWorker) -> None:
-    first, second = worker.submit(Z, PCA), worker.submit(Z[:90], PCA)
-    assert worker.job(second).ahead == 1
-    one, two = worker.wait(first, 60), worker.wait(second, 60)
-    assert (one.state, two.state) == ("done", "done"), one.problem + two.problem
+def test_two_jobs_give_each_its_own_map(worker: ProjectionWorker) -> None:
+    one, two = worker.submit(Z, PCA), worker.submit(Z[:90], PCA)
+    for job in (one, two):
+        job.wait(LIMIT)
+        assert job.state == "done", job.status().problem
     expected = projection.projected(Z, PCA)
     assert one.result is not None
     assert two.result is not None
@@ -66,45 +66,29 @@ def test_two_jobs_give_each_its_own_map_in_order(worker: ProjectionWorker) -> No
     assert two.result.positions.shape == (90, 2)
 
 
-def test_a_running_job_is_canceled_and_the_next_one_is_made(worker: ProjectionWorker) -> None:
-    many = np.random.default_rng(1).normal(size=(15_000, 6)).astype(np.float32)  # minutes of t-SNE
-    running, waiting = worker.submit(many, LONG), worker.submit(Z, PCA)
-    assert until(worker, running, "running").state == "running"
-    worker.cancel(running)
-    assert worker.job(running).state == "canceled"
-    assert worker.wait(waiting, 60).state == "done"
-    assert worker.job(running).result is None
-
-
-def test_a_waiting_job_is_canceled_and_never_runs(worker: ProjectionWorker) -> None:
-    first, second, third = (worker.submit(Z, PCA) for _ in range(3))
-    worker.cancel(second)
-    assert worker.wait(third, 60).state == "done"
-    assert worker.job(second).state == "canceled"
-    assert worker.job(second).result is None
-    worker.cancel(first)  # over: it stays as it is
-    assert worker.job(first).state == "done"
-
-
-def test_an_error_in_the_worker_is_told_and_the_worker_lives(worker: ProjectionWorker) -> None:
-    broken = Z.copy()
-    broken[3, 2] = np.nan
-    job = worker.wait(worker.submit(broken, PCA), 60)
-    assert job.state == "failed"
-    assert "NaN" in job.problem
-    assert "\n" not in job.problem
-    assert worker.wait(worker.submit(Z, PCA), 60).state == "done"
+def test_a_stopped_map_takes_its_process_along_and_keeps_nothing(worker: ProjectionWorker) -> None:
+    job = worker.submit(MANY, LONG)
+    assert is_fitting(job)
+    job.stop()
+    job.wait(LIMIT)
+    assert (job.state, job.result) == ("stopped", None)
+    after = worker.submit(Z, PCA)
+    after.wait_for(lambda: bool(after.status().stage), LIMIT)
+    assert after.status().stage == "starting the worker"
+    after.wait(LIMIT)
+    assert after.state == "done"
 
 
 @needs_proc
 def test_a_worker_that_dies_costs_its_job_alone(worker: ProjectionWorker) -> None:
-    many = np.random.default_rng(1).normal(size=(15_000, 6)).astype(np.float32)
-    number = worker.submit(many, LONG)
-    until(worker, number, "running")
+    job = worker.submit(MANY, LONG)
+    assert is_fitting(job)
     os.kill(process_of(os.getpid()), signal.SIGKILL)
-    assert worker.wait(number, 30).state == "failed"
-    assert "worker ended" in worker.job(number).problem
-    assert worker.wait(worker.submit(Z, PCA), 60).state == "done"
+    job.wait(LIMIT)
+    assert job.status().problem == "the worker ended (EOFError); ask again"
+    after = worker.submit(Z, PCA)
+    after.wait(LIMIT)
+    assert after.state == "done"
 
 
 def test_what_cannot_be_mapped_is_refused_at_once(worker: ProjectionWorker) -> None:
@@ -114,29 +98,22 @@ def test_what_cannot_be_mapped_is_refused_at_once(worker: ProjectionWorker) -> N
         worker.submit(np.zeros((20_001, 2), np.float32), PCA)
     with pytest.raises(ValueError, match=r"min_dist 1\.5"):
         worker.submit(Z, ProjectionSettings(min_dist=1.5))
-    with pytest.raises(ValueError, match="no longer kept"):
-        worker.job(10_000)
 
 
-def test_a_crowd_is_refused_and_old_results_are_let_go() -> None:
+def test_a_crowd_is_refused_and_stopped_when_the_worker_is_closed() -> None:
     crowded = ProjectionWorker()
+    jobs = [crowded.submit(MANY, LONG)]
+    jobs[0].wait_for(lambda: jobs[0].state == "running", LIMIT)
     try:
-        many = np.random.default_rng(1).normal(size=(15_000, 6)).astype(np.float32)
-        until(crowded, crowded.submit(many, LONG), "running")
-        waiting = [crowded.submit(Z, PCA) for _ in range(projection_worker.MAX_WAITING)]
+        jobs += [crowded.submit(Z, PCA) for _ in range(MAX_WAITING)]
         with pytest.raises(ValueError, match="8 maps are waiting"):
             crowded.submit(Z, PCA)
-        assert crowded.job(waiting[-1]).ahead == 8
-        crowded.cancel(waiting[0])
-        assert crowded.job(waiting[-1]).ahead == 7
-        for number in waiting:
-            crowded.cancel(number)
-        for _ in range(12):
-            crowded.cancel(crowded.submit(Z, PCA))
-        with pytest.raises(ValueError, match="no longer kept"):
-            crowded.job(waiting[0])
+        jobs[1].stop()
+        jobs.append(crowded.submit(Z, PCA))
+        assert jobs[-1].status().ahead == MAX_WAITING
     finally:
         crowded.close()
+    assert {job.state for job in jobs} == {"stopped"}
 
 
 @needs_proc
@@ -147,9 +124,8 @@ from matgen_core.latent.projection import ProjectionSettings
 from matgen_core.latent.worker import ProjectionWorker
 if __name__ == "__main__":
     worker = ProjectionWorker()
-    number = worker.submit(np.random.default_rng(1).normal(size=(15_000, 6)).astype("f4"), ProjectionSettings("tsne"))
-    while "fitting" not in worker.job(number).stage:
-        time.sleep(0.05)
+    job = worker.submit(np.random.default_rng(1).normal(size=(15_000, 6)).astype("f4"), ProjectionSettings("tsne"))
+    job.wait_for(lambda: "fitting" in job.status().stage, 60)
     print("fitting", flush=True)
     time.sleep(60)
 """

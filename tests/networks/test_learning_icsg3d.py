@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matgen_core.checkpoint import Checkpoint
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.learning import icsg3d
 from matgen_core.networks.learning import points as crystal_points
@@ -16,7 +17,7 @@ from matgen_core.networks.learning.icsg3d import Augmentation
 from matgen_core.networks.learning.loops import Schedule
 from matgen_core.networks.models.icsg3d import ICSG3D, ICSG3DConfig
 from matgen_core.networks.models.parts.unet import UNet, UNetConfig
-from matgen_core.recipes.icsg3d.card import icsg3d_card
+from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.crystal_measures import decoded, measure
 from matgen_core.recipes.shared.cubic import family, representation, structures
 from matgen_core.recipes.shared.runs import without_nan
@@ -190,9 +191,15 @@ def test_everything_is_measured_and_written_when_nothing_decodes() -> None:
     assert figures["condition"]["conditioned"]["in_class"] == 0
     assert figures["round_trip_without_network"]["match_rate"] == 1
     run = {"epoch": 1, "seconds": 60, "density": 1.0, "codes": 1.0, "species": 1.0, "kl": 1.0, "species_right": 0.0}
-    card = icsg3d_card("x", figures | {"training": run, "training_of_prior": {"epoch": 2, "loss": 1.5}}, net, "data")
+    figures |= {"training": run, "training_of_prior": {"epoch": 2, "loss": 1.5}}
+    figures |= {"maps": {"n_points": 1, "n_neighbors": 1, "n_seeds": 1, "maps": {}}}
+    made = {"title": "Some", "recipe": "icsg3d", "seed": 0, "datasets": {"perov5/train": "0"}}
+    made |= {"rows": {"perov5/train": 3}, "settings": {"augmentation": {"substituted": 0.25}}}
+    card = with_card(Checkpoint("x", "icsg3d", net, layout, without_nan(figures), "", made)).card
     assert "0.00%" in card
     assert "guidance 1.7" in card
+    assert "25% of the crystals given elements" in card
+    assert f"{sum(weight.numel() for weight in net.parameters()):,} weights" in card
     json.dumps(without_nan(figures), allow_nan=False)
 
 

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from matgen_core import checkpoint
 from matgen_core.latent import selection
 from matgen_core.materials.elements import every_element
-from matgen_core.materials.fields import chemists_order
+from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.tasks import ranking
 from tests.support.page_checks import page, said, whole
 from tests.support.serving import ROOT
@@ -158,11 +158,11 @@ def test_a_known_field_has_its_card_with_its_true_neighbors() -> None:
     name = checkpoint.load("phase_field_vae").index["phase_field"].iloc[7]  # type: ignore[index]
     test = page("latent_map", at=name).run()
     whole(test)
-    assert test.subheader[0].value == chemists_order(name)
+    assert test.subheader[0].value == PHASE_FIELD.display(name)
     assert "known: in the training data" in said(test)
     near = next(each.value for each in test.dataframe if "distance" in each.value)
     assert near["distance"].is_monotonic_increasing
-    assert chemists_order(name) not in list(near["name"])
+    assert PHASE_FIELD.display(name) not in list(near["name"])
 
 
 def test_a_field_that_is_not_known_is_placed() -> None:
@@ -308,4 +308,4 @@ def test_the_same_in_python_runs(name: str) -> None:
     assert output.getvalue().strip()
     if name == "phase_fields":
         first = test.subheader[0].value
-        assert first in {chemists_order(word) for word in output.getvalue().split() if word.count("-") == 3}
+        assert first in {PHASE_FIELD.display(word) for word in output.getvalue().split() if word.count("-") == 3}

@@ -15,7 +15,7 @@ from pymatgen.core import Lattice, Structure
 from matgen_core import checkpoint
 from matgen_core.data.structure_export import cif
 from matgen_core.materials import diffraction
-from matgen_core.materials.fields import chemists_order
+from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.tasks import ranking
 from tests.support.browsing import settle, settle_map
 from tests.support.crystals import RUTILE
@@ -47,7 +47,7 @@ def ranked(name: str = "phase_field_vae") -> list[str]:
     """The published study's candidates as a checkpoint ranks them, written as the page writes them."""
     model = checkpoint.load(name)
     table = ranking.rank(model, ranking.STUDY.fields(ranking.known_fields(model)))
-    return [chemists_order(field) for field in table["phase_field"]]
+    return [PHASE_FIELD.display(field) for field in table["phase_field"]]
 
 
 def test_a_link_to_a_page_opens_it_in_the_app_even_first(

@@ -118,7 +118,7 @@ def test_a_canceled_run_keeps_what_is_there() -> None:
         test.run()
     test = finished(button(test, "Cancel").click().run())
     run = test.session_state["generated"][1]
-    assert run.look().state == "stopped"
+    assert run.job.state == "stopped"
     assert 0 < run.look().counts["generated"] < 10_000_000
     assert 0 < len(test.dataframe[0].value) <= run.n_kept
 
@@ -134,8 +134,8 @@ def test_a_run_that_has_to_wait_says_how_many_come_first_and_can_be_canceled() -
         test.run()
         assert [each.proto.text for each in test.get("progress")] == [f"{N:,} samples: waiting, 1 ahead"]
         test = finished(button(test, "Cancel").click().run())
-        assert test.session_state["generated"][1].look().state == "stopped"
-        assert "stopped; 800 were asked for" in "".join(each.value for each in test.markdown)
+        assert test.session_state["generated"][1].job.state == "stopped"
+        assert "stopped after 0 of 800" in "".join(each.value for each in test.markdown)
         assert others[2].ahead == 0
         assert not whole(button(test, "Generate").click().run()).dataframe
     finally:
@@ -148,10 +148,10 @@ def test_a_run_that_waits_leaves_the_line_with_its_session() -> None:
     others = in_line(2)
     try:
         run = button(page(), "Generate").click().run().session_state["generated"][1]
-        assert run.look().state == "waiting"
+        assert run.job.state == "waiting"
         cache_resource_api.clear_session_cache("test session id")
-        run.wait(60)
-        assert run.look().state == "stopped"
+        run.job.wait(60)
+        assert run.job.state == "stopped"
         others.append(session.TURNS.join())
         assert others[-1].ahead == 1
     finally:
@@ -162,10 +162,10 @@ def test_a_run_that_waits_leaves_the_line_with_its_session() -> None:
 def test_a_run_ends_with_its_session() -> None:
     test = button(page(n="10000000"), "Generate").click().run()
     run = test.session_state["generated"][1]
-    assert run.look().state == "running"
+    assert run.job.state == "running"
     cache_resource_api.clear_session_cache("test session id")
-    run.wait(60)
-    assert run.look().state == "stopped"
+    run.job.wait(60)
+    assert run.job.state == "stopped"
 
 
 def test_a_value_outside_the_training_range_is_flagged_and_allowed() -> None:

@@ -1,16 +1,17 @@
 """The page Journeys alone: nothing chosen, every kind of journey, and what cannot be gone."""
 
 import shutil
-import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from streamlit.runtime.caching import cache_resource_api
 from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint
 from matgen_core.latent.map import LatentMap
 from matgen_core.tasks import journeys
+from matgen_core.tasks.journeys import recording
 from tests.support.page_checks import all_steps, said, whole
 from tests.support.serving import ROOT
 
@@ -110,18 +111,18 @@ def test_the_condition_reaches_the_decoder(fields: LatentMap) -> None:
 
 
 def test_a_journey_waits_its_turn_stops_and_goes_on(fields: LatentMap) -> None:
-    from pages._parts.journeys import journey_state
-
-    gate = threading.Event()
-    for _ in range(2):  # as many walks as go on at once
-        journey_state.workers().submit(gate.wait)
+    others = [recording.TURNS.join() for _ in range(recording.AT_ONCE)]
+    assert all(turn.wait() for turn in others)  # a walk of another test may be at its last step
     try:
         test = whole(page(via=keys_of(fields, 3, 40), n_path="9"))
-        assert any("waiting for others" in each.value for each in test.markdown)
+        assert any("waiting, 1 ahead" in each.value for each in test.markdown)
         next(each for each in test.button if each.label == "Stop").click().run()
         assert any("stopped after 0 of 9" in each.value for each in whole(test).markdown)
+        cache_resource_api.clear_session_cache("test session id")  # as when a visitor has asked for many others since
+        assert any("stopped after 0 of 9" in each.value for each in whole(test.run()).markdown)
     finally:
-        gate.set()
+        for turn in others:
+            turn.leave()
     next(each for each in test.button if each.label == "Go on").click()
     assert "Of **9** steps" in said(whole(all_steps(test)))
 

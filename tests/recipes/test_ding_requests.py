@@ -12,19 +12,8 @@ from matgen_core.networks.arrays.formulas import FormulaArrays, LabelledFormulas
 from matgen_core.networks.learning.draws import TOLERANCE, draw, near
 from matgen_core.networks.models.ding import DING, DINGConfig
 from matgen_core.recipes.ding import requests as ding_requests
-from matgen_core.recipes.ding.card import free_text, kept_text
-from matgen_core.recipes.ding.figures import free_draws, mixture
-from matgen_core.recipes.ding.requests import (
-    BATCH,
-    REQUESTS,
-    hits_table,
-    kept,
-    requests,
-    samples_table,
-    shared_noise,
-    sieve,
-    unique_share,
-)
+from matgen_core.recipes.ding.figures import compared, free_draws, mixture
+from matgen_core.recipes.ding.requests import BATCH, REQUESTS, kept, shared_noise, sieve, unique_share
 from tests.support.arrays import rng
 
 ELEMENTS = ("O", "F", "Na", "Mg", "Fe", "Cu")
@@ -107,38 +96,22 @@ def test_the_judge_says_what_was_kept(model: DING, arrays: LabelledFormulas, mon
     assert by_predictor["drawn_for_each"] == by_predictor["n_drawn"] / 30 > 1
     assert none == {"wanted": nowhere, "drawn": "kept by the predictor", "n": 0, "n_drawn": 1200}
     json.dumps(found, allow_nan=False)
-    rows = requests(model, KNOWN, arrays, 40, 5)
-    table = hits_table(rows + found["predictor"])
-    assert table.columns.tolist()[:3] == ["wanted", "conditioned", "kept by the predictor"]
-    assert table["kept by the predictor"].tolist() == [f"{by_predictor['hits']['all']:.1%}", "none kept"]
-    samples = samples_table([row for row in rows if row["drawn"] == "conditioned"], found["predictor"])
-    assert samples["draws for each"].tolist() == [f"{by_predictor['drawn_for_each']:.1f}", "none in 1,200"]
 
 
-def test_the_card_compares_the_same_requests() -> None:
-    """A request that keeps too few is in neither mean."""
+def test_the_same_requests_are_compared() -> None:
+    """A request that keeps too few is in no mean; where all keep few, the most that one has is enough."""
 
-    def row(hits: float, n: int, drawn: str) -> dict:
-        shares = {"unique": 0.5, "new": 0.5, "hits_unique_and_new": 0.25, "charges": {"neutral": 0.5}}
-        return {"wanted": WANTED, "drawn": drawn, "n": n, "hits": {"all": hits, "empty": 0.0}, "n_drawn": 10 * n} | (
-            shares | {"drawn_for_each": 10.0}
-        )
+    def rows(drawn: str, *found: tuple[float, int]) -> list[dict]:
+        return [{"drawn": drawn, "n": n, "hits": {"all": hits}} for hits, n in found]
 
-    name = ding_requests.CHECKS[0].name
-    metrics = {
-        "requests": [row(0.2, 500, "conditioned"), row(0.01, 500, "conditioned")],
-        "kept": {
-            "predictor": [row(0.6, 500, "kept by the predictor"), row(0.9, 7, "kept by the predictor")],
-            "guide": [row(0.5, 500, "kept by the guide"), row(0.8, 500, "kept by the guide")],
-        },
-        "agreement": {"formation_energy_per_atom_correlation_of_errors": 0.64},
-    }
-    for line in metrics["requests"] + metrics["kept"]["predictor"]:
-        line["charges"] = {name: 0.5}
-    text = kept_text(metrics)
-    assert "Over the 1 requests of which at least 100 are kept, the judge puts 60.0% of the kept ones" in text
-    assert "20.0% of all draws" in text
-    assert "the judge puts 50.0% there" in text
+    drawn = rows("conditioned", (0.2, 500), (0.01, 500)) + rows("unconditioned", (0.9, 500), (0.9, 500))
+    kept = {"predictor": rows("", (0.6, 500), (0.9, 7)), "guide": rows("", (0.5, 500), (0.8, 500))}
+    means = {"conditioned": 0.2, "predictor": 0.6, "guide": 0.5}
+    assert compared(drawn, kept) == {"least": 100, "n_requests": 1, **means}
+    few = {"predictor": rows("", (0.6, 5), (0.9, 7))}
+    assert compared(drawn, few) == {"least": 7, "n_requests": 1, "conditioned": 0.01, "predictor": 0.9}
+    none = {"predictor": rows("", (0.6, 0), (0.9, 0))}
+    assert compared(drawn, none) == {"least": 1, "n_requests": 0, "conditioned": None, "predictor": None}
 
 
 def test_mixtures_are_compared_with_empty_rows_in_the_denominator() -> None:
@@ -170,8 +143,6 @@ def test_one_noise_vector_for_a_batch_gives_one_formula_a_request(model: DING, a
     assert 0 < found["shared, one request"] <= 1 / BATCH
     assert found["fresh, one request"] > 4 / BATCH
     assert found["shared, one request"] < found["shared, a request a row"] < found["fresh, a request a row"]
-    text = free_text({"free_draws": free_draws(model, arrays, 60, 5), "shared_noise": found})
-    assert f"a batch of {BATCH} then has {found['shared, one request']:.1%} unique" in text
 
 
 def test_requests_of_the_paper_are_asked() -> None:

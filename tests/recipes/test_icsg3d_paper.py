@@ -17,8 +17,8 @@ from matgen_core.networks.learning.loops import Schedule
 from matgen_core.networks.learning.points import Samples
 from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
 from matgen_core.networks.models.parts.blocks import Gaussian
-from matgen_core.recipes.icsg3d_paper.card import icsg3d_paper_card
 from matgen_core.recipes.icsg3d_paper.recipe import ICSG3DPaperRecipe, boxes, elements_of
+from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.crystal_measures import measured
 from matgen_core.recipes.shared.cubic import structures
 from matgen_core.recipes.shared.runs import without_nan
@@ -138,8 +138,12 @@ def test_failures_count_and_the_card_says_so(monkeypatch: pytest.MonkeyPatch, tm
         "training": run | {"voxels_right": 0.25},
         "round_trip_without_network_perov5": figures["round_trip_without_network"] | {"match_rate": 0.375, "n": 8},
     }
-    card = icsg3d_paper_card("x", figures, model, "data")
-    assert "3 epochs in 1.1 minutes" in card
+    figures |= {"maps": {"n_points": 1, "n_neighbors": 1, "n_seeds": 1, "maps": {}}}
+    made = {"title": "Some", "recipe": "icsg3d_paper", "seed": 0, "datasets": {"mp_structures/train": "0"}}
+    made |= {"rows": {"mp_structures/train": 3}, "settings": {"schedule": {"learning_rate": 0.1, "batch_size": 2}}}
+    card = with_card(Checkpoint("x", "icsg3d_paper", model, layout, without_nan(figures), "", made)).card
+    assert "3 epochs in 1.1 min" in card
+    assert "not present" in card
     assert "37.5% of 8 test crystals of Perov-5" in card
     assert f"{sum(weight.numel() for weight in model.unet.parameters()):,} of the U-Net" in card
     json.dumps(without_nan(figures), allow_nan=False)

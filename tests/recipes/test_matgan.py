@@ -15,7 +15,6 @@ from matgen_core.networks.learning.matgan import MatGANLearner
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 from matgen_core.recipes import RECIPES
 from matgen_core.recipes.matgan import figures as measured
-from matgen_core.recipes.matgan.card import tried_text
 from matgen_core.recipes.matgan.recipe import MatGANRecipe
 from matgen_core.recipes.shared import formula_sets
 from matgen_core.representations import ElementCounts
@@ -126,21 +125,3 @@ def test_what_was_tried_is_measured_at_its_temperatures(monkeypatch: pytest.Monk
     assert warm["samples"]["1000"]["unique"] > 20 / 1_000
     assert shipped.config.count_temperature == 0.5
     assert set(before["samples"]) == {"100", "1000"}
-
-
-def test_the_card_shows_what_was_measured() -> None:
-    def found(unique: float, temperature: float) -> dict[str, object]:
-        shares = {"unique": unique, "neutral": 0.5, "balanced": 0.25, "novel": 0.75, "no_formula": 0.0}
-        return {
-            "element_temperature": temperature,
-            "count_temperature": 0.5,
-            "samples": {str(n): shares for n in measured.SAMPLE_COUNTS},
-            "element_distance": 0.125,
-        }
-
-    recipe = MatGANRecipe("some", "Some", formula_sets.oqmd, MatGANLearner(), element_temperature=1.5)
-    text = tried_text(recipe, found(0.51, 9.9) | {"tried": [found(0.61, 1.1), found(0.71, 1.2)]})
-    rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.startswith("|")][2:]
-    assert [row[2:5] for row in rows] == [["1.1", "0.5", "61.0%"], ["1.5", "1", "51.0%"], ["1.2", "0.5", "71.0%"]]
-    assert all(row[6:10] == ["50.0%", "25.0%", "75.0%", "12.5%"] for row in rows)
-    assert not any(character.isdigit() for character in text.rpartition("|")[2].replace("330,000", ""))

@@ -5,7 +5,7 @@ import pytest
 from matgen_core import checkpoint
 from matgen_core.latent.errors import error_kind
 from matgen_core.materials.elements import check_elements, every_element
-from matgen_core.materials.fields import anion_group, chemists_order
+from matgen_core.materials.fields import PhaseField
 from matgen_core.tasks import ranking
 from matgen_core.tasks.ranking import EXCLUSIONS, STUDY, Choice
 
@@ -58,18 +58,6 @@ def test_sets_hold_elements_and_nothing_twice() -> None:
         assert set(chosen.elements) <= set(every_element())
 
 
-@pytest.mark.parametrize(
-    ("field", "group"), [("Cl-Li-S-Sn", "Cl-S"), ("As-As-Cd-Cl", "As-Cl"), ("Li-O-P-S", "O-S"), ("Cu-Ge-P-S", "P-S")]
-)
-def test_anion_group(field: str, group: str) -> None:
-    assert anion_group(field) == group
-
-
-@pytest.mark.parametrize(("field", "written"), [("Cl-Li-S-Sn", "Li-Sn-S-Cl"), ("As-As-Cd-Cl", "Cd-As-As-Cl")])
-def test_chemists_order(field: str, written: str) -> None:
-    assert chemists_order(field) == written
-
-
 def _evidence(auc: float) -> dict[str, dict[str, dict[str, float]]]:
     parts = {"auc": {"mean": auc, "std": 0.01}, "enrichment_1": {"mean": 2.0}, "enrichment_5": {"mean": 1.5}}
     return {control: dict(parts) for control in ranking.CONTROLS}
@@ -86,7 +74,7 @@ def test_the_verdict_names_what_was_not_beaten() -> None:
 
 
 def test_a_mean_over_the_fields_of_an_element(norm: checkpoint.Checkpoint) -> None:
-    table = ranking.rank(norm, [("Cl", "Li", "S", "Sn"), ("Li", "Mg", "O", "S")])
+    table = ranking.rank(norm, [PhaseField(["Cl", "Li", "S", "Sn"]), PhaseField(["Li", "Mg", "O", "S"])])
     rows = ranking.by_element(table).set_index("element")
     assert rows.loc["S", "mean_score"] == pytest.approx(table["score"].mean())
     assert rows.loc["Sn", "mean_score"] == table.set_index("phase_field").loc["Cl-Li-S-Sn", "score"]
@@ -98,7 +86,8 @@ def test_every_scorer_says_what_its_score_means() -> None:
     for name in checkpoint.names():
         if "score" in checkpoint.summary(name)["capabilities"]:
             model = checkpoint.load(name)
-            meaning, parts = error_kind(model.index), ranking.contributions(model, ("Cl", "Li", "S", "Sn"))
-            score = ranking.score(model, [("Cl", "Li", "S", "Sn")]).mean()
+            field = PhaseField(["Cl", "Li", "S", "Sn"])
+            meaning, parts = error_kind(model.index), ranking.contributions(model, field)
+            score = ranking.score(model, [field]).mean()
             expected = {"score": score, "squared score": score**2}[meaning.parts]
             assert parts["contribution"].sum() == pytest.approx(expected, rel=1e-4)

@@ -71,7 +71,7 @@ def test_every_sample_has_its_row_and_every_stage_its_count(writer: Checkpoint) 
         passed &= column.fillna(False).astype(bool)
         expected.append(int(passed.sum()))
     assert list(last.counts.values()) == expected
-    assert tuple(last.counts) == funnel.STAGES
+    assert [*last.counts, "predicted", "near"] == list(funnel.STAGES)
     assert table["kept"].equals(passed)
     assert last.undecided["neutral"] == (table["first"] & table["charge_neutral"].isna()).sum() > 0
 
@@ -188,8 +188,8 @@ class Obedient(MatGAN):
 
     condition_properties = ("formation_energy_per_atom",)
 
-    def condition_of(self, formation_energy_per_atom: torch.Tensor) -> torch.Tensor:
-        return formation_energy_per_atom.unsqueeze(1)
+    def condition_of(self, **wanted: torch.Tensor) -> torch.Tensor:
+        return torch.stack(list(wanted.values()), 1)
 
     def decode(self, z: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         assert condition.shape == (len(z), 1)
@@ -202,6 +202,8 @@ def test_a_condition_reaches_every_sample(writer: Checkpoint) -> None:
     assert set(table["formula"]) == {"Na3Li3Al3Fe3S3O3"}
     with pytest.raises(ValueError, match="a formation energy of nan; give a finite number"):
         next(funnel.run(obedient, Request(1, condition={"formation_energy_per_atom": float("nan")})))
+    with pytest.raises(ValueError, match="tiny takes no band gap; it takes formation_energy_per_atom"):
+        next(funnel.run(obedient, Request(1, condition={"band_gap": 1.0})))
 
 
 def test_known_formulas_are_told_from_new_ones(tmp_path: Path) -> None:

@@ -2,9 +2,8 @@
 
 import io
 import threading
-import time
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -15,15 +14,19 @@ from pymatgen.core import Lattice, Structure
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.structure_export import cif_archive
+from matgen_core.jobs.turns import Turns
 from matgen_core.latent.building import with_points
 from matgen_core.latent.map import LatentMap
+from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.representations import DecodeError
 from matgen_core.tasks import journeys
+from matgen_core.tasks.journeys.recording import N_THREADS
 from matgen_core.views import charts
 from matgen_core.views.maps.journey import journey_overlay, steps_outside, waypoint_pins
 
 CATIONS, ANIONS = ("Li", "Na", "K"), ("F", "Cl", "Br")
+CRYSTALS = {"level": CRYSTAL.key}  # what these models work on
 
 
 class Halving(torch.nn.Module):
@@ -73,7 +76,7 @@ def space() -> LatentMap:
     ]
     z = np.array([row.pop("z") for row in rows], np.float32)
     index = with_points(pd.DataFrame(rows), z)
-    return LatentMap(Checkpoint("salts", "halving", Halving(), Salts(), {}, "", index=index))  # type: ignore[arg-type]
+    return LatentMap(Checkpoint("salts", "halving", Halving(), Salts(), {}, "", CRYSTALS, index=index))  # type: ignore[arg-type]
 
 
 def places(space: LatentMap, *keys: str) -> list[journeys.Waypoint]:
@@ -123,7 +126,7 @@ def ring() -> LatentMap:
     turns = np.linspace(0, 1.5 * np.pi, 120)
     z = np.column_stack([np.cos(turns), np.sin(turns), np.zeros(120)]).astype(np.float32)
     index = pd.DataFrame({"id": [f"r{i}" for i in range(120)], "formula": "LiF"})
-    model = Checkpoint("ring", "halving", Halving(), Salts(), {}, "", index=with_points(index, z))  # type: ignore[arg-type]
+    model = Checkpoint("ring", "halving", Halving(), Salts(), {}, "", CRYSTALS, index=with_points(index, z))  # type: ignore[arg-type]
     return LatentMap(model)
 
 
@@ -146,7 +149,7 @@ def test_islands_are_not_joined_by_neighbors() -> None:
     z = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
     z[20:] += 100
     index = pd.DataFrame({"id": [f"i{i}" for i in range(40)], "formula": "LiF"})
-    model = Checkpoint("islands", "halving", Halving(), Salts(), {}, "", index=with_points(index, z))  # type: ignore[arg-type]
+    model = Checkpoint("islands", "halving", Halving(), Salts(), {}, "", CRYSTALS, index=with_points(index, z))  # type: ignore[arg-type]
     islands = LatentMap(model)
     with pytest.raises(ValueError, match="no chain of neighbors leads from LiF to LiF in islands"):
         journeys.path(islands, places(islands, "i0", "i30"), 5, "neighbors")
@@ -171,7 +174,7 @@ def test_an_axis_is_followed_in_units_of_the_spread() -> None:
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     turned = (z @ turn.T).astype(np.float16).astype(np.float32)
     index = pd.DataFrame({"id": [f"a{i}" for i in range(500)], "formula": "LiF"})
-    model = Checkpoint("axes", "halving", Halving(), Salts(), {}, "", index=with_points(index, turned))  # type: ignore[arg-type]
+    model = Checkpoint("axes", "halving", Halving(), Salts(), {}, "", CRYSTALS, index=with_points(index, turned))  # type: ignore[arg-type]
     space = LatentMap(model)
     (center,) = places(space, "a7")
     route = journeys.axis(space, center, 0, 5, reach=2.0)
@@ -405,61 +408,47 @@ def test_crystals_are_saved_by_step(space: LatentMap) -> None:
 # Recordings
 
 
-def counting(n: int, gate: threading.Semaphore, fail_at: int | None = None):
-    """Steps that come as the gate lets them."""
-    for number in range(n):
-        gate.acquire()
-        if number == fail_at:
-            raise RuntimeError("out of order")
-        yield journeys.Step(number, "", np.zeros(3, np.float32), None, "", "", (), "")
+def step(number: int) -> journeys.Step:
+    return journeys.Step(number, "", np.zeros(3, np.float32), None, "", "", (), "")
 
 
 def test_a_recording_stops_goes_on_and_keeps_what_it_has() -> None:
     gate = threading.Semaphore(0)
-    with ThreadPoolExecutor(2) as workers:
-        recording = journeys.Recording(counting(6, gate), 6)
-        assert recording.state == "ready"
-        recording.start(workers)
-        recording.start(workers)  # a second start is none
-        gate.release(2)
-        while len(recording.steps) < 2:
-            time.sleep(0.001)
-        recording.stop()
-        assert recording.state == "stopped"
-        gate.release(2)
-        while len(recording.steps) < 3:  # the step that was under way
-            time.sleep(0.001)
-        time.sleep(0.05)
-        assert len(recording.steps) == 3
-        recording.start(workers)
-        gate.release(1)
-        while len(recording.steps) < 5:
-            time.sleep(0.001)
-        recording.stop()
-        recording.start(workers)  # while the former run still holds the source
-        gate.release(1)
-        while (state := recording.state) != "done":
-            assert state in ("waiting", "running")
-            time.sleep(0.001)
-        assert [step.number for step in recording.steps] == list(range(6))
+
+    def steps() -> Iterator[journeys.Step]:
+        for number in range(4):
+            assert gate.acquire(timeout=60)
+            yield step(number)
+
+    recording = journeys.Recording(steps(), 4, Turns(1))
+    assert (recording.job.state, recording.job.status().total) == ("ready", 4)
+    recording.start()
+    gate.release()
+    recording.wait_for_first(60)
+    recording.stop()
+    gate.release()  # the step that was under way
+    recording.job.wait(60)
+    assert (recording.job.state, recording.job.status().done, len(recording.steps)) == ("stopped", 2, 2)
+    recording.start()
+    recording.stop()
+    recording.start()  # while the former run may still hold the source
+    gate.release(2)
+    recording.job.wait(60)
+    assert recording.job.state == "done"
+    assert [step.number for step in recording.steps] == list(range(4))
 
 
 def test_a_walk_takes_one_core_and_leaves_the_others_as_they_were() -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    try:
-        with journeys.workers(1) as one:
-            assert one.submit(torch.get_num_threads).result() == 1
-        assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(before)
+    before, seen = torch.get_num_threads(), list[int]()
 
+    def steps() -> Iterator[journeys.Step]:
+        seen.append(torch.get_num_threads())
+        yield step(0)
 
-def test_what_fails_in_the_background_is_loud_where_one_looks() -> None:
-    gate = threading.Semaphore(5)
-    with ThreadPoolExecutor(1) as workers:
-        recording = journeys.Recording(counting(3, gate, fail_at=1), 3)
-        recording.start(workers)
-    assert recording.state == "failed"
-    with pytest.raises(RuntimeError, match="out of order"):
-        _ = recording.steps
+    recording = journeys.Recording(steps(), 1)
+    recording.start()
+    recording.job.wait(60)
+    later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    later.start()
+    later.join()
+    assert (seen, torch.get_num_threads()) == ([1, N_THREADS], before)

@@ -1,5 +1,6 @@
 """Phase-field rankings: enumeration, scores and the evidence for them."""
 
+import gc
 from itertools import combinations
 from math import comb
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from matgen_core import checkpoint
-from matgen_core.materials.fields import ANIONS
+from matgen_core.materials.fields import ANIONS, PhaseField
 from matgen_core.tasks import ranking
 from matgen_core.tasks.ranking.baselines import ElementFrequency, PairCoOccurrence
 from matgen_core.tasks.ranking.evidence import controls, cross_validate, enrichment, roc_auc
@@ -41,6 +42,13 @@ def test_published_scores_of_the_candidates() -> None:
         assert table.loc[place, "score"] == pytest.approx(score, abs=0.001)
     assert table.loc[303, "phase_field"] == "F-K-Li-N"
     assert table.loc[303, "score"] == pytest.approx(15.809, abs=0.001)
+
+
+def test_fields_are_listed_in_order_and_the_collector_works_again() -> None:
+    fields = ranking.enumerate_fields(["Li"], ["Zn", "K"], ["S", "O", "Cl"])
+    assert all(isinstance(field, PhaseField) for field in fields)
+    assert [field.write() for field in fields] == sorted("-".join(sorted(set(field))) for field in fields)
+    assert gc.isenabled()
 
 
 def test_enumeration_counts_required_anions_as_anions() -> None:
@@ -84,12 +92,12 @@ def test_the_score_of_every_field_equals_the_score_of_each() -> None:
         for row, score in zip(places, ranking.score_places(model, representation, places), strict=True)
     }
     for field in combinations(symbols, 4):
-        np.testing.assert_allclose(every[frozenset(field)], ranking.score(norm, [field])[0], rtol=1e-6)
+        np.testing.assert_allclose(every[frozenset(field)], ranking.score(norm, [PhaseField(field)])[0], rtol=1e-6)
 
 
 def test_contributions_of_the_norm_add_up_to_the_squared_score() -> None:
     norm = checkpoint.load("phase_field_norm")
-    parts = ranking.contributions(norm, ("Cl", "Li", "S", "Sn"))
+    parts = ranking.contributions(norm, PhaseField.read("Cl-Li-S-Sn"))
     assert parts["contribution"].sum() == pytest.approx(10.094**2, abs=0.02)
     by_element = parts.set_index("element")["contribution"]
     assert by_element["Li"] == pytest.approx(56.72, abs=0.01)  # |z(Li)|^2 over the published features
@@ -99,14 +107,15 @@ def test_rank_needs_fields_and_ranks_each_once() -> None:
     norm = checkpoint.load("phase_field_norm")
     with pytest.raises(ValueError, match="no phase fields to rank"):
         ranking.rank(norm, [])
-    table = ranking.rank(norm, [("Li", "Sn", "S", "Cl"), ("Cl", "Li", "S", "Sn"), ("Li", "K", "F", "N")])
+    table = ranking.rank(norm, [PhaseField.read(text) for text in ("Li-Sn-S-Cl", "Cl-Li-S-Sn", "Li-K-F-N")])
     assert table["phase_field"].to_list() == ["Cl-Li-S-Sn", "F-K-Li-N"]
     assert table["rank"].to_list() == [1, 2]
 
 
 def test_elements_that_no_training_field_holds_are_named() -> None:
     norm = checkpoint.load("phase_field_norm")
-    table = ranking.rank(norm, [("Li", "Kr", "S", "Cl"), ("Li", "Sn", "S", "Cl")]).set_index("phase_field")
+    fields = [PhaseField.read(text) for text in ("Li-Kr-S-Cl", "Li-Sn-S-Cl")]
+    table = ranking.rank(norm, fields).set_index("phase_field")
     assert table.loc["Cl-Kr-Li-S", "unseen_elements"] == "Kr"
     assert table.loc["Cl-Li-S-Sn", "unseen_elements"] == ""
 
@@ -124,11 +133,11 @@ def test_enrichment_of_a_perfect_and_of_a_blind_ranking() -> None:
     assert enrichment(random[50::100] + 0.5, random, 0.1) == pytest.approx(1, abs=0.1)
 
 
-def toy_fields() -> list[tuple[str, ...]]:
+def toy_fields() -> list[PhaseField]:
     """Fields with a rule: A goes with S, B with Cl, never crosswise."""
     one = [("Li", metal, "S", anion) for metal in ("Na", "Mg", "Al", "Si", "K", "Ca") for anion in ("O", "Se", "Te")]
     two = [("Zn", metal, "Cl", anion) for metal in ("Na", "Mg", "Al", "Si", "K", "Ca") for anion in ("Br", "I", "F")]
-    return [tuple(sorted(field)) for field in one + two]
+    return [PhaseField(field) for field in one + two]
 
 
 def test_controls_are_unknown_distinct_and_keep_their_promises() -> None:
@@ -160,7 +169,7 @@ def test_held_out_fields_are_never_trained_on() -> None:
 
     def train_on(fields, fold):
         seen.append(set(fields))
-        return lambda queries: np.array([0.0 if tuple(query) in seen[-1] else 1.0 for query in queries])
+        return lambda queries: np.array([0.0 if query in seen[-1] else 1.0 for query in queries])
 
     result = cross_validate(train_on, known)
     assert result["same_kind"]["auc"]["mean"] == 0.5  # a ranker that only remembers learns nothing

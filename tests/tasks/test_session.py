@@ -1,10 +1,7 @@
 """A run of the funnel beside a page: what it shows is what the funnel found, and what was kept stays when it ends."""
 
-import gc
 import io
 import shutil
-import threading
-import time
 import zipfile
 from collections import Counter
 from dataclasses import replace
@@ -18,7 +15,6 @@ from pymatgen.core import Composition
 
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.jobs.turns import Turns
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
@@ -52,15 +48,15 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ended(run: Generation) -> Generation:
-    run.wait(120)
-    assert run.look().is_over
+    run.job.wait(120)
+    assert run.job.is_over
     return run
 
 
 def test_a_run_shows_what_the_funnel_found(ding: Checkpoint, over: Generation) -> None:
     (chunk,) = funnel.run(ding, over.request, [partial(predict_formulas, ding)])
     seen = over.look()
-    assert (seen.state, seen.problem) == ("done", "")
+    assert (seen.status.state, seen.status.problem, seen.status.done) == ("done", "", N)
     assert (seen.counts, seen.undecided) == (dict(chunk.counts), dict(chunk.undecided))
     kept = chunk.rows[chunk.rows["kept"]]
     assert 0 < len(kept) == over.n_kept < N
@@ -68,7 +64,7 @@ def test_a_run_shows_what_the_funnel_found(ding: Checkpoint, over: Generation) -
     for table in (seen.kept, stored):
         assert table["formula"].to_list() == kept["formula"].to_list()
         np.testing.assert_allclose(table["volume_per_atom"], kept["volume_per_atom"])
-    assert seen.rate == pytest.approx(N / seen.seconds)
+    assert seen.rate == pytest.approx(N / seen.status.seconds)
     with zipfile.ZipFile(io.BytesIO(over.archive())) as archive:
         parts = [pd.read_parquet(io.BytesIO(archive.read(name))) for name in archive.namelist()]
     pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), stored)
@@ -149,12 +145,12 @@ def test_a_run_that_is_stopped_keeps_what_is_near(ding: Checkpoint, monkeypatch:
     monkeypatch.setattr(session, "CHUNK", funnel.BATCH)
     wishes = {"condition": {"volume_per_atom": 14.0}, "tolerance": {"volume_per_atom": 1.0}}
     run = Generation(ding, Request(funnel.MAX_SAMPLES, **wishes), [partial(predict_formulas, ding)])
-    assert tuple(run.look().counts) == (*funnel.STAGES, "predicted", "near")  # before the first part, too
-    while not run.look().counts["near"]:
-        time.sleep(0.02)
-    run.stop()
+    assert tuple(run.look().counts) == tuple(funnel.STAGES)  # before the first part, too
+    run.job.wait_for(lambda: run.look().counts["near"] > 0, 120)
+    run.job.stop()
     seen = ended(run).look()
-    assert seen.state == "stopped"
+    assert seen.status.state == "stopped"
+    assert 0 < seen.status.done == seen.counts["generated"] < 10 * session.CHUNK
     assert len(pd.read_parquet(run.folder)) == run.n_kept == seen.counts["near"] == seen.answers[0].n_near > 0
 
 
@@ -196,97 +192,27 @@ def test_real_and_generated_formulas_lie_side_by_side(ding: Checkpoint, over: Ge
     assert sorted(features[place][features[place] > 0].tolist(), reverse=True) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_run_that_is_stopped_keeps_what_is_there(ding: Checkpoint) -> None:
-    run = Generation(ding, Request(funnel.MAX_SAMPLES, wanted=Wanted(must=("O",))))
-    while not run.look().counts["generated"]:
-        time.sleep(0.02)
-    run.stop()
-    seen = ended(run).look()
-    assert seen.state == "stopped"
-    assert 0 < seen.counts["generated"] < 10 * session.CHUNK
-    assert len(pd.read_parquet(run.folder)) == run.n_kept == seen.counts["novel"] > 0
-
-
-def slow(formulas: Formulas, go_on: threading.Event) -> pd.DataFrame:
-    """A predictor that waits until it may go on: work as long as a test needs."""
-    go_on.wait(60)
-    return pd.DataFrame({"problem": [""] * len(formulas)})
-
-
-def test_runs_wait_in_line_and_begin_when_their_turn_has_come(ding: Checkpoint) -> None:
-    turns, gates = Turns(2), [threading.Event() for _ in range(5)]
-    runs = [Generation(ding, Request(200, seed=k), [partial(slow, go_on=gate)], turns) for k, gate in enumerate(gates)]
-    assert until(lambda: [run.look().state for run in runs[:2]] == ["running"] * 2)
-    assert [(run.look().state, run.look().ahead) for run in runs[2:]] == [
-        ("waiting", 1),
-        ("waiting", 2),
-        ("waiting", 3),
-    ]
-    assert runs[2].look().seconds == 0
-    runs[3].stop()
-    assert ended(runs[3]).look().state == "stopped"
-    assert runs[3].look().counts["generated"] == 0
-    assert [run.look().ahead for run in runs] == [0, 0, 1, 0, 2]
-    gates[1].set()
-    assert ended(runs[1]).look().state == "done"
-    assert until(lambda: runs[2].look().state == "running")
-    assert runs[4].look().state == "waiting"
-    for gate in gates:
-        gate.set()
-    assert ended(runs[4]).look().counts["generated"] == 200
-    assert 0 < runs[4].look().seconds < 60
-
-
-@pytest.mark.parametrize("fault", [ValueError("no values"), ZeroDivisionError("ours")])
-def test_a_run_that_fails_makes_room(ding: Checkpoint, fault: Exception) -> None:
-    def broken(_: Formulas) -> pd.DataFrame:
-        raise fault
-
-    turns = Turns(1)
-    failing, after = Generation(ding, Request(50), [broken], turns), Generation(ding, Request(50), turns=turns)
-    assert ended(after).look().state == "done"
-    failing.wait(60)
-
-
-def test_a_run_that_is_stopped_holds_its_place_until_it_has_ended(ding: Checkpoint) -> None:
-    turns, gate = Turns(1), threading.Event()
-    stopped = Generation(ding, Request(50), [partial(slow, go_on=gate)], turns)
-    after = Generation(ding, Request(50), turns=turns)
-    assert until(lambda: stopped.look().state == "running")
-    stopped.stop()
-    time.sleep(0.1)
-    assert (stopped.look().state, after.look().state) == ("stopped", "waiting")
-    gate.set()
-    assert ended(after).look().state == "done"
-
-
 def test_the_files_go_with_the_run(ding: Checkpoint) -> None:
     run = ended(Generation(ding, Request(50)))
     folder = run.folder
     assert folder.is_dir()
     del run
-    gc.collect()
-    assert not folder.exists()
+    assert until(lambda: not folder.exists())  # the thread of the run may be about to end
 
 
-def test_what_cannot_be_asked_or_written_ends_a_run_with_one_line(ding: Checkpoint) -> None:
-    seen = ended(Generation(ding, Request(50, condition={"band_gap": 1.0}))).look()
-    assert seen.state == "failed"
-    assert "band gap" in seen.problem
-    assert "\n" not in seen.problem
+def test_what_cannot_be_written_ends_a_run_with_one_line(ding: Checkpoint) -> None:
     run = Generation(ding, Request(8 * session.CHUNK, wanted=Wanted(must=("O",))))
     shutil.rmtree(run.folder)  # as if the disk were gone
     seen = ended(run).look()
-    assert seen.state == "failed"
-    assert str(run.folder) in seen.problem
+    assert seen.status.state == "failed"
+    assert str(run.folder) in seen.status.problem
 
 
 def test_a_fault_of_ours_stays_loud(ding: Checkpoint) -> None:
     def broken(_: object) -> pd.DataFrame:
         raise ZeroDivisionError("ours")
 
-    run = Generation(ding, Request(500), [broken])
-    run.wait(60)
+    run = ended(Generation(ding, Request(500), [broken]))
     with pytest.raises(ZeroDivisionError, match="ours"):
         run.look()
 

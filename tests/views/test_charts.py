@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from matgen_core import checkpoint
+from matgen_core.materials.fields import PhaseField
 from matgen_core.tasks import ranking
 from matgen_core.tasks.funnel.answers import Answer
 from matgen_core.views import charts
@@ -29,7 +30,7 @@ def test_the_ranking_shows_score_spread_and_ranks() -> None:
 
 def test_a_ranker_without_members_has_no_whiskers() -> None:
     norm = checkpoint.load("phase_field_norm")
-    rows = ranking.rank(norm, [("Cl", "Li", "S", "Sn"), ("Li", "O", "P", "S")])
+    rows = ranking.rank(norm, [PhaseField.read("Cl-Li-S-Sn"), PhaseField.read("Li-O-P-S")])
     (dots,) = charts.ranking(rows).data
     assert dots.error_x.array is None
     assert list(dots.x) == list(rows["score"])

@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 
 from matgen_core.networks.arrays import density
 from matgen_core.networks.arrays.crystals import CrystalArrays
+from matgen_core.networks.arrays.splits import TRAIN, VAL
 from matgen_core.networks.learning import points
 from matgen_core.networks.learning.loops import Batch, Losses, Schedule, fit
 from matgen_core.networks.learning.points import Judged, Points, Samples
@@ -196,7 +197,7 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     arrays = arrays.to(device)
-    training, validation = arrays.of_part("train"), arrays.of_part("val")
+    training, validation = arrays.of_part(TRAIN), arrays.of_part(VAL)
     log_edge = training.edge.log()
     config = dataclasses.replace(
         config,
@@ -247,7 +248,7 @@ def train_prior(
     """
     device = next(model.parameters()).device
     arrays = arrays.to(str(device))
-    training, validation = arrays.of_part("train"), arrays.of_part("val")
+    training, validation = arrays.of_part(TRAIN), arrays.of_part(VAL)
     known, held_out = posteriors(model, training), posteriors(model, validation)
     prior = model.prior.requires_grad_(True)
     prior.standardize(*known)

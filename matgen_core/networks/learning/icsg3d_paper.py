@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 
 from matgen_core.networks.arrays import boxes, tensors
 from matgen_core.networks.arrays.crystals import CrystalArrays
+from matgen_core.networks.arrays.splits import TRAIN, VAL
 from matgen_core.networks.learning import icsg3d
 from matgen_core.networks.learning.loops import Batch, Losses, Schedule, fit
 from matgen_core.networks.learning.runs import read_config, read_weights, save_weights, shared_out, write_config
@@ -136,7 +137,7 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     arrays, elements = arrays.to(device), elements.to(device)
-    training = arrays.of_part("train")
+    training = arrays.of_part(TRAIN)
     energies = training.formation_energy_per_atom
     config = dataclasses.replace(
         config, n_elements=len(arrays.elements), condition_edges=icsg3d.energy_edges(energies.cpu())
@@ -145,7 +146,7 @@ def train(
     torch.manual_seed(schedule.seed)
     model = ICSG3DPaper(config).to(device)
     model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    checked = arrays.of_part("val")
+    checked = arrays.of_part(VAL)
     checked = checked.select(torch.arange(min(len(checked), 500), device=device))
 
     def after_epoch(epoch: int) -> Losses:

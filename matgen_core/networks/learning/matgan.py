@@ -9,6 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from matgen_core.networks.arrays.formulas import FormulaArrays
+from matgen_core.networks.arrays.splits import HELD_OUT, TRAIN
 from matgen_core.networks.learning.loops import AdversarialSchedule, Losses, Schedule, fit, fit_adversarial
 from matgen_core.networks.learning.runs import read_config, read_weights, save_weights, write_config
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
@@ -98,7 +99,7 @@ def train(
     for log in ("likelihood.jsonl", "losses.jsonl"):
         (folder / log).unlink(missing_ok=True)
     arrays = arrays.to(device)
-    training, held_out = arrays.of_part("train"), arrays.of_part("held_out")
+    training, held_out = arrays.of_part(TRAIN), arrays.of_part(HELD_OUT)
     config = replace(config, n_elements=len(arrays.elements))
     write_config(config, folder)
     torch.manual_seed(likelihood.seed)

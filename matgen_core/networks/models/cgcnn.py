@@ -148,6 +148,11 @@ class CGCNN(nn.Module):
         self.spread: Tensor
         self.calibration: Tensor
 
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """What `predict` gives, in its order."""
+        return self.config.properties
+
     def features(
         self,
         species: Tensor,

@@ -168,6 +168,17 @@ class DING(nn.Module):
         device = self.condition_mean.device
         return self.condition_of(**{name: torch.tensor([value], device=device) for name, value in wanted.items()})
 
+    def condition_ranges(self) -> dict[str, tuple[float, float, float, float]]:
+        """Least, 0.5 %, 99.5 % and largest value of each property in the training formulas, in units of the data."""
+        rows = self.condition_range.tolist()
+        return {name: tuple(row) for name, row in zip(CONDITIONS, rows, strict=True)}
+
+    def draw_from_prior(
+        self, noise: Tensor, condition: Tensor | None = None, center: Tensor | None = None, width: float = 1.0
+    ) -> Tensor:
+        """Carry noise (n, latent_dim) to latent points; arguments as in `LatentPrior.sample`."""
+        return self.prior.sample(noise, condition, center, width)
+
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Gaussian:
         """Map tables (B, n_elements, 1 + max_count) to q(z | x) over (B, latent_dim).
 

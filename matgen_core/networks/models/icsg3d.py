@@ -118,6 +118,12 @@ class ICSG3D(nn.Module):
         """One-hot classes (B, n_conditions) of energies in eV/atom, (B,); rows of 0 where the energy is NaN."""
         return one_hot_classes(formation_energy_per_atom, self.config.condition_edges)
 
+    def draw_from_prior(
+        self, noise: Tensor, condition: Tensor | None = None, center: Tensor | None = None, width: float = 1.0
+    ) -> Tensor:
+        """Carry noise (n, latent_dim) to latent points; arguments as in `LatentPrior.sample`."""
+        return self.prior.sample(noise, condition, center, width)
+
     def encode(self, x: Tensor) -> Gaussian:
         """Map voxels (B, 4 + n_codes, N, N, N) to q(z | x) over (B, latent_dim).
 

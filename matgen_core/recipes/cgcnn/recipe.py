@@ -18,7 +18,8 @@ from matgen_core import checkpoint as checkpoints
 from matgen_core import data
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.dataset import Dataset
-from matgen_core.materials.properties import LABELS, UNITS
+from matgen_core.materials.levels import CRYSTAL
+from matgen_core.materials.properties import property_named
 from matgen_core.networks.arrays import graphs as packed_graphs
 from matgen_core.networks.arrays.graphs import PackedGraphs
 from matgen_core.networks.arrays.splits import TEST
@@ -32,10 +33,9 @@ from matgen_core.networks.learning.cgcnn import (
     trunk_of,
 )
 from matgen_core.networks.models.cgcnn import CGCNN, CGCNNConfig, Prediction, in_units
-from matgen_core.recipes.cgcnn.card import cgcnn_card
 from matgen_core.recipes.cgcnn.data import PROPERTIES, SOURCES, STRICT_SOURCES, load_crystal_properties, sides
 from matgen_core.recipes.cgcnn.figures import PAPER, property_metrics, worst_cases
-from matgen_core.recipes.shared.card import data_section
+from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.runs import ARRAYS, provenance
 from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch
 
@@ -144,13 +144,12 @@ class CGCNNRecipe:
             provenance={
                 "title": title(model.config),
                 "system": SYSTEM,
-                "level": "structure",
+                "level": CRYSTAL.key,
                 **provenance(self.name, self.seed, *sources, run=settings),
             },
             precision=self.precision,
         )
-        card = cgcnn_card(self.name, model.config, run, metrics, data_section(*sources))
-        return replace(checkpoint, card=card)
+        return with_card(checkpoint)
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Compute the figures of its card anew."""
@@ -197,16 +196,17 @@ def judge(model: CGCNN, graphs: PackedGraphs, split: str) -> dict[str, Any]:
 
 def title(config: CGCNNConfig) -> str:
     """Say what an ensemble predicts."""
-    text = ", ".join(LABELS[name] for name in config.properties)
+    text = ", ".join(property_named(name).label for name in config.properties)
     return text[0].upper() + text[1:]
 
 
 def headline(first: str, figures: dict[str, Any]) -> dict[str, str]:
     """Sum up an ensemble in the error of its first property."""
+    told = property_named(first)
     return {
-        "figure": f"mean absolute error of the {LABELS[first]}, unseen chemical systems",
-        "ours": f"{figures['mae']:.3f} {UNITS[first]}".strip(),
-        "paper": f"{PAPER[first]:.3f} {UNITS[first]} (random split)" if first == ENERGY else "none in these units",
+        "figure": f"mean absolute error of the {told.label}, unseen chemical systems",
+        "ours": f"{figures['mae']:.3f} {told.unit}".strip(),
+        "paper": f"{PAPER[first]:.3f} {told.unit} (random split)" if first == ENERGY else "none in these units",
     }
 
 

@@ -1,7 +1,9 @@
 """What is measured of DING beside its requests: what comes back, how far the predictors err, what is drawn freely."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -12,7 +14,9 @@ from matgen_core.networks.learning.ding import differences, property_errors
 from matgen_core.networks.learning.draws import TOLERANCE, draw
 from matgen_core.networks.models.ding import CONDITIONS, DING
 from matgen_core.networks.models.parts.formula_predictor import PROPERTIES, FormulaPredictor, reference_energies
-from matgen_core.recipes.ding.requests import guidance_tried, requests, shared_noise, told_decoder
+from matgen_core.recipes.ding.requests import CHECKED, guidance_tried, requests, shared_noise, told_decoder
+
+ENOUGH = 100  # kept formulas of a request that is counted in a mean
 
 
 def measure(model: DING, known: Formulas, arrays: LabelledFormulas, n_samples: int, seed: int) -> dict[str, Any]:
@@ -35,9 +39,36 @@ def measure(model: DING, known: Formulas, arrays: LabelledFormulas, n_samples: i
         "energy_references": references(model.predictor, arrays),
         "n": {name: len(arrays.rows_of(name)) for name in ("guide", "judge", "validation", "test")},
         "n_labelled": {name: int((~arrays.values[:, i].isnan()).sum()) for i, name in enumerate(PROPERTIES)},
+        "tolerance": TOLERANCE,
+        "n_checked": CHECKED,
         "requests": requests(model, known, arrays, n_samples, seed),
         "free_draws": free_draws(model, arrays, n_samples, seed),
         "shared_noise": shared_noise(model, arrays, seed),
+    }
+
+
+def compared(requests: Sequence[Mapping[str, Any]], kept: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """Mean shares of hits over the requests of which every network kept enough: shares of a handful say nothing.
+
+    Args:
+        requests: Rows of `requests.requests`.
+        kept: Rows of `requests.kept` by network, in the same order of requests.
+
+    Returns:
+        `least` formulas kept of each of the `n_requests` that are counted; for each network the mean share of hits
+        among what it kept, and under `conditioned` that of all draws; None where no request is counted.
+    """
+    fewest = [min(row["n"] for row in rows) for rows in zip(*kept.values(), strict=True)]
+    least = max(min(ENOUGH, max(fewest)), 1)
+    places = [place for place, n in enumerate(fewest) if n >= least]
+    ways = {"conditioned": [row for row in requests if row["drawn"] == "conditioned"], **kept}
+    return {
+        "least": least,
+        "n_requests": len(places),
+        **{
+            name: float(np.mean([rows[place]["hits"]["all"] for place in places])) if places else None
+            for name, rows in ways.items()
+        },
     }
 
 

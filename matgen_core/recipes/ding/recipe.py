@@ -17,6 +17,7 @@ from matgen_core.latent.building import build_index
 from matgen_core.latent.errors import WRONG_COUNTS
 from matgen_core.latent.projection import map_grades
 from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.levels import COMPOSITION
 from matgen_core.networks.arrays.formulas import LabelledFormulas
 from matgen_core.networks.arrays.splits import GROUPS, PART_OF_GROUP
 from matgen_core.networks.learning import LEARNERS, ding, runs
@@ -31,11 +32,10 @@ from matgen_core.networks.learning.ding import (
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.models.ding import CONDITIONS, DING
 from matgen_core.networks.models.parts.formula_predictor import FormulaPredictor
-from matgen_core.recipes.ding.card import ding_card
 from matgen_core.recipes.ding.data import oqmd
-from matgen_core.recipes.ding.figures import measure, prior_tried
+from matgen_core.recipes.ding.figures import compared, measure, prior_tried
 from matgen_core.recipes.ding.requests import guidance_tried, kept
-from matgen_core.recipes.shared.card import data_section
+from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.runs import provenance
 from matgen_core.representations import ElementCounts
 
@@ -80,7 +80,9 @@ class DINGRecipe:
         filters = {"predictor": model.predictor}
         if (folder / "guide.safetensors").exists():
             filters["guide"] = read_guide(folder)
-        metrics = self._figures(model, arrays, known, filters) | {
+        figures = self._figures(model, arrays, known, filters)
+        metrics = figures | {
+            "compared": compared(figures["requests"], figures["kept"]),
             "random_split": json.loads((folder / "random_split.json").read_text()),
             "tried": guidance_tried(model, self.tried, self.n_tried, self.seed + 1),
             "priors": [
@@ -95,23 +97,24 @@ class DINGRecipe:
             },
         }
         representation = ElementCounts(arrays.formulas.elements, model.config.max_count, absent_column=True)
-        return Checkpoint(
+        made = Checkpoint(
             name=self.name,
             model_name="ding",
             model=model,  # the run stored it in float16
             precision="float16",
             representation=representation,
             metrics=metrics,
-            card=ding_card(metrics, model, data_section(dataset)),
+            card="",
             provenance={
                 "title": "Formulas under a wanted formation energy, volume and energy",
                 "system": "Pathak 2020, DING",
-                "level": "composition",
+                "level": COMPOSITION.key,
                 "known_of": "matgan_oqmd",  # the same data set; its formulas are stored once
                 **provenance(self.name, self.seed, dataset, run=settings),
             },
             index=index,
         )
+        return with_card(made)
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Reconstruction, errors of predictor and judge, hits for every request; of the checkpoint's own weights.
@@ -126,6 +129,7 @@ class DINGRecipe:
         known = Formulas.of_texts(dataset.table["formula"])[0]
         figures = self._figures(model, arrays, known, {"predictor": model.predictor})
         figures["kept"] = checkpoint.metrics["kept"] | figures["kept"]
+        figures["compared"] = compared(figures["requests"], figures["kept"])
         return figures | stay | {"maps": maps}
 
     def _figures(

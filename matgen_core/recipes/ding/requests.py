@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Generator, Tensor
 
@@ -226,47 +225,3 @@ def _true_hits(values: Tensor, wanted: Mapping[str, float]) -> float:
     for name, value in wanted.items():
         hit &= (values[:, PROPERTIES.index(name)] - value).abs() <= TOLERANCE[name]
     return float(hit.float().mean())
-
-
-def written(wanted: Mapping[str, float]) -> str:
-    """Write a request as people do: "Ef -2, V 12, E -6.5"."""
-    short = dict(zip(CONDITIONS, ("Ef", "V", "E"), strict=True))
-    return ", ".join(f"{short[name]} {value:g}" for name, value in wanted.items())
-
-
-def hits_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Lay out judged hits for reading: one row a request, one column a way of drawing, of `requests` and `kept`."""
-    lines: dict[str, dict[str, str]] = {}
-    for row in rows:
-        share = f"{row['hits']['all']:.1%}" if row["n"] else "none kept"
-        if row["drawn"] == "training formulas":
-            share += f" ({row['true_hits']:.2%})"
-        lines.setdefault(written(row["wanted"]), {})[row["drawn"]] = share
-    table = pd.DataFrame([{"wanted": name} | line for name, line in lines.items()])
-    # What people take first, then what it is held against.
-    order = ["wanted", "conditioned", *(name for name in table if name.startswith("kept by"))]
-    return table[[*order, *table.columns.difference(order, sort=False)]].rename(
-        columns={"training formulas": "training formulas (true)"}
-    )
-
-
-def samples_table(conditioned: list[dict[str, Any]], sieved: list[dict[str, Any]]) -> pd.DataFrame:
-    """Lay out what the samples are: one row a request, of all conditioned draws and of those that were kept."""
-    lines = []
-    for drawn, left in zip(conditioned, sieved, strict=True):
-        line = {
-            "wanted": written(drawn["wanted"]),
-            "empty": f"{drawn['hits']['empty']:.1%}",
-            "unique": f"{drawn['unique']:.1%}",
-            "new": f"{drawn['new']:.1%}",
-            "neutral": f"{drawn['charges'][CHECKS[0].name]:.0%}",
-            "hit, unique, new": f"{drawn['hits_unique_and_new']:.1%}",
-            "kept": f"{left['n']:,}",
-            "draws for each": f"{left['drawn_for_each']:.1f}" if left["n"] else f"none in {left['n_drawn']:,}",
-        }
-        figures = ("unique", "new", "hits_unique_and_new")
-        names = ("kept: unique", "kept: new", "kept: hit, unique, new")
-        line |= {name: f"{left[key]:.1%}" if left["n"] else "" for name, key in zip(names, figures, strict=True)}
-        line["kept: neutral"] = f"{left['charges'][CHECKS[0].name]:.0%}" if left["n"] else ""
-        lines.append(line)
-    return pd.DataFrame(lines)

@@ -15,15 +15,16 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.data import Dataset
 from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import LatentSpace
+from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.arrays.crystals import CrystalArrays
+from matgen_core.networks.arrays.splits import TRAIN
 from matgen_core.networks.learning import LEARNERS, icsg3d, runs
 from matgen_core.networks.learning.icsg3d import ICSG3DLearner, judge_points
 from matgen_core.networks.learning.points import FILE, Judged, Samples
 from matgen_core.networks.learning.runs import best_device, last_losses
 from matgen_core.networks.models.icsg3d import ICSG3DConfig
-from matgen_core.recipes.icsg3d.card import icsg3d_card
-from matgen_core.recipes.shared.card import data_section
-from matgen_core.recipes.shared.crystal_card import PEERS
+from matgen_core.recipes.shared.card import with_card
+from matgen_core.recipes.shared.crystal_figures import PEERS
 from matgen_core.recipes.shared.crystal_index import crystal_index
 from matgen_core.recipes.shared.crystal_measures import N_WORKERS, measure
 from matgen_core.recipes.shared.cubic import SYSTEM, cubic_families, load_or_prepare, perov5, representation
@@ -71,22 +72,23 @@ class ICSG3DRecipe:
         metrics = self._figures(model.config, layout, arrays, judged, samples) | {"maps": map_grades(index)}
         metrics["training"] = last_losses(folder / "losses.jsonl")
         metrics["training_of_prior"] = last_losses(folder / "prior_losses.jsonl")
-        return Checkpoint(
+        made = Checkpoint(
             name=self.name,
             model_name="icsg3d",
             model=model,  # the run stored it in float16
             precision="float16",
             representation=layout,
             metrics=without_nan(metrics),
-            card=icsg3d_card(self.name, metrics, model, data_section(*parts.values())),
+            card="",
             provenance={
                 "title": self.title,
                 "system": SYSTEM,
-                "level": "structure",
-                **provenance(self.name, self.seed, parts["train"], run=settings),
+                "level": CRYSTAL.key,
+                **provenance(self.name, self.seed, parts[TRAIN], counted=parts.values(), run=settings),
             },
             index=index,
         )
+        return with_card(made)
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Round trip without a network, reconstruction of the held-out part, walks, generation, obedience."""

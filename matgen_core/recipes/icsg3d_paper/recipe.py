@@ -17,17 +17,17 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.data import Dataset
 from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import Decoded, LatentSpace
+from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.arrays.crystals import CrystalArrays
-from matgen_core.networks.arrays.splits import TEST, THREE_PARTS
+from matgen_core.networks.arrays.splits import TEST, THREE_PARTS, TRAIN
 from matgen_core.networks.learning import LEARNERS, icsg3d_paper, runs
 from matgen_core.networks.learning import points as crystal_points
 from matgen_core.networks.learning.icsg3d_paper import BoxedCrystals, Elements, ICSG3DPaperLearner
 from matgen_core.networks.learning.points import Samples
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
-from matgen_core.recipes.icsg3d_paper.card import icsg3d_paper_card
-from matgen_core.recipes.shared.card import data_section
-from matgen_core.recipes.shared.crystal_card import PEERS
+from matgen_core.recipes.shared.card import with_card
+from matgen_core.recipes.shared.crystal_figures import PEERS
 from matgen_core.recipes.shared.crystal_index import crystal_index
 from matgen_core.recipes.shared.crystal_measures import N_WORKERS, measured
 from matgen_core.recipes.shared.cubic import SYSTEM, cubic_families, load_or_prepare, structures
@@ -74,22 +74,23 @@ class ICSG3DPaperRecipe:
         index = crystal_index(arrays, parts, chosen, z, shown, self.seed, N_WORKERS)
         metrics = self._figures(model.config, layout, arrays, found)
         metrics |= {"maps": map_grades(index), "training": last_losses(folder / "losses.jsonl")}
-        return Checkpoint(
+        made = Checkpoint(
             name=self.name,
             model_name="icsg3d_paper",
             model=model,  # the run stored it in float16
             precision="float16",
             representation=layout,
             metrics=without_nan(metrics),
-            card=icsg3d_paper_card(self.name, metrics, model, data_section(*parts.values())),
+            card="",
             provenance={
                 "title": self.title,
                 "system": SYSTEM,
-                "level": "structure",
-                **provenance(self.name, self.seed, parts["train"], run=settings),
+                "level": CRYSTAL.key,
+                **provenance(self.name, self.seed, parts[TRAIN], counted=parts.values(), run=settings),
             },
             index=index,
         )
+        return with_card(made)
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Round trips without a network, reconstruction of the held-out part, walks, generation, obedience."""

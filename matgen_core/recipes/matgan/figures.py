@@ -9,39 +9,12 @@ from numpy.typing import NDArray
 from matgen_core.checks import screen_formulas
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas
+from matgen_core.recipes.shared.card import paper
 from matgen_core.recipes.shared.formula_sets import PAPER_RULES, FormulaSet
 from matgen_core.tasks import funnel
 
-# Published, in percent: charge neutral and balanced of training and of generated formulas; unique at 330,000 and at
-# 10,000 samples. Dan et al. 2020, figures 4 and 5, and https://github.com/usccolumbia/materialsatlas.
-PAPER: Mapping[str, Mapping[str, float]] = {
-    "matgan_oqmd": {
-        "neutral_training": 55.8,
-        "neutral": 56.1,
-        "balanced_training": 39.3,
-        "balanced": 38.4,
-        "unique_330000": 68.09,
-        "unique_10000": 94,
-    },
-    "matgan_icsd": {
-        "neutral_training": 84.4,
-        "neutral": 80.3,
-        "balanced_training": 78.1,
-        "balanced": 70.3,
-        "unique_330000": 73.06,
-        "unique_10000": 93,
-    },
-    "matgan_icsd_filtered": {
-        "neutral_training": 100,
-        "neutral": 92.1,
-        "balanced_training": 100,
-        "balanced": 84.5,
-        "novel_2000000": 92.53,
-    },
-}
-# Percent of the training formulas and of the held-out tenth that are written again, and of the written ones that are
-# new, by the number of elements; the figure does not say of which network.
-PAPER_RECOVERY = {2: (78.1, 82.7, 83.15), 3: (30.4, 31.2, 98.68), 4: (3.3, 5.2, 99.98)}
+# Published, in percent, of the checkpoints by name.
+PAPER: Mapping[str, Mapping[str, float]] = paper("matgan")["percent"]
 SAMPLE_COUNTS = (10_000, 330_000, 2_000_000)
 
 
@@ -57,6 +30,7 @@ def measure(space: LatentSpace, formulas: FormulaSet, held_out: NDArray[np.bool_
     training = formulas.formulas[~held_out]
     written = _written(space, SAMPLE_COUNTS[-1], seed)
     return {
+        "data": data_figures(formulas),
         "samples": {str(n): variety(written[:n], training) for n in SAMPLE_COUNTS},
         "training_formulas": {"n": len(training), **passing(training)},
         "recovery": recovery(formulas.formulas, held_out, written[_first(written)]),
@@ -80,6 +54,11 @@ def measure_briefly(space: LatentSpace, formulas: FormulaSet, held_out: NDArray[
 
 def _written(space: LatentSpace, n_samples: int, seed: int) -> Formulas:
     return Formulas.concatenate(list(funnel.samples(space, funnel.Request(n_samples, seed))))
+
+
+def data_figures(formulas: FormulaSet) -> dict[str, Any]:
+    """Count the different formulas of a data set and those that are learned or held out; say what the others are."""
+    return {"n_all": len(formulas.everything), "n": len(formulas.formulas), "others": formulas.others}
 
 
 def _first(written: Formulas) -> NDArray[np.int64]:

@@ -16,18 +16,20 @@ from numpy.typing import NDArray
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks import COMPOSITION_RULES, as_booleans, screen_formulas
 from matgen_core.latent.building import build_index
+from matgen_core.latent.index import GENERATED
 from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.known import KnownFormulas
+from matgen_core.materials.levels import COMPOSITION
+from matgen_core.networks.arrays.splits import HELD_OUT, TRAIN
 from matgen_core.networks.learning import matgan, rounding, runs
 from matgen_core.networks.learning.matgan import MatGANLearner
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.models.matgan import MatGAN
-from matgen_core.recipes.matgan.card import matgan_card
 from matgen_core.recipes.matgan.figures import PAPER, SAMPLE_COUNTS, measure, measure_briefly
 from matgen_core.recipes.shared import formula_sets
-from matgen_core.recipes.shared.card import data_section
+from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.formula_sets import FormulaSet
 from matgen_core.recipes.shared.runs import provenance
 from matgen_core.representations import ElementCounts
@@ -65,7 +67,6 @@ class MatGANRecipe:
             ValueError: If the folder holds no run of this recipe.
         """
         settings = runs.read_settings(folder, self.name)
-        used = replace(self, learner=runs.changed(self.learner, settings["settings"]))
         formulas = self.formulas()
         layout = ElementCounts(formulas.elements, formula_sets.MAX_COUNT)
         model, before = (
@@ -84,23 +85,24 @@ class MatGANRecipe:
                 "adversarial": last_losses(folder / "losses.jsonl"),
             },
         }
-        return Checkpoint(
+        made = Checkpoint(
             name=self.name,
             model_name="matgan",
             model=model,
             representation=layout,
             metrics=metrics,
-            card=matgan_card(used, metrics, formulas, data_section(formulas.dataset)),
+            card="",
             provenance={
                 "title": self.title,
                 "system": "Dan 2020, MatGAN",
-                "level": "composition",
+                "level": COMPOSITION.key,
                 **provenance(self.name, self.seed, formulas.dataset, run=settings),
             },
             index=index,
             known=KnownFormulas.of(formulas.everything),
             precision=PRECISION,
         )
+        return with_card(made)
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Generate as many formulas as the paper and hold them against the training set."""
@@ -157,7 +159,7 @@ class MatGANRecipe:
                 "id": [*(f"generated-{row}" for row in range(self.n_bank)), *(f"real-{row}" for row in real)],
                 "formula": texts,
                 "chemical_system": _chemical_systems(shown, formulas.elements),
-                "split": ["generated"] * self.n_bank + ["held_out" if held_out[row] else "train" for row in real],
+                "split": [GENERATED] * self.n_bank + [HELD_OUT if held_out[row] else TRAIN for row in real],
                 "n_elements": shown.n_elements,
                 "charge_neutral": as_booleans(neutral.answers),
                 "electronegativity_balanced": as_booleans(balanced.answers),

@@ -16,23 +16,23 @@ from matgen_core import data
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent.building import build_index
 from matgen_core.latent.errors import FROM_AVERAGE
-from matgen_core.materials.fields import PhaseField, parse_phase_field, write_phase_field
+from matgen_core.materials.fields import PhaseField
+from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.networks.arrays import tensors
+from matgen_core.networks.arrays.splits import TRAIN
 from matgen_core.networks.learning import runs
 from matgen_core.networks.models.phase_field_norm import PhaseFieldNorm, PhaseFieldNormConfig
-from matgen_core.recipes.shared.card import data_section, markdown_table, write_card
+from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.phase_fields import (
     CANDIDATES,
     FEATURES,
     FIELDS,
-    OUT_OF_SCOPE,
     PAPER_BELOW_THRESHOLD,
     PAPER_FOLD_ERRORS,
     SYSTEM,
     TRAINING_SCORES,
     FieldArrays,
     baseline_evidence,
-    evidence_table,
     known_fields,
     read_features,
     save_features,
@@ -85,24 +85,22 @@ class PhaseFieldNormRecipe:
             provenance={
                 "title": "The published ranking in closed form",
                 "system": SYSTEM,
-                "level": "phase field",
+                "level": PHASE_FIELD.key,
                 **provenance(self.name, self.seed, *sources, run=settings),
             },
             index=build_index(
                 pd.DataFrame(
                     {
                         "id": [f"icsd-{i}" for i in range(len(known))],
-                        "phase_field": [write_phase_field(field) for field in known],
-                        "split": "train",
+                        "phase_field": [field.write() for field in known],
+                        "split": TRAIN,
                     }
                 ),
                 error=scores,
                 kind=FROM_AVERAGE,
             ),
         )
-        metrics = self.evaluate(checkpoint)
-        card = _norm_card(metrics, data_section(*sources))
-        return replace(checkpoint, metrics=metrics, card=card)
+        return with_card(replace(checkpoint, metrics=self.evaluate(checkpoint)))
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Hold the scores against the published tables and cross-validate the ranking."""
@@ -112,8 +110,8 @@ class PhaseFieldNormRecipe:
             return ranking.score(checkpoint, fields)[:, 0]
 
         candidates, training = data.load(CANDIDATES).table, data.load(TRAINING_SCORES).table
-        ours = score([parse_phase_field(text) for text in candidates["phase_field"]])
-        place = {write_phase_field(field): value for field, value in zip(known, score(known), strict=True)}
+        ours = score([PhaseField.parse(text) for text in candidates["phase_field"]])
+        place = {field.write(): value for field, value in zip(known, score(known), strict=True)}
         of_training = np.array([place[text] for text in training["phase_field"]])
         order = np.argsort(ours, kind="stable")
         properties = data.load(FEATURES).table
@@ -166,59 +164,3 @@ def _middle(scores: NDArray[np.floating]) -> float:
 
 def _row(table: pd.DataFrame, phase_field: str) -> int:
     return int(np.flatnonzero(table["phase_field"] == phase_field)[0])
-
-
-def _norm_card(metrics: dict[str, Any], data_text: str) -> str:
-    reproduction = metrics["reproduction"]
-    rows = pd.DataFrame(
-        [
-            (
-                "largest deviation over the 303 candidates",
-                f"{reproduction['candidates_max_deviation']:.4f}",
-                "0",
-            ),
-            (
-                "largest deviation over the 2,021 training fields",
-                f"{reproduction['training_max_deviation']:.4f}",
-                "0",
-            ),
-            (
-                "candidates in their published place",
-                str(reproduction["candidates_in_published_place"]),
-                "303",
-            ),
-            ("place of Li-Sn-S-Cl", str(reproduction["rank_of_Li-Sn-S-Cl"]), "5"),
-            (
-                "errors of the five folds (%)",
-                ", ".join(f"{error:.2f}" for error in reproduction["fold_errors_percent"]),
-                ", ".join(f"{error:.2f}" for error in PAPER_FOLD_ERRORS),
-            ),
-            (
-                "training fields below the threshold",
-                f"{reproduction['training_below_threshold']:.1%}",
-                f"{PAPER_BELOW_THRESHOLD:.1%}",
-            ),
-        ],
-        columns=["figure", "here", "published"],
-    )
-    evidence = {"phase_field_norm": metrics["evidence"], **metrics["baselines"]}
-    return write_card(
-        "phase_field_norm: the published ranking in closed form",
-        {
-            "What it is": "The Euclidean norm of the standardized Magpie features of the four elements. The decoder"
-            " of the published network had collapsed to a constant, so this is what its reconstruction error was"
-            " (doi:10.1038/s41467-021-25343-7). It adds up one number an element and knows nothing of which"
-            " elements go together. Use it to compare with the published table.",
-            "Data": data_text,
-            "Recipe": "Nothing is trained. The 37 features are standardized over every occurrence of an element in"
-            " the training fields. `matgen train phase_field_norm` takes about half a minute.",
-            "Figures beside the paper's": f"{markdown_table(rows)}\n\nHeld-out fields against random ones,"
-            f" five-fold cross-validation (mean ± standard deviation over folds):\n\n{evidence_table(evidence)}",
-            "What was tried": "A constant decoder output other than 0 misses the published scores: the collapse"
-            " was to the mean of the data.",
-            "Intended use": "Reproducing and questioning the published ranking.",
-            "Out of scope": OUT_OF_SCOPE,
-            "Known failures": "It ranks a field by its elements alone, so a field of four common elements that"
-            " never form compounds together ranks high.",
-        },
-    )

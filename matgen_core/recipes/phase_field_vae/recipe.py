@@ -18,21 +18,20 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent.building import build_index
 from matgen_core.latent.errors import RESTORATION
 from matgen_core.latent.projection import map_grades
-from matgen_core.materials.fields import ANIONS, PhaseField, parse_phase_field, write_phase_field
+from matgen_core.materials.fields import PhaseField
+from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.networks.arrays import tensors
+from matgen_core.networks.arrays.splits import TRAIN
 from matgen_core.networks.learning import loops, runs
 from matgen_core.networks.models.phase_field_vae import PhaseFieldVAE, PhaseFieldVAEConfig
-from matgen_core.recipes.shared.card import data_section, markdown_table, write_card
+from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.phase_fields import (
     CANDIDATES,
     FEATURES,
     FIELDS,
-    OUT_OF_SCOPE,
-    PAPER_BELOW_THRESHOLD,
     SYSTEM,
     FieldArrays,
     baseline_evidence,
-    evidence_table,
     known_fields,
     read_features,
     save_features,
@@ -167,7 +166,7 @@ class PhaseFieldVAERecipe:
             provenance={
                 "title": "Phase fields ranked by a VAE of known chemistry",
                 "system": SYSTEM,
-                "level": "phase field",
+                "level": PHASE_FIELD.key,
                 **provenance(self.name, self.seed, *sources, run=settings),
             },
             index=_index(model, representation, known, self.seed),
@@ -181,7 +180,7 @@ class PhaseFieldVAERecipe:
             {key: round(value, 4) for key, value in losses.items() if key not in ("epoch", "seconds")}
             for losses in runs.losses(folder / "losses.jsonl")[::10]
         ]
-        return replace(checkpoint, metrics=metrics, card=_card(recipe, metrics, data_section(*sources)))
+        return with_card(replace(checkpoint, metrics=metrics))
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Cross-validate the settings of the recipe and rank the published candidates with the checkpoint.
@@ -195,7 +194,7 @@ class PhaseFieldVAERecipe:
             if found.collapsed:
                 raise FloatingPointError(f"the network of fold {fold + 1} has collapsed: {found}")
         candidates = data.load(CANDIDATES).table
-        fields = [parse_phase_field(text) for text in candidates["phase_field"]]
+        fields = [PhaseField.parse(text) for text in candidates["phase_field"]]
         table = ranking.rank(checkpoint, fields).set_index("phase_field")
         target = table.loc["Cl-Li-S-Sn"]
         rank_correlation = table["score"].rank().corr(candidates.set_index("phase_field")["published_score"].rank())
@@ -265,75 +264,9 @@ def _index(
     table = pd.DataFrame(
         {
             "id": [f"icsd-{i}" for i in range(len(known))],
-            "phase_field": list(map(write_phase_field, known)),
-            "anions": ["-".join(sorted({s for s in field if s in ANIONS})) for field in known],
-            "split": "train",
+            "phase_field": [field.write() for field in known],
+            "anions": ["-".join(sorted(field.anions)) for field in known],
+            "split": TRAIN,
         }
     )
     return build_index(table, model.encode(x).mean.numpy(), seed, errors, RESTORATION)
-
-
-def _card(recipe: PhaseFieldVAERecipe, metrics: dict[str, Any], data_text: str) -> str:
-    c, found, candidates = recipe.config, metrics["reconstruction"], metrics["candidates"]
-    evidence = {"phase_field_vae": metrics["evidence"], **metrics["baselines"]}
-    tried = pd.DataFrame(
-        [
-            {
-                "settings": row["settings"],
-                "explained variance": f"{row['explained_variance']:.2f}",
-                "active dimensions": row["active_dimensions"],
-                **{f"AUC, {CONTROLS[name]}": f"{row[name]['mean']:.3f} ± {row[name]['std']:.3f}" for name in CONTROLS},
-            }
-            for row in metrics["tried"]
-        ]
-    )
-    return write_card(
-        "phase_field_vae: phase fields ranked by a VAE of known chemistry",
-        {
-            "What it is": f"An ensemble of {c.n_members} variational autoencoders over the {c.n_slots} x {c.n_features}"
-            " standardized Magpie features of a field's elements (doi:10.1038/s41467-021-25343-7). The score of a"
-            " field is the error, in nats, of restoring each element from the others, summed over its elements:"
-            " low is like known chemistry. The elements stand in the order of their Mendeleev numbers, so no order"
-            " that a field is written in can matter. Each member scores a field by itself; their spread is shown.",
-            "Data": data_text,
-            "Recipe": f"Embedding {c.embedding}, layers {c.hidden}, {c.latent_dim_member} latent coordinates a member,"
-            f" KL weight {c.beta}, squared error of the features weighs {c.feature_weight}, one element hidden in"
-            f" {c.hide_share:.0%} of the rows, {recipe.schedule.epochs} epochs of batches of"
-            f" {recipe.schedule.batch_size}, AdamW at {recipe.schedule.learning_rate:g}, seed {recipe.seed}."
-            " `matgen train phase_field_vae`",
-            "Figures beside the paper's": _verdict(metrics)
-            + f"\n\nHeld-out fields against random ones, five-fold cross-validation (mean ± standard deviation over"
-            f" folds):\n\n{evidence_table(evidence)}\n\n"
-            f"On held-out fields the network explains {found['explained_variance']:.1%} of the variance of the features"
-            f" (the released network: 0), its output varies by {found['decoder_spread']:.2f} standard deviations (0),"
-            f" and {found['active_dimensions']} of {found['latent_dim']} latent coordinates are active."
-            f" The paper reports {PAPER_BELOW_THRESHOLD:.1%} of the fields below its threshold. Of the"
-            f" {candidates['n_candidates']} published candidates, Li-Sn-S-Cl, which led to the new conductor, has rank"
-            f" {candidates['rank_of_Li-Sn-S-Cl']} (published: 5; members from"
-            f" {candidates['rank_range_of_Li-Sn-S-Cl'][0]} to {candidates['rank_range_of_Li-Sn-S-Cl'][1]}); the rank"
-            f" correlation with the published scores is {candidates['rank_correlation_with_published']:.2f}. The first"
-            f" ten here: {', '.join(candidates['first'])}.",
-            "What was tried": f"One member each, same folds:\n\n{markdown_table(tried)}",
-            "Intended use": "Ordering fields that a chemist has already chosen to consider, by likeness to known"
-            " chemistry; finding the known fields nearest to one; seeing where the known fields lie.",
-            "Out of scope": OUT_OF_SCOPE,
-            "Known failures": "Common elements are easier to restore, so fields of common elements score lower than"
-            " fields of rare ones that fit together as well. The known fields come from one database of 2017:"
-            " what was popular to make is familiar here. The spread over members says how much the training's"
-            " chances matter, not how far the model is from the truth.",
-        },
-    )
-
-
-def _verdict(metrics: dict[str, Any]) -> str:
-    """Say in words which baselines the ranking beats, against each control."""
-    ours, sentences = metrics["evidence"], []
-    for baseline, words in (("pair_co_occurrence", "pair co-occurrence"), ("element_frequency", "element frequency")):
-        theirs = metrics["baselines"][baseline]
-        lost = [CONTROLS[name] for name in CONTROLS if ours[name]["auc"]["mean"] <= theirs[name]["auc"]["mean"]]
-        sentences.append(
-            f"It does not beat {words} against {' or '.join(lost)}."
-            if lost
-            else f"It beats {words} against all three kinds of random fields."
-        )
-    return " ".join(sentences)

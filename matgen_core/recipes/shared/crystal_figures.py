@@ -23,7 +23,11 @@ from matgen_core.checks.sets import (
     validity,
 )
 from matgen_core.latent.space import Decoded
+from matgen_core.recipes.shared.card import paper
 from matgen_core.tasks.prediction import predict
+
+# Perov-5: name, match rate, RMSD.
+PEERS = tuple((peer["name"], peer["match_rate"], peer["rmsd"]) for peer in paper()["perov5"]["peers"])
 
 
 def walked(found: Sequence[Decoded], n_steps: int) -> dict[str, float]:

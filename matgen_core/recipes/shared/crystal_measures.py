@@ -14,6 +14,7 @@ from matgen_core.checks import sets
 from matgen_core.checks.sets import MP20_CUTOFFS, PEROV5_CUTOFFS, evaluate_reconstruction
 from matgen_core.latent.space import Decoded
 from matgen_core.networks.arrays.crystals import CrystalArrays
+from matgen_core.networks.arrays.splits import TRAIN
 from matgen_core.networks.learning.points import AROUND, Judged, Points, Samples
 from matgen_core.networks.models.icsg3d import ICSG3DConfig
 from matgen_core.networks.models.icsg3d_paper import ICSG3DPaperConfig
@@ -57,7 +58,7 @@ def measured(
     rng = np.random.default_rng(seed)
     test = arrays.of_part("test")
     everything, originals = structures(arrays), structures(test)
-    known = structures(arrays.of_part("train"))
+    known = structures(arrays.of_part(TRAIN))
     table = evaluate_reconstruction(originals, found["test"], n_workers=N_WORKERS)
     families = np.array([test.families[i] for i in test.family.tolist()])
     groups = {"all": table}

@@ -1,4 +1,4 @@
-"""What the recipes of the phase-field rankers share: data, evidence, and words about what a score is.
+"""What the recipes of the phase-field rankers share: data, published figures, the evidence of the baselines.
 
 Reference: Vasylenko et al., Nat. Commun. 12, 5561 (2021), doi:10.1038/s41467-021-25343-7
 """
@@ -14,27 +14,21 @@ import torch
 from torch import Tensor
 
 from matgen_core import data
-from matgen_core.materials.fields import PhaseField, parse_phase_field
+from matgen_core.materials.fields import PhaseField
 from matgen_core.networks.arrays import tensors
-from matgen_core.recipes.shared.card import markdown_table
+from matgen_core.recipes.shared.card import paper
 from matgen_core.representations import ElementFeatures
 from matgen_core.tasks.ranking.baselines import ElementFrequency, PairCoOccurrence
-from matgen_core.tasks.ranking.evidence import CONTROLS, cross_validate
+from matgen_core.tasks.ranking.evidence import cross_validate
 
 FIELDS = "icsd2017_quaternary_two_anion"
 FEATURES = "magpie_37"
 CANDIDATES = "published_scores_candidates_303"
 TRAINING_SCORES = "published_scores_training"
-PAPER_FOLD_ERRORS = (24.26, 20.05, 19.80, 26.24, 13.37)  # %, in the order of the folds
-PAPER_BELOW_THRESHOLD = 0.795  # share of the training fields
+_PAPER = paper()["vasylenko"]
+PAPER_FOLD_ERRORS = tuple(_PAPER["fold_errors_percent"])  # in the order of the folds
+PAPER_BELOW_THRESHOLD = _PAPER["below_threshold"]  # share of the training fields
 SYSTEM = "Vasylenko 2021, phase-field VAE"
-OUT_OF_SCOPE = """
-- Stability. A low score says that a field resembles fields that are known to hold a compound. No field without
-  a compound was ever seen, so nothing here is a probability that one forms.
-- Compositions and structures. A field names elements, not amounts.
-- Fields of another size than four elements, and elements that no training field holds (they are scored from
-  their features, and the ranking names them).
-"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +99,7 @@ def known_fields() -> list[PhaseField]:
 
 
 def _read(texts: Iterable[str]) -> list[PhaseField]:
-    return [parse_phase_field(text, mixed_valence=True) for text in texts]
+    return [PhaseField.parse(text, mixed_valence=True) for text in texts]
 
 
 def baseline_evidence(known: Sequence[PhaseField]) -> dict[str, Any]:
@@ -114,21 +108,3 @@ def baseline_evidence(known: Sequence[PhaseField]) -> dict[str, Any]:
         "element_frequency": cross_validate(lambda fields, fold: ElementFrequency(fields), known),
         "pair_co_occurrence": cross_validate(lambda fields, fold: PairCoOccurrence(fields), known),
     }
-
-
-def evidence_table(evidence: dict[str, dict[str, Any]]) -> str:
-    """Write rankers by controls in Markdown: AUC with its spread over folds, enrichment, share below threshold."""
-    rows = [
-        {
-            "ranker": ranker,
-            "against": CONTROLS[control],
-            "AUC": f"{parts[control]['auc']['mean']:.3f} ± {parts[control]['auc']['std']:.3f}",
-            "enrichment in top 1 %": f"{parts[control]['enrichment_1']['mean']:.1f}",
-            "in top 5 %": f"{parts[control]['enrichment_5']['mean']:.1f}",
-            "held out below threshold": f"{parts['below_threshold']['held_out']['mean']:.1%}",
-            "random below threshold": f"{parts['below_threshold'][control]['mean']:.1%}",
-        }
-        for ranker, parts in evidence.items()
-        for control in CONTROLS
-    ]
-    return markdown_table(pd.DataFrame(rows))

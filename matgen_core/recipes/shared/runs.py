@@ -1,7 +1,9 @@
 """What every recipe does round a training run: where it is kept, and what made it."""
 
+import dataclasses
 import os
 import subprocess
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,15 +20,42 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matgen-explorer" / "crystals"
 
 
-def provenance(recipe: str, seed: int, *datasets: Dataset, run: dict[str, Any]) -> dict[str, Any]:
-    """Say what made a checkpoint: recipe, data with hashes, commit, seed, day, and the settings of its run."""
+def provenance(
+    recipe: str,
+    seed: int,
+    *datasets: Dataset,
+    run: Mapping[str, Any],
+    counted: Iterable[Dataset] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Say what made a checkpoint: recipe, data with hashes and rows, the run and its settings, commit, seed, day.
+
+    Args:
+        recipe: Its name.
+        seed: Of everything random.
+        datasets: What is named with its hash.
+        run: What `runs.read_settings` says of the run.
+        counted: What is named with its rows, where that is more than `datasets`: all parts of a split.
+        settings: In place of those of the run, where the card tells more.
+    """
     return {
         "recipe": recipe,
         "seed": seed,
         "datasets": {dataset.name: dataset.sha256 for dataset in datasets},
+        "rows": {dataset.name: len(dataset) for dataset in tuple(counted) or datasets},
+        "settings": dict(run["settings"] if settings is None else settings),
         "commit": _commit(),
         "trained": datetime.now(UTC).date().isoformat(),
-        "run": run,
+        "run": {key: value for key, value in run.items() if key != "settings"},
+    }
+
+
+def settings_of(recipe: Any, *fields: str) -> dict[str, Any]:
+    """Return fields of a recipe as JSON can hold them; a dataclass among them becomes a dict."""
+    values = {name: getattr(recipe, name) for name in fields}
+    return {
+        name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+        for name, value in values.items()
     }
 
 

@@ -12,22 +12,14 @@ from matgen_core.data import Dataset
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.models.random_forest import RandomForest, log_odds
+from matgen_core.recipes.shared.card import paper
 from matgen_core.recipes.two_d_screen.forest import Growth, grow
 from matgen_core.representations import MagpieFeatures
 from matgen_core.representations.magpie_features import PROPERTIES, STATISTICS
 
-# False-positive rate by threshold, and candidates among two million samples by threshold and number of elements, as
-# published by the authors on materialsatlas.org.
-PAPER_AUC = 0.96
-PAPER_FALSE_POSITIVES = {0.1: 0.212, 0.2: 0.10, 0.3: 0.055, 0.4: 0.033, 0.5: 0.02, 0.6: 0.011, 0.7: 0.005, 0.8: 0.002}
-PAPER_CANDIDATES = {
-    0.95: (1_485, 266, 861, 327, 31),
-    0.9: (5_034, 439, 2_617, 1_695, 283),
-    0.8: (18_451, 729, 8_123, 7_316, 2_283),
-    0.7: (48_592, 942, 16_827, 21_430, 9_393),
-    0.6: (119_489, 1_146, 28_172, 51_998, 38_173),
-    0.5: (267_489, 1_340, 40_382, 99_943, 125_824),
-}
+PAPER_AUC: float = paper("two_d_screen")["auc"]
+# Candidates among two million samples by threshold: all, and those of 2, 3, 4, and more elements.
+PAPER_CANDIDATES = {float(least): counts for least, counts in paper("two_d_screen")["candidates"].items()}
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 N_TREES = (25, 50, 100, 150)  # of the first so many trees is said how well they do alone
 CHUNK = 50_000  # formulas whose features are held at once

@@ -20,12 +20,13 @@ from matgen_core.latent.building import build_index
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.levels import COMPOSITION
 from matgen_core.networks.arrays import tensors
 from matgen_core.networks.learning import runs
 from matgen_core.networks.models.random_forest import RandomForest, RandomForestConfig
-from matgen_core.recipes.shared.runs import provenance
+from matgen_core.recipes.shared.card import with_card
+from matgen_core.recipes.shared.runs import provenance, settings_of
 from matgen_core.recipes.two_d_screen import figures as measured
-from matgen_core.recipes.two_d_screen.card import card
 from matgen_core.recipes.two_d_screen.data import BULK, TWO_DIMENSIONAL, load_two_dimensional
 from matgen_core.recipes.two_d_screen.figures import Material
 from matgen_core.recipes.two_d_screen.forest import Growth, grow
@@ -116,8 +117,14 @@ class TwoDScreenRecipe:
             provenance={
                 "title": "Which compositions are likely 2D materials",
                 "system": SYSTEM,
-                "level": "composition",
-                **provenance(self.name, self.seed, *sources, run=settings),
+                "level": COMPOSITION.key,
+                **provenance(
+                    self.name,
+                    self.seed,
+                    *sources,
+                    run=settings,
+                    settings=settings_of(recipe, "growth", "n_folds", "tried_trees", "tried_folds"),
+                ),
             },
             index=_index(dataset.table, evidence.probabilities["sigmoid"]),
         )
@@ -129,7 +136,7 @@ class TwoDScreenRecipe:
             }
             for label, changes in self.tried
         ]
-        return replace(checkpoint, metrics=metrics, card=card(recipe, metrics, sources))
+        return with_card(replace(checkpoint, metrics=metrics))
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Cross-validate the settings of the recipe anew, and count candidates with the checkpoint."""

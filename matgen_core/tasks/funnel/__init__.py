@@ -4,7 +4,6 @@ from matgen_core.tasks.funnel.running import (
     BATCH,
     CHUNK,
     MAX_SAMPLES,
-    STAGES,
     Chunk,
     Predictor,
     Request,
@@ -14,6 +13,7 @@ from matgen_core.tasks.funnel.running import (
     samples,
     stages,
 )
+from matgen_core.tasks.funnel.stages import STAGES, Stage
 
 __all__ = [
     "BATCH",
@@ -23,6 +23,7 @@ __all__ = [
     "Chunk",
     "Predictor",
     "Request",
+    "Stage",
     "Wanted",
     "off_by",
     "run",

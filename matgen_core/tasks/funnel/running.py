@@ -20,10 +20,11 @@ from matgen_core.checks import FORMULA_RULES, as_booleans, screen_formulas
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import MAX_COUNT, Formulas
+from matgen_core.networks.models.capabilities import Decoder, PropertyPredictor
+from matgen_core.representations import FormulaDecoder
+from matgen_core.tasks.funnel.stages import STAGES
 
 MAX_SAMPLES = 10_000_000  # 80 MB to know the unique ones again; a few minutes
-STAGES = ("generated", "formula", "wanted", "unique", "neutral", "balanced", "novel")
-_MAY_BE_OPEN = ("neutral", "balanced")
 BATCH = 4_096  # samples decoded at once, wherever a chunk ends: a sum of floats depends on the size of its batch
 CHUNK = 12 * BATCH
 _N_THREADS = torch.get_num_threads()  # of one operation, as torch was set when this was imported
@@ -121,7 +122,7 @@ class Chunk:
     """Some samples, and the counts of the whole run up to them.
 
     Attributes:
-        counts: How many samples passed each stage and all before it, by the names of `stages`.
+        counts: How many samples passed each stage and all before it, by the keys of `stages`.
         undecided: How many samples that had come so far were left open by "neutral" and by "balanced".
         rows: A row for every sample of the chunk, in order: sample (from 1), formula, n_elements, wanted, first (it
             appears for the first time), charge_neutral, electronegativity_balanced, smact_valid, usual_states (True,
@@ -139,8 +140,9 @@ class Chunk:
 
 
 def stages(request: Request, predictors: Sequence[Predictor] = ()) -> tuple[str, ...]:
-    """Return the stages of a run, in order."""
-    return (*STAGES, *(("predicted",) if predictors else ()), *(("near",) if request.tolerance else ()))
+    """Return the keys of the stages of a run, in order."""
+    given = {"": True, "predictors": bool(predictors), "tolerance": bool(request.tolerance)}
+    return tuple(key for key, stage in STAGES.items() if given[stage.needs])
 
 
 def run(
@@ -151,7 +153,7 @@ def run(
     Args:
         checkpoint: One whose model decodes latent points to formulas.
         request: What is asked.
-        predictors: Asked about what passed all of STAGES. Of two that give a property the later counts.
+        predictors: Asked about what passed all stages before "predicted". Of two that give a property the later counts.
         chunk_size: Samples a chunk, a multiple of BATCH; the samples do not depend on it.
 
     Raises:
@@ -160,20 +162,21 @@ def run(
     """
     _require_predictors(checkpoint, request, predictors)
     counts = dict.fromkeys(stages(request, predictors), 0)
-    undecided = dict.fromkeys(_MAY_BE_OPEN, 0)
+    undecided = {key: 0 for key, stage in STAGES.items() if stage.when_open == "undecided are kept"}
     seen = np.zeros(0, np.uint64)
     for formulas in samples(LatentSpace.of(checkpoint), request, chunk_size):
         first, seen = _first(formulas, seen)
-        answers, rows = _judge(checkpoint, request.wanted, formulas, first)
+        rows = _judge(checkpoint, request.wanted, formulas, first)
         rows.insert(0, "sample", np.arange(len(rows)) + counts["generated"] + 1)
         passed = np.ones(len(rows), bool)
-        for stage in STAGES:
-            if stage in undecided:
-                undecided[stage] += int((passed & (answers[stage] < 0)).sum())
-            # What a model cannot know to be old may be new.
-            goes_on = request.keep_undecided or stage == "novel"
-            passed &= (answers[stage] == 1) | ((answers[stage] < 0) & goes_on)
-            counts[stage] += int(passed.sum())
+        for key, stage in STAGES.items():
+            if stage.needs:
+                continue
+            answers = stage.passes(rows[stage.column])
+            if key in undecided:
+                undecided[key] += int((passed & answers.isna().to_numpy()).sum())
+            passed &= answers.fillna(stage.lets_open_pass(request.keep_undecided)).to_numpy(bool)
+            counts[key] += int(passed.sum())
         rows["kept"] = passed
         rows["problem"] = np.where(rows["n_elements"] > 0, "", "no elements")
         if predictors:
@@ -181,7 +184,7 @@ def run(
             counts["predicted"] += int(predicted.sum())
             if request.tolerance:
                 rows.insert(len(rows.columns) - 1, "off_by", _off_by(rows, request))
-                rows["kept"] = predicted & (rows["off_by"] <= 1).to_numpy()
+                rows["kept"] = predicted & STAGES["near"].passes(rows["off_by"]).to_numpy()
                 counts["near"] += int(rows["kept"].sum())
         yield Chunk(dict(counts), dict(undecided), rows, formulas)
 
@@ -192,7 +195,7 @@ def samples(space: LatentSpace, request: Request, chunk_size: int = CHUNK) -> It
     Raises:
         ValueError: If the model writes no formulas, or takes no condition that is asked for.
     """
-    if not hasattr(space.model, "decode") or not hasattr(space.representation, "formulas"):
+    if not isinstance(space.model, Decoder) or not isinstance(space.representation, FormulaDecoder):
         raise ValueError(f"{space.name} writes no formulas; see which models do: matgen models")
     if chunk_size < 1 or chunk_size % BATCH:
         raise ValueError(f"chunks of {chunk_size}; expected a multiple of {BATCH}")
@@ -217,36 +220,24 @@ def samples(space: LatentSpace, request: Request, chunk_size: int = CHUNK) -> It
         torch.set_num_threads(_N_THREADS)
 
 
-def _judge(
-    checkpoint: Checkpoint, wanted: Wanted, formulas: Formulas, first: NDArray[np.bool_]
-) -> tuple[dict[str, NDArray[np.int8]], pd.DataFrame]:
-    """Judge formulas one by one: 1, 0 or -1 (open) of each stage, and a row for each."""
+def _judge(checkpoint: Checkpoint, wanted: Wanted, formulas: Formulas, first: NDArray[np.bool_]) -> pd.DataFrame:
+    """Judge formulas one by one: a row for each."""
     neutral, balanced, valid, usual = (each.answers for each in screen_formulas(formulas, FORMULA_RULES))
     there = formulas.n_elements > 0
     novel = np.full(len(formulas), -1) if checkpoint.known is None else ~checkpoint.known.contains(formulas)
-    answers = {
-        "generated": np.ones(len(formulas), np.int8),
-        "formula": there.astype(np.int8),
-        "wanted": wanted.passes(formulas).astype(np.int8),
-        "unique": first.astype(np.int8),
-        "neutral": neutral,
-        "balanced": balanced,
-        "novel": np.where(there, novel, 0).astype(np.int8),
-    }
-    rows = pd.DataFrame(
+    return pd.DataFrame(
         {
             "formula": formulas.texts(),
             "n_elements": formulas.n_elements,
-            "wanted": answers["wanted"] == 1,
+            "wanted": wanted.passes(formulas),
             "first": first,
             "charge_neutral": as_booleans(neutral),
             "electronegativity_balanced": as_booleans(balanced),
             "smact_valid": as_booleans(valid),
             "usual_states": as_booleans(usual),
-            "novel": as_booleans(answers["novel"]),
+            "novel": as_booleans(np.where(there, novel, 0).astype(np.int8)),
         }
     )
-    return answers, rows
 
 
 def _first(formulas: Formulas, seen: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
@@ -268,7 +259,9 @@ def _require_predictors(checkpoint: Checkpoint, request: Request, predictors: Se
     given = {name for predictor in predictors for name in predictor(nothing)}
     for name, tolerance in request.tolerance.items():
         if name not in given:
-            example = f", such as {checkpoint.name}" if name in getattr(checkpoint.model, "properties", ()) else ""
+            model = checkpoint.model
+            given_here = isinstance(model, PropertyPredictor) and name in model.properties
+            example = f", such as {checkpoint.name}" if given_here else ""
             raise ValueError(
                 f"no predictor gives {name}, which must lie within {tolerance:g} of {request.condition[name]:g};"
                 f" predict with a model that gives it{example}, or leave the tolerance out"

@@ -6,12 +6,10 @@ each other down; the others wait in line.
 """
 
 import io
-import time
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Lock, Thread
-from typing import Literal
+from threading import Lock
 
 import numpy as np
 import pandas as pd
@@ -20,15 +18,18 @@ from numpy.typing import NDArray
 
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.jobs.folders import TemporaryFolder
+from matgen_core.jobs.job import Handle, Job, Status
 from matgen_core.jobs.tables import ParquetFolder
 from matgen_core.jobs.turns import Turns
 from matgen_core.latent.space import Z
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
+from matgen_core.networks.arrays.splits import TRAIN
+from matgen_core.networks.models.capabilities import Critic
+from matgen_core.representations import FormulaEncoder
 from matgen_core.tasks.funnel.answers import Answer, answers_to
 from matgen_core.tasks.funnel.running import BATCH, Chunk, Predictor, Request, run, stages
-
-State = Literal["waiting", "running", "stopped", "done", "failed"]
+from matgen_core.tasks.funnel.stages import STAGES
 
 SHOWN = 5_000  # rows at hand of what was kept
 LEFT_SHOWN = 1_000  # and of what was not
@@ -36,18 +37,6 @@ ON_A_MAP = 2_000  # generated formulas held beside as many real ones
 AT_ONCE = 2  # runs, of all visitors of one server
 TURNS = Turns(AT_ONCE)
 CHUNK = 4 * BATCH  # a third of the funnel's own: the first rows come early, and a run that is stopped ends soon
-# What a row that was not kept stopped at, by the stage.
-STOPS = {
-    "formula": "no formula",
-    "wanted": "not asked for",
-    "unique": "came before",
-    "neutral": "not neutral",
-    "balanced": "not balanced",
-    "novel": "in the training data",
-    "predicted": "not predicted",
-    "near": "not near the request",
-}
-_COLUMNS = {"neutral": "charge_neutral", "balanced": "electronegativity_balanced", "novel": "novel"}
 _SAME_IN_ALL = ["wanted", "first", "kept"]  # of rows that were kept
 
 
@@ -56,45 +45,35 @@ class Snapshot:
     """A run at one moment.
 
     Attributes:
-        state: What it is doing.
+        status: Of its job.
         counts: As in `funnel.Chunk`.
         undecided: As in `funnel.Chunk`.
-        seconds: How long it has been running, or was; waiting does not count.
         kept: The first rows that passed all stages, SHOWN at most, as in `funnel.Chunk`.
         left: The first rows that did not, LEFT_SHOWN at most, with a column stopped_at.
         answers: What is predicted of each property that was asked for, of those that are predicted.
-        problem: What ended it, if something did.
-        ahead: How many runs have to end before it begins.
     """
 
-    state: State
+    status: Status
     counts: dict[str, int]
     undecided: dict[str, int]
-    seconds: float
     kept: pd.DataFrame
     left: pd.DataFrame
     answers: tuple[Answer, ...]
-    problem: str
-    ahead: int
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more will happen."""
-        return self.state not in ("waiting", "running")
 
     @property
     def rate(self) -> float:
         """Samples a second."""
-        return self.counts["generated"] / self.seconds if self.seconds else 0.0
+        return self.counts["generated"] / self.status.seconds if self.status.seconds else 0.0
 
 
 class Generation:
-    """A funnel in a thread of its own.
+    """A run of the funnel as a job; a stopped one ends after the chunk under way, and what is there stays.
 
     Attributes:
         checkpoint: The generator.
         request: What is asked of it.
         folder: The parquet files of what was kept; gone when nobody holds the run any more.
+        job: How it goes on; to stop it, or to wait for it.
     """
 
     def __init__(
@@ -111,9 +90,6 @@ class Generation:
         self._table = ParquetFolder(self.folder)
         self._predictors = tuple(predictors)
         self._lock = Lock()
-        self._state: State = "waiting"
-        self._problem = ""
-        self._failure: Exception | None = None
         self._counts = dict.fromkeys(stages(request, predictors), 0)
         self._undecided: dict[str, int] = {}
         self._kept: list[pd.DataFrame] = []
@@ -122,43 +98,24 @@ class Generation:
         self._with_element = np.zeros((2, 256), np.int64)  # samples with each element: all, and kept
         self._distinct: list[tuple[Formulas, NDArray[np.bool_]]] = []  # the first formulas, and whether each was kept
         self._best: tuple[tuple[str, bool, int], pd.DataFrame] | None = None
-        self._began, self._seconds = 0.0, 0.0
-        self._turn = turns.join()
-        self._thread = Thread(target=self._run, name="generation", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End after the chunk under way, or leave the line; what is there stays."""
-        with self._lock:
-            if self._state == "waiting":
-                self._turn.leave()
-            if self._state in ("waiting", "running"):
-                self._state = "stopped"
-
-    def wait(self, timeout: float) -> None:
-        """Return when nothing more will happen, or after some seconds."""
-        self._thread.join(timeout)
+        self.job: Job[None] = Job(turns, request.n_samples)
+        self.job.start(self._work)
 
     def look(self) -> Snapshot:
         """Return how the run stands.
 
         Raises:
-            Exception: Whatever broke it, if that was neither its input nor the disk.
+            BaseException: Whatever broke it, if that was neither its input nor the disk.
         """
+        status = self.job.status()  # first: of a run that is done, all rows are there
         with self._lock:
-            if self._failure is not None:
-                raise self._failure
-            running = self._thread.is_alive() and self._state == "running"
             return Snapshot(
-                state=self._state,
+                status=status,
                 counts=dict(self._counts),
                 undecided=dict(self._undecided),
-                seconds=time.monotonic() - self._began if running else self._seconds,
                 kept=pd.concat(self._kept, ignore_index=True) if self._kept else pd.DataFrame(),
                 left=pd.concat(self._left, ignore_index=True) if self._left else pd.DataFrame(),
                 answers=tuple(answer for answer in self._answers if answer.n),
-                problem=self._problem,
-                ahead=self._turn.ahead,
             )
 
     @property
@@ -229,33 +186,12 @@ class Generation:
         kinds = ["real"] * len(real) + ["kept" if flag else "generated" for flag in kept]
         return features(self.checkpoint, both), pd.DataFrame({"formula": both.texts(), "kind": kinds})
 
-    def _run(self) -> None:
-        try:
-            if self._turn.wait() and self._begin():
-                self._work()
-        finally:
-            self._turn.leave()
-
-    def _begin(self) -> bool:
-        with self._lock:
-            if self._state != "waiting":
-                return False
-            self._state, self._began = "running", time.monotonic()
-            return True
-
-    def _work(self) -> None:
-        try:
-            for chunk in run(self.checkpoint, self.request, self._predictors, CHUNK):
-                self._take(chunk)
-                if self._state != "running":
-                    return
-            self._end("done")
-        except (ValueError, OSError) as error:
-            self._problem = str(error)
-            self._end("failed")
-        except Exception as failure:  # raised again where somebody looks
-            self._failure = failure
-            self._end("failed")
+    def _work(self, handle: Handle) -> None:
+        for chunk in run(self.checkpoint, self.request, self._predictors, CHUNK):
+            self._take(chunk)
+            handle.report(done=chunk.counts["generated"], total=self.request.n_samples)
+            if handle.is_stopped:
+                return
 
     def _take(self, chunk: Chunk) -> None:
         rows, flags = chunk.rows, chunk.rows["kept"].to_numpy()
@@ -277,29 +213,18 @@ class Generation:
                 self._distinct.append((chunk.formulas[first], flags[first]))
             self._with_element += np.stack(counted)
             self._answers = answers
-            self._seconds = time.monotonic() - self._began
-
-    def _end(self, state: State) -> None:
-        with self._lock:
-            self._seconds = time.monotonic() - self._began
-            if self._state == "running":
-                self._state = state
 
 
 def stopped_at(rows: pd.DataFrame, keep_undecided: bool = False) -> list[str]:
     """Say for rows that were not kept, as in `funnel.Chunk`, at which stage each stopped."""
     found = np.full(len(rows), "", object)
-    stages = {"formula": rows["n_elements"] > 0, "wanted": rows["wanted"], "unique": rows["first"]}
-    for stage, passed in stages.items():
-        found[(found == "") & ~passed.to_numpy(bool)] = STOPS[stage]
-    for stage, column in _COLUMNS.items():
-        answers = rows[column]
-        if stage != "novel" and not keep_undecided:
-            found[(found == "") & answers.isna().to_numpy()] = f"{stage}: undecided"
-        found[(found == "") & (answers == False).fillna(False).to_numpy(bool)] = STOPS[stage]  # noqa: E712 or missing
-    if "off_by" in rows:
-        found[(found == "") & rows["problem"].ne("").to_numpy()] = STOPS["predicted"]
-        found[found == ""] = STOPS["near"]
+    for stage in STAGES.values():
+        if stage.column not in rows:
+            continue
+        answers = stage.passes(rows[stage.column])
+        if not stage.lets_open_pass(keep_undecided):
+            found[(found == "") & answers.isna().to_numpy()] = f"{stage.key}: undecided"
+        found[(found == "") & ~answers.fillna(True).to_numpy(bool)] = stage.stopped
     return list(found)
 
 
@@ -308,7 +233,7 @@ def real_formulas(checkpoint: Checkpoint) -> Formulas:
     index = checkpoint.index
     if index is None or "formula" not in index:
         return Formulas.concatenate([])
-    texts = index.loc[index["split"] == "train", "formula"] if "split" in index else index["formula"]
+    texts = index.loc[index["split"] == TRAIN, "formula"] if "split" in index else index["formula"]
     return Formulas.of_texts(texts)[0]
 
 
@@ -334,6 +259,11 @@ def most_alike(checkpoint: Checkpoint, formula: str) -> tuple[str, float] | None
     return str(real[nearest : nearest + 1].texts()[0]), float(apart[nearest])
 
 
+def features_in_words(checkpoint: Checkpoint) -> str:
+    """Say by which numbers `features` describes formulas."""
+    return "the critic's last layer" if isinstance(checkpoint.model, Critic) else "shares of the elements"
+
+
 @torch.inference_mode()
 def features(checkpoint: Checkpoint, formulas: Formulas) -> Z:
     """Describe formulas by numbers: the critic's last layer of a GAN, else the share of each element.
@@ -346,9 +276,9 @@ def features(checkpoint: Checkpoint, formulas: Formulas) -> Z:
         (N, n_features).
     """
     model, representation = checkpoint.model, checkpoint.representation
-    if hasattr(model, "features") and hasattr(representation, "encode_formulas"):
+    if isinstance(model, Critic) and isinstance(representation, FormulaEncoder):
         arrays = torch.from_numpy(representation.encode_formulas(formulas))
-        return np.asarray(model.features(arrays).numpy(), np.float32)  # type: ignore[operator]
+        return np.asarray(model.features(arrays).numpy(), np.float32)
     return _fractions(formulas)
 
 

@@ -1,6 +1,6 @@
 """Journeys through a latent space: where they go, what is found on the way, and how far each step can be trusted."""
 
-from matgen_core.tasks.journeys.recording import Recording, workers
+from matgen_core.tasks.journeys.recording import Recording
 from matgen_core.tasks.journeys.routes import (
     PATHS,
     PathKind,
@@ -54,5 +54,4 @@ __all__ = [
     "titles",
     "walk",
     "waypoint",
-    "workers",
 ]

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from matgen_core.latent.errors import returned
 from matgen_core.latent.map import LatentMap
 from matgen_core.latent.space import Z
-from matgen_core.materials.fields import chemists_order, parse_phase_field, write_phase_field
+from matgen_core.materials.fields import PhaseField
 from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.levels import COMPOSITION, PHASE_FIELD
 
 PathKind = Literal["straight", "spherical", "neighbors", "known"]
 AxisKind = Literal["principal", "coordinate"]
@@ -69,13 +70,13 @@ def waypoint(space: LatentMap, key: str) -> Waypoint:
         ValueError: If nothing in the index is called so and it is nothing that the model encodes, or it has no latent
             point.
     """
-    if "phase_field" not in space.index:
-        noun = "formulas" if space.level == "composition" else "crystals"
-        rows = np.flatnonzero(space.index["id"].astype(str) == key)
-        if not len(rows) and space.level == "composition" and space.encodes:
+    if space.level is not PHASE_FIELD:
+        rows = np.flatnonzero(space.index[space.level.id_column].astype(str) == key)
+        if not len(rows) and space.level is COMPOSITION and space.encodes:
             return _encoded_formula(space, key)
         if not len(rows):
-            raise ValueError(f"{key} is not among the {len(space.z):,} {noun} of {space.name}; choose another")
+            plural = space.level.plural
+            raise ValueError(f"{key} is not among the {len(space.z):,} {plural} of {space.name}; choose another")
         name = _name(space, rows[0])
         if not space.has_point[rows[0]]:
             raise ValueError(
@@ -83,16 +84,16 @@ def waypoint(space: LatentMap, key: str) -> Waypoint:
                 " choose a generated formula"
             )
         return Waypoint(key, name, space.z[rows[0]], int(rows[0]))
-    known = space.index["phase_field"]
+    known = space.index[PHASE_FIELD.column]
     # Known fields may hold an element in two valences, which is no field that one may write.
-    field = key if (known == key).any() else write_phase_field(parse_phase_field(key))
-    rows = np.flatnonzero(known == field)
+    field = PhaseField.read(key) if (known == key).any() else PhaseField.parse(key)
+    rows = np.flatnonzero(known == field.write())
     if len(rows):
-        return Waypoint(field, chemists_order(field), space.z[rows[0]], int(rows[0]))
-    encoded = space.encode([tuple(field.split("-"))])[0]
+        return Waypoint(field.write(), field.chemists_order(), space.z[rows[0]], int(rows[0]))
+    encoded = space.encode([field])[0]
     if encoded.z is None:
         raise ValueError(encoded.problem)
-    return Waypoint(field, chemists_order(field), encoded.z, None)
+    return Waypoint(field.write(), field.chemists_order(), encoded.z, None)
 
 
 def _encoded_formula(space: LatentMap, text: str) -> Waypoint:
@@ -111,12 +112,12 @@ def example(space: LatentMap) -> tuple[str, str]:
     farthest from it; of other materials the first and the one that lies farthest from it.
     """
     index = space.index
-    keys = index["phase_field" if "phase_field" in index else "id"].astype(str)
+    keys = index[space.level.id_column].astype(str)
     if "family" in index and index["family"].nunique() > 1:
         good = index[returned(index)].groupby("family").head(1).sort_values("family")
         if len(good) > 1:
             return keys[good.index[0]], keys[good.index[-1]]
-    rows = _simple_formulas(space) if space.level == "composition" else np.arange(len(index))
+    rows = _simple_formulas(space) if space.level is COMPOSITION else np.arange(len(index))
     far = np.linalg.norm(space.z[rows] - space.z[rows[0]], axis=1).argmax()
     return keys.iloc[rows[0]], keys.iloc[rows[far]]
 
@@ -279,9 +280,7 @@ def samples(
 
 
 def _name(space: LatentMap, row: int) -> str:
-    if "phase_field" in space.index:
-        return chemists_order(space.index["phase_field"].iloc[row])
-    return str(space.index["formula"].iloc[row])
+    return space.level.display(space.index[space.level.column].iloc[row])
 
 
 def _share_out(n: int, lengths: Sequence[float]) -> list[int]:

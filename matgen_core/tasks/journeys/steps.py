@@ -6,7 +6,7 @@ whether it keeps to what was asked for.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,9 +20,9 @@ from matgen_core.checks.sets import evaluate_reconstruction
 from matgen_core.latent.map import LatentMap
 from matgen_core.latent.space import Decoded, Z, fitting
 from matgen_core.materials import query
-from matgen_core.materials.fields import chemists_order, write_phase_field
 from matgen_core.materials.formulas import Formulas
-from matgen_core.materials.properties import LABELS, UNITS, Column
+from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD
+from matgen_core.materials.properties import PROPERTIES, Column, property_named
 from matgen_core.materials.report import symmetry
 from matgen_core.tasks import prediction, ranking
 from matgen_core.tasks.journeys.routes import Route
@@ -148,8 +148,8 @@ def _steps(
     for i, each in enumerate(decoded):
         number, row = part.start + i, int(rows[i, 0])
         known = space.index.iloc[row]
-        is_field = "phase_field" in space.index
-        name = chemists_order(known["phase_field"]) if is_field else str(known["formula"])
+        level = space.level
+        name = level.display(known[level.column])
         lights = [_decodes(each)]
         numbers = {"nearest_distance": float(distances[i, 0]), "percentile": float(percentiles[i])}
         formula = space_group = ""
@@ -163,9 +163,9 @@ def _steps(
                 found = symmetry(each.material)
                 space_group = "" if found.number is None else f"{found.symbol} ({found.number})"
                 numbers |= _sizes(each.material)
-        if space.level == "composition":
+        if level is COMPOSITION:
             lights += [_neutral(each), _charge(each), _known(space, each)]
-        elif not is_field:
+        elif level is CRYSTAL:
             lights += [_distances(each), _charge(each)]
         lights.append(_data(space, name, float(distances[i, 0]), float(percentiles[i])))
         if space.encodes:
@@ -181,7 +181,7 @@ def _steps(
                 formula=formula,
                 space_group=space_group,
                 lights=tuple(lights),
-                nearest=name if is_field else f"{name} ({known['id']})",
+                nearest=name if level is PHASE_FIELD else f"{name} ({known[level.id_column]})",
                 numbers=numbers,
             )
         )
@@ -193,7 +193,7 @@ def _formula(material: Any) -> str:
         return str(material.composition.reduced_formula)
     if isinstance(material, Composition):
         return checks.formula_of(material)
-    return chemists_order(write_phase_field(material))
+    return str(material.chemists_order())
 
 
 def _sizes(structure: Structure) -> dict[str, float]:
@@ -344,7 +344,7 @@ def _properties(checkpoints: Sequence[Checkpoint], materials: Sequence[Any]) -> 
                 table["score_std"] = scores.std(axis=1, ddof=1)
         for row, values in zip(rows, table.to_dict("records"), strict=True):
             row |= {str(name): float(value) for name, value in values.items()}
-    order = [*LABELS, *rows[0]]
+    order = [*PROPERTIES, *rows[0]]
     return [dict(sorted(row.items(), key=lambda item: order.index(item[0].removesuffix("_std")))) for row in rows]
 
 
@@ -354,8 +354,8 @@ _FIRST_COLUMNS = {
     "formula": Column("formula", "Decodes to", is_category=True),
     "space_group": Column("space_group", "Space group", is_category=True),
     "n_sites": Column("n_sites", "Sites"),
-    "volume_per_atom": Column("volume_per_atom", "Volume", "Å³/atom"),
-    "min_distance": Column("min_distance", "Shortest distance", "Å"),
+    "volume_per_atom": PROPERTIES["volume_per_atom"].narrow_column,
+    "min_distance": PROPERTIES["min_distance"].column,
 }
 _LATENT_COLUMNS = {
     "nearest": Column("nearest", "Nearest known", is_category=True),
@@ -399,9 +399,10 @@ def property_title(name: str) -> Column:
     """Name a property or its standard deviation, with the unit."""
     plain = name.removesuffix("_std")
     of_model = plain.removeprefix(f"{_PROBABILITY}_")
-    label = LABELS.get(plain, plain.replace("_", " ")) if of_model == plain else f"{_PROBABILITY} by {of_model}"
-    label = label[:1].upper() + label[1:]
-    return Column(name, f"± {label}" if plain != name else label, UNITS.get(plain, "").replace("^3", "³"))
+    column = property_named(plain).column
+    if of_model != plain:
+        column = Column(plain, f"{property_named(_PROBABILITY).title} by {of_model}")
+    return replace(column, name=name, label=f"± {column.label}" if plain != name else column.label)
 
 
 def property_lines(step: Step) -> list[str]:

@@ -66,7 +66,7 @@ def controls(known: Sequence[PhaseField], n_fields: int, seed: int) -> dict[str,
             new = np.sort(draw(n_fields), axis=1)
             new = new[(np.diff(new, axis=1) > 0).all(1)]
             rows += [row for row in new.tolist() if tuple(row) not in taken]
-        drawn[name] = [tuple(symbols[row]) for row in rows[:n_fields]]
+        drawn[name] = [PhaseField(symbols[row].tolist()) for row in rows[:n_fields]]
     return drawn
 
 

@@ -1,29 +1,17 @@
 """Score phase fields with a checkpoint and rank them, with what the members of an ensemble say of it."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.materials.fields import PhaseField, write_phase_field
+from matgen_core.materials.fields import PhaseField
+from matgen_core.materials.levels import PHASE_FIELD
+from matgen_core.networks.models.capabilities import Scorer
 from matgen_core.representations import ElementFeatures
-
-
-class Scorer(Protocol):
-    """A model that scores fields straight from the elements in their slots."""
-
-    def score(self, table: Tensor, places: Tensor) -> Tensor:
-        """Return one score a field and member, (B, n_members); low is familiar."""
-        ...
-
-    def contributions(self, table: Tensor, places: Tensor) -> Tensor:
-        """Return what each slot adds to the score, (B, n_slots)."""
-        ...
 
 
 def scorer(checkpoint: Checkpoint) -> tuple[Scorer, ElementFeatures]:
@@ -32,9 +20,10 @@ def scorer(checkpoint: Checkpoint) -> tuple[Scorer, ElementFeatures]:
     Raises:
         ValueError: If it scores something else.
     """
-    if not isinstance(checkpoint.representation, ElementFeatures):
-        raise ValueError(f"{checkpoint.name} does not score phase fields; take one of the level 'phase field'")
-    return checkpoint.model, checkpoint.representation  # type: ignore[return-value]
+    model, representation = checkpoint.model, checkpoint.representation
+    if not isinstance(model, Scorer) or not isinstance(representation, ElementFeatures):
+        raise ValueError(f"{checkpoint.name} does not score phase fields; take one of the level {PHASE_FIELD.key!r}")
+    return model, representation
 
 
 @torch.inference_mode()
@@ -79,14 +68,14 @@ def rank(checkpoint: Checkpoint, fields: Sequence[PhaseField]) -> pd.DataFrame:
     """
     if not fields:
         raise ValueError("no phase fields to rank; give at least one, such as Li-Sn-S-Cl")
-    fields = list(dict.fromkeys(tuple(sorted(field)) for field in fields))
+    fields = list(dict.fromkeys(fields))
     scores = score(checkpoint, fields)
     known = known_fields(checkpoint)
     seen = {symbol for field in known for symbol in field}
     mean = scores.mean(axis=1)
     table = pd.DataFrame(
         {
-            "phase_field": [write_phase_field(field) for field in fields],
+            "phase_field": [field.write() for field in fields],
             "score": mean,
             "rank": _ranks(mean),
             "known": [field in known for field in fields],
@@ -106,7 +95,7 @@ def known_fields(checkpoint: Checkpoint) -> set[PhaseField]:
     """Return the fields that the checkpoint was trained on."""
     if checkpoint.index is None:
         return set()
-    return {tuple(text.split("-")) for text in checkpoint.index["phase_field"]}
+    return set(map(PhaseField.read, checkpoint.index[PHASE_FIELD.column]))
 
 
 @torch.inference_mode()

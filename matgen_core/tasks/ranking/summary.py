@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from matgen_core.materials.fields import PhaseField
 from matgen_core.tasks.ranking.evidence import CONTROLS
 
 BASELINES = {"element_frequency": "element frequency", "pair_co_occurrence": "pair co-occurrence"}
@@ -13,7 +14,7 @@ HARDEST = "same_counts"  # the control that no ranking by single elements can be
 
 def by_element(table: pd.DataFrame) -> pd.DataFrame:
     """Tell how the fields that hold an element score: columns element, n_fields, mean_score, best_rank."""
-    exploded = table.assign(element=table["phase_field"].str.split("-")).explode("element")
+    exploded = table.assign(element=list(map(PhaseField.read, table["phase_field"]))).explode("element")
     grouped = exploded.groupby("element")
     return pd.DataFrame(
         {"n_fields": grouped.size(), "mean_score": grouped["score"].mean(), "best_rank": grouped["rank"].min()}

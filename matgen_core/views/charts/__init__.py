@@ -5,7 +5,7 @@ in its light or dark theme and a notebook in its own. Colors that carry a meanin
 """
 
 from matgen_core.views.charts._colors import ACCENT, CANDIDATE, KNOWN, MUTED
-from matgen_core.views.charts.compositions import STAGES, ShareColumn, answers, element_shares, funnel, generated_map
+from matgen_core.views.charts.compositions import ShareColumn, answers, element_shares, funnel, generated_map
 from matgen_core.views.charts.materials import (
     ANGLE,
     INTENSITY,
@@ -26,7 +26,6 @@ __all__ = [
     "INTENSITY",
     "KNOWN",
     "MUTED",
-    "STAGES",
     "ShareColumn",
     "answers",
     "contributions",

@@ -12,19 +12,9 @@ from pymatgen.core import Element
 
 from matgen_core.materials.elements import element_table
 from matgen_core.tasks.funnel.answers import Answer
+from matgen_core.tasks.funnel.stages import STAGES
 from matgen_core.views.charts._colors import ACCENT, KNOWN, MUTED
 
-STAGES = {
-    "generated": "generated",
-    "formula": "a formula",
-    "wanted": "as asked for",
-    "unique": "unique",
-    "neutral": "charge-neutral",
-    "balanced": "balanced",
-    "novel": "novel",
-    "predicted": "predicted",
-    "near": "near the request",
-}
 ShareColumn = Literal["generated", "kept", "training", "ratio"]
 _KINDS = {"real": ("training formulas", MUTED), "generated": ("generated", KNOWN), "kept": ("kept", ACCENT)}
 _ROW = 34  # px of a bar
@@ -56,7 +46,7 @@ def funnel(counts: Mapping[str, int], undecided: Mapping[str, int], goes_on: Col
         if left:
             text += f"  ({left:,} {'of them ' if stage in goes_on else ''}undecided)"
         texts.append(text)
-    labels = [STAGES.get(stage, stage) for stage in stages]
+    labels = [STAGES[stage].title for stage in stages]
     figure = go.Figure()
     common: dict[str, Any] = {"y": labels, "orientation": "h", "hoverinfo": "skip", "showlegend": False}
     figure.add_bar(x=decided, marker={"color": KNOWN}, **common)

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from matgen_core.materials.fields import chemists_order
+from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.views.charts._colors import ACCENT, CANDIDATE, KNOWN, MUTED
 
 if TYPE_CHECKING:  # it brings scipy.stats, which pages without groups need not wait for
@@ -34,7 +34,7 @@ def ranking(table: pd.DataFrame, selected: str | None = None, unit: str = "no un
         unit: Unit of the score.
     """
     shades = [ACCENT if field == selected else KNOWN for field in table["phase_field"]]
-    labels = [chemists_order(field) for field in table["phase_field"]]
+    labels = [PHASE_FIELD.display(field) for field in table["phase_field"]]
     has_members = "score_std" in table
     ranks = [f"{row.rank_low} to {row.rank_high}" for row in table.itertuples()] if has_members else table["rank"]
     figure = go.Figure(

@@ -11,14 +11,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from matgen_core.latent import clusters
-from matgen_core.latent.index import GENERATED, systems_of
+from matgen_core.latent.index import SPLITS, systems_of
 from matgen_core.materials import query
-from matgen_core.materials.fields import chemists_order
+from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.materials.properties import Column
 from matgen_core.views.maps import scene as map_scene
 from matgen_core.views.maps.scene import Coloring, HoverText
-
-_SPLIT_ORDER = ("train", "val", "test", "held out", GENERATED)
 
 
 def coloring(table: pd.DataFrame, column: Column) -> Coloring:
@@ -28,7 +26,7 @@ def coloring(table: pd.DataFrame, column: Column) -> Coloring:
         KeyError: If the table has no such column.
     """
     if column.is_category:
-        order = _SPLIT_ORDER if column.name == "split" else ()
+        order = SPLITS.values() if column.name == "split" else ()
         present = set(table[column.name])
         return map_scene.color_by_category(
             table[column.name].to_numpy(), label=column.label, order=[name for name in order if name in present]
@@ -61,8 +59,8 @@ def color_by_grade(values: ArrayLike, column: Column) -> Coloring:
 def hover(table: pd.DataFrame, shown: Sequence[Column]) -> HoverText:
     """Pack what is shown where the pointer rests: the material, then its values."""
     fields: dict[str, Sequence[object]] = {}
-    if "phase_field" in table:
-        fields["Phase field"] = [chemists_order(name) for name in table["name"]]
+    if PHASE_FIELD.column in table:
+        fields["Phase field"] = list(map(PHASE_FIELD.display, table["name"]))
     else:
         fields |= {"Formula": list(table["name"]), "Material": list(table["key"])}
     fields |= {column.label: table[column.name].to_list() for column in shown}

@@ -13,32 +13,12 @@ from matgen_core.tasks import prediction
 from matgen_core.tasks.funnel import session
 from matgen_core.tasks.funnel.answers import Answer
 from matgen_core.tasks.funnel.session import Generation, Snapshot
-from matgen_core.views.charts import STAGES
+from matgen_core.tasks.funnel.stages import STAGES
 from pages._parts.compositions.wishes import Asked
-from pages._parts.shared import verdict_words, widgets
+from pages._parts.shared import job_words, verdict_words, widgets
 from pages._parts.shared.property_columns import plain_title, predicted_by, short_title, title_of, unit
 
 MOST_BYTES = 100_000_000  # of an archive that a browser gets
-MEANINGS = {
-    "generated": "Samples drawn from the model, every one of them.",
-    "formula": "Those that decode to a formula at all.",
-    "wanted": "With the elements and the numbers of elements and atoms that you asked for.",
-    "unique": "Each formula counts once, as it is written.",
-    "neutral": "Some choice of SMACT's oxidation states adds up to zero. Weak evidence: one choice is enough.",
-    "balanced": "In such a choice every anion is more electronegative than any cation. Weak evidence, too.",
-    "novel": "Not in the data set that this model learned from, in any multiple. That is not “unexplored”.",
-    "predicted": "Every chosen predictor gave its values.",
-    "near": "What is predicted lies within the limits of all that you asked for. A prediction is no measurement.",
-}
-_ADVICE = {  # when a stage took the last
-    "formula": "Draw more samples.",
-    "wanted": "Allow more elements or other numbers of elements and atoms, or draw more samples.",
-    "neutral": "Keep what is undecided, allow more elements, or draw more samples.",
-    "balanced": "Keep what is undecided, allow more elements, or draw more samples.",
-    "novel": "The model only wrote what it had learned from: allow more elements, or draw more samples.",
-    "predicted": "“Not kept” tells what could not be predicted: leave those elements out, or choose other predictors.",
-    "near": "Widen the limits, ask for a value nearer to the training range, or draw more samples.",
-}
 
 
 # The run
@@ -46,7 +26,7 @@ _ADVICE = {  # when a stage took the last
 
 def _stop(runs: list[Generation]) -> None:
     for run in runs:
-        run.stop()
+        run.job.stop()
 
 
 @st.cache_resource(scope="session", show_spinner=False, on_release=_stop)
@@ -64,7 +44,7 @@ def start(asked: Asked) -> None:
     st.session_state["generated"] = (asked, made)
     st.session_state.pop("generated_map", None)
     st.session_state["formula"] = ""
-    made.wait(0.5)  # a small run is over before the page is drawn
+    made.job.wait(0.5)  # a small run is over before the page is drawn
 
 
 def current() -> tuple[Asked, Generation] | None:
@@ -74,8 +54,8 @@ def current() -> tuple[Asked, Generation] | None:
 
 def progress_line(seen: Snapshot, n_samples: int) -> str:
     """Write how far a run is: samples, rate, time left; or how many come first."""
-    if seen.state == "waiting":
-        return f"{n_samples:,} samples: waiting, {seen.ahead} ahead"
+    if seen.status.state == "waiting":
+        return f"{n_samples:,} samples: {job_words.line(seen.status)}"
     done = seen.counts["generated"]
     line = f"{done:,} of {n_samples:,} samples"
     if not done:
@@ -88,7 +68,7 @@ def meaning(stage: str, model: Checkpoint) -> str:
     """Say what a stage of the funnel means for a model."""
     if stage == "novel" and model.known is None:
         return f"Open: {model.name} keeps no list of the formulas of its data set, so every formula goes on."
-    return MEANINGS[stage]
+    return STAGES[stage].meaning
 
 
 def answer_lines(answers: Sequence[Answer], asked: Asked) -> str:
@@ -114,11 +94,11 @@ def why_nothing(seen: Snapshot) -> str:
     """Say which stage took the last samples, and what to do."""
     if not seen.counts["generated"]:
         return "Nothing was generated before the run ended. Generate anew."
-    stages = list(seen.counts)
-    stage = next(each for each in stages if not seen.counts[each])
-    n_before = seen.counts[stages[stages.index(stage) - 1]]
-    line = f"No formula passed every stage: “{STAGES[stage]}” took the last {n_before:,}. {_ADVICE[stage]}"
-    if stage == "near":
+    keys = list(seen.counts)
+    stage = STAGES[next(key for key in keys if not seen.counts[key])]
+    n_before = seen.counts[keys[keys.index(stage.key) - 1]]
+    line = f"No formula passed every stage: “{stage.title}” took the last {n_before:,}. {stage.advice}"
+    if stage.key == "near":
         parts = [f"{_lower(plain_title(answer.name))} {answer.nearest:.2f}" for answer in seen.answers]
         line += f" The nearest predictions: {', '.join(parts)}{', in one formula or another' if parts[1:] else ''}."
     return line

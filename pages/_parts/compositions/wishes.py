@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from matgen_core.latent.space import LatentSpace
+from matgen_core.materials.levels import COMPOSITION
 from matgen_core.tasks import funnel
 from matgen_core.tasks.funnel import answers
 from pages._parts.shared import widgets
@@ -181,7 +182,7 @@ def ask(name: str, space: LatentSpace, known: Sequence[str], must: Sequence[str]
         for label, n in PRESETS.items():
             st.button(label, on_click=_set_number, args=(n,), type="tertiary")
         seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", width=130)
-    able = widgets.names_with("predict", "composition")
+    able = widgets.names_with("predict", COMPOSITION)
     chosen = st.pills(
         "Predict of what is kept",
         able,
@@ -228,6 +229,7 @@ def same_in_python(asked: Asked) -> str:
 from functools import partial
 
 from matgen_core import checkpoint
+from matgen_core.materials.levels import COMPOSITION
 from matgen_core.tasks import funnel
 from matgen_core.tasks.prediction import predict_formulas
 

@@ -1,16 +1,16 @@
 """Journeys as the pages share them: waypoints, what is asked for, and the steps that arrive in the background."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Literal
 
 import streamlit as st
 
 from matgen_core.checkpoint import Checkpoint, CheckpointError
 from matgen_core.data.structure_export import cif_archive
-from matgen_core.materials.fields import chemists_order
+from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.materials.properties import Column
 from matgen_core.tasks import journeys
 from matgen_core.views.crystals import picture
@@ -26,7 +26,6 @@ MOST_WAYPOINTS: dict[Mode, int] = {"Path": 8, "Arithmetic": 3, "Axis": 1, "Sampl
 PICTURE = 120  # px
 NO_POINT = "It has no latent point, since this model cannot encode. Choose a generated formula."
 _PATIENCE = 1.0  # s that a page waits for the first step before it is drawn without
-_WORKERS = 2  # walks at once, over all visitors
 
 
 @dataclass(frozen=True)
@@ -98,9 +97,9 @@ def button_to_add(name: str, key: str) -> None:
 def label_of(name: str, key: str) -> str:
     """Return what a list of waypoints shows for a key."""
     table, row = latent_maps.map_table(name), latent_maps.row_of(name, key)
-    if "phase_field" in table:
+    if latent_maps.level(name) is PHASE_FIELD:
         try:
-            return chemists_order(key)
+            return PHASE_FIELD.display(key)
         except ValueError:  # an address may name anything; a line beside it says what is wrong
             return key
     return key if row is None else f"{table['name'].iloc[row]} · {key}"
@@ -183,7 +182,7 @@ def _drawn(steps: Iterator[journeys.Step]) -> Iterator[journeys.Step]:
 def _property_models(name: str) -> list[Checkpoint]:
     """Return what predicts properties of the materials of a model; a checkpoint that cannot be used is left out."""
     level = latent_maps.level(name)
-    if level == "phase field":
+    if level is PHASE_FIELD:
         return [widgets.read(each) for each in widgets.names_with("score") if each == name]
     found = []
     for each in widgets.names_with("predict", level):
@@ -195,18 +194,12 @@ def _property_models(name: str) -> list[Checkpoint]:
 
 
 @st.cache_resource(show_spinner=False)
-def workers() -> Executor:
-    """Return the threads that walk, shared by all visitors so that none takes the machine from the others."""
-    return journeys.workers(_WORKERS)
-
-
-@st.cache_resource(show_spinner=False)
 def warm(name: str) -> None:
     """Take the first step of the example while the visitor looks round: the first takes twice as long as the next."""
     space = latent_maps.load_map(name)
     places = [journeys.waypoint(space, key) for key in journeys.example(space)]
     steps = _drawn(journeys.walk(space, journeys.path(space, places, 2), _property_models(name)))
-    workers().submit(next, steps)
+    journeys.Recording(islice(steps, 1), 1).start()
 
 
 def under_way(journey: Journey) -> journeys.Recording:
@@ -217,8 +210,10 @@ def under_way(journey: Journey) -> journeys.Recording:
         before.stop()
     st.session_state["recorded"] = current
     if st.session_state.get("halted") != journey:
-        current.start(workers())
+        current.start()
         current.wait_for_first(_PATIENCE)
+    else:
+        current.stop()  # it may have been made anew
     return current
 
 

@@ -7,6 +7,7 @@ from matgen_core.latent.selection import Selection
 from matgen_core.materials import query
 from matgen_core.materials.elements import every_element
 from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.levels import COMPOSITION
 from matgen_core.views.maps import link as view_link
 from matgen_core.views.maps.events import MapEvents
 from matgen_core.views.maps.link import View
@@ -42,7 +43,7 @@ def own_formula(text: str) -> str:
 def is_placed(name: str, text: str | None) -> bool:
     """Tell whether a search line names the formula whose card is shown and which is not on the map."""
     at = st.session_state.get("at", "")
-    own = latent_maps.level(name) == "composition" and latent_maps.row_of(name, at) is None
+    own = latent_maps.level(name) is COMPOSITION and latent_maps.row_of(name, at) is None
     return bool(at) and own and own_formula((text or "").strip()) == at
 
 

@@ -6,8 +6,8 @@ import streamlit as st
 
 from matgen_core.latent import projection
 from matgen_core.latent.projection import METRICS, ProjectionSettings
-from matgen_core.latent.worker import MAX_POINTS, Job
-from pages._parts.shared import latent_maps, widgets
+from matgen_core.latent.worker import MAX_POINTS
+from pages._parts.shared import job_words, latent_maps, widgets
 
 
 def button(name: str, shown: Any) -> None:
@@ -41,11 +41,11 @@ def button(name: str, shown: Any) -> None:
         if st.button("Make the map", type="primary"):
             member = shown if shown is not None and of == "shown" else latent_maps.everyone(name)
             try:
-                number = latent_maps.worker().submit(latent_maps.load_map(name).features[member], settings)
+                job = latent_maps.worker().submit(latent_maps.load_map(name).features[member], settings)
             except ValueError as error:
                 st.error(str(error))
             else:
-                st.session_state["map_job"] = (name, number, member)
+                st.session_state["map_job"] = (name, job, member, settings.method)
                 st.rerun(scope="app")
         st.caption(f"At most {MAX_POINTS:,} points. The others are drawn in gray, placed by their true neighbors.")
 
@@ -75,13 +75,8 @@ def show_job() -> None:
 
 @st.fragment(run_every=1.0)
 def _follow() -> None:
-    name, number, member = st.session_state["map_job"]
-    try:
-        job = latent_maps.worker().job(number)
-    except ValueError as error:
-        del st.session_state["map_job"]
-        st.error(str(error))
-        return
+    name, job, member, method = st.session_state["map_job"]
+    status = job.status()
     if job.result is not None:
         del st.session_state["map_job"]
         made = projection.subset_map(latent_maps.load_map(name).features, member, job.result)
@@ -90,24 +85,16 @@ def _follow() -> None:
             st.session_state["next_projection"] = key
         st.rerun(scope="app")
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        if job.is_over:
-            st.markdown(f"No map was made: {job.problem or 'canceled'}.", width="stretch")
+        if status.is_over:
+            st.markdown(f"No map was made: {job_words.line(status)}.", width="stretch")
             if st.button("Close"):
                 del st.session_state["map_job"]
                 st.rerun(scope="app")
             return
         with st.container(width="stretch"):
-            st.progress(job.share or 0.0, _stage(job))
+            of = f"{widgets.PROJECTIONS[method]} of {member.sum():,} points"
+            st.progress(status.share or 0.0, f"{of}: {job_words.line(status, job_words.stage(status))}")
         if st.button("Cancel", icon=":material/close:"):
-            latent_maps.worker().cancel(number)
+            job.stop()
             del st.session_state["map_job"]
             st.rerun(scope="app")
-
-
-def _stage(job: Job) -> str:
-    """Say in a line what is being done."""
-    of = f"{widgets.PROJECTIONS[job.settings.method]} of {job.n_points:,} points"
-    if job.state == "waiting":
-        return f"{of}: waiting, {job.ahead} ahead"
-    share = f" {job.share:.0%}" if job.share is not None else ""
-    return f"{of}: {job.stage}{share} ({job.seconds:.0f} s)"

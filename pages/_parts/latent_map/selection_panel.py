@@ -8,6 +8,7 @@ import streamlit as st
 
 from matgen_core.latent import groups
 from matgen_core.latent.selection import Selection
+from matgen_core.materials.levels import CRYSTAL, PHASE_FIELD
 from matgen_core.tasks.export import MOST_CRYSTALS, cif_zip
 from matgen_core.views import charts
 from pages._parts.latent_map import map_state
@@ -47,7 +48,7 @@ def panel(name: str, projection: str, shown: Any, chosen: Selection | None) -> N
         return
     grades = [f"{projection}_{grade}" for grade in ("faithfulness", "stability")]
     columns = latent_maps.map_table_columns(name)
-    wanted = ["name"] if level == "phase field" else ["id", "formula"]
+    wanted = ["name"] if level is PHASE_FIELD else ["id", "formula"]
     wanted += [column.name for column in columns] + [grade for grade in grades if grade in rows]
     listed = rows[wanted]
     widgets.field_table(listed.head(MOST), "selected_rows", map_state.look_at, 320, columns)
@@ -55,7 +56,7 @@ def panel(name: str, projection: str, shown: Any, chosen: Selection | None) -> N
         about = outlines_json(name, rows, chosen)
         widgets.download(listed, "selection.csv")
         widgets.download_text(about, "selection.json", "Save outlines and filters")
-        if level == "structure":
+        if level is CRYSTAL:
             crystals(name, [row for row, each in enumerate(shown) if each], about)
         if len(listed) > MOST:
             st.caption(f"The table shows the first {MOST:,} of {len(listed):,}; the file has them all.")

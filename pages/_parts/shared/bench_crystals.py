@@ -14,6 +14,7 @@ import streamlit as st
 from matgen_core import data
 from matgen_core.checkpoint import CheckpointError
 from matgen_core.materials import diffraction, report
+from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks import prediction
 from matgen_core.views.crystals import bench, picture
 from matgen_core.views.crystals import scene as crystal_scene
@@ -75,7 +76,7 @@ def read_uploaded(files: Sequence[Any]) -> list[data.StructureFile]:
 
 def crystal_models() -> list[str]:
     """Return the models with a map of known crystals."""
-    return widgets.names_with("encode", "structure")
+    return widgets.names_with("encode", CRYSTAL)
 
 
 def find(entry: Entry) -> Crystal:

@@ -16,8 +16,8 @@ from matgen_core.latent.space import Decoded, fitting
 from matgen_core.latent.worker import ProjectionWorker
 from matgen_core.materials import query
 from matgen_core.materials.elements import every_element
-from matgen_core.materials.fields import chemists_order
-from matgen_core.materials.formulas import Formulas, subscripted
+from matgen_core.materials.formulas import subscripted
+from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD, Level
 from matgen_core.materials.properties import Column
 from matgen_core.tasks import ranking
 from matgen_core.views.maps import columns as map_columns
@@ -50,14 +50,14 @@ def map_table_columns(name: str) -> list[Column]:
     return known_columns(map_table(name), widgets.read(name))
 
 
-def level(name: str) -> str:
-    """Return what the materials of a map are: "phase field", "composition" or "structure"."""
-    return str(widgets.read(name).provenance["level"])
+def level(name: str) -> Level:
+    """Return what the materials of a map are."""
+    return widgets.read(name).level
 
 
 def noun(name: str) -> str:
     """Return what the materials of a map are called."""
-    return {"phase field": "fields", "composition": "formulas"}.get(level(name), "crystals")
+    return level(name).plural
 
 
 def everyone_in_words(name: str) -> str:
@@ -238,14 +238,13 @@ def _material(name: str, key: str) -> Any:
     Raises:
         ValueError: If it stands for neither.
     """
-    if level(name) == "phase field":
-        return tuple(key.split("-"))
-    if level(name) == "composition":
-        try:
-            return Formulas.of_text(key).reduced().compositions()[0]
-        except ValueError as error:
-            raise ValueError(f"{not_here(name, key)} ({error})") from error
-    raise ValueError(not_here(name, key))
+    parse = level(name).parse
+    if parse is None:
+        raise ValueError(not_here(name, key))
+    try:
+        return parse(key)
+    except ValueError as error:
+        raise ValueError(f"{not_here(name, key)} ({error})") from error
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -319,9 +318,9 @@ def nearest_known(maps: Sequence[str], key_of: str, key: str, on_choose: Callabl
     head = f"Nearest {'known ' if space.encodes else ''}{noun(maps[0])}"
     st.markdown(f"**{head}** :small[by distance in the {space.measured_in} of `{maps[0]}`]")
     wanted = ["name", "distance", "reconstruction_error"]
-    if level(maps[0]) != "phase field":
+    if level(maps[0]) is not PHASE_FIELD:
         told = "split" if not space.encodes else "formation_energy_per_atom"
-        wanted = ["formula", "id", "distance", "space_group" if level(maps[0]) == "structure" else told]
+        wanted = ["formula", "id", "distance", "space_group" if level(maps[0]) is CRYSTAL else told]
     shown = near[[each for each in wanted if each in near]]
     widgets.field_table(shown, key, on_choose, "content", map_table_columns(maps[0]))
 
@@ -388,16 +387,16 @@ def color_titles(name: str, key: str) -> dict[str, str]:
 def telling_column(name: str, otherwise: str) -> str:
     """Return the column that says most of the materials of a map, or another where there is none like that."""
     telling: tuple[str, ...] = ("anions", "family")
-    if level(name) == "composition":
+    if level(name) is COMPOSITION:
         telling = ("formation_energy_per_atom", "split") if _load_map(name).encodes else ("split",)
     return next((each for each in telling if each in map_table(name)), otherwise)
 
 
 def markers(name: str, where: pd.DataFrame, at: str) -> list[map_scene.MapMarker]:
     """Return the marks of what `placed` has placed; a pin for the one that the visitor looks at."""
-    written = chemists_order if level(name) == "phase field" else subscripted
+    written = level(name).display
     return [
-        map_scene.MapMarker(row.x, row.y, written(row.name), "pin" if row.name == at else "sample")
+        map_scene.MapMarker(row.x, row.y, subscripted(written(row.name)), "pin" if row.name == at else "sample")
         for row in where.itertuples(index=False)
     ]
 
@@ -411,7 +410,7 @@ def axis_labels(name: str, key: str) -> tuple[str, str]:
 @st.cache_data(max_entries=16, show_spinner=False)
 def candidates(name: str, choice: ranking.Choice) -> tuple[str, ...]:
     """Return the fields of a choice that are not known to a model."""
-    return tuple("-".join(field) for field in choice.fields(ranking.known_fields(widgets.read(name))))
+    return tuple(field.write() for field in choice.fields(ranking.known_fields(widgets.read(name))))
 
 
 # Materials decoded

@@ -13,7 +13,8 @@ from matgen_core import checkpoint as checkpoints
 from matgen_core import data
 from matgen_core.checkpoint import Checkpoint, CheckpointError
 from matgen_core.materials import query
-from matgen_core.materials.fields import chemists_order, parse_phase_field
+from matgen_core.materials.fields import PhaseField
+from matgen_core.materials.levels import LEVELS, PHASE_FIELD, Level
 from matgen_core.materials.properties import Column
 
 PROJECTIONS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
@@ -43,15 +44,15 @@ def summaries() -> tuple[list[dict[str, Any]], list[str]]:
     return sorted(good, key=lambda each: -len(each["capabilities"])), broken
 
 
-def names_with(capability: str, level: str | None = "phase field") -> list[str]:
+def names_with(capability: str, level: Level | None = PHASE_FIELD) -> list[str]:
     """Return the checkpoints of a level (None: of any) that can do something, those that can do most first."""
-    able = [each for each in summaries()[0] if level in (None, each["level"]) and capability in each["capabilities"]]
-    return [summary["name"] for summary in able]
+    able = [each for each in summaries()[0] if capability in each["capabilities"]]
+    return [each["name"] for each in able if level is None or each["level"] == level.key]
 
 
 def names_with_map() -> list[str]:
     """Return the checkpoints with a latent map: those of phase fields first, then by what they can do."""
-    levels = ("phase field", "composition", "structure")
+    levels = [level.key for level in LEVELS]
     mapped = [each for each in summaries()[0] if checkpoints.has_map(each["name"])]
     return [each["name"] for each in sorted(mapped, key=lambda each: levels.index(each["level"]))]
 
@@ -162,7 +163,7 @@ def field_table(
             on_choose(names[cells[0][0]])
 
     st.dataframe(
-        table if column == "id" else table.assign(**{column: [chemists_order(name) for name in names]}),
+        table if column == "id" else table.assign(**{column: list(map(PHASE_FIELD.display, names))}),
         key=key,
         hide_index=True,
         height=height,
@@ -249,7 +250,7 @@ def known_or_parsed(text: str, names: Collection[str]) -> str:
     Raises:
         ValueError: If the text is no phase field.
     """
-    return text if text in names else "-".join(parse_phase_field(text))
+    return text if text in names else PhaseField.parse(text).write()
 
 
 # Parts of Home and Trust
@@ -274,6 +275,7 @@ def provenance(name: str) -> pd.DataFrame:
     """Return what made a checkpoint: one row a fact."""
     facts = dict(load(name).provenance)
     datasets = facts.pop("datasets", {})
+    facts = {key: value for key, value in facts.items() if not isinstance(value, dict)}  # the card tells the others
     rows = [*facts.items(), *((f"data: {key}", f"SHA-256 {value}") for key, value in datasets.items())]
     return pd.DataFrame([(key, str(value)) for key, value in rows], columns=["what", "value"])
 

@@ -1,0 +1,29 @@
+"""The states of a job in words, the same on every page."""
+
+from matgen_core.jobs.job import Status
+
+
+def line(status: Status, running: str = "") -> str:
+    """Say in a few words how a job stands.
+
+    Args:
+        status: Of the job.
+        running: What is said of it while it runs.
+
+    Returns:
+        The words; "" for a job that is done, or not begun: in their place stands what came of it, or how to begin.
+    """
+    if status.state == "waiting":
+        return f"waiting, {status.ahead} ahead"
+    if status.state == "running":
+        return running
+    if status.state == "stopped":
+        is_counted = status.total is not None and not status.stage  # what is done of a stage says little of the whole
+        return f"stopped after {status.done:,.0f} of {status.total:,.0f}" if is_counted else "stopped"
+    return status.problem
+
+
+def stage(status: Status) -> str:
+    """Say what a running job is doing, how much of that is done, and how long it has been at work."""
+    share = "" if status.share is None else f" {status.share:.0%}"
+    return f"{status.stage}{share} ({status.seconds:.0f} s)"
