@@ -1,6 +1,7 @@
 """How the house stands: who may import whom, what is said where, and that every list of models is in step."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -230,6 +231,9 @@ def test_every_station_and_dependency_is_described() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
     for station in STATIONS:
         assert f"`{station}`" in text, f"docs/architecture.md does not describe {station}"
+    of_npm = json.loads((ROOT / "package.json").read_text())
+    for name in (*of_npm["dependencies"], *of_npm["devDependencies"]):
+        assert f"`{name}`" in text, f"docs/architecture.md does not say what {name} is for"
     for file in ("requirements.txt", "requirements-dev.txt"):
         for line in (ROOT / file).read_text().splitlines():
             if line and not line.startswith("#"):

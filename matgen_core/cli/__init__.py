@@ -5,6 +5,7 @@ Tables go to --out or standard output, progress to standard error. Bad input end
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,8 @@ app.command("card")(cards.card)
 
 def main() -> None:
     """Run the command line; input that cannot be used ends with one line on standard error and exit 2."""
+    # Python leaves an interrupt ignored where the command was started in the background; it shall stop all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app()
     except (ValueError, CheckpointError, OSError) as error:

@@ -46,18 +46,15 @@ def folder(tmp_path, monkeypatch):
 # --- the registry and the real files ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", data.DATASETS)
-def test_registry_entry_is_whole(name):
-    entry = data.DATASETS[name]
-    assert entry.name == name
-    assert entry.composition_column in entry.columns
-    assert entry.title
-    assert entry.text
-    assert entry.licence
-    assert entry.url.startswith("https://")
-    if entry.sha256 is not None:
-        assert len(entry.sha256) == 64
-        assert entry.rows > 0
+def test_registry_entries_are_whole():
+    for name, entry in data.DATASETS.items():
+        assert entry.name == name
+        assert entry.composition_column in entry.columns, name
+        assert all((entry.title, entry.text, entry.licence)), name
+        assert entry.url.startswith("https://"), name
+        if entry.sha256 is not None:
+            assert len(entry.sha256) == 64, name
+            assert entry.rows > 0, name
 
 
 @pytest.mark.parametrize("name", [name for name, entry in data.DATASETS.items() if entry.sha256])

@@ -59,7 +59,7 @@ def runs_of_the_funnel() -> Iterator[Background]:
             lambda: begun(Request(MAX_SAMPLES)),
             lambda: begun(Request(50)),
             lambda: begun(Request(50, condition={"band_gap": 1.0})),
-            "band_gap",
+            "band gap",
         )
 
 

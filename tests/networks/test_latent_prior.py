@@ -94,6 +94,9 @@ class WithPrior(torch.nn.Module):
         super().__init__()
         self.prior = prior
 
+    def draw_from_prior(self, *arguments: torch.Tensor) -> torch.Tensor:
+        return self.prior.sample(*arguments)
+
 
 def test_a_latent_space_draws_from_the_learned_prior(prior: LatentPrior) -> None:
     space = LatentSpace.of(Checkpoint("clouds", "with_prior", WithPrior(prior), None, {}, ""))

@@ -16,6 +16,7 @@ from pymatgen.core import Element
 
 from matgen_core import checkpoint, data
 from matgen_core.data import DATASETS, Dataset
+from matgen_core.latent import building
 from matgen_core.latent.projection import projections
 from matgen_core.networks.arrays import tensors
 from matgen_core.networks.arrays.formulas import LabelledFormulas
@@ -31,11 +32,9 @@ from matgen_core.networks.models.phase_field_vae import PhaseFieldVAE
 from matgen_core.networks.models.random_forest import RandomForest, RandomForestConfig
 from matgen_core.recipes import RECIPES, Recipe
 from matgen_core.recipes.cgcnn import data as cgcnn_data
-from matgen_core.recipes.ding import recipe as of_ding
-from matgen_core.recipes.matgan import card as matgan_card
 from matgen_core.recipes.matgan import figures as matgan_figures
 from matgen_core.recipes.matgan import recipe as of_matgan
-from matgen_core.recipes.shared import crystal_index, cubic
+from matgen_core.recipes.shared import cubic
 from matgen_core.recipes.shared.phase_fields import read_features
 from matgen_core.recipes.shared.runs import ARRAYS, cache
 from matgen_core.recipes.two_d_screen.forest import Growth, grow
@@ -250,9 +249,8 @@ def materials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgcnn_data, "load", load)
     monkeypatch.setattr(cubic, "perov5", cubic.cubic_families)
     quick = partial(projections, methods=("pca",), n_seeds=1)
-    for module in (of_ding, of_matgan, crystal_index):
-        monkeypatch.setattr(module, "projections", quick)
-    for module in (matgan_figures, of_matgan, matgan_card):
+    monkeypatch.setattr(building, "projections", quick)
+    for module in (matgan_figures, of_matgan):
         monkeypatch.setattr(module, "SAMPLE_COUNTS", (20, 40, 60))
 
 
@@ -288,7 +286,7 @@ def test_a_bare_machine_learns_what_the_data_are_elsewhere(
     assert code == 0, said
     assert "packed" not in said  # the graphs that it learned from are there already
     made = checkpoint.load(name)
-    used = made.provenance["run"]["settings"]
+    used = made.provenance["settings"]
     assert used["seed"] == 3
     for group, changes in BRIEF[name].items():
         expected = used[group] | changes if isinstance(changes, dict) else changes
@@ -343,7 +341,8 @@ def test_one_machine_learns_what_two_do(
         ]
     )
     assert runs.read_settings(here, name) == runs.read_settings(there, name)
-    assert checkpoint.load(name).provenance["run"] == runs.read_settings(here, name)
+    told = checkpoint.load(name).provenance
+    assert told["run"] | {"settings": told["settings"]} == runs.read_settings(here, name)
     for stage in ("likelihood", "weights"):
         assert (here / f"{stage}.safetensors").read_bytes() == (there / f"{stage}.safetensors").read_bytes()
 

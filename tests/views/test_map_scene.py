@@ -194,12 +194,12 @@ def test_quantile_scale_gives_each_color_the_same_share():
     assert counts.max() < 1.1 * counts.mean()
 
 
-@pytest.mark.parametrize("axis", ["linear", "log", "quantile"])
 @pytest.mark.parametrize("values", [[2.0, 2.0, 2.0], [math.nan, math.nan], [], [0.0] * 200 + [1.0]])
-def test_degenerate_values_still_make_a_scale(values, axis):
-    coloring = color_by_value(values, label="E", axis=axis)
-    assert coloring.n_points == len(values)
-    assert all(0 <= at <= 1 for at, _ in coloring.ticks)
+def test_degenerate_values_still_make_a_scale(values):
+    for axis in ("linear", "log", "quantile"):
+        coloring = color_by_value(values, label="E", axis=axis)
+        assert coloring.n_points == len(values), axis
+        assert all(0 <= at <= 1 for at, _ in coloring.ticks), axis
 
 
 def test_limits_out_of_order_are_refused():

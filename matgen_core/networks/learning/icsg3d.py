@@ -294,11 +294,11 @@ def decode(model: ICSG3D, arrays: CrystalArrays, z: Tensor, batch_size: int) -> 
 
 
 def judge_points(model: ICSG3D, arrays: CrystalArrays, n: Samples, seed: int, device: str) -> Judged:
-    """Encode and check every crystal, draw the points that are judged, and decode them on `device`."""
+    """Encode every crystal, draw the points that are judged, and decode them on `device`."""
     batch_size = 256 if device == "cuda" else 16  # larger ones make a CPU wait for memory
     model = model.to(device)
-    known, returned = reconstruct(model, arrays.to(device), batch_size)
+    known = posteriors(model, arrays.to(device), batch_size).mean
     drawn = points.draw(model, known, arrays, n, seed)
     model = model.to(device)
     decoded = {name: decode(model, arrays, z, batch_size) for name, z in drawn.items()}
-    return Judged(known.cpu(), returned.cpu(), decoded)
+    return Judged(known.cpu(), decoded)

@@ -124,12 +124,10 @@ class Judged:
 
     Attributes:
         known: Posterior means of all crystals, (N, latent_dim).
-        returned: Whether each comes back by the quick check of the training code, (N,) bool.
         points: By the names of `draw`.
     """
 
     known: Tensor
-    returned: Tensor
     points: dict[str, Points]
 
     def save(self, path: Path) -> None:
