@@ -37,7 +37,7 @@ class _Reader:
     """Goes through the lines, once."""
 
     def __init__(self, text: str, max_sites: int) -> None:
-        self.lines = re.split(r"\r\n|\n|\r", text)
+        self.lines = re.split(r"\r\n|\n|\r", text.rstrip())
         self.max_sites = max_sites
         self.notes: list[str] = []
         self.at = 0  # of the line that comes next
