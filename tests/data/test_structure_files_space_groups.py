@@ -15,7 +15,7 @@ UNIQUE_C = (15.1, 16.2, 17.3, 90, 90, 99)
 ORTHORHOMBIC = (15.1, 16.2, 17.3, 90, 90, 90)
 TETRAGONAL = (14.6, 14.6, 19.0, 90, 90, 90)
 SYMBOL, HALL, NUMBER = "_symmetry_space_group_name_H-M", "_symmetry_space_group_name_Hall", "_space_group_IT_number"
-GENERAL = ("Fe1 Fe 0.0537 0.1391 0.3119 1",)
+GENERAL = ("Fe1 Fe 0.3312 0.1152 0.0384 1",)
 
 
 def named(head: str, cell: tuple[float, ...], rows: tuple[str, ...] = GENERAL):
