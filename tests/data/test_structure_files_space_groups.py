@@ -107,6 +107,7 @@ def test_a_group_that_cannot_be_applied_costs_one_line_and_never_p1(
     ("rows", "head", "holds"),
     [
         (("C1 C 0 0 0 1",), "_chemical_formula_sum C\n_cell_formula_units_Z 8", "C8"),
+        (("C1 C 0 0 0 1",), "_chemical_formula_sum C16", "C16"),
         (("C1 C .125 .125 .125 1",), "_chemical_formula_sum C\n_cell_formula_units_Z 8", "C8"),
         (("Mg1 Mg .125 .125 .125 1", "Al1 Al .5 .5 .5 1", "O1 O .262 .262 .262 1"),
          "_chemical_formula_sum 'Al2 Mg O4'", "Mg8 Al16 O32"),
