@@ -17,6 +17,7 @@ from matgen_core.data.structure_files.space_groups import Operations
 _ALIKE = 1e-4  # of a cell edge: nearer, two places are one, as in pymatgen
 _FEW_DIGITS = (2, 3)  # decimals with which 1/3 misses its special position by more than that
 _SPECIAL = 0.25  # Å; no two whole atoms come so near, so such images are one atom beside its special position
+_NOTHING = 1e-6  # of an atom; pymatgen drops what is less
 _WHOLE = 0.95
 _LITTLE = 1.05  # what rounding makes of 1
 _FRACTIONS = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
@@ -68,8 +69,8 @@ class Notes:
         return (*self.lines, *(f"{listed(names)}: {what}" for what, names in self.sites.items()))
 
 
-def read_rows(block: Block, formula: Collection[str] | None, notes: Notes) -> list[SiteRow]:
-    """Read the rows of sites.
+def read_rows(block: Block, formula: Collection[str] | None, notes: Notes, most: int) -> list[SiteRow]:
+    """Read the rows of sites, unless there are more than so many.
 
     Raises:
         ValueError: If there are none, or a value cannot be used; with its line and site.
@@ -80,6 +81,8 @@ def read_rows(block: Block, formula: Collection[str] | None, notes: Notes) -> li
             raise ValueError("its sites have Cartesian coordinates only; export it with fractional ones")
         raise ValueError("it lists no sites (_atom_site_fract_x, _y, _z)")
     n = len(columns[0])
+    if n > most:
+        raise ValueError(f"{n} rows of sites; at most {most} are read")
     if {len(column) for column in columns} != {n}:
         raise ValueError("its coordinates stand in different loops")
     labels, types, occupancies, flags = (
@@ -102,10 +105,10 @@ def read_rows(block: Block, formula: Collection[str] | None, notes: Notes) -> li
         notes.add(said)
         place = _place([column[i] for column in columns], name, symbol, notes)
         occupancy = _occupancy(occupancies[i], name, notes) if occupancies else 1.0
-        if occupancy == 0:
+        if occupancy < _NOTHING:
             empty.append((name, symbol))
             notes.add_site("occupancy 0, left out", name)
-        if place is None or occupancy == 0:
+        if place is None or occupancy < _NOTHING:
             continue
         species: Element | Species = Element(symbol)
         if states is not None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from pymatgen.core import Structure
@@ -15,6 +16,7 @@ from matgen_core.data.structure_files.xyz import read_frames
 
 _CIF = (".cif", ".mcif")
 _XYZ = (".xyz", ".extxyz")
+_MAX_FRAMES = 1_000
 _POSCAR = (".vasp", ".poscar")
 _POSCAR_NAMES = ("POSCAR", "CONTCAR")
 _NEWLINE = re.compile(r"\r\n|\n|\r")  # alone: other marks that Python takes for ends of lines stand within titles
@@ -140,7 +142,10 @@ def _readings(path: Path, content: bytes) -> list[Reading]:
     if not text.strip():
         raise ValueError("the file is empty")
     if path.suffix.lower() in _XYZ:
-        return list(read_frames(_NEWLINE.split(text.rstrip())))
+        found = list(islice(read_frames(_NEWLINE.split(text.rstrip())), _MAX_FRAMES + 1))
+        if len(found) > _MAX_FRAMES:
+            found[-1] = Reading(problem=f"more than {_MAX_FRAMES} frames; give the others in a file of their own")
+        return found
     if path.suffix.lower() in _CIF:
         return read_cif(text)
     if _CELL_OF_CIF.search(text):

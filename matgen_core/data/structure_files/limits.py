@@ -10,7 +10,7 @@ MAX_SITES = 1_000
 MAX_EDGE = 500.0  # Å; hardly a crystal without proteins has a third of it
 MAX_COORDINATE = 1e4  # cells from the origin; farther, a fractional coordinate has lost its digits
 MAX_VOLUME = 20_000.0  # Å³ a site; an empty cell takes a search for neighbors as long as one of so many atoms
-_SPARSE = 100.0  # Å³ a site; where more is empty, neighbors are sought as far as the cell is long
+_GAP = 30.0  # Å between sites; where more is empty, neighbors are sought as far as the cell is long
 _MAX_SOUGHT = 20_000  # sites within that reach; 5 s
 _LEAST_VOLUME = 1.0  # Å³ a site; compressed hydrogen takes 2, and a search for neighbors in less never ends
 _LEAST_SPACING = 0.5  # Å between the planes of a cell, for the same reason
@@ -37,12 +37,20 @@ def structure_problem(crystal: Structure, max_sites: int = MAX_SITES) -> str:
     if volume > MAX_VOLUME:
         return f"{volume:,.0f} Å³ a site, more than {MAX_VOLUME:,.0f}; check the unit of the cell"
     reach = float(np.linalg.norm(crystal.lattice.abc))
-    if volume > _SPARSE and 4.19 * reach**3 / volume > _MAX_SOUGHT:
+    if 4.19 * reach**3 / volume > _MAX_SOUGHT and _largest_gap(crystal) > _GAP:
         return (
             f"an almost empty cell: {len(crystal)} sites in {max(crystal.lattice.abc):.4g} Å; shorten what is empty, or"
             " check the unit of the cell"
         )
     return ""
+
+
+def _largest_gap(crystal: Structure) -> float:
+    """The thickest layer without sites between planes of the cell, in Å."""
+    spacings = 1 / np.array(crystal.lattice.reciprocal_lattice_crystallographic.abc)
+    places = np.sort(crystal.frac_coords % 1, axis=0)
+    gaps = np.diff(places, axis=0, append=places[:1] + 1).max(axis=0)
+    return float((gaps * spacings).max())
 
 
 def cell_problem(matrix: Any) -> str:

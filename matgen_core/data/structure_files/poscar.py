@@ -37,7 +37,7 @@ class _Reader:
     """Goes through the lines, once."""
 
     def __init__(self, text: str, max_sites: int) -> None:
-        self.lines = re.split(r"\r\n|\n|\r", text)
+        self.lines = re.split(r"\r\n|\n|\r", text.rstrip())
         self.max_sites = max_sites
         self.notes: list[str] = []
         self.at = 0  # of the line that comes next
@@ -117,6 +117,8 @@ class _Reader:
         words = self._words("a line of symbols or counts")
         first = self.at
         while words and not words[0][0].isdigit() and words[0][0] not in "+-.":
+            if len(symbols) + len(words) > self.max_sites:
+                raise ValueError(f"line {first} names more than {self.max_sites} elements")
             symbols += [self._symbol(word) for word in words]
             self._skip_blank("a line of counts")
             words = self._words("a line of counts")
@@ -211,13 +213,15 @@ class _Reader:
 
     def _check_end(self, n: int) -> None:
         """Refuse further coordinates; what stands behind a blank line are velocities."""
-        rest = [line.split() for line in self.lines[self.at :]]
-        further = next(
-            (i for i, words in enumerate(rest) if len(words) < 3 or not all(map(_is_number, words[:3]))), len(rest)
-        )
+        further = 0
+        for line in self.lines[self.at :]:
+            words = line.split()
+            if len(words) < 3 or not all(map(_is_number, words[:3])):
+                break
+            further += 1
         if further:
             raise ValueError(f"{n + further} coordinate lines, but {n} sites are announced")
-        if any(words for words in rest):
+        if any(line.strip() for line in self.lines[self.at :]):
             self.notes.append("what follows the coordinates (velocities and the like) was left out")
 
     # Symbols that stand elsewhere

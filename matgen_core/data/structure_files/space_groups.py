@@ -33,7 +33,7 @@ _SYMBOL = (
 )
 _HALL = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
 _NUMBER = ("_space_group_it_number", "_symmetry_int_tables_number", "_symmetry_space_group_it_number")
-_TERM = r"[+-]?(?:\d*\.?\d+(?:/\d+)?\*?)?[xyz]|[+-]?(?:\d+/\d+|\d*\.\d+|\d+\.?)"
+_TERM = r"[+-]?(?:\d*\.?\d+(?:/[1-9]\d*)?\*?)?[xyz]|[+-]?(?:\d+/[1-9]\d*|\d*\.\d+|\d+\.?)"
 _TRIPLET = re.compile(rf"(?:{_TERM})(?:[+-](?:{_TERM.replace('[+-]?', '')}))*", re.ASCII)
 _MISFIT = 0.03  # of a metric under an operation that should keep it; half a degree is 0.009
 
