@@ -139,7 +139,7 @@ def test_crystals_are_judged_by_their_formulas(run, tmp_path: Path) -> None:
     (tmp_path / "a.cif").write_text("nonsense")
     assert run("predict", "sulfides", tmp_path / "a.cif", tmp_path / "b.cif", "--out", tmp_path / "o.csv")[0] == 0
     table = pd.read_csv(tmp_path / "o.csv")
-    assert list(table.columns) == ["file", "formula", "probability", "probability_std", "problem"]
+    assert list(table.columns) == ["file", "formula", "probability", "probability_std", "problem", "note"]
     assert table["file"].to_list() == ["a.cif", "b.cif"]
     assert "no readable CIF" in table["problem"][0]
     assert table["formula"][1] == "TiS2"
