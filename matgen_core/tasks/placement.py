@@ -13,7 +13,7 @@ from pymatgen.core import Structure
 
 from matgen_core import data
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.checks import Verdict
+from matgen_core.checks import Verdict, distance_check
 from matgen_core.checks.sets import same_structure
 from matgen_core.data import StructureFile
 from matgen_core.latent.map import LatentMap
@@ -82,8 +82,17 @@ def known_crystals(checkpoint: Checkpoint, files: Sequence[StructureFile]) -> Kn
     return KnownCrystals(data_set, crystals)
 
 
-def novelty(structure: Structure, known: KnownCrystals) -> Verdict:
-    """Say whether a crystal is new: true if no known structure of its formula matches it, with the reason."""
+def novelty(structure: Structure, known: KnownCrystals, notes: Sequence[str] = ()) -> Verdict:
+    """Say whether a crystal is new: true if no known structure of its formula matches it, with the reason.
+
+    Undecided where nothing matches a crystal that cannot be as it is: two sites too near each other, or something
+    that was guessed as it was read.
+
+    Args:
+        structure: The crystal.
+        known: What `known_crystals` read for it.
+        notes: What was done to read it.
+    """
     if known.problem:
         return Verdict(None, known.problem)
     if not structure.is_ordered:
@@ -93,9 +102,14 @@ def novelty(structure: Structure, known: KnownCrystals) -> Verdict:
     for key, each in alike.items():
         if same_structure(structure, each):
             return Verdict(False, f"matches {key} of {known.data_set}")
-    if not alike:
-        return Verdict(True, f"no {formula} in {known.data_set}")
-    return Verdict(True, f"matches none of the {len(alike)} structures of {formula} in {known.data_set}")
+    others = f"matches none of the {len(alike)} structures of {formula}" if alike else f"no {formula}"
+    nothing = f"{others} in {known.data_set}"
+    distances = distance_check()(structure)
+    if distances.passed is False:
+        return Verdict(None, f"{nothing}, but its sites are too near each other: {distances.reason}")
+    if notes:
+        return Verdict(None, f"{nothing}, but it had to be guessed at: {notes[0]}")
+    return Verdict(True, nothing)
 
 
 def place(
@@ -120,7 +134,7 @@ def place(
     percentiles = dict(zip(there, space.distance_percentile(features), strict=True))
     placements = []
     for row, (file, record) in enumerate(zip(files, made.table.to_dict("records"), strict=True)):
-        novel = Verdict(None, file.problem) if file.structure is None else novelty(file.structure, known)
+        novel = Verdict(None, file.problem) if file.structure is None else novelty(file.structure, known, file.notes)
         if row not in nearest:
             placements.append(Placement(file, novel, problem=record["reason"]))
             continue

@@ -73,6 +73,19 @@ def test_novelty_is_known_new_or_undecided(salts: None, crystal_map: checkpoint.
     assert verdicts[2].reason == "no TiO2 in salts"
 
 
+def test_what_is_broken_or_guessed_is_not_called_new_and_oxidation_states_change_nothing(
+    salts: None, crystal_map: checkpoint.Checkpoint
+) -> None:
+    near = Structure(Lattice.cubic(4), ["Ti", "O", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.55, 0.5, 0.5]])
+    decorated = rock_salt(edge=5.9).add_oxidation_state_by_element({"Na": 1, "Cl": -1})
+    known = placement.known_crystals(crystal_map, [StructureFile("a", "a", each) for each in (near, decorated, RUTILE)])
+    broken, guessed = placement.novelty(near, known), placement.novelty(RUTILE, known, ["H has no site"])
+    assert (broken.passed, guessed.passed) == (None, None)
+    assert broken.reason.startswith("no TiO2 in salts, but its sites are too near each other: ")
+    assert guessed.reason == "no TiO2 in salts, but it had to be guessed at: H has no site"
+    assert placement.novelty(decorated, known, ["H has no site"]).reason == "matches s-2 of salts"
+
+
 def test_novelty_is_undecided_without_the_data(
     crystal_map: checkpoint.Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

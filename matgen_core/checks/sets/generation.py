@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pymatgen.core import Structure
+from pymatgen.core import Species, Structure
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import wasserstein_distance
@@ -181,13 +181,24 @@ def _group_formula(
 
 
 def same_structure(one: Structure, other: Structure) -> bool:
-    """Tell whether two structures are the same by the published tolerances, whatever their volumes."""
+    """Tell whether two structures are the same by the published tolerances, whatever their volumes.
+
+    Oxidation states and spins are no part of a structure here: the matcher would take Fe3+ for another element than Fe.
+    """
     # the matcher is not symmetric: a pair is always put to it in the same order, wherever it stands in the list
-    first, second = sorted((one, other), key=_order)
+    first, second = sorted((_undecorated(one), _undecorated(other)), key=_order)
     try:
         return bool(matcher().fit(first, second))
     except MATCH_ERRORS:
         return False
+
+
+def _undecorated(structure: Structure) -> Structure:
+    if not any(isinstance(species, Species) for species in structure.elements):
+        return structure
+    plain = structure.copy(site_properties={})
+    plain.remove_oxidation_states()
+    return plain
 
 
 def _order(structure: Structure) -> tuple[float | list[float], ...]:
