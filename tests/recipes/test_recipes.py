@@ -352,7 +352,7 @@ def test_phase_fields_are_standardized_as_in_the_checkpoint(name: str, tmp_path:
     recipe: Any = RECIPES[name]
     if name == "phase_field_vae":
         brief = replace(recipe.config, n_members=2, hidden=(7,))
-        recipe = replace(recipe, config=brief, schedule=replace(recipe.schedule, epochs=2))
+        recipe = replace(recipe, config=brief, schedule=replace(recipe.schedule, epochs=2, batch_size=2048))
     recipe.prepare(tmp_path / "arrays")
     for _ in range(2):  # a run before it leaves nothing behind
         recipe.learn(tmp_path / "arrays", tmp_path / "run", "cpu", minutes=9.0)
