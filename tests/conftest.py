@@ -12,6 +12,11 @@ import pandas as pd
 import pytest
 import torch
 
+# Workers that each compute on every core wait for one another. What is imported below notes the number of threads.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the commands that tests start
+
 from matgen_core import checkpoint
 from matgen_core.latent.building import with_points
 from matgen_core.latent.space import LatentSpace
@@ -32,10 +37,6 @@ _HARMLESS = (
     "/media/",  # a buffer asked for between two runs of a page; the map asks again
     "/_stcore/",  # Streamlit's own, as it looks for its server below the path of a page
 )
-
-if "PYTEST_XDIST_WORKER" in os.environ:  # workers that each compute on every core wait for one another
-    torch.set_num_threads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"  # for the commands that tests start
 
 
 @pytest.fixture(scope="session")

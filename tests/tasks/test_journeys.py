@@ -413,10 +413,11 @@ def step(number: int) -> journeys.Step:
 
 
 def test_a_recording_stops_goes_on_and_keeps_what_it_has() -> None:
-    gate = threading.Semaphore(0)
+    gate, begun = threading.Semaphore(0), threading.Semaphore(0)
 
     def steps() -> Iterator[journeys.Step]:
         for number in range(4):
+            begun.release()
             assert gate.acquire(timeout=60)
             yield step(number)
 
@@ -425,8 +426,10 @@ def test_a_recording_stops_goes_on_and_keeps_what_it_has() -> None:
     recording.start()
     gate.release()
     recording.wait_for_first(60)
+    assert begun.acquire(timeout=60)
+    assert begun.acquire(timeout=60)  # the second step is under way
     recording.stop()
-    gate.release()  # the step that was under way
+    gate.release()
     recording.job.wait(60)
     assert (recording.job.state, recording.job.status().done, len(recording.steps)) == ("stopped", 2, 2)
     recording.start()
