@@ -54,7 +54,7 @@ check: .venv/.installed-dev
 	$(BIN)/mypy
 
 unit: .venv/.installed-dev
-	$(BIN)/python -m pytest -n 2 -m "not browser"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser"
 
 browser: .venv/.installed-dev chromium $(VIEWER)/3Dmol.es6-min.js $(BUNDLES)
 	$(BIN)/python -m pytest -m browser

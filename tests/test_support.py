@@ -4,7 +4,7 @@ import ast
 import textwrap
 from pathlib import Path
 
-import pytest
+from tests.support.rows import each_row
 
 TESTS = Path(__file__).parent
 OURS = ("matgen_core", "pages", "tests")
@@ -67,7 +67,7 @@ def test_no_test_imports_a_test_or_reaches_into_what_is_private() -> None:
     assert {path: names for path, names in found.items() if names} == {}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("source", "n_faults"),
     [
         ("from tests.pages.test_app import PAGES", 1),

@@ -13,6 +13,7 @@ from matgen_core.data import store
 from matgen_core.data.rows import structure_row
 from matgen_core.data.store import read_table, replacing, write_table
 from matgen_core.materials.systems import chemical_system
+from tests.support.rows import each_row
 
 
 def source(**changes):
@@ -83,7 +84,7 @@ def test_structures_of_both_layouts():
 # --- formulas and structures -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "system"),
     [
         ("Fe2O3", "Fe-O"),
@@ -101,7 +102,7 @@ def test_chemical_system(text, system):
     assert chemical_system(text) == system
 
 
-@pytest.mark.parametrize("text", ["Xx2O", "X2O", "", "nan", "Li-Qq-S", "Fe2O3!", "Li--S"])
+@each_row("text", ["Xx2O", "X2O", "", "nan", "Li-Qq-S", "Fe2O3!", "Li--S"])
 def test_chemical_system_refuses(text):
     with pytest.raises(ValueError, match="Fe2O3"):
         chemical_system(text)
@@ -215,7 +216,7 @@ def test_root_without_the_environment(tmp_path, monkeypatch):
     assert data.root() == tmp_path / "shared" / "data"
 
 
-@pytest.mark.parametrize("name", ["../etc/passwd", "A", "a-b", "", "a/b", "x" * 65])
+@each_row("name", ["../etc/passwd", "A", "a-b", "", "a/b", "x" * 65])
 def test_names_are_checked(folder, name):
     with pytest.raises(ValueError, match="no data-set name"):
         data.load(name)

@@ -6,6 +6,7 @@ from pymatgen.core import Lattice, Structure
 
 from matgen_core.data.structure_export import cif
 from matgen_core.data.structure_files import read_content
+from tests.support.rows import each_row
 from tests.support.structure_texts import ALL_COLUMNS, FACES, LABELS_ALONE, SALT_ROWS, cif_text, formula_of, read_one
 
 CUBE = (4.1, 4.1, 4.1, 90, 90, 90)
@@ -22,7 +23,7 @@ def test_every_block_keeps_its_row_also_one_that_fails_or_has_a_name_again() -> 
     assert "a second block is called 'salt'" in found[2].note
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("label", "formula", "means", "said"),
     [
         ("Na1", None, "Na", ""),
@@ -66,7 +67,7 @@ def test_a_label_means_an_element_only_where_it_is_clear(
         assert said in found.note
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("symbol", "means", "said"),
     [
         ("Fe3+", "Fe", ""),
@@ -94,7 +95,7 @@ def test_a_type_symbol_is_an_element_or_named(symbol: str, means: str, said: str
         assert means in found.structure.symbol_set
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("written", "amount", "said"),
     [
         ("1", 1, ""),
@@ -131,7 +132,7 @@ def test_an_empty_site_is_left_out_aloud_and_never_against_the_formula() -> None
     assert "the file's formula holds K" in read_one("a.cif", cif_text(rows, "_chemical_formula_sum 'K Na Cl'")).problem
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("rows", "holds", "said"),
     [
         (("La1 La 0 0 0 0.334", "Ba1 Ba 0 0 0 0.667"), {"La": 0.334 / 1.001, "Ba": 0.667 / 1.001}, "scaled to 1"),
@@ -156,7 +157,7 @@ def test_what_shares_a_place(rows: tuple[str, ...], holds: dict[str, float] | No
             assert found.structure.composition[symbol] == pytest.approx(amount)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("x", "value", "said"),
     [
         (".25", 0.25, ""),
@@ -182,7 +183,7 @@ def test_a_coordinate_is_read_or_named_with_line_and_site(x: str, value: float |
         assert said in found.note
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("rows", "formula", "said"),
     [
         (("Na1 Na 0 0 0 1", "O1 O .5 .5 .5 1"), "Na O H", "H of the formula (Na O H) has no site: read as NaO"),
@@ -210,7 +211,7 @@ def test_hydrogen_that_is_only_said_to_be_attached_is_told() -> None:
     assert "2 hydrogen atoms said to be attached to other sites" in found.note
 
 
-@pytest.mark.parametrize("third", ["0.33 0.67", "0.333 0.667", "0.3330 0.6670", "0.3333 0.6667", "0.33333 0.66667"])
+@each_row("third", ["0.33 0.67", "0.333 0.667", "0.3330 0.6670", "0.3333 0.6667", "0.33333 0.66667"])
 def test_a_third_with_few_digits_is_on_its_axis(third: str) -> None:
     operations = ("x,y,z", "-y,x-y,z", "-x+y,-x,z", "-x,-y,z+1/2", "y,-x+y,z+1/2", "x-y,x,z+1/2")
     rows = (f"Zn1 Zn {third} 0 1", f"S1 S {third} 0.375 1", "Xe1 Xe 0.1 0.2 0.3 1")
@@ -219,7 +220,7 @@ def test_a_third_with_few_digits_is_on_its_axis(third: str) -> None:
     assert ("moved onto the special position" in found.note) == (len(third) < 14 and "0.3333" not in third)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         cif_text().upper().replace("DATA_", "data_"),
@@ -242,7 +243,7 @@ def test_other_ways_to_write_the_same(text: str) -> None:
     assert found.structure.distance_matrix[0][4:].min() == pytest.approx(2.82)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "said"),
     [
         ("a\n1\n3 0 0\n", "no line begins with data_"),
@@ -267,7 +268,7 @@ def test_each_fault_has_a_line_of_its_own(text: str, said: str) -> None:
     assert found.problem.startswith("no readable CIF: ")
 
 
-@pytest.mark.parametrize("name", ["POSCAR.cif", "poscar-salt.CIF", "CONTCAR_2.cif", "salt.mcif"])
+@each_row("name", ["POSCAR.cif", "poscar-salt.CIF", "CONTCAR_2.cif", "salt.mcif"])
 def test_the_ending_cif_wins(name: str) -> None:
     assert formula_of(read_one(name, cif_text())) == "Na4 Cl4"
 
@@ -302,7 +303,7 @@ def test_sites_far_outside_are_brought_back_and_farther_ones_refused() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of spglib, for how pymatgen calls it
-@pytest.mark.parametrize(
+@each_row(
     ("structure", "symbol", "n_rows"),
     [
         (

@@ -3,6 +3,7 @@
 import pytest
 
 from matgen_core.data.structure_files import MAX_SITES
+from tests.support.rows import each_row
 from tests.support.structure_texts import formula_of, poscar_text, read_one
 
 CARTESIAN = ("0 0 0", "2.82 2.82 0", "2.82 0 2.82", "0 2.82 2.82", "2.82 2.82 2.82", "0 0 2.82", "0 2.82 0", "2.82 0 0")
@@ -14,7 +15,7 @@ def sites(*behind: str) -> tuple[str, ...]:
     return tuple(f"{place} {behind[i % len(behind)]}" for i, place in enumerate(DIRECT))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "said"),
     [
         (poscar_text(), ""),
@@ -55,7 +56,7 @@ def test_rock_salt_however_it_is_written(text: str, said: str) -> None:
     assert bool(said) == bool(found.note)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "said"),
     [
         (poscar_text(symbols="Na Cl O"), "line 6 names 3 elements, but line 7 has 2 counts"),
@@ -101,7 +102,7 @@ def test_deuterium_counts_as_hydrogen_aloud() -> None:
     assert found.note == "deuterium (symbol 'D') counts as hydrogen"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("edge", "said"),
     [
         ("600", "a cell edge of 600 Å; at most 500 Å"),

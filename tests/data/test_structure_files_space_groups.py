@@ -5,6 +5,7 @@ import pytest
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
+from tests.support.rows import each_row
 from tests.support.structure_texts import SALT_ROWS, cif_text, formula_of, read_one
 
 CUBIC = (15.1, 15.1, 15.1, 90, 90, 90)
@@ -27,7 +28,7 @@ def number_of(structure: Structure) -> int:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of spglib, for how pymatgen calls it
-@pytest.mark.parametrize(
+@each_row(
     ("head", "cell", "n", "number", "applied"),
     [
         (f"{SYMBOL} 'F m 3 m'", CUBIC, 192, 225, "F m -3 m"),
@@ -80,7 +81,7 @@ def test_a_named_group_is_applied_in_the_setting_that_fits(
     assert f"no symmetry operations in the file: {applied} (No. {number}) applied" in found.note
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("head", "cell", "said"),
     [
         (f"{SYMBOL} 'Q 4 5 6'", CUBIC, "space group 'Q 4 5 6' is unknown"),
@@ -103,7 +104,7 @@ def test_a_group_that_cannot_be_applied_costs_one_line_and_never_p1(
     assert said in found.problem
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("rows", "head", "holds"),
     [
         (("C1 C 0 0 0 1",), "_chemical_formula_sum C\n_cell_formula_units_Z 8", "C8"),

@@ -4,6 +4,7 @@ import pytest
 
 from matgen_core import data
 from matgen_core.data.structure_files import read_content
+from tests.support.rows import each_row
 from tests.support.structure_texts import formula_of, frame_text, read_one
 
 CELL = 'Lattice="4 0 0 0 4 0 0 0 4"'
@@ -20,7 +21,7 @@ def test_blank_lines_between_frames_end_nothing(between: str) -> None:
     assert all(each.note == "" for each in found)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("bad", "said"),
     [
         (frame_text("Xx"), "line 7: symbol 'Xx' is no element"),
@@ -46,7 +47,7 @@ def test_a_frame_that_fails_keeps_its_row_and_the_next_is_read(bad: str, said: s
     assert found[1].problem.startswith("no readable extended XYZ: ")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "said"),
     [
         (frame_text("D"), "deuterium (symbol 'D') counts as hydrogen"),

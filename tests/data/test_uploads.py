@@ -13,6 +13,7 @@ from matgen_core.data import Upload, read_structures, read_uploads, uploads
 from matgen_core.data.structure_export import cif, extended_xyz, poscar
 from matgen_core.data.structure_files import MAX_BYTES, MAX_SITES, read_content
 from tests.support.crystals import NACL
+from tests.support.rows import each_row
 
 CIF = cif(NACL).encode()
 EVIL = "<script>alert(1)</script>"
@@ -141,7 +142,7 @@ def test_a_huge_file_is_refused_with_the_limit() -> None:
     assert "100 MB; at most 52 MB are read" in problem
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "content", "said"),
     [
         ("a.cif", operations(192, 500), "500 sites under 192 symmetry operations; at most 5000 images"),

@@ -38,24 +38,7 @@ def close(test: AppTest) -> AppTest:
     return press(test, "Close") if any(each.label == "Close" for each in test.button) else test.run()
 
 
-def on_the_map(crystal_map: Checkpoint) -> tuple[AppTest, str, str]:
-    return page("latent_map").run(), "UMAP of 60 points", "seed 0, of 60 points"
-
-
-def among_generated_formulas(formula_bank: Checkpoint) -> tuple[AppTest, str, str]:
-    test = press(page("compositions", generator="formulas", n="40").run(), "Generate")
-    test.session_state["generated"][1].job.wait(LIMIT)
-    test.run()
-    n_points = len(test.session_state["generated"][1].comparison()[1])
-    return test, f"{n_points:,} points", "t-SNE keeps neighborhoods"
-
-
-@pytest.mark.parametrize(
-    ("begin", "checkpoint"), [(on_the_map, "crystal_map"), (among_generated_formulas, "formula_bank")]
-)
-def test_a_map_that_was_asked_for_tells_how_it_stands(
-    begin, checkpoint: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_map_that_was_asked_for_tells_how_it_stands(crystal_map: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     turns, gate, made = Turns(1), threading.Semaphore(0), list[Job]()
 
     def work(handle: Handle, z: Z) -> Projected:
@@ -75,7 +58,7 @@ def test_a_map_that_was_asked_for_tells_how_it_stands(
         return bar.proto.text
 
     monkeypatch.setattr(ProjectionWorker, "submit", submit)
-    test, what, mapped = begin(request.getfixturevalue(checkpoint))
+    test, what, mapped = page("latent_map").run(), "UMAP of 60 points", "seed 0, of 60 points"
     before = turns.join()
     press(test, "Make the map")
     assert shown() == f"{what}: waiting, 1 ahead"

@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matgen_core.materials import query
+from tests.support.rows import each_row
 
 SYMBOLS = ("Li", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "O", "Sn", "Pb", "Zn")
 fields = st.sets(st.sampled_from(SYMBOLS), min_size=2, max_size=5).map(lambda symbols: "-".join(sorted(symbols)))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "found"),
     [
         ("", ["Cl-Li-S-Sn", "Li-O-P-S", "O-Pb-S-Zn", "Li-S", "Li2S", "LiFePO4"]),
@@ -50,7 +51,7 @@ def test_a_field_finds_itself_in_any_order_and_with_any_element_left_open(field:
     assert not query.parse(f"{field}-*").matches(field)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "named"),
     [
         ("has:Xx", "'Xx' is no element"),

@@ -40,6 +40,7 @@ from matgen_core.recipes.shared.runs import ARRAYS, cache
 from matgen_core.recipes.two_d_screen.forest import Growth, grow
 from matgen_core.recipes.two_d_screen.recipe import Examples, TwoDScreenRecipe
 from tests.support.arrays import crystal_arrays, formula_arrays, labelled_formulas, packed_graphs
+from tests.support.rows import each_row
 
 AMOUNTS = ((1, 1), (1, 2), (2, 1), (1, 3), (3, 1), (2, 3))
 SMALL = Samples(round_trips=5, walks=2, steps=3, prior=6, covered=0, around=10, per_class=2)
@@ -141,7 +142,7 @@ def test_the_settings_of_the_checkpoints_are_those_that_were_chosen() -> None:
     assert [LEARNERS[name].likelihood.epochs for name in ("matgan_oqmd", "matgan_icsd")] == [8, 30]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("options", "line"),
     [
         (["ding", "--settings", "{"], "no JSON"),

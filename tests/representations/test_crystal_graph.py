@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
 from matgen_core.representations import CrystalGraph
+from tests.support.rows import each_row
 
 ELEMENTS = ("Ca", "Cl", "Na", "O", "Ti")
 GRAPH = CrystalGraph(ELEMENTS)
@@ -80,7 +81,7 @@ def test_few_neighbors_within_the_cutoff_are_enough() -> None:
     assert sorted(GRAPH.encode(chain).distances.round(4)) == [3, 3, 6, 6]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("structure", "message"),
     [
         (Structure(Lattice.cubic(4), [{"Na": 0.5, "Ca": 0.5}], [[0, 0, 0]]), "partially occupied"),

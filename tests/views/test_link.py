@@ -14,6 +14,7 @@ from matgen_core.latent.selection import Lasso, extend
 from matgen_core.views.maps import link as view_link
 from matgen_core.views.maps.link import View
 from matgen_core.views.maps.scene import Camera
+from tests.support.rows import each_row
 
 TRIANGLE = Lasso(np.array([[-1.5, 2.25], [3.0, 2.25], [0.125, 7.5]]), "new")
 HOLE = Lasso(np.array([[0.0, 3.0], [1.0, 3.0], [0.5, 4.0]]), "subtract")
@@ -70,7 +71,7 @@ def test_a_view_that_is_too_much_for_a_link_is_refused_with_what_to_do() -> None
 GOOD = {"v": 1, "model": "a"}
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "rubbish",

@@ -24,6 +24,7 @@ from matgen_core.views.maps.scene import (
     hover_text,
     point_cloud,
 )
+from tests.support.rows import each_row
 
 SQUARE = [(0, 0), (4, 0), (4, 4), (0, 4)]
 
@@ -108,7 +109,7 @@ def test_select_reads_an_event_and_applies_it():
     assert select(points, np.ones(3, bool), Lasso.from_event({"op": "clear"})).tolist() == [False] * 3
 
 
-@pytest.mark.parametrize(
+@each_row(
     "event",
     [
         {},
@@ -370,7 +371,7 @@ def test_events_are_read():
     assert MapEvents.from_component({}, small_scene()) == MapEvents()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("result", "line"),
     [
         ({"clicked": 2}, "point 2 is not on this map, which has 2"),
