@@ -227,4 +227,4 @@ def test_parallel_map_keeps_the_order():
     seen: list[tuple[int, int]] = []
     assert parallel_map(double, list(range(20)), 1, lambda i, n: seen.append((i, n))) == list(range(0, 40, 2))
     assert seen[-1] == (20, 20)
-    assert parallel_map(abs, [-i for i in range(40)], 2, None) == list(range(40))
+    assert parallel_map(abs, [-i for i in range(300)], 2, None) == list(range(300))

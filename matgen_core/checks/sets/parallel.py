@@ -9,7 +9,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]  # items done, items in all
 
-_CHUNK = 16  # items sent at once; also the least work that is worth a process
+_CHUNK = 16  # items sent at once
+_WORTH = 256  # fewer items are done sooner here: a process takes seconds to load pymatgen, a crystal some milliseconds
 
 
 def parallel_map(
@@ -20,7 +21,7 @@ def parallel_map(
     Args:
         function: A function of a module, since it is sent to other processes.
         items: What to apply it to.
-        n_workers: Processes; 1 works in this one.
+        n_workers: Processes; with 1, or with fewer than 256 items, this one works alone.
         progress: Called with the items done and their number.
     """
     results: list[Result] = []
@@ -31,7 +32,7 @@ def parallel_map(
             if progress:
                 progress(len(results), len(items))
 
-    if n_workers <= 1 or len(items) <= _CHUNK:
+    if n_workers <= 1 or len(items) < _WORTH:
         collect(map(function, items))
     else:
         # spawn: a fork of a process in which torch or a server runs threads can hang
