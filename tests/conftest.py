@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from streamlit.components.v2 import manifest_scanner
 
 # Workers that each compute on every core wait for one another. What is imported below notes the number of threads.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -37,6 +39,14 @@ _HARMLESS = (
     "/media/",  # a buffer asked for between two runs of a page; the map asks again
     "/_stcore/",  # Streamlit's own, as it looks for its server below the path of a page
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def components_are_looked_for_once() -> Iterator[None]:
+    """Streamlit reads the metadata of every installed package for each page that a test opens; they do not change."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture(scope="session")
