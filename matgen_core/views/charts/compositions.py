@@ -193,13 +193,13 @@ def element_shares(table: pd.DataFrame, shown: ShareColumn, logarithmic: bool = 
         hovertemplate="%{customdata}<extra></extra>",
     )
     light = _is_light(drawn, shown)
-    for row, column in zip(*np.nonzero(symbols != ""), strict=True):
-        has_value = np.isfinite(drawn[row, column])
-        shade = ("#10151B" if light[row, column] else "#FFFFFF") if has_value else MUTED
-        figure.add_annotation(
-            x=column, y=row, text=symbols[row, column], showarrow=False, font={"size": 13, "color": shade}
-        )
+    places = list(zip(*np.nonzero(symbols != ""), strict=True))
+    shades = [(("#10151B" if light[at] else "#FFFFFF") if np.isfinite(drawn[at]) else MUTED) for at in places]
     figure.update_layout(
+        annotations=[  # all at once: each one that is added alone is checked together with all before it
+            {"x": at[1], "y": at[0], "text": symbols[at], "showarrow": False, "font": {"size": 13, "color": shade}}
+            for at, shade in zip(places, shades, strict=True)
+        ],
         xaxis={"visible": False, "range": [-0.5, 17.5], "fixedrange": True},
         yaxis={"visible": False, "range": [9.5, -0.5], "fixedrange": True},
         margin={"l": 4, "r": 4, "t": 4, "b": 4},

@@ -52,9 +52,9 @@ def ranking(table: pd.DataFrame, selected: str | None = None, unit: str = "no un
     )
     if has_members:
         beside = {"xref": "paper", "x": 1.01, "xanchor": "left", "showarrow": False, "font": {"size": 11}}
-        figure.add_annotation(yref="paper", y=1, yanchor="bottom", yshift=20, text="rank, 90 %", **beside)
-        for label, text in zip(labels, ranks, strict=True):
-            figure.add_annotation(y=label, text=text, **beside)
+        head = {"yref": "paper", "y": 1, "yanchor": "bottom", "yshift": 20, "text": "rank, 90 %", **beside}
+        rows = [{"y": label, "text": text, **beside} for label, text in zip(labels, ranks, strict=True)]
+        figure.update_layout(annotations=[head, *rows])
     figure.update_layout(
         xaxis={"title": f"score ({unit}); low is familiar", "side": "top"},
         yaxis={"range": [len(table) - 0.4, -0.6], "type": "category", "tickfont": {"size": 12}, "automargin": True},
