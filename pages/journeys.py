@@ -212,7 +212,7 @@ def ways_to_begin() -> None:
         st.markdown(f"**Choose {many}**: {way}, or search by name above.", width="content")
         if not via:
             example = journeys.example(space)
-            names = " to ".join(journey_state.label_of(name, key).split(" · ")[0] for key in example)
+            names = " to ".join(journey_state.labels_of(name)(key).split(" · ")[0] for key in example)
             st.button(f"Try {names}", icon=":material/route:", on_click=journey_state.set_waypoints, args=(example,))
 
 
@@ -240,7 +240,7 @@ if asked.around == "waypoints":
         st.multiselect(
             WANTED[mode],
             [*keys, *(key for key in via if latent_maps.row_of(name, key) is None)],
-            format_func=partial(journey_state.label_of, name),
+            format_func=journey_state.labels_of(name),
             key="waypoints",
             on_change=choose_waypoints,
             max_selections=journey_state.MOST_WAYPOINTS[mode],

@@ -1,6 +1,6 @@
 """Journeys as the pages share them: waypoints, what is asked for, and the steps that arrive in the background."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -94,15 +94,19 @@ def button_to_add(name: str, key: str) -> None:
             st.switch_page("pages/journeys.py", query_params={"journey": name, "via": ",".join(taken)})
 
 
-def label_of(name: str, key: str) -> str:
-    """Return what a list of waypoints shows for a key."""
-    table, row = latent_maps.map_table(name), latent_maps.row_of(name, key)
-    if latent_maps.level(name) is PHASE_FIELD:
+def labels_of(name: str) -> Callable[[str], str]:
+    """Return what names a waypoint in a list."""
+    known, level = latent_maps.labels(name), latent_maps.level(name)
+
+    def label(key: str) -> str:
+        if key in known or level is not PHASE_FIELD:
+            return known.get(key, key)
         try:
             return PHASE_FIELD.display(key)
         except ValueError:  # an address may name anything; a line beside it says what is wrong
             return key
-    return key if row is None else f"{table['name'].iloc[row]} · {key}"
+
+    return label
 
 
 # Routes and steps

@@ -130,15 +130,15 @@ def _known(entry: Entry, row: int) -> Crystal:
 
 def titles(entries: Sequence[Entry]) -> dict[str, str]:
     """Name entries in a list to choose from, without decoding them."""
-    formulas = {name: dict(latent_maps.map_table(name)[["key", "name"]].to_numpy()) for name in crystal_models()}
+    known = {name: latent_maps.labels(name) for name in crystal_models()}
     found = {}
     for entry in entries:
         if entry.is_upload:
             file = uploads().get(entry.key)
             found[str(entry)] = file.name if file else "an upload of another session"
         else:
-            formula = formulas.get(entry.source, {}).get(entry.key, "unknown")
-            found[str(entry)] = f"{formula} · {entry.key} · {'original' if entry.is_original else entry.source}"
+            label = known.get(entry.source, {}).get(entry.key, f"unknown · {entry.key}")
+            found[str(entry)] = f"{label} · {'original' if entry.is_original else entry.source}"
     return found
 
 

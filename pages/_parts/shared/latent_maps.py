@@ -100,6 +100,15 @@ def row_of(name: str, key: str) -> int | None:
     return _rows(name).get(key)
 
 
+@st.cache_resource(max_entries=4, show_spinner=False)
+def labels(name: str) -> dict[str, str]:
+    """Return what a list shows for the key of each known material; not to be changed."""
+    table = map_table(name)
+    if level(name) is PHASE_FIELD:
+        return {key: PHASE_FIELD.display(key) for key in table["key"]}
+    return {key: f"{formula} · {key}" for key, formula in zip(table["key"], table["name"], strict=True)}
+
+
 @st.cache_data(max_entries=4, show_spinner=False)
 def elements_in(name: str) -> list[str]:
     """Return the elements of the known materials of a map, the commonest first."""
