@@ -194,6 +194,11 @@ def test_the_core_knows_nothing_of_streamlit_and_reads_no_pickle() -> None:
     assert not shown([*CORE_FILES, *PAGE_FILES], r"torch\.load\(|allow_pickle=True|read_pickle")
 
 
+def test_csv_is_written_in_one_place() -> None:
+    files = [path for path in [*CORE_FILES, *PAGE_FILES] if path != CORE / "jobs" / "csv_cells.py"]
+    assert not shown(files, r"\bto_csv\b|csv\.writer"), "matgen_core/jobs/csv_cells.py writes CSV, without formulas"
+
+
 def test_slow_packages_are_imported_where_they_are_used() -> None:
     early = {
         str(path.relative_to(ROOT)): names

@@ -12,6 +12,7 @@ from streamlit.elements import plotly_chart as _  # noqa: F401 puts Streamlit's 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import data
 from matgen_core.checkpoint import Checkpoint, CheckpointError
+from matgen_core.jobs.csv_cells import csv_text
 from matgen_core.materials import query
 from matgen_core.materials.fields import PhaseField
 from matgen_core.materials.levels import LEVELS, PHASE_FIELD, Level
@@ -215,7 +216,7 @@ def chart(figure: Any, key: str, alt: str) -> None:
 def download(table: pd.DataFrame, file_name: str, label: str = "Save as CSV") -> None:
     """Offer a table as a CSV file, in full precision and with the columns' own names."""
     st.download_button(
-        label, partial(table.to_csv, index=False), file_name, "text/csv", on_click="ignore", icon=":material/download:"
+        label, partial(csv_text, table), file_name, "text/csv", on_click="ignore", icon=":material/download:"
     )
 
 
