@@ -73,7 +73,8 @@ def without_encoder(name: str) -> str:
         return ""
     bank = widgets.read(name).metrics["bank"]
     return (
-        f"**{plain(name)} has no encoder**: it writes formulas from random numbers and finds no latent point of one that"
+        f"**{plain(name)} has no encoder**:"
+        " it writes formulas from random numbers and finds no latent point of one that"
         " is given to it. This map lays out the features by which its critic tells real from generated formulas;"
         f" there any formula has a place. Here are {int(space.known.sum()):,} known formulas beside"
         f" {int(space.has_point.sum()):,} of a fixed bank of {bank['n_samples']:,} samples (seed {bank['seed']}). Only"
