@@ -3,10 +3,13 @@
 import contextlib
 import io
 import shutil
+import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from streamlit.config import get_config_options
 from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint
@@ -54,6 +57,20 @@ def test_the_app_opens_every_page() -> None:
         test.switch_page(f"pages/{name}.py").run()
         whole(test)
         assert test.title[0].value == TITLES[name]
+
+
+def test_the_server_knows_every_setting_and_tells_nobody_of_its_visitors() -> None:
+    def named(values: dict[str, Any], before: str = "") -> dict[str, Any]:
+        found = {}
+        for key, value in values.items():
+            found |= named(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
+        return found
+
+    settings = named(tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text()))
+    assert not set(settings) - set(get_config_options())
+    assert settings["browser.gatherUsageStats"] is False
+    assert settings["server.address"] == "localhost"
+    assert not [value for value in settings.values() if "://" in str(value)]  # no font or picture from elsewhere
 
 
 def test_home_names_every_checkpoint() -> None:
