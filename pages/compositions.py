@@ -18,7 +18,16 @@ from matgen_core.views import charts
 from pages._parts.components.periodic_table import periodic_table
 from pages._parts.compositions import running, wishes
 from pages._parts.compositions.wishes import Asked
-from pages._parts.shared import element_choice, job_words, latent_maps, property_columns, verdict_words, widgets
+from pages._parts.shared import (
+    element_choice,
+    job_words,
+    latent_maps,
+    plain_text,
+    property_columns,
+    verdict_words,
+    widgets,
+)
+from pages._parts.shared.plain_text import code, plain
 
 POLL = 0.5  # s between two looks at a run under way
 USUAL = ("formation_energy_per_atom", "volume_per_atom", "probability")  # columns shown if no others are chosen
@@ -44,8 +53,10 @@ def about_model() -> None:
     n_known = f" ({len(model.known):,} formulas)" if model.known is not None else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f"**{summary['title']}** :small[{summary['system']}, learned from {data_sets}{n_known}.]  \n"
-            f"**{headline['ours']}** :small[{headline['figure']}] :small[:gray[paper: {headline['paper']}]]",
+            f"**{plain(summary['title'])}**"
+            f" :small[{plain(summary['system'])}, learned from {plain(data_sets)}{n_known}.]  \n"
+            f"**{plain(headline['ours'])}** :small[{plain(headline['figure'])}]"
+            f" :small[:gray[paper: {plain(headline['paper'])}]]",
             width="stretch",
         )
         if st.button("Card", icon=":material/verified:", help="All that was measured of this model"):
@@ -103,17 +114,16 @@ def status() -> None:
                 st.progress(n_done / request.n_samples, running.progress_line(seen, request.n_samples))
             st.button("Cancel", icon=":material/stop:", on_click=run.job.stop)
         else:
-            words = (
-                f"**{n_done:,} samples** of `{asked_then.model}`, seed {request.seed}, in {seen.status.seconds:.1f} s"
-            )
-            st.markdown(f"{words} :small[({seen.rate:,.0f} per second)]", width="content")
+            words = f"**{n_done:,} samples** of {code(asked_then.model)}, seed {request.seed}"
+            took = f", in {seen.status.seconds:.1f} s :small[({seen.rate:,.0f} per second)]"
+            st.markdown(words + took, width="content")
             if seen.status.state == "stopped":
-                st.badge(job_words.line(seen.status), color="orange")
+                st.badge(plain(job_words.line(seen.status)), color="orange")
     if seen.status.state == "waiting":
         st.caption(f"{session.AT_ONCE} runs work at a time here, for all visitors; this one begins in its turn.")
         return
     if seen.status.state == "failed":
-        st.error(job_words.line(seen.status))
+        plain_text.error(job_words.line(seen.status))
     if seen.answers and not is_running:
         st.markdown(running.answer_lines(seen.answers, asked_then))
     left, right = st.columns([6, 5], gap="medium")
@@ -180,7 +190,7 @@ def rows_to_show(run: Generation, seen: Snapshot) -> pd.DataFrame:
                 properties,
                 selection_mode="multi",
                 default=[each for each in properties if each in USUAL],
-                format_func=property_columns.plain_title,
+                format_func=lambda each: plain(property_columns.plain_title(each)),
                 key="shown_properties",
             )
         table = run.best(first.lstrip("-"), not first.startswith("-")) if first else seen.kept
@@ -262,22 +272,25 @@ def card(formula: str, asked_then: Asked) -> None:
         verdicts = verdict_words.lines(formula)
         about = running.about_training(widgets.load(asked_then.model), formula)
     except ValueError as error:
-        st.error(str(error))
+        plain_text.error(error)
         return
-    st.subheader(subscripted(formula))
+    st.subheader(plain(subscripted(formula)))
     st.markdown("  \n".join([*verdicts, *about]))
     able = tuple(widgets.names_with("predict", COMPOSITION))
-    lines = [f"**{title}** {value} :small[:gray[{who}]]" for title, value, who in running.values_of(formula, able)]
+    lines = [
+        f"**{plain(title)}** {plain(value)} :small[:gray[{plain(who)}]]"
+        for title, value, who in running.values_of(formula, able)
+    ]
     if lines:
         st.markdown("**Predicted** :small[± one standard deviation]  \n" + "  \n".join(lines))
     for each in able:
         if (nearest := running.known_2d(formula, each)) is not None:
             like, distance, is_known = nearest
             if is_known:
-                st.markdown(f":blue-badge[a known 2D material] :small[in the data of {each}]")
+                st.markdown(f":blue-badge[a known 2D material] :small[in the data of {plain(each)}]")
             else:
                 st.markdown(
-                    f"**Nearest known 2D material** {subscripted(like)}"
+                    f"**Nearest known 2D material** {plain(subscripted(like))}"
                     f" :small[{distance:.2f} standard deviations of the Magpie features away, root mean square]"
                 )
     st.caption("No line here says that a compound is stable or can be made.")
@@ -320,7 +333,7 @@ def map_tab(run: Generation, seen: Snapshot) -> None:
             try:
                 job = latent_maps.worker().submit(features, ProjectionSettings("tsne"))
             except ValueError as error:
-                st.error(str(error))
+                plain_text.error(error)
             else:
                 st.session_state["generated_map"] = (job, points)
                 st.rerun()
@@ -347,12 +360,12 @@ def follow_map() -> None:
         st.rerun(scope="app")
     if status.is_over:
         st.session_state.pop("generated_map")
-        st.error(f"No map was made: {job_words.line(status)}.")
+        plain_text.error(f"No map was made: {job_words.line(status)}.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width="stretch"):
             words = job_words.line(status, job_words.stage(status))
-            st.progress(status.share or 0.0, f"{len(points):,} points: {words}")
+            st.progress(status.share or 0.0, f"{len(points):,} points: {plain(words)}")
         if st.button("Cancel", icon=":material/close:", key="cancel_map"):
             job.stop()
             st.session_state.pop("generated_map")
@@ -391,7 +404,7 @@ about_model()
 try:
     must, may = wishes.elements(known)
 except ValueError as error:
-    st.error(f"The address of this page cannot be used: {error}")
+    plain_text.error(f"The address of this page cannot be used: {error}")
     st.stop()
 
 left, right = st.columns([11, 10], gap="medium")
@@ -404,7 +417,7 @@ with right, st.container(border=True):
     except ValueError as error:
         problem = str(error)
     if problem:
-        st.error(problem)
+        plain_text.error(problem)
     st.button(
         "Generate",
         icon=":material/play_arrow:",

@@ -41,22 +41,26 @@ for column, (page, title, text, parameters) in zip(st.columns(4, gap="medium"), 
             st.switch_page(page, query_params=parameters)
 
 # The first import takes seconds on a cold server; the page above stands while it goes on.
-from pages._parts.shared import widgets  # noqa: E402
+from pages._parts.shared import plain_text, widgets  # noqa: E402
+from pages._parts.shared.plain_text import code, plain  # noqa: E402
 
 good, broken = widgets.summaries()
 st.subheader("Models")
 for line in broken:
-    st.error(line)
+    plain_text.error(line)
 if not good:
     st.info("No checkpoint is present. Make one with: `matgen train phase_field_norm`")
 with st.grid(3, gap="small"):
     for summary in good:
         headline = summary["headline"]
         with st.container(border=True, height="stretch", gap="xsmall"):
-            st.markdown(f"**{summary['title']}**")
-            st.caption(f"`{summary['name']}` · {summary['system']} · can {', '.join(summary['capabilities'])}")
+            st.markdown(f"**{plain(summary['title'])}**")
+            st.caption(
+                f"{code(summary['name'])} · {plain(summary['system'])} · can {', '.join(summary['capabilities'])}"
+            )
             st.markdown(
-                f"**{headline['ours']}** :small[{headline['figure']}]  \n:small[:gray[paper: {headline['paper']}]]"
+                f"**{plain(headline['ours'])}** :small[{plain(headline['figure'])}]  \n"
+                f":small[:gray[paper: {plain(headline['paper'])}]]"
             )
 
 widgets.health_line(len(good), len(broken))

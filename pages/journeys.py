@@ -19,7 +19,8 @@ from pages._parts.components.film_strip import film_strip
 from pages._parts.journeys import journey_state
 from pages._parts.journeys.journey_state import Around, AxisKind, Journey, Mode
 from pages._parts.latent_map import map_state
-from pages._parts.shared import job_words, latent_maps, widgets
+from pages._parts.shared import job_words, latent_maps, plain_text, widgets
+from pages._parts.shared.plain_text import plain
 
 AXES: dict[AxisKind, str] = {"principal": "Principal axis", "coordinate": "Coordinate"}
 FILM, DETAILS = "film", "details"  # fragments
@@ -82,27 +83,25 @@ def on_event(events: MapEvents, marker_steps: tuple[int, ...], first: int) -> No
 
 def options() -> Journey:
     """Show what can be chosen for this mode beside the waypoints, and return what is asked for."""
-    plain = Journey(name, mode, tuple(via[-journey_state.MOST_WAYPOINTS[mode] :]))
-    asked = {"Path": way, "Arithmetic": lambda each: each, "Axis": along_axis, "Samples": sampled}[mode](plain)
+    begun = Journey(name, mode, tuple(via[-journey_state.MOST_WAYPOINTS[mode] :]))
+    asked = {"Path": way, "Arithmetic": lambda each: each, "Axis": along_axis, "Samples": sampled}[mode](begun)
     if asked.kind == "known":
         return asked
     title = "Samples" if mode == "Samples" else "Steps"
-    n_steps = st.number_input(title, 2, 60, 12, key=f"n_{mode.lower()}", width=110, bind="query-params")
+    n_steps = widgets.whole_number(title, 2, 60, 12, f"n_{mode.lower()}", width=110)
     return replace(asked, n_steps=n_steps)
 
 
 def way(journey: Journey) -> Journey:
     """Ask for the kind of a path."""
-    kind = st.segmented_control(
+    kind = widgets.one_of(
         "Way",
         list(journeys.PATHS),
-        default="straight",
-        required=True,
+        "straight",
+        "way",
         format_func=lambda each: f"{whose.capitalize()} {noun}" if each == "known" else journeys.PATHS[each],
-        key="way",
         help=f"Along neighbors: the shortest way over {whose} {noun}, from each to one of those nearest to it in the"
         f" {space.measured_in}, in equal steps. {whose.capitalize()} {noun}: the stops of that way themselves.",
-        bind="query-params",
     )
     return replace(journey, kind=kind)
 
@@ -110,18 +109,16 @@ def way(journey: Journey) -> Journey:
 def along_axis(journey: Journey) -> Journey:
     """Ask for an axis and how far to follow it."""
     shares = journey_state.axis_shares(name)
-    kind = st.segmented_control(
+    kind = widgets.one_of(
         "Axis",
         list(AXES),
-        default="principal",
-        required=True,
+        "principal",
+        "axis",
         format_func=AXES.__getitem__,
-        key="axis",
         help=f"The first principal axis holds {shares[0]:.0%} of the variance of the {whose} {noun}, the second"
         f" {shares[1]:.0%}.",
-        bind="query-params",
     )
-    number = st.number_input("Number", 1, space.latent_dim, 1, key="axis_number", width=120, bind="query-params")
+    number = widgets.whole_number("Number", 1, space.latent_dim, 1, "axis_number", width=120)
     reach = st.number_input(
         "Reach (±, in spreads)",
         0.5,
@@ -140,15 +137,13 @@ def sampled(journey: Journey) -> Journey:
     """Ask for samples: around what, how wide, which elements, under which condition."""
     rows = lasso_rows()
     places: dict[Around, str] = {"waypoints": "Waypoints", "lasso": f"Lasso ({len(rows):,})", "prior": "Prior"}
-    around = st.segmented_control(
+    around = widgets.one_of(
         "Around",
         list(places),
-        default="waypoints",
-        required=True,
+        "waypoints",
+        "around",
         format_func=places.__getitem__,
-        key="around",
         help="The chosen materials, those in the lasso on the map, or anywhere as the model's prior has it.",
-        bind="query-params",
     )
     if around != "prior":
         width = st.number_input(
@@ -163,7 +158,7 @@ def sampled(journey: Journey) -> Journey:
             bind="query-params",
         )
         journey = replace(journey, width=width)
-    seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="seed", width=120, bind="query-params")
+    seed = widgets.whole_number("Seed", 0, 2**31 - 1, 0, "seed", width=120)
     elements = st.text_input(
         "Elements",
         key="elements",
@@ -189,7 +184,7 @@ def wishes() -> tuple[tuple[str, float], ...]:
     for each in space.condition_properties:
         limits = space.condition_ranges.get(each)
         value = st.number_input(
-            journeys.property_title(each).title,
+            plain(journeys.property_title(each).title),
             value=None,
             step=1.0 if each == "volume_per_atom" else 0.1,
             key=each,
@@ -213,7 +208,9 @@ def ways_to_begin() -> None:
         if not via:
             example = journeys.example(space)
             names = " to ".join(journey_state.labels_of(name)(key).split(" · ")[0] for key in example)
-            st.button(f"Try {names}", icon=":material/route:", on_click=journey_state.set_waypoints, args=(example,))
+            st.button(
+                f"Try {plain(names)}", icon=":material/route:", on_click=journey_state.set_waypoints, args=(example,)
+            )
 
 
 st.title("Journeys")
@@ -221,9 +218,7 @@ controls = st.container(horizontal=True, vertical_alignment="bottom")
 with controls:
     with st.container(width=230):
         name = widgets.choose_checkpoint("Model", widgets.names_with_map(), key="journey", on_change=forget_strangers)
-    mode: Mode = st.segmented_control(
-        "Journey", list(NEEDED), default="Path", required=True, key="mode", bind="query-params", width="content"
-    )
+    mode: Mode = widgets.one_of("Journey", list(NEEDED), "Path", "mode", width="content")
 space = latent_maps.load_map(name)
 table = latent_maps.map_table(name)
 keys, noun, level = tuple(table["key"][space.has_point]), latent_maps.noun(name), latent_maps.level(name)
@@ -261,9 +256,9 @@ if about := latent_maps.without_encoder(name):
     jumps = "They choose one element after another, so a small step can change the whole formula."
     st.info(f"{about} {jumps}", icon=":material/info:")
 if refused := st.session_state.pop("refused", ""):
-    st.toast(refused, icon=":material/block:", duration="long")
+    plain_text.toast(refused)
 for line in space.far_from_training(dict(asked.wanted)):
-    st.warning(f"{line.replace('_', ' ')}: it is asked for, and the model has hardly seen the like.")
+    plain_text.warning(f"{line.replace('_', ' ')}: it is asked for, and the model has hardly seen the like.")
 route, pins = None, journey_state.pins(asked)
 if len(pins) < len(asked.keys):
     pass  # a line says which of them are not here
@@ -272,7 +267,7 @@ elif asked.around != "waypoints" or len(pins) >= NEEDED[mode]:
         journey_state.recording(asked)
         route = journey_state.route(asked)
     except ValueError as error:
-        st.error(str(error))
+        plain_text.error(error)
 else:
     ways_to_begin()
     journey_state.warm(name)
@@ -354,13 +349,13 @@ def status(steps: list[journeys.Step], standing: Status, n_steps: int) -> None:
         st.markdown(journey_state.tally(steps, n_steps, noun) if steps else none, width="stretch")
         words = job_words.line(standing, f"decoding {len(steps) + 1} of {n_steps}")
         if not standing.is_over:
-            st.badge(words, icon=":material/progress_activity:", color="blue")
+            st.badge(plain(words), icon=":material/progress_activity:", color="blue")
             st.button("Stop", icon=":material/stop:", on_click=journey_state.halt, args=(asked,))
         elif standing.state == "stopped":
-            st.badge(words, color="orange")
+            st.badge(plain(words), color="orange")
             st.button("Go on", icon=":material/play_arrow:", on_click=journey_state.go_on)
     if standing.state == "failed":
-        st.error(words)
+        plain_text.error(words)
 
 
 def draw_map(drawn: Overlay, first: int) -> None:
@@ -390,15 +385,15 @@ def draw_map(drawn: Overlay, first: int) -> None:
 
 def step_card(step: journeys.Step) -> None:
     """Show one step: the crystal in 3D, its lights with reasons, what is predicted."""
-    st.subheader(f"{step.number + 1} · {subscripted(step.formula) or 'no material'}")
+    st.subheader(f"{step.number + 1} · {plain(subscripted(step.formula)) or 'no material'}")
     about = [step.label, step.space_group, f"nearest known: {step.nearest}"]
-    st.caption(" · ".join(text for text in about if text))
+    st.caption(" · ".join(plain(text) for text in about if text))
     if step.scene is not None:
         crystal_viewer([step.scene], key="journey_crystal", height=330)
     journey_state.lights(step)
     lines = journeys.property_lines(step)
     if lines:
-        st.markdown(" · ".join(lines))
+        st.markdown(" · ".join(f"{plain(label)} **{value}** {plain(unit)}".strip() for label, value, unit in lines))
 
 
 def curve(steps: list[journeys.Step], route: journeys.Route, current: int) -> None:

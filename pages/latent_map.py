@@ -13,7 +13,7 @@ from matgen_core.views.maps.events import MapEvents
 from matgen_core.views.maps.scene import Coloring, MapScene
 from pages._parts.journeys import journey_state
 from pages._parts.latent_map import cards, map_state, recompute, selection_panel
-from pages._parts.shared import latent_maps, widgets
+from pages._parts.shared import latent_maps, plain_text, widgets
 
 
 def find_material() -> None:
@@ -45,7 +45,7 @@ def on_event(events: MapEvents, placed: list[str]) -> None:
 broken_link = map_state.open_link()
 st.title("Latent map")
 if broken_link:
-    st.error(broken_link)
+    plain_text.error(broken_link)
 controls = st.container(horizontal=True, vertical_alignment="bottom")
 with controls:
     with st.container(width=210):

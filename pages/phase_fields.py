@@ -10,7 +10,7 @@ from matgen_core.materials.fields import ANIONS, PhaseField
 from matgen_core.tasks import ranking
 from matgen_core.views import charts
 from pages._parts.components.periodic_table import periodic_table
-from pages._parts.shared import element_choice, latent_maps, rankings, widgets
+from pages._parts.shared import element_choice, latent_maps, plain_text, rankings, widgets
 
 MOST = 100_000  # fields that are ranked while one waits
 DRAWN = 20  # rows of the chart: what fits on a page
@@ -41,7 +41,7 @@ def field_detail(ranker: str, field: str, table: pd.DataFrame) -> None:
         parts = ranking.contributions(model, asked)
         score = float(ranking.score(model, [asked]).mean())
     except ValueError as error:
-        st.error(str(error))
+        plain_text.error(error)
         return
     field = asked.write()
     row = table[table["phase_field"] == field]
@@ -54,7 +54,9 @@ def field_detail(ranker: str, field: str, table: pd.DataFrame) -> None:
     meaning = error_kind(model.index)
     st.markdown(f"Score **{score:.3f}** ({meaning.unit}), {rank}")
     if len(row) and row["unseen_elements"].iloc[0]:
-        st.warning(f"No training field holds {row['unseen_elements'].iloc[0]}: the score rests on its features alone.")
+        plain_text.warning(
+            f"No training field holds {row['unseen_elements'].iloc[0]}: the score rests on its features alone."
+        )
     st.markdown(f"**What each element adds** :small[to the {meaning.parts}]")
     widgets.chart(
         charts.contributions(parts, meaning.unit), "contributions", f"What each element adds to the score of {field}"
@@ -73,12 +75,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Phase fields", width="stretch")
     with st.container(width=250):
         name = widgets.choose_checkpoint("Ranker", widgets.names_with("score"), key="ranker")
-    n_elements = st.number_input(
-        "Elements", 2, 8, ranking.STUDY.n_elements, key="n_elements", bind="query-params", width=130
-    )
-    n_anions = st.number_input(
-        "of them anions", 0, 8, ranking.STUDY.n_anions, key="n_anions", bind="query-params", width=130
-    )
+    n_elements = widgets.whole_number("Elements", 2, 8, ranking.STUDY.n_elements, "n_elements", width=130)
+    n_anions = widgets.whole_number("of them anions", 0, 8, ranking.STUDY.n_anions, "n_anions", width=130)
 
 model = widgets.load(name)
 rankings.what_the_score_means(model)
@@ -102,7 +100,7 @@ problem = ""
 try:
     choice = rankings.element_choice(anions, n_elements, n_anions)
 except ValueError as error:
-    st.error(f"The address of this page cannot be used: {error}")
+    plain_text.error(f"The address of this page cannot be used: {error}")
     st.stop()
 try:
     if choice.n_fields() <= MOST:
@@ -137,7 +135,7 @@ with top:
         st.markdown(funnel_line(ranking.funnel(choice, elements, known)))
 
 if table is None:
-    middle.error(problem)
+    plain_text.error(problem, middle)
     st.stop()
 
 field = widgets.remembered("field", str(table["phase_field"].iloc[0]))
@@ -145,15 +143,7 @@ with middle:
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width="stretch"):
             found = widgets.search("Filter", "filter", table["phase_field"], label_visibility="collapsed")
-        view = st.segmented_control(
-            "View",
-            ["Chart", "Table"],
-            default="Chart",
-            required=True,
-            key="view",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
+        view = widgets.one_of("View", ["Chart", "Table"], "Chart", "view", label_visibility="collapsed")
     kept = table[found]
     passing = f", {len(kept):,} of them pass the filter" if len(kept) < len(table) else ""
     st.markdown(f"**{len(table):,} fields**, none in the training data{passing}. Rank 1 is most like known chemistry.")

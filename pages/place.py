@@ -16,8 +16,8 @@ from matgen_core.views.crystals.bench import Entry
 from matgen_core.views.maps.events import MapEvents
 from matgen_core.views.maps.scene import MapMarker, MapScene
 from pages._parts.components.crystal_viewer import crystal_viewer
-from pages._parts.shared import bench_crystals, latent_maps, widgets
-from pages._parts.shared.bench_crystals import plain
+from pages._parts.shared import bench_crystals, latent_maps, plain_text, widgets
+from pages._parts.shared.plain_text import code, plain
 
 A_STEP = 8  # crystals between two movements of the progress bar
 Color = Literal["blue", "gray", "green", "orange"]
@@ -140,7 +140,7 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
     formula = f"{each.file.structure.composition.reduced_formula} · " if each.file.structure is not None else ""
     st.markdown(f"**{plain(formula + each.file.name)}**")
     if each.file.structure is None or each.problem:
-        st.error(plain(each.problem or each.file.problem))
+        plain_text.error(each.problem or each.file.problem)
         return
     for note in each.file.notes:
         st.caption(f":material/info: {plain(note)}")
@@ -319,7 +319,7 @@ with st.expander("Files", icon=":material/upload_file:", expanded=not given):
     )
     if given:
         st.button("Forget them all", on_click=forget, icon=":material/delete:")
-    st.caption(f"`{name}` reads {space.representation.accepts}.")
+    st.caption(f"{code(name)} reads {space.representation.accepts}.")
     st.caption(f"{LIMITS[0].upper()}{LIMITS[1:]}. Nothing is written to disk, and all of it is gone with this session.")
 if not given:
     st.markdown(
@@ -330,7 +330,7 @@ if not given:
 else:
     placed, properties = place(given)
     if len(placed) < len(given):
-        st.warning(f"Stopped: {len(placed)} of {len(given)} files are done.")
+        plain_text.warning(f"Stopped: {len(placed)} of {len(given)} files are done.")
         st.button("Go on", on_click=set_stopped, args=(False,))
     explorer(given, placed, properties)
 widgets.same_in_python(

@@ -15,8 +15,9 @@ from matgen_core.views import charts
 from matgen_core.views.crystals import bench, web_page
 from matgen_core.views.crystals.bench import Entry
 from pages._parts.components.crystal_viewer import crystal_viewer
-from pages._parts.shared import bench_crystals, latent_maps, widgets
-from pages._parts.shared.bench_crystals import Crystal, plain
+from pages._parts.shared import bench_crystals, latent_maps, plain_text, widgets
+from pages._parts.shared.bench_crystals import Crystal
+from pages._parts.shared.plain_text import plain
 
 VIEWS = ("Sites", "Diffraction", "Properties", "Comparison", "Export")
 FAMILIES = {"heusler": "Heusler", "abx3": "ABX₃", "perov5": "perovskite", "binary": "binary"}
@@ -118,7 +119,7 @@ def choose() -> None:
     if not models:
         st.info("No model of crystals is present, so only files can be shown. Make one with: `matgen train icsg3d`")
     for line in [*problems, *st.session_state.pop("bench_problems", [])]:
-        st.error(plain(line))
+        plain_text.error(line)
 
 
 def examples() -> None:
@@ -142,7 +143,7 @@ def examples() -> None:
                 st.image(bench_crystals.still(crystal.key, crystal.structure, 200), width=200, alt=crystal.label)
             family = FAMILIES.get(getattr(row, "family", ""), "")
             seen = ", not trained on" if getattr(row, "split", "") == SPLITS[TEST] else ""
-            st.markdown(f"**{row.name}** {family}  \n:small[{row.key}{seen}]", text_alignment="center")
+            st.markdown(f"**{plain(row.name)}** {family}  \n:small[{plain(row.key)}{seen}]", text_alignment="center")
             st.button("Lay on the bench", key=f"example_{row.key}", on_click=add, args=([entry],))
 
 
@@ -266,13 +267,13 @@ def show_diffraction(crystals: Sequence[Crystal]) -> None:
             )
     limits = (float(two_theta[0]), float(two_theta[1]))
     if problem := st.session_state.get("measured_problem"):
-        st.error(plain(problem))
+        plain_text.error(problem)
     peaks, profiles = {}, {}
     for each in crystals:
         try:
             peaks[each.label] = bench_crystals.reflections(each.key, each.structure, radiation, limits)
         except ValueError as error:
-            st.error(plain(f"{each.label}: {error}"))
+            plain_text.error(f"{each.label}: {error}")
             continue
         profiles[each.label] = diffraction.profile(peaks[each.label], width, limits)
     if not profiles:
@@ -288,7 +289,7 @@ def show_diffraction(crystals: Sequence[Crystal]) -> None:
                 " :small[(1 is the same shape; it says nothing of what a refinement would find)]"
             )
         except ValueError as error:
-            st.error(plain(f"{name}: {error}"))
+            plain_text.error(f"{name}: {error}")
     widgets.chart(
         charts.powder_pattern(profiles, peaks, overlay, 110.0 if stacked else 0.0, over),
         "pattern",
@@ -322,7 +323,7 @@ def show_properties(crystals: Sequence[Crystal]) -> None:
         return
     table = bench_crystals.properties(models, [each.key for each in crystals], by_label(crystals))
     for problem in dict.fromkeys(f"{row.structure}: {row.problem}" for row in table.itertuples() if row.problem):
-        st.error(plain(problem))
+        plain_text.error(problem)
     if len(crystals) == 1:
         st.dataframe(
             table.drop(columns=["structure", "problem"]),
@@ -410,7 +411,7 @@ def show_export(crystals: Sequence[Crystal]) -> None:
             try:
                 content = write(crystal.structure)
             except ValueError as error:
-                st.button(label, disabled=True, help=str(error), key=f"no_{ending}")
+                st.button(label, disabled=True, help=plain(error), key=f"no_{ending}")
                 continue
             st.download_button(
                 label,
@@ -473,7 +474,7 @@ entries, _ = bench.read_entries(st.session_state["bench"])
 found = bench_crystals.find_all(entries)
 for each in found:
     if each.problem:
-        st.error(plain(f"{each.label}: {each.problem}"))
+        plain_text.error(f"{each.label}: {each.problem}")
 crystals = [each for each in found if not each.problem]
 if not entries:
     examples()

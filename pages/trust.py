@@ -3,7 +3,8 @@
 import streamlit as st
 
 from matgen_core.views import charts
-from pages._parts.shared import latent_maps, rankings, widgets
+from pages._parts.shared import latent_maps, plain_text, rankings, widgets
+from pages._parts.shared.plain_text import code, plain
 
 st.title("Trust")
 st.markdown(
@@ -11,7 +12,7 @@ st.markdown(
 )
 good, broken = widgets.summaries()
 for line in broken:
-    st.error(line)
+    plain_text.error(line)
 
 st.subheader("Rankings of phase fields: held-out evidence")
 evidence = rankings.all_evidence()
@@ -26,7 +27,7 @@ else:
     )
     widgets.chart(charts.evidence(evidence), "evidence", "Held-out AUC of rankers and baselines")
     for name, sentence in rankings.verdicts().items():
-        st.markdown(f"`{name}`: {sentence}")
+        st.markdown(f"{code(name)}: {sentence}")
     st.dataframe(
         evidence.drop(columns="is_baseline"),
         hide_index=True,
@@ -49,7 +50,7 @@ if good:
     left, right = st.columns(2, gap="large")
     with left:
         headline = model.metrics["headline"]
-        st.markdown(f"{headline['figure']}: **{headline['ours']}**  \nPaper: {headline['paper']}")
+        st.markdown(f"{plain(headline['figure'])}: **{plain(headline['ours'])}**  \nPaper: {plain(headline['paper'])}")
         widgets.reconstruction_metrics(model.metrics)
         if name in widgets.names_with_map():
             space = latent_maps.load_map(name)
@@ -61,7 +62,7 @@ if good:
         st.dataframe(widgets.provenance(name), hide_index=True, alt="Provenance")
     with right:
         with st.container(border=True, height=720):
-            st.markdown(model.card)
+            st.markdown(plain_text.card(model.card))
 else:
     st.info("No checkpoint is present. Make one with: `matgen train phase_field_norm`")
 

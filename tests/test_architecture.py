@@ -194,6 +194,55 @@ def test_the_core_knows_nothing_of_streamlit_and_reads_no_pickle() -> None:
     assert not shown([*CORE_FILES, *PAGE_FILES], r"torch\.load\(|allow_pickle=True|read_pickle")
 
 
+def test_csv_is_written_in_one_place() -> None:
+    files = [path for path in [*CORE_FILES, *PAGE_FILES] if path != CORE / "jobs" / "csv_cells.py"]
+    assert not shown(files, r"\bto_csv\b|csv\.writer"), "matgen_core/jobs/csv_cells.py writes CSV, without formulas"
+
+
+MESSAGES = {"error", "warning", "toast", "success", "exception", "html"}
+MARKDOWN = {"markdown", "caption", "info", "title", "header", "subheader", "badge", "metric", "progress", "button"}
+MARKDOWN |= {"download_button", "expander", "popover", "tabs", "pills", "toggle", "segmented_control"}
+# What holds text of a file, a folder, an address or an input, by the names that pages give it.
+OUTSIDE: dict[type[ast.AST], set[str]] = {
+    ast.Name: {"error", "problem", "reason", "missing", "key"},
+    ast.Attribute: {"problem", "reason", "card", "label", "key"},
+    ast.Subscript: {"problem", "title", "system", "figure", "ours", "paper"},
+}
+PLAIN = {"plain", "code", "card"}
+
+
+def unescaped(node: ast.AST) -> Iterator[str]:
+    """Texts from outside in an expression that do not go through `plain_text`; a number with a format is none."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in PLAIN:
+        return
+    if isinstance(node, ast.FormattedValue) and node.format_spec is not None:
+        return
+    named = getattr(node, "id", getattr(node, "attr", getattr(getattr(node, "slice", None), "value", "")))
+    if named in OUTSIDE.get(type(node), ()):
+        yield ast.unparse(node)
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from unescaped(child)
+
+
+def test_pages_show_text_from_outside_by_one_way() -> None:
+    wrong = []
+    for path in [*PAGE_FILES[1:]]:
+        if path.stem == "plain_text":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            where = f"{path.relative_to(ROOT)}:{node.lineno}"
+            if node.func.attr in MESSAGES and ast.unparse(node.func.value) != "plain_text":
+                wrong.append(f"{where}: {ast.unparse(node.func)}; show it with plain_text.{node.func.attr}")
+            elif node.func.attr in MARKDOWN:
+                shown = [*node.args[:1], *(each.value for each in node.keywords if each.arg in ("help", "caption"))]
+                wrong += [f"{where}: {text} is not plain" for each in shown for text in unescaped(each)]
+            wrong += [f"{where}: unsafe_allow_html" for each in node.keywords if each.arg == "unsafe_allow_html"]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_slow_packages_are_imported_where_they_are_used() -> None:
     early = {
         str(path.relative_to(ROOT)): names

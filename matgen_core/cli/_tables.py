@@ -10,6 +10,7 @@ import pandas as pd
 import typer
 from pymatgen.core import Structure
 
+from matgen_core.jobs import csv_cells
 from matgen_core.materials.fields import PhaseField
 
 MAX_POINTS = 10_000  # decoded in one run; each is held in memory with its crystal
@@ -35,7 +36,7 @@ def read_fields(path: Path, mixed_valence: bool) -> pd.DataFrame:
 def read_csv(path: Path, column: str, example: str) -> pd.DataFrame:
     """Read a CSV file as text; it needs one column and a row."""
     try:
-        table = pd.read_csv(path, keep_default_na=False, dtype=str)
+        table = csv_cells.restored(pd.read_csv(path, keep_default_na=False, dtype=str))
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no CSV table ({error}); it needs a column {column}") from error
     if column not in table:
@@ -94,17 +95,17 @@ def write_structures(
         files.append("" if structure is None else f"{stem}.cif")
         if structure is not None:
             (out / files[-1]).write_text(cif(structure))
-    table.assign(file=files).to_csv(out / "table.csv", index=False)
+    csv_cells.write_csv(table.assign(file=files), out / "table.csv")
     typer.echo(f"wrote {sum(map(bool, files)):,} CIF files and {len(table):,} rows of table.csv to {out}", err=True)
 
 
 def write_csv(table: pd.DataFrame, out: Path | None) -> None:
     """Write CSV to a file, or to standard output."""
     if out is None:
-        table.to_csv(sys.stdout, index=False)
+        csv_cells.write_csv(table, sys.stdout)
     else:
         out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(out, index=False)
+        csv_cells.write_csv(table, out)
         typer.echo(f"wrote {len(table):,} rows to {out}", err=True)
 
 

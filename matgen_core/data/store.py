@@ -25,6 +25,7 @@ from matgen_core.data.dataset import Dataset
 from matgen_core.data.publishers import PUBLISHERS
 from matgen_core.data.registry import DATASETS, Source
 from matgen_core.data.rows import structure
+from matgen_core.jobs.csv_cells import restored, write_csv
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL
 
 _PROVENANCE = b"matgen_source"
@@ -187,7 +188,7 @@ def read_table(path: Path) -> DataFrame:
     """Read a CSV or parquet file; in a CSV an empty cell is missing and the text NaN is sodium nitride."""
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
-    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    return restored(pd.read_csv(path, keep_default_na=False, na_values=[""]))
 
 
 def write_table(table: DataFrame, path: Path, source: Source) -> None:
@@ -204,7 +205,7 @@ def write_table(table: DataFrame, path: Path, source: Source) -> None:
                 temporary,
             )
         else:
-            table.to_csv(temporary, index=False, lineterminator="\n")
+            write_csv(table, temporary)
 
 
 @contextmanager

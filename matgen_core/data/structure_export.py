@@ -173,7 +173,7 @@ def extended_xyz(structure: Structure) -> str:
 
 
 def distinct_names(stems: Sequence[str]) -> list[str]:
-    """Make names of files, without extension: no folders, nothing hidden, no two alike on any system.
+    """Make names of files, without extension: no folders, nothing hidden, no options, no two alike on any system.
 
     Args:
         stems: What the files should be called; where two would be alike, a number is put behind the later one.
@@ -181,7 +181,7 @@ def distinct_names(stems: Sequence[str]) -> list[str]:
     taken: set[str] = set()
     names = []
     for stem in stems:
-        plain = re.sub(r"[^\w .,+=@()#-]", "_", stem).strip(". ")[:100] or "structure"
+        plain = re.sub(r"[^\w .,+=@()#-]", "_", stem).strip(". ").lstrip("-. ")[:100] or "structure"
         name, number = plain, 1
         while name.casefold() in taken:
             number += 1

@@ -6,6 +6,8 @@ from typing import Protocol
 
 import pandas as pd
 
+from matgen_core.jobs.csv_cells import write_csv
+
 
 class GrowingTable(Protocol):
     """A table on the disk that takes more rows."""
@@ -68,7 +70,7 @@ class CSVFile:
         size = self.path.stat().st_size
         try:
             with self.path.open("a", newline="") as file:
-                rows.to_csv(file, index=False, header=not self.n_rows)
+                write_csv(rows, file, header=not self.n_rows)
         except BaseException as error:
             os.truncate(self.path, size)  # half a line would pass for a whole one
             if isinstance(error, OSError):

@@ -5,7 +5,6 @@ bytes for a thousand points and for a million.
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
@@ -16,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 SelectionOp = Literal["new", "add", "subtract", "intersect", "clear"]
 
 MAX_VERTICES = 1000
+LARGEST = 1e9  # of a coordinate of a map; sums and products of such are still finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +58,11 @@ class Selection:
             for projection, lasso in self.steps
         ]
         return json.dumps({**about, "n_selected": int(self.mask.sum()), "outlines": outlines}, indent=1)
+
+
+def is_coordinate(value: Any) -> bool:
+    """Tell whether a value from a browser or an address is a number that can be a coordinate of a map."""
+    return type(value) in (int, float) and -LARGEST <= value <= LARGEST  # NaN is neither, and no int is too long
 
 
 def extend(selection: Selection | None, xy: ArrayLike, lasso: Lasso, projection: str) -> Selection | None:
@@ -183,8 +188,10 @@ def _decode_path(polygon: Any) -> NDArray[np.float64]:
         counts = [int(value) for value in polygon["path"]]
     except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise ValueError("lasso polygon: expected origin, step and path as numbers; draw it again") from error
-    if not (all(map(math.isfinite, (x, y, step))) and step > 0):
+    if not (all(map(is_coordinate, (x, y, step))) and step > 0):
         raise ValueError("lasso polygon: origin or step is not finite; draw it again")
+    if not all(map(is_coordinate, counts)):
+        raise ValueError(f"lasso polygon: a count is beyond {LARGEST:.0e}; draw it again")
     if len(counts) % 2 or not 2 <= len(counts) // 2 < MAX_VERTICES:
         raise ValueError(f"lasso polygon of {len(counts)} counts: expected dx, dy for 3 to {MAX_VERTICES} vertices")
     steps = np.cumsum(np.array([[0, 0], *zip(counts[::2], counts[1::2], strict=True)], dtype=float), axis=0)

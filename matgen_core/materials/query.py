@@ -14,7 +14,9 @@ from pymatgen.core import Composition, Element
 
 from matgen_core.materials.systems import chemical_system, symbols_of
 
-_COMPARISON = re.compile(r"n(<=|>=|=|<|>)(\d+)")
+_COMPARISON = re.compile(r"n(<=|>=|=|<|>)([0-9]{1,9})")
+_ID = re.compile(r"[A-Za-z]+-\d+")  # as data sets name their materials: mp-149
+_SHOWN = 80  # letters of a term in a message
 _COMPARE = {"<=": operator.le, ">=": operator.ge, "=": operator.eq, "<": operator.lt, ">": operator.gt}
 _SETS: dict[str, Callable[[frozenset[str], frozenset[str]], bool]] = {
     "has": lambda found, asked: asked <= found,
@@ -84,6 +86,8 @@ def _term(word: str) -> Callable[[str], bool]:
             )
         holds, asked = _SETS[name], _symbols(word, symbols.split(","))
         return lambda material: holds(_elements(material), asked)
+    if _ID.fullmatch(word):
+        raise ValueError(f"{word[:_SHOWN]!r} looks like the name of a material, and none here is called so; try {HELP}")
     if "-" in word or word == "*":
         parts = word.split("-")
         asked = _symbols(word, [part for part in parts if part != "*"])
@@ -97,10 +101,9 @@ def _term(word: str) -> Callable[[str], bool]:
 
 def _formula_term(word: str) -> Callable[[str], bool]:
     try:
-        field = _elements(word)
-    except ValueError as error:
-        raise ValueError(f"{word!r} is no element, formula or search term; try {HELP}") from error
-    reduced = _reduced(word)
+        field, reduced = _elements(word), _reduced(word)
+    except (ValueError, OverflowError) as error:  # Na1e999: more sodium than a number holds
+        raise ValueError(f"{word[:_SHOWN]!r} is no element, formula or search term; try {HELP}") from error
     return lambda material: _elements(material) == field if "-" in material else _reduced(material) == reduced
 
 

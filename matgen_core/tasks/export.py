@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from matgen_core.data.structure_export import cif, distinct_names
+from matgen_core.jobs.csv_cells import csv_text
 from matgen_core.latent.map import LatentMap
 from matgen_core.latent.space import BATCH_SIZE
 
@@ -59,7 +60,7 @@ def cif_zip(
             if progress:
                 progress(len(files))
         listed = chosen[["id", "formula"]].assign(file=files, problem=problems)
-        archive.writestr("table.csv", listed.to_csv(index=False))
+        archive.writestr("table.csv", csv_text(listed))
         archive.writestr("selection.json", about)
         archive.writestr("README.txt", _README.format(name=space.name))
     return packed.getvalue()

@@ -238,9 +238,25 @@ def test_check_formulas(run, tmp_path: Path) -> None:
 
 
 def test_names_of_files_stay_in_their_folder_and_apart() -> None:
-    names = distinct_names(["../../etc/x", "POSCAR", "poscar", "POSCAR", "..", "", "a b", "x" * 300, "POSCAR-2"])
+    names = distinct_names(
+        [
+            "../../etc/x",
+            "POSCAR",
+            "poscar",
+            "POSCAR",
+            "..",
+            "",
+            "a b",
+            "x" * 300,
+            "POSCAR-2",
+            "-rf",
+            "a\n\x00\u202eb",
+            ".-x",
+        ]
+    )
     assert len({name.casefold() for name in names}) == len(names)
-    assert all("/" not in name and not name.startswith(".") and 0 < len(name) <= 110 for name in names)
+    assert all(name.isprintable() and 0 < len(name) <= 110 for name in names)
+    assert not any("/" in name or name.startswith((".", "-")) for name in names)
     assert names[1] == "POSCAR"
     assert names[6] == "a b"
 

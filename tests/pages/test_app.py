@@ -3,10 +3,13 @@
 import contextlib
 import io
 import shutil
+import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from streamlit.config import get_config_options
 from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint
@@ -14,7 +17,7 @@ from matgen_core.latent import selection
 from matgen_core.materials.elements import every_element
 from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.tasks import ranking
-from tests.support.page_checks import page, said, whole
+from tests.support.page_checks import page, said, seen, whole
 from tests.support.serving import ROOT
 
 pytestmark = pytest.mark.usefixtures("fresh_caches")
@@ -54,6 +57,20 @@ def test_the_app_opens_every_page() -> None:
         test.switch_page(f"pages/{name}.py").run()
         whole(test)
         assert test.title[0].value == TITLES[name]
+
+
+def test_the_server_knows_every_setting_and_tells_nobody_of_its_visitors() -> None:
+    def named(values: dict[str, Any], before: str = "") -> dict[str, Any]:
+        found = {}
+        for key, value in values.items():
+            found |= named(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
+        return found
+
+    settings = named(tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text()))
+    assert not set(settings) - set(get_config_options())
+    assert settings["browser.gatherUsageStats"] is False
+    assert settings["server.address"] == "localhost"
+    assert not [value for value in settings.values() if "://" in str(value)]  # no font or picture from elsewhere
 
 
 def test_home_names_every_checkpoint() -> None:
@@ -139,7 +156,7 @@ def test_a_set_is_excluded_and_allowed_by_one_click() -> None:
 def test_what_cannot_be_used_costs_one_line(address: dict[str, str], said: str) -> None:
     test = page("phase_fields", ranker="phase_field_norm", **address).run()
     whole(test, "")
-    assert said in test.error[0].value
+    assert said in seen(test.error[0].value)
 
 
 def test_a_filter_keeps_what_it_finds() -> None:
@@ -214,7 +231,7 @@ def test_a_lasso_becomes_a_table_that_outlives_color_and_projection() -> None:
 def test_crystals_have_a_map_with_values_and_units(crystal_map: checkpoint.Checkpoint) -> None:
     test = page("latent_map", at="mp-3").run()
     whole(test, "")
-    assert "does not decode" in test.error[0].value  # the network is untrained
+    assert "does not decode" in seen(test.error[0].value)  # the network is untrained
     assert test.subheader[0].value == "NaF"
     shown = said(test)
     assert "Showing 60 of 60 known crystals" in shown
@@ -242,13 +259,13 @@ def test_crystals_take_every_color(crystal_map: checkpoint.Checkpoint, color: st
 def test_a_card_of_another_kind_costs_one_line() -> None:
     test = page("latent_map", map="phase_field_vae", at="mp-999").run()
     whole(test, "")
-    assert "mp-999 is no phase field" in test.error[0].value
+    assert "mp-999 is no phase field" in seen(test.error[0].value)
 
 
 def test_a_crystal_that_is_not_here_costs_one_line(crystal_map: checkpoint.Checkpoint) -> None:
     test = page("latent_map", at="mp-999").run()
     whole(test, "")
-    assert "mp-999 is not among the crystals" in test.error[0].value
+    assert "mp-999 is not among the crystals" in seen(test.error[0].value)
 
 
 @pytest.mark.parametrize(
@@ -278,8 +295,8 @@ def test_a_broken_checkpoint_costs_one_line_and_the_others_work(checkpoints_copy
     for name in ("home", "trust"):
         test = page(name).run()
         whole(test, "")
-        assert "phase_field_vae" in test.error[0].value
-        assert "matgen train phase_field_vae" in test.error[0].value
+        assert "phase_field_vae" in seen(test.error[0].value)
+        assert "matgen train phase_field_vae" in seen(test.error[0].value)
     test = page("phase_fields").run()
     whole(test)
     assert "**303 fields**" in said(test)
@@ -291,7 +308,7 @@ def test_cut_off_weights_cost_one_line_where_they_are_used(checkpoints_copy: Pat
     for name in ("latent_map", "phase_fields"):
         test = page(name).run()
         whole(test, "")
-        assert "weights.safetensors cannot be used" in test.error[0].value
+        assert "weights.safetensors cannot be used" in seen(test.error[0].value)
     whole(page("phase_fields", ranker="phase_field_norm").run(), "")  # its nearest known fields
 
 

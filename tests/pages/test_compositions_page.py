@@ -19,7 +19,7 @@ from matgen_core.tasks import funnel
 from matgen_core.tasks.funnel import session
 from matgen_core.tasks.funnel.running import Request, Wanted
 from matgen_core.tasks.prediction import predict_formulas
-from tests.support.page_checks import said, whole
+from tests.support.page_checks import said, seen, whole
 from tests.support.serving import ROOT
 
 PAGE = ROOT / "pages" / "compositions.py"
@@ -127,12 +127,12 @@ def test_a_run_that_has_to_wait_says_how_many_come_first_and_can_be_canceled() -
     others = in_line(3)
     try:
         test = whole(button(page(), "Generate").click().run())
-        (line,) = [each.proto.text for each in test.get("progress")]
+        (line,) = [seen(each.proto.text) for each in test.get("progress")]
         assert line == f"{N:,} samples: waiting, 2 ahead"
         assert "2 runs work at a time here" in said(test)
         others[0].leave()
         test.run()
-        assert [each.proto.text for each in test.get("progress")] == [f"{N:,} samples: waiting, 1 ahead"]
+        assert [seen(each.proto.text) for each in test.get("progress")] == [f"{N:,} samples: waiting, 1 ahead"]
         test = finished(button(test, "Cancel").click().run())
         assert test.session_state["generated"][1].job.state == "stopped"
         assert "stopped after 0 of 800" in "".join(each.value for each in test.markdown)
@@ -173,7 +173,7 @@ def test_a_value_outside_the_training_range_is_flagged_and_allowed() -> None:
     plain = whole(page(**{f"ask_{name}": "true", f"want_{name}": "-1.0"}))
     assert not plain.warning
     test = whole(page(near="false", **{f"ask_{name}": "true", f"want_{name}": "-4.9"}))
-    (line,) = [each.value for each in test.warning]
+    (line,) = [seen(each.value) for each in test.warning]
     assert line.startswith("Formation energy -4.9 is outside")
     button(test, "Generate").click().run()
     test = finished(test)

@@ -12,7 +12,7 @@ from matgen_core import checkpoint
 from matgen_core.latent.map import LatentMap
 from matgen_core.tasks import journeys
 from matgen_core.tasks.journeys import recording
-from tests.support.page_checks import all_steps, said, whole
+from tests.support.page_checks import all_steps, said, seen, whole
 from tests.support.serving import ROOT
 
 pytestmark = pytest.mark.usefixtures("fresh_caches")
@@ -50,9 +50,10 @@ def test_a_path_is_walked_and_reopened_by_its_address(fields: LatentMap) -> None
     space = fields
     route = journeys.path(space, [journeys.waypoint(space, key) for key in keys_of(space, 3, 40).split(",")], 7)
     steps = list(journeys.walk(space, route, [checkpoint.load("phase_field_vae")]))
-    assert f"5 · {steps[4].formula}" in [each.value for each in test.subheader]
+    assert f"5 · {steps[4].formula}" in [seen(each.value) for each in test.subheader]
     assert "Of **7** steps" in said(test)
-    assert journeys.property_lines(steps[4])[0] in said(test)
+    label, value, unit = journeys.property_lines(steps[4])[0]
+    assert f"{label} **{value}** {unit}".strip() in said(test)
     shown = test.dataframe[0].value
     assert list(shown["formula"]) == [step.formula for step in steps]
     assert {"via", "step", "n_path"} <= set(test.query_params)
@@ -115,11 +116,11 @@ def test_a_journey_waits_its_turn_stops_and_goes_on(fields: LatentMap) -> None:
     assert all(turn.wait() for turn in others)  # a walk of another test may be at its last step
     try:
         test = whole(page(via=keys_of(fields, 3, 40), n_path="9"))
-        assert any("waiting, 1 ahead" in each.value for each in test.markdown)
+        assert any("waiting, 1 ahead" in seen(each.value) for each in test.markdown)
         next(each for each in test.button if each.label == "Stop").click().run()
-        assert any("stopped after 0 of 9" in each.value for each in whole(test).markdown)
+        assert any("stopped after 0 of 9" in seen(each.value) for each in whole(test).markdown)
         cache_resource_api.clear_session_cache("test session id")  # as when a visitor has asked for many others since
-        assert any("stopped after 0 of 9" in each.value for each in whole(test.run()).markdown)
+        assert any("stopped after 0 of 9" in seen(each.value) for each in whole(test.run()).markdown)
     finally:
         for turn in others:
             turn.leave()

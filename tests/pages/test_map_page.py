@@ -14,7 +14,7 @@ from matgen_core.latent.selection import Lasso, extend
 from matgen_core.views.maps import link as view_link
 from matgen_core.views.maps.link import View
 from matgen_core.views.maps.scene import Camera
-from tests.support.page_checks import page, said, whole
+from tests.support.page_checks import page, said, seen, whole
 
 pytestmark = pytest.mark.usefixtures("fresh_caches")
 
@@ -92,7 +92,7 @@ def test_a_link_that_cannot_be_opened_costs_one_line(
 ) -> None:
     test = page("latent_map", view=text).run()
     whole(test, "")
-    assert problem in test.error[0].value
+    assert problem in seen(test.error[0].value)
     assert "Showing 60 of 60" in said(test)
 
 
@@ -163,10 +163,10 @@ def test_an_own_map_is_one_more_projection_with_its_grades(crystal_map: checkpoi
     assert "PCA, mine 1: seed 7, of 50 points; the others are gray" in shown
     assert f"trustworthiness {made.trustworthiness:.2f}" in shown
     assert "It did not shape this map" in shown
-    assert not any("outlines" in each.value for each in test.warning)
+    assert not any("outlines" in seen(each.value) for each in test.warning)
     test.session_state["selection"] = ("crystals", extend(None, z[:, :2], TRIANGLE, "own-1"))
     test.run()
-    assert any("drawn on a map that you made" in each.value for each in test.warning)
+    assert any("drawn on a map that you made" in seen(each.value) for each in test.warning)
 
 
 def test_a_map_that_was_graded_says_so_in_words() -> None:

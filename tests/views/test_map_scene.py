@@ -385,6 +385,8 @@ def test_events_are_read():
         ({"camera": {"x": 0, "y": 0, "span": 0}}, "camera"),
         ({"camera": {"x": 0, "y": math.nan, "span": 1}}, "camera"),
         ({"camera": [1]}, "camera"),
+        ({"camera": {"x": 10**400, "y": 0, "span": 1}}, "camera"),
+        ({"camera": {"x": 0, "y": "0", "span": 1}}, "camera"),
     ],
 )
 def test_events_that_no_visitor_can_make_are_refused(result, line):

@@ -405,15 +405,15 @@ def property_title(name: str) -> Column:
     return replace(column, name=name, label=f"± {column.label}" if plain != name else column.label)
 
 
-def property_lines(step: Step) -> list[str]:
-    """Write what is predicted of a step, one line a property: "Band gap 1.2 ± 0.3 eV"."""
+def property_lines(step: Step) -> list[tuple[str, str, str]]:
+    """Return what is predicted of a step, a line a property: what it is called, "1.2 ± 0.3", and its unit."""
     lines = []
     for name, value in step.numbers.items():
         if not _is_predicted(step, name):
             continue
         column, std = property_title(name), step.numbers.get(f"{name}_std", np.nan)
         spread = "" if np.isnan(std) else f" ± {std:.2g}"
-        lines.append(f"{column.label} **{value:.3g}{spread}** {column.unit}".strip())
+        lines.append((column.label, f"{value:.3g}{spread}", column.unit))
     return lines
 
 

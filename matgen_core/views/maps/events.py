@@ -3,7 +3,6 @@
 A browser may send anything, so every value is checked before a page uses it as an index.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +57,7 @@ def _index(value: Any, n: int, what: str) -> int:
 
 
 def _camera(value: Any) -> Camera:
-    numbers = [_entry(value, name) for name in ("x", "y", "span")]
-    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers) or numbers[2] <= 0:
-        raise ValueError(f"camera {value!r}: expected finite x, y and span, span above 0; reload the page")
-    return Camera(*numbers)
+    try:
+        return Camera.of(*(_entry(value, name) for name in ("x", "y", "span")))
+    except ValueError as error:
+        raise ValueError(f"camera: {error}; reload the page") from error

@@ -7,7 +7,6 @@ value and stops at a size before anything is unpacked.
 import base64
 import binascii
 import json
-import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -160,10 +159,10 @@ def _outlines(values: Any) -> tuple[tuple[str, Lasso], ...]:
 def _camera(value: Any) -> Camera | None:
     if value is None:
         return None
-    numbers = isinstance(value, list) and len(value) == 3 and all(type(each) in (int, float) for each in value)
-    if not numbers or not all(map(math.isfinite, value)) or value[2] <= 0:
-        raise ValueError(_BROKEN.format("its camera is no x, y and span"))
-    return Camera(*map(float, value))
+    try:
+        return Camera.of(*value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(_BROKEN.format("its camera is no x, y and span")) from error
 
 
 def _rounded(value: float) -> float:

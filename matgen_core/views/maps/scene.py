@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matgen_core.latent.selection import LARGEST, is_coordinate
 from matgen_core.views import palettes
 
 Axis = Literal["linear", "log", "quantile"]
@@ -121,6 +122,17 @@ class Camera:
     x: float
     y: float
     span: float  # map units along the shorter side of the view
+
+    @classmethod
+    def of(cls, *values: Any) -> "Camera":
+        """Take x, y and span as they come from a browser or an address.
+
+        Raises:
+            ValueError: If they are not three numbers, each a coordinate and the span above 0.
+        """
+        if len(values) != 3 or not all(map(is_coordinate, values)) or values[2] <= 0:
+            raise ValueError(f"expected x, y and span of a view, within ±{LARGEST:.0e} and span above 0")
+        return cls(*map(float, values))
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from matgen_core.tasks.funnel.session import Generation, Snapshot
 from matgen_core.tasks.funnel.stages import STAGES
 from pages._parts.compositions.wishes import Asked
 from pages._parts.shared import job_words, verdict_words, widgets
+from pages._parts.shared.plain_text import code, plain
 from pages._parts.shared.property_columns import plain_title, predicted_by, short_title, title_of, unit
 
 MOST_BYTES = 100_000_000  # of an archive that a browser gets
@@ -55,7 +56,7 @@ def current() -> tuple[Asked, Generation] | None:
 def progress_line(seen: Snapshot, n_samples: int) -> str:
     """Write how far a run is: samples, rate, time left; or how many come first."""
     if seen.status.state == "waiting":
-        return f"{n_samples:,} samples: {job_words.line(seen.status)}"
+        return f"{n_samples:,} samples: {plain(job_words.line(seen.status))}"
     done = seen.counts["generated"]
     line = f"{done:,} of {n_samples:,} samples"
     if not done:
@@ -67,7 +68,7 @@ def progress_line(seen: Snapshot, n_samples: int) -> str:
 def meaning(stage: str, model: Checkpoint) -> str:
     """Say what a stage of the funnel means for a model."""
     if stage == "novel" and model.known is None:
-        return f"Open: {model.name} keeps no list of the formulas of its data set, so every formula goes on."
+        return f"Open: {plain(model.name)} keeps no list of the formulas of its data set, so every formula goes on."
     return STAGES[stage].meaning
 
 
@@ -76,7 +77,7 @@ def answer_lines(answers: Sequence[Answer], asked: Asked) -> str:
     lines = []
     for answer in answers:
         line = (
-            f"Asked for {_lower(plain_title(answer.name))} **{answer.asked:g}** {unit(answer.name)}:"
+            f"Asked for {plain(_lower(plain_title(answer.name)))} **{answer.asked:g}** {plain(unit(answer.name))}:"
             f" predicted **{answer.median:.2f}** (median of {answer.n:,})"
         )
         near = f", **{answer.n_near / answer.n:.1%}** within ±{answer.tolerance:g}" if answer.tolerance else ""
@@ -85,7 +86,7 @@ def answer_lines(answers: Sequence[Answer], asked: Asked) -> str:
     used = {
         next(each for each in reversed(asked.predictors) if answer.name in predicted_by(each)) for answer in answers
     }
-    others = ", ".join(f"`{each}`" for each in sorted(used - {asked.model}))
+    others = ", ".join(code(each) for each in sorted(used - {asked.model}))
     own = "the same model's predictor; its card has the independent judge's figures" if asked.model in used else ""
     return "  \n".join(lines) + f" :small[:gray[predicted by {', '.join(filter(None, [others, own]))}]]"
 
@@ -99,7 +100,7 @@ def why_nothing(seen: Snapshot) -> str:
     n_before = seen.counts[keys[keys.index(stage.key) - 1]]
     line = f"No formula passed every stage: “{stage.title}” took the last {n_before:,}. {stage.advice}"
     if stage.key == "near":
-        parts = [f"{_lower(plain_title(answer.name))} {answer.nearest:.2f}" for answer in seen.answers]
+        parts = [f"{plain(_lower(plain_title(answer.name)))} {answer.nearest:.2f}" for answer in seen.answers]
         line += f" The nearest predictions: {', '.join(parts)}{', in one formula or another' if parts[1:] else ''}."
     return line
 
@@ -161,7 +162,7 @@ def columns(table: pd.DataFrame) -> dict[str, Any]:
     )
     for name in predicted(table):
         digits = "%.2f" if name in ("probability", "volume_per_atom", "band_gap") else "%.3f"
-        shown[name] = st.column_config.NumberColumn(short_title(name), format=digits, help=plain_title(name))
+        shown[name] = st.column_config.NumberColumn(short_title(name), format=digits, help=plain(plain_title(name)))
         shown[f"{name}_std"] = st.column_config.NumberColumn(
             "±", format=digits, width=56, help="one standard deviation"
         )
@@ -232,7 +233,7 @@ def about_training(model: Checkpoint, formula: str) -> list[str]:
     ]
     if (alike := session.most_alike(model, formula)) is not None:
         lines.append(
-            f"**Most alike in training** {subscripted(alike[0])} :small[{alike[1]:.0%} of the atoms would be"
+            f"**Most alike in training** {plain(subscripted(alike[0]))} :small[{alike[1]:.0%} of the atoms would be"
             " others; among those on the model's map]"
         )
     return lines

@@ -10,7 +10,8 @@ from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.levels import COMPOSITION
 from matgen_core.tasks import funnel
 from matgen_core.tasks.funnel import answers
-from pages._parts.shared import widgets
+from pages._parts.shared import plain_text, widgets
+from pages._parts.shared.plain_text import code, plain
 from pages._parts.shared.property_columns import plain_title, predictor_label, title_of, unit, with_predictors_of
 
 MANY_ELEMENTS, MANY_ATOMS = 20, 500  # the number that stands for "or more"
@@ -102,9 +103,9 @@ def condition(space: LatentSpace) -> tuple[dict[str, float], dict[str, float]]:
         bounds = [round(value / step) * step for value in (low - room, high + room)]
         bounds[0] = max(bounds[0], step) if name.startswith("volume") else bounds[0]
         with column:
-            on = st.toggle(plain_title(name), key=f"ask_{name}", bind="query-params")
+            on = st.toggle(plain(plain_title(name)), key=f"ask_{name}", bind="query-params")
             value = st.slider(
-                title_of(name),
+                plain(title_of(name)),
                 round(bounds[0], 2),
                 round(bounds[1], 2),
                 round(round((usual_low + usual_high) / 2 / step) * step, 2),
@@ -115,7 +116,7 @@ def condition(space: LatentSpace) -> tuple[dict[str, float], dict[str, float]]:
                 bind="query-params",
             )
             st.caption(
-                f"{unit(name)}; training **{usual_low:.3g}** to **{usual_high:.3g}** (middle 99 %),"
+                f"{plain(unit(name))}; training **{usual_low:.3g}** to **{usual_high:.3g}** (middle 99 %),"
                 f" {low:.3g} to {high:.3g} (all)"
             )
             if on:
@@ -134,7 +135,7 @@ def condition(space: LatentSpace) -> tuple[dict[str, float], dict[str, float]]:
     tolerance: dict[str, float] = {}
     for name, column in zip(ranges, columns, strict=True):
         within = column.number_input(
-            f"keep within ± {unit(name)}",
+            f"keep within ± {plain(unit(name))}",
             0.01,
             None,
             answers.usual_tolerance(name),
@@ -147,7 +148,9 @@ def condition(space: LatentSpace) -> tuple[dict[str, float], dict[str, float]]:
             tolerance[name] = within
     for line in space.far_from_training(asked):
         name = line.split(" ", 1)[0]
-        st.warning(f"{line.replace(name, plain_title(name), 1)}. You can ask; the model has hardly seen such formulas.")
+        plain_text.warning(
+            f"{line.replace(name, plain_title(name), 1)}. You can ask; the model has hardly seen such formulas."
+        )
     return asked, tolerance
 
 
@@ -160,35 +163,34 @@ def ask(name: str, space: LatentSpace, known: Sequence[str], must: Sequence[str]
     top, high = MANY_ELEMENTS, MANY_ATOMS
     with st.container(horizontal=True, vertical_alignment="bottom"):
         n_elements = (
-            st.number_input("Elements from", 1, top, 2, key="elements_from", bind="query-params", width=120),
-            st.number_input("to", 1, top, top, key="elements_to", bind="query-params", width=120, help=f"{top}: any"),
+            widgets.whole_number("Elements from", 1, top, 2, "elements_from", width=120),
+            widgets.whole_number("to", 1, top, top, "elements_to", f"{top}: any", width=120),
         )
         n_atoms = (
-            st.number_input("Atoms from", 1, high, 1, key="atoms_from", bind="query-params", width=120),
-            st.number_input("to", 1, high, high, key="atoms_to", bind="query-params", width=120, help=f"{high}: any"),
+            widgets.whole_number("Atoms from", 1, high, 1, "atoms_from", width=120),
+            widgets.whole_number("to", 1, high, high, "atoms_to", f"{high}: any", width=120),
         )
     asked, tolerance = condition(space)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        n_samples = st.number_input(
+        n_samples = widgets.whole_number(
             "Samples",
             1,
             funnel.MAX_SAMPLES,
             PRESETS["10 thousand"],
-            key="n",
-            bind="query-params",
+            "n",
+            f"1 to {funnel.MAX_SAMPLES:,}",
             width=170,
-            help=f"1 to {funnel.MAX_SAMPLES:,}",
         )
         for label, n in PRESETS.items():
             st.button(label, on_click=_set_number, args=(n,), type="tertiary")
-        seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", width=130)
+        seed = widgets.whole_number("Seed", 0, 2**31 - 1, 0, "seed", width=130)
     able = widgets.names_with("predict", COMPOSITION)
     chosen = st.pills(
         "Predict of what is kept",
         able,
         selection_mode="multi",
         default=able,
-        format_func=predictor_label,
+        format_func=lambda each: plain(predictor_label(each)),
         key="predictors",
         bind="query-params",
         help="Each takes time: see the rate while it runs.",
@@ -202,7 +204,7 @@ def ask(name: str, space: LatentSpace, known: Sequence[str], must: Sequence[str]
     # The generator's own predictor before others: it knows every element that the generator writes.
     predictors = with_predictors_of(tolerance, chosen, sorted(able, key=lambda each: each != name))
     for each in predictors[len(chosen) :]:
-        st.caption(f":material/info: `{each}` predicts what has to be near, so it is asked, too.")
+        st.caption(f":material/info: {code(each)} predicts what has to be near, so it is asked, too.")
     formulas = wanted(known, must, may, n_elements, n_atoms)
     return Asked(name, funnel.Request(n_samples, seed, formulas, asked, keep_undecided, tolerance), predictors)
 

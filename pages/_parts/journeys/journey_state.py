@@ -17,7 +17,8 @@ from matgen_core.views.crystals import picture
 from matgen_core.views.crystals.scene import drawable_scene
 from matgen_core.views.maps.journey import Overlay, journey_overlay, steps_outside
 from pages._parts.components.film_strip import Frame
-from pages._parts.shared import latent_maps, widgets
+from pages._parts.shared import latent_maps, plain_text, widgets
+from pages._parts.shared.plain_text import plain
 
 Mode = Literal["Path", "Arithmetic", "Axis", "Samples"]
 AxisKind = Literal["principal", "coordinate"]
@@ -141,7 +142,7 @@ def pins(journey: Journey) -> list[journeys.Waypoint]:
         try:
             found.append(journeys.waypoint(latent_maps.load_map(journey.model), key))
         except ValueError as error:
-            st.error(str(error))
+            plain_text.error(error)
     return found
 
 
@@ -193,7 +194,7 @@ def _property_models(name: str) -> list[Checkpoint]:
         try:
             found.append(widgets.read(each))
         except CheckpointError as error:
-            st.warning(str(error))
+            plain_text.warning(error)
     return found
 
 
@@ -258,8 +259,8 @@ def lights(step: journeys.Step) -> None:
     """Say for each light what it says and why."""
     lines = []
     for light in step.lights:
-        badge = f":{_COLORS[light.answer]}-badge[{_MARKS[light.answer]} {light.word}]"
-        lines.append(f"**{journeys.LIGHTS[light.name]}** {badge} :small[{light.reason}]")
+        badge = f":{_COLORS[light.answer]}-badge[{_MARKS[light.answer]} {plain(light.word)}]"
+        lines.append(f"**{journeys.LIGHTS[light.name]}** {badge} :small[{plain(light.reason)}]")
     st.markdown("  \n".join(lines))
 
 

@@ -20,7 +20,8 @@ from matgen_core.views.crystals import scene as crystal_scene
 from pages._parts.components.crystal_viewer import crystal_viewer
 from pages._parts.compositions import wishes
 from pages._parts.latent_map.map_state import look_at
-from pages._parts.shared import bench_crystals, latent_maps, verdict_words, widgets
+from pages._parts.shared import bench_crystals, latent_maps, plain_text, verdict_words, widgets
+from pages._parts.shared.plain_text import code, plain
 
 
 def field_card(name: str, projection: str, field: str) -> None:
@@ -28,7 +29,7 @@ def field_card(name: str, projection: str, field: str) -> None:
     try:
         st.subheader(PHASE_FIELD.display(field))
     except ValueError as error:
-        st.error(f"{field} is no phase field: {error}; click a point or search for one")
+        plain_text.error(f"{field} is no phase field: {error}; click a point or search for one")
         return
     row = latent_maps.row_of(name, field)
     if row is not None:
@@ -39,7 +40,7 @@ def field_card(name: str, projection: str, field: str) -> None:
         try:
             score = float(ranking.score(widgets.load(name), [PhaseField.read(field)]).mean())
         except ValueError as error:
-            st.error(str(error))
+            plain_text.error(error)
             return
         st.badge("not in the training data", color="orange")
         st.markdown(f"Score **{score:.2f}**. Placed on the map by its true neighbors.")
@@ -50,11 +51,11 @@ def crystal_card(name: str, projection: str, key: str) -> None:
     """Show one crystal: what the model decodes of it, its values and what lies near."""
     row = latent_maps.row_of(name, key)
     if row is None:
-        st.error(latent_maps.not_here(name, key))
+        plain_text.error(latent_maps.not_here(name, key))
         return
     known = latent_maps.map_table(name).iloc[row]
-    st.subheader(known["name"])
-    st.caption(f"{key}. {_kept(name, projection, row)}")
+    st.subheader(plain(known["name"]))
+    st.caption(f"{plain(key)}. {_kept(name, projection, row)}")
     show_decoded(name, row)
     bench_crystals.open_on_bench([bench.Entry(name, key)], "open_on_bench")
     widgets.values(known, latent_maps.map_table_columns(name))
@@ -81,12 +82,12 @@ def formula_card(name: str, projection: str, key: str) -> None:
         _own_formula_card(name, projection, key)
         return
     known = latent_maps.map_table(name).iloc[row]
-    st.subheader(subscripted(known["name"]))
+    st.subheader(plain(subscripted(known["name"])))
     if known.get("split") in _SPLITS:
         words, color = _SPLITS[known["split"]]
         st.badge(words, color=color)
     decoded = latent_maps.decoded(name, row) if latent_maps.has_point(name, row) else None
-    st.caption(f"{key}. {_kept(name, projection, row)} {_comes_back(decoded, known['name'])}")
+    st.caption(f"{plain(key)}. {_kept(name, projection, row)} {_comes_back(decoded, known['name'])}")
     st.markdown("  \n".join(verdict_words.lines(known["name"])))
     columns = [each for each in latent_maps.map_table_columns(name) if each.name not in _SAID]
     if columns:  # a model without an encoder knows no properties
@@ -99,7 +100,7 @@ def formula_card(name: str, projection: str, key: str) -> None:
 def _own_formula_card(name: str, projection: str, key: str) -> None:
     """Show a formula that is not on the map: what is known of it and where it lies."""
     if problem := latent_maps.misfit(name, key):
-        st.error(problem)
+        plain_text.error(problem)
         return
     formula = str(Formulas.of_text(key).reduced().texts()[0])
     st.subheader(subscripted(formula))
@@ -124,7 +125,7 @@ def _generate_around(name: str, formula: str) -> None:
     if name in widgets.names_with("decode", COMPOSITION):
         symbols = symbols_of(chemical_system(formula))
         words = "Generate around these elements"
-        if st.button(words, icon=":material/science:", help=f"Compositions with {', '.join(symbols)} by {name}"):
+        if st.button(words, icon=":material/science:", help=plain(f"Compositions with {', '.join(symbols)} by {name}")):
             wishes.ask_for(symbols)
             st.switch_page("pages/compositions.py", query_params={"generator": name})
 
@@ -134,11 +135,11 @@ def _comes_back(decoded: Decoded | None, formula: str) -> str:
     if decoded is None:
         return "It has no latent point, since the model has no encoder."
     if decoded.problem is not None:
-        return f"Its latent point does not decode: {decoded.problem}."
+        return f"Its latent point does not decode: {plain(decoded.problem)}."
     made = checks.formula_of(decoded.material)
     if made == formula:
         return "Its latent point decodes to it."
-    return f"Its latent point decodes to another formula, **{subscripted(made)}**."
+    return f"Its latent point decodes to another formula, **{plain(subscripted(made))}**."
 
 
 _SAID = ("split", "n_elements", *verdict_words.TITLES)  # by the badge, the formula, the verdicts
@@ -152,16 +153,17 @@ def _predicted(formula: str) -> str:
         try:
             found = prediction.predict_texts(widgets.read(model), [formula]).iloc[0]
         except CheckpointError as error:
-            lines.append(str(error))
+            lines.append(plain(error))
             continue
         titles = [journeys.property_title(each) for each in found.index if f"{each}_std" in found]
-        told = found["problem"] or " · ".join(
-            f"{each.label} **{prediction.with_deviation(found[each.name], found[f'{each.name}_std'])}** {each.unit}"
+        told = plain(found["problem"]) or " · ".join(
+            f"{plain(each.label)} **{predicted}** {plain(each.unit)}"
             for each in titles
+            if (predicted := prediction.with_deviation(found[each.name], found[f"{each.name}_std"]))
         )
         classifies = [each.name for each in titles] == ["probability"]
-        question = f" ({widgets.read(model).provenance['title']})" if classifies else ""
-        lines.append(f"Predicted by `{model}`{question}: {told}")
+        question = f" ({plain(widgets.read(model).provenance['title'])})" if classifies else ""
+        lines.append(f"Predicted by {code(model)}{question}: {told}")
     return "  \n".join(lines)
 
 
@@ -193,13 +195,13 @@ def show_decoded(name: str, row: int) -> None:
     if shown:
         crystal_viewer(shown, key="crystals", captions=captions, height=340)
     if decoded.problem is not None:
-        st.error(f"The latent point does not decode: {decoded.problem}")
+        plain_text.error(f"The latent point does not decode: {decoded.problem}")
     elif original is not None:
         difference = report.compare(original, decoded.material)
         st.markdown(
             f"Comes back with RMSD **{difference.rmsd_angstrom:.3f} Å**."
             if difference.rmsd_angstrom is not None
-            else f"Does not come back: {difference.problem}."
+            else f"Does not come back: {plain(difference.problem)}."
         )
     if missing:
-        st.caption(f"The original is not shown: {missing}.")
+        st.caption(f"The original is not shown: {plain(missing)}.")

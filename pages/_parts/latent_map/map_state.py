@@ -13,7 +13,8 @@ from matgen_core.views.maps.events import MapEvents
 from matgen_core.views.maps.link import View
 from matgen_core.views.maps.scene import Camera
 from pages._parts.components.periodic_table import periodic_table
-from pages._parts.shared import latent_maps, widgets
+from pages._parts.shared import latent_maps, plain_text, widgets
+from pages._parts.shared.plain_text import plain
 
 _WIDGETS = {"map": "model", "projection": "projection", "color": "color", "element": "element", "find": "search"}
 
@@ -56,7 +57,7 @@ def selected(name: str) -> Selection | None:
             view = view_link.decode(text)
             chosen = view_link.replay(view.outlines, _stored_positions(name)) if view.model == name else None
         except ValueError as error:
-            st.error(str(error))
+            plain_text.error(error)
             st.session_state["outlines"] = ""
         else:
             of_model = view.model
@@ -112,10 +113,9 @@ def asked_camera(name: str, key: str) -> Camera | None:
     if (of_model, of_projection) != (name, key):
         return None
     try:
-        x, y, span = map(float, numbers.split(","))
+        return Camera.of(*map(float, numbers.split(",")))
     except ValueError:
         return None
-    return Camera(x, y, span) if span > 0 else None
 
 
 # Elements
@@ -140,9 +140,7 @@ def element_filter(name: str) -> list[bool]:
             )
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(
-                " · ".join(
-                    [f"must: {', '.join(must) or 'none'}", f"never: {', '.join(never) or 'none'}", "all others may"]
-                ),
+                plain(f"must: {', '.join(must) or 'none'} · never: {', '.join(never) or 'none'} · all others may"),
                 width="stretch",
             )
             st.button("All may", on_click=set_elements, args=((), ()), disabled=not n)
@@ -150,7 +148,7 @@ def element_filter(name: str) -> list[bool]:
     try:
         return latent_maps.keeping_to(name, " ".join(terms))
     except ValueError as error:
-        st.error(f"The address of this page cannot be used: {error}")
+        plain_text.error(f"The address of this page cannot be used: {error}")
         st.stop()
 
 
@@ -221,7 +219,7 @@ def link_button(name: str, key: str, color: str, element: str) -> None:
             )
             st.code(f"{(st.context.url or '').partition('?')[0]}?view={view_link.encode(view)}", None, wrap_lines=True)
         except ValueError as error:
-            st.warning(f"No link: {error}.")
+            plain_text.warning(f"No link: {error}.")
             return
         st.caption(
             "Opens this model, map, colors, search, elements, outlines, part of the map and card, for everyone who can"

@@ -7,7 +7,8 @@ import streamlit as st
 from matgen_core.latent import projection
 from matgen_core.latent.projection import METRICS, ProjectionSettings
 from matgen_core.latent.worker import MAX_POINTS
-from pages._parts.shared import job_words, latent_maps, widgets
+from pages._parts.shared import job_words, latent_maps, plain_text, widgets
+from pages._parts.shared.plain_text import plain
 
 
 def button(name: str, shown: Any) -> None:
@@ -43,7 +44,7 @@ def button(name: str, shown: Any) -> None:
             try:
                 job = latent_maps.worker().submit(latent_maps.load_map(name).features[member], settings)
             except ValueError as error:
-                st.error(str(error))
+                plain_text.error(error)
             else:
                 st.session_state["map_job"] = (name, job, member, settings.method)
                 st.rerun(scope="app")
@@ -86,14 +87,14 @@ def _follow() -> None:
         st.rerun(scope="app")
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         if status.is_over:
-            st.markdown(f"No map was made: {job_words.line(status)}.", width="stretch")
+            st.markdown(f"No map was made: {plain(job_words.line(status))}.", width="stretch")
             if st.button("Close"):
                 del st.session_state["map_job"]
                 st.rerun(scope="app")
             return
         with st.container(width="stretch"):
             of = f"{widgets.PROJECTIONS[method]} of {member.sum():,} points"
-            st.progress(status.share or 0.0, f"{of}: {job_words.line(status, job_words.stage(status))}")
+            st.progress(status.share or 0.0, plain(f"{of}: {job_words.line(status, job_words.stage(status))}"))
         if st.button("Cancel", icon=":material/close:"):
             job.stop()
             del st.session_state["map_job"]

@@ -13,6 +13,7 @@ from matgen_core.tasks.export import MOST_CRYSTALS, cif_zip
 from matgen_core.views import charts
 from pages._parts.latent_map import map_state
 from pages._parts.shared import latent_maps, widgets
+from pages._parts.shared.plain_text import plain
 
 MOST = 2_000  # rows of the table of a selection
 DRAWN = 6  # columns that are drawn: those that differ most
@@ -86,7 +87,7 @@ def compare(name: str, shown: Any) -> None:
     for start in range(0, min(DRAWN, len(found)), 3):
         for place, each in zip(st.columns(3, gap="medium"), found[start : start + 3], strict=False):
             with place:
-                st.markdown(f"**{each.column.title}**  \n:small[{each.sentence}]")
+                st.markdown(f"**{plain(each.column.title)}**  \n:small[{plain(each.sentence)}]")
                 widgets.chart(
                     charts.difference(each),
                     f"difference_{each.column.name}",
@@ -94,7 +95,7 @@ def compare(name: str, shown: Any) -> None:
                 )
     if len(found) > DRAWN:
         others = ", ".join(f"{each.column.label} {abs(each.effect):.2f}" for each in found[DRAWN:])
-        st.caption(f"They differ less in: {others}.")
+        st.caption(f"They differ less in: {plain(others)}.")
 
 
 def crystals(name: str, rows: Sequence[int], about: str) -> None:

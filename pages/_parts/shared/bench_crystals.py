@@ -3,7 +3,6 @@
 Everything that depends on an upload is cached for the session alone and ends with it; nothing is written to disk.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,12 +21,6 @@ from matgen_core.views.crystals.bench import Entry
 from pages._parts.shared import latent_maps, widgets
 
 ANGLES = {"alpha": "α", "beta": "β", "gamma": "γ"}  # noqa: RUF001 as chemists write them
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])")
-
-
-def plain(text: str) -> str:
-    """Return a text of the visitor's as Markdown that shows it letter by letter."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
 
 
 @dataclass(frozen=True)

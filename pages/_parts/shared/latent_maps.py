@@ -25,7 +25,8 @@ from matgen_core.views.maps import scene as map_scene
 from matgen_core.views.maps.events import MapEvents
 from matgen_core.views.maps.scene import MapScene
 from pages._parts.components.latent_map import latent_map
-from pages._parts.shared import widgets
+from pages._parts.shared import plain_text, widgets
+from pages._parts.shared.plain_text import code, plain
 
 ELEMENT, CLUSTER, FAITHFULNESS, STABILITY = "element", "cluster", "faithfulness", "stability"
 MOST_CANDIDATES = 1_000  # each is drawn as a mark of its own, and sent at every run
@@ -72,11 +73,12 @@ def without_encoder(name: str) -> str:
         return ""
     bank = widgets.read(name).metrics["bank"]
     return (
-        f"**{name} has no encoder**: it writes formulas from random numbers and finds no latent point of one that is"
-        f" given to it. This map lays out the features by which its critic tells real from generated formulas; there"
-        f" any formula has a place. Here are {int(space.known.sum()):,} known formulas beside"
+        f"**{plain(name)} has no encoder**:"
+        " it writes formulas from random numbers and finds no latent point of one that"
+        " is given to it. This map lays out the features by which its critic tells real from generated formulas;"
+        f" there any formula has a place. Here are {int(space.known.sum()):,} known formulas beside"
         f" {int(space.has_point.sum()):,} of a fixed bank of {bank['n_samples']:,} samples (seed {bank['seed']}). Only"
-        f" the generated ones have latent points."
+        " the generated ones have latent points."
     )
 
 
@@ -86,7 +88,7 @@ def load_map(name: str) -> LatentMap:
         map_table(name)
         return _load_map(name)
     except (CheckpointError, ValueError) as error:
-        st.error(str(error))
+        plain_text.error(error)
         st.stop()
 
 
@@ -321,11 +323,11 @@ def nearest_known(maps: Sequence[str], key_of: str, key: str, on_choose: Callabl
     try:
         near = neighbors(maps[0], key_of)
     except (ValueError, CheckpointError) as error:
-        st.error(str(error))
+        plain_text.error(error)
         return
     space = _load_map(maps[0])
     head = f"Nearest {'known ' if space.encodes else ''}{noun(maps[0])}"
-    st.markdown(f"**{head}** :small[by distance in the {space.measured_in} of `{maps[0]}`]")
+    st.markdown(f"**{head}** :small[by distance in the {space.measured_in} of {code(maps[0])}]")
     wanted = ["name", "distance", "reconstruction_error"]
     if level(maps[0]) is not PHASE_FIELD:
         told = "split" if not space.encodes else "formation_energy_per_atom"

@@ -10,7 +10,8 @@ from matgen_core.latent.errors import error_kind
 from matgen_core.materials.elements import check_elements, every_element
 from matgen_core.tasks import ranking
 from matgen_core.views import charts
-from pages._parts.shared import widgets
+from pages._parts.shared import plain_text, widgets
+from pages._parts.shared.plain_text import plain
 
 # The choice
 
@@ -71,7 +72,7 @@ def ranking_chart(table: pd.DataFrame, field: str, unit: str, *, key: str, on_cl
             on_click(points[0]["customdata"][0])
 
     st.plotly_chart(
-        charts.ranking(table, field, unit),
+        plain_text.figure(charts.ranking(table, field, unit)),
         key=key,
         on_select=select,
         selection_mode="points",
@@ -86,8 +87,8 @@ def ranking_chart(table: pd.DataFrame, field: str, unit: str, *, key: str, on_cl
 def what_the_score_means(model: Checkpoint) -> None:
     """Say what a ranking means and how far it can be trusted, in figures; this stands beside every ranking."""
     meaning, reconstruction = error_kind(model.index), model.metrics["reconstruction"]
-    active = reconstruction["active_dimensions"]
-    of_all = f" of {reconstruction['latent_dim']}" if "latent_dim" in reconstruction else ""
+    active = plain(reconstruction["active_dimensions"])
+    of_all = f" of {plain(reconstruction['latent_dim'])}" if "latent_dim" in reconstruction else ""
     with st.container(border=True):
         what, evidence, network = st.columns([6, 7, 4], gap="medium")
         what.markdown(
@@ -99,7 +100,7 @@ def what_the_score_means(model: Checkpoint) -> None:
             f":small[**Held-out evidence.** {ranking.verdict(model.metrics)}"
             f" {_aucs(ranking.evidence_frame(model.name, model.metrics))}]"
         )
-        measured_on = f" of {reconstruction['measured_on']}" if "measured_on" in reconstruction else ""
+        measured_on = f" of {plain(reconstruction['measured_on'])}" if "measured_on" in reconstruction else ""
         network.markdown(
             f":small[**Has the network learnt?** Explained variance{measured_on}"
             f" **{reconstruction['explained_variance']:.0%}**, decoder spread"
@@ -110,7 +111,7 @@ def what_the_score_means(model: Checkpoint) -> None:
 
 def _aucs(frame: pd.DataFrame) -> str:
     rows = frame[frame["control"] == ranking.CONTROLS[ranking.HARDEST]]
-    parts = [f"{row.ranker} **{row.auc:.2f}** ± {row.auc_std:.2f}" for row in rows.itertuples()]
+    parts = [f"{plain(row.ranker)} **{row.auc:.2f}** ± {row.auc_std:.2f}" for row in rows.itertuples()]
     against = ranking.CONTROLS[ranking.HARDEST]
     return f"AUC against {against}: {', '.join(parts)}; 0.5 is a coin toss." if parts else ""
 

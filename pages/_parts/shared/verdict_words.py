@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from matgen_core import checks
+from pages._parts.shared.plain_text import plain
 
 TITLES = {
     "charge_neutral": "Charge neutral",
@@ -24,7 +25,7 @@ _COLORS = {True: "green", False: "red", None: "orange"}
 
 def line(title: str, answer: bool | None, reason: str) -> str:
     """Write a verdict with its reason."""
-    return f"**{title}** :{_COLORS[answer]}-badge[{MARKS[answer]} {_WORDS[answer]}] :small[{reason}]"
+    return f"**{title}** :{_COLORS[answer]}-badge[{MARKS[answer]} {_WORDS[answer]}] :small[{plain(reason)}]"
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

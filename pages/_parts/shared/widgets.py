@@ -1,9 +1,10 @@
 """Inputs that several pages share, state that outlives a page, and what every page says of a checkpoint."""
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -12,11 +13,15 @@ from streamlit.elements import plotly_chart as _  # noqa: F401 puts Streamlit's 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import data
 from matgen_core.checkpoint import Checkpoint, CheckpointError
+from matgen_core.jobs.csv_cells import csv_text
 from matgen_core.materials import query
 from matgen_core.materials.fields import PhaseField
 from matgen_core.materials.levels import LEVELS, PHASE_FIELD, Level
 from matgen_core.materials.properties import Column
+from pages._parts.shared import plain_text
+from pages._parts.shared.plain_text import plain
 
+_Option = TypeVar("_Option")
 PROJECTIONS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
 
 
@@ -62,7 +67,7 @@ def load(name: str) -> Checkpoint:
     try:
         return read(name)
     except CheckpointError as error:
-        st.error(str(error))
+        plain_text.error(error)
         st.stop()
 
 
@@ -85,7 +90,7 @@ def choose_checkpoint(
     if not names:
         st.info(f"No checkpoint here can do this. Make one with: `matgen train {recipe}`")
         for line in summaries()[1]:
-            st.error(line)
+            plain_text.error(line)
         st.stop()
     return st.selectbox(label, names, key=key, bind="query-params", on_change=on_change)
 
@@ -116,6 +121,50 @@ def remembered(name: str, default: str = "") -> str:
 # Inputs
 
 
+def whole_number(label: str, low: int, high: int, usual: int, key: str, help: str | None = None, **layout: Any) -> int:
+    """Ask for a whole number that stands in the address, too.
+
+    Args:
+        label: What stands over it.
+        low: The lowest.
+        high: The highest.
+        usual: Taken at first, and where the address names no such number.
+        key: Of the input, also in the address.
+        help: What it means.
+        layout: As Streamlit takes it.
+    """
+    text = st.query_params.get(key, "")
+    try:
+        is_endless = math.isinf(float(text))
+    except ValueError:
+        is_endless = False
+    if is_endless:  # Streamlit refuses any other number that does not fit, but breaks at this one
+        _leave_out(key)
+    return int(st.number_input(label, low, high, usual, key=key, help=help, bind="query-params", **layout))
+
+
+def one_of(label: str, options: Sequence[_Option], usual: _Option, key: str, **layout: Any) -> _Option:
+    """Ask for one of a few things that stand side by side; it stands in the address, too.
+
+    Args:
+        label: What stands over it.
+        options: The things.
+        usual: Taken at first, and where the address names none of them.
+        key: Of the input, also in the address.
+        layout: As Streamlit takes it.
+    """
+    if st.query_params.get(key) == "":  # Streamlit would choose nothing
+        _leave_out(key)
+    chosen = st.segmented_control(label, options, default=usual, required=True, key=key, bind="query-params", **layout)
+    return usual if chosen is None else chosen
+
+
+def _leave_out(key: str) -> None:
+    """Run the page again without a value of its address: what is typed there is read before a page can look at it."""
+    st.query_params.pop(key)
+    st.rerun()
+
+
 def search(
     label: str,
     key: str,
@@ -131,13 +180,13 @@ def search(
         bind="query-params",
         placeholder=f"{label}: Li-*-S-*   has:Li not:Pb",
         label_visibility=label_visibility,
-        help=query.HELP,
+        help=plain(query.HELP),
         on_change=on_change or "rerun",
     )
     try:
         return query.find(text or "", names, ids)
     except ValueError as error:
-        st.error(str(error))
+        plain_text.error(error)
         return [True] * len(names)
 
 
@@ -209,13 +258,13 @@ def field_table(
 
 def chart(figure: Any, key: str, alt: str) -> None:
     """Show a figure that is looked at only."""
-    st.plotly_chart(figure, key=key, config={"displayModeBar": False}, alt=alt)
+    st.plotly_chart(plain_text.figure(figure), key=key, config={"displayModeBar": False}, alt=alt)
 
 
 def download(table: pd.DataFrame, file_name: str, label: str = "Save as CSV") -> None:
     """Offer a table as a CSV file, in full precision and with the columns' own names."""
     st.download_button(
-        label, partial(table.to_csv, index=False), file_name, "text/csv", on_click="ignore", icon=":material/download:"
+        label, partial(csv_text, table), file_name, "text/csv", on_click="ignore", icon=":material/download:"
     )
 
 
@@ -227,15 +276,15 @@ def download_text(text: str, file_name: str, label: str) -> None:
 def values(material: pd.Series, shown: Sequence[Column]) -> None:
     """List what is known of one material, with units; no symbol of a space group is torn apart."""
     lines = [
-        f"{column.label} **{_unbroken(value) if column.is_category else format(value, '.4g')}** {column.unit}".strip()
+        f"{plain(column.label)} **{_written(value, column)}** {column.unit}".strip()
         for column in shown
         if not pd.isna(value := material[column.name]) and value != ""
     ]
     st.markdown(" · ".join(lines))
 
 
-def _unbroken(text: str) -> str:
-    return str(text).replace("-", "\u2011").replace(" ", "\u00a0")
+def _written(value: Any, column: Column) -> str:
+    return plain(value).replace("\\-", "\u2011").replace(" ", "\u00a0") if column.is_category else f"{value:.4g}"
 
 
 def same_in_python(code: str) -> None:
@@ -268,7 +317,7 @@ def reconstruction_metrics(metrics: dict[str, Any]) -> None:
             f"{reconstruction['decoder_spread']:.2f}",
             help="1 is the spread of the data; 0 is a collapse",
         )
-        st.metric("active dimensions", reconstruction["active_dimensions"])
+        st.metric("active dimensions", plain(reconstruction["active_dimensions"]))
 
 
 def provenance(name: str) -> pd.DataFrame:

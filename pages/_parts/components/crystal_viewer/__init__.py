@@ -16,6 +16,7 @@ from matgen_core.views.crystals.picture import picture
 from matgen_core.views.crystals.scene import AtomReference, Scene, describe
 from matgen_core.views.crystals.web_page import library_problem
 from pages._parts.components.registration import registered
+from pages._parts.shared.plain_text import plain
 
 Style = Literal["ball_and_stick", "space_filling", "stick", "polyhedra"]
 MAX_PANELS = 4
@@ -62,7 +63,7 @@ def crystal_viewer(
     if not 1 <= len(scenes) <= MAX_PANELS:
         raise ValueError(f"{len(scenes)} structures; the viewer shows one to {MAX_PANELS} side by side")
     for note in dict.fromkeys(note for scene in scenes for note in scene["notes"]):
-        st.caption(note[:1].upper() + note[1:] + ".")
+        st.caption(plain(note[:1].upper() + note[1:] + "."))
     captions = [*captions, *[""] * (len(scenes) - len(captions))]
     problem = library_problem() or st.session_state.get(key, {}).get("problem")
     if problem:
@@ -112,9 +113,9 @@ def _fingerprint(position: int, scene: Scene) -> str:
 
 
 def _still_pictures(scenes: Sequence[Scene], captions: Sequence[str], problem: str) -> None:
-    st.info(problem)
+    st.info(plain(problem))
     for column, scene, caption in zip(st.columns(len(scenes)), scenes, captions, strict=True):
-        column.image(picture(scene, 320), caption=caption or scene["formula"], alt=describe(scene))
+        column.image(picture(scene, 320), caption=plain(caption or scene["formula"]), alt=describe(scene))
 
 
 def _nothing() -> None:
