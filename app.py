@@ -2,6 +2,18 @@
 
 import streamlit as st
 
+from matgen_core.jobs import guard
+from matgen_core.views.crystals import uploaded
+
+
+@st.cache_resource(show_spinner=False)
+def prepare_server() -> None:
+    """Once a server, with its first visitor: see that it can be ended, and get the first process for files ready."""
+    guard.end_within_seconds()
+    uploaded.warm()
+
+
+prepare_server()
 st.set_page_config(page_title="MatGen Explorer", page_icon="static/icon.svg", layout="wide")
 st.navigation(
     [

@@ -16,7 +16,6 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +99,11 @@ class Bounded:
         """End all processes; calls under way fail."""
         with self._lock:
             self._is_closed = True
-            servers = [*self._idle, *self._busy]
+            idle = list(self._idle)
             self._idle.clear()
-        for server in servers:
+            for server in self._busy:
+                server.companion.kill()  # whoever waits for it lets go of the rest
+        for server in idle:
             server.companion.close()
 
     def _answer(self, name: str, arguments: tuple[Any, ...]) -> Any:
@@ -207,26 +208,20 @@ def serve(module: str, limits: Limits) -> None:
             return
         # The parent ends this process when its time is over; where there is no parent any more, the kernel does.
         signal.setitimer(signal.ITIMER_REAL, limits.seconds + 5)
-        try:
-            _send(connection, _tried(functions[name], arguments))
-        except MemoryError:
-            _send(connection, ("memory", ""))
+        connection.send_bytes(_answer(functions, name, arguments))
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _tried(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[str, Any]:
+def _answer(functions: Functions, name: str, arguments: tuple[Any, ...]) -> bytes:
     try:
-        return "result", function(*arguments)
+        return json.dumps(("result", functions[name](*arguments))).encode()
     except (ValueError, OSError) as error:
-        return "problem", (str(error).splitlines() or [type(error).__name__])[0]
+        found = "problem", (str(error).splitlines() or [type(error).__name__])[0]
     except MemoryError:
-        return "memory", ""
+        found = "memory", ""
     except Exception:
-        return "fault", traceback.format_exc()
-
-
-def _send(connection: Connection, answer: tuple[str, Any]) -> None:
-    connection.send_bytes(json.dumps(answer).encode())
+        found = "fault", traceback.format_exc()
+    return json.dumps(found).encode()
 
 
 def _limit_memory(megabytes: int) -> None:
