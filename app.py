@@ -2,18 +2,9 @@
 
 import streamlit as st
 
-from matgen_core.jobs import guard
-from matgen_core.views.crystals import uploaded
+from pages._parts.shared import server
 
-
-@st.cache_resource(show_spinner=False)
-def prepare_server() -> None:
-    """Once a server, with its first visitor: see that it can be ended, and get the first process for files ready."""
-    guard.end_within_seconds()
-    uploaded.warm()
-
-
-prepare_server()
+server.prepare()
 st.set_page_config(page_title="MatGen Explorer", page_icon="static/icon.svg", layout="wide")
 st.navigation(
     [

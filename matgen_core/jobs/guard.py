@@ -13,16 +13,15 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-from threading import Lock
 
 from matgen_core.jobs.folders import remove_abandoned
 
 SECONDS = 3.0
 _ROOT = Path(__file__).parents[2]
 _ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
-_lock = Lock()
 _beside: dict[int, subprocess.Popen[bytes]] = {}  # the pipe and the process that reads it: one, or none
 
 
@@ -32,30 +31,38 @@ def end_within_seconds() -> None:
     Nothing happens where SIGTERM is not handled in Python: there the system ends the process at once. Process 1 of a
     container cannot be ended from within; start the container with an init process, as `docker run --init` does.
     """
-    with _lock:
-        if _beside or not callable(signal.getsignal(signal.SIGTERM)):
-            return
-        read, write = os.pipe()
-        os.set_blocking(write, False)  # a signal must never wait
-        # `signal.set_wakeup_fd` is the same but for the main thread alone, and that one belongs to the server.
-        before = ctypes.pythonapi.PySignal_SetWakeupFd(write)
-        if before != -1:  # somebody else listens there
-            ctypes.pythonapi.PySignal_SetWakeupFd(before)
-            os.close(write)
-        else:
-            command = [sys.executable, "-m", __name__, str(os.getpid())]
-            _beside[write] = subprocess.Popen(command, stdin=read, cwd=_ROOT)
-        os.close(read)
+    if threading.current_thread() is threading.main_thread():
+        _begin()
+    else:  # signals are the main thread's alone, and the one that serves is: the interpreter calls this there
+        ctypes.pythonapi.Py_AddPendingCall(_in_the_main_thread, None)
 
 
 def let_go() -> None:
-    """Take `end_within_seconds` back."""
-    with _lock:
-        for pipe, process in _beside.items():
-            ctypes.pythonapi.PySignal_SetWakeupFd(-1)
-            os.close(pipe)
-            process.wait()
-        _beside.clear()
+    """Take `end_within_seconds` back; in the main thread."""
+    for pipe, process in _beside.items():
+        signal.set_wakeup_fd(-1)
+        os.close(pipe)
+        process.kill()  # this one tidies up itself
+        process.wait()
+    _beside.clear()
+
+
+def _begin(_: object = None) -> int:
+    if _beside or not callable(signal.getsignal(signal.SIGTERM)):
+        return 0
+    read, write = os.pipe()
+    os.set_blocking(write, False)  # a signal must never wait
+    before = signal.set_wakeup_fd(write)
+    if before != -1:  # somebody else listens there
+        signal.set_wakeup_fd(before)
+        os.close(write)
+    else:
+        _beside[write] = subprocess.Popen([sys.executable, "-m", __name__, str(os.getpid())], stdin=read, cwd=_ROOT)
+    os.close(read)
+    return 0
+
+
+_in_the_main_thread = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(_begin)
 
 
 def watch(server: int) -> None:
@@ -65,7 +72,9 @@ def watch(server: int) -> None:
     while received := os.read(0, 1):
         if received[0] in _ENDING:
             _end_soon(server)
-    remove_abandoned("matgen-")
+    for seconds in (0.2, 2):  # the locks of its folders are let go a moment after its pipe
+        time.sleep(seconds)
+        remove_abandoned("matgen-")
 
 
 def _end_soon(server: int) -> None:
