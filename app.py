@@ -2,6 +2,9 @@
 
 import streamlit as st
 
+from pages._parts.shared import server
+
+server.prepare()
 st.set_page_config(page_title="MatGen Explorer", page_icon="static/icon.svg", layout="wide")
 st.navigation(
     [

@@ -11,7 +11,7 @@ from matgen_core.data.uploads import LIMITS
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks import placement
 from matgen_core.tasks.placement import Placement
-from matgen_core.views.crystals import bench
+from matgen_core.views.crystals import bench, uploaded
 from matgen_core.views.crystals.bench import Entry
 from matgen_core.views.maps.events import MapEvents
 from matgen_core.views.maps.scene import MapMarker, MapScene
@@ -91,7 +91,8 @@ def place(files: Sequence[StructureFile]) -> tuple[list[Placement], pd.DataFrame
             part = todo[start : start + A_STEP]
             structures = {file.name: file.structure for file in part if file.structure is not None}
             predicted = bench_crystals.properties(networks, [key_of(file) for file in part], structures)
-            for file, placed in zip(part, placement.place(space, part, known), strict=True):
+            made = placement.place(space, part, known, judge=uploaded.novelty_apart)
+            for file, placed in zip(part, made, strict=True):
                 done[name, key_of(file)] = placed, predicted[predicted["structure"] == file.name]
             bar.progress((start + len(part)) / len(todo), f"Placed {start + len(part)} of {len(todo)} files")
         st.rerun()
@@ -149,15 +150,12 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
         shown.append(each.decoded)
         captions.append("as it comes back")
     key = key_of(each.file)
-    crystal_viewer(
-        [
-            bench_crystals.scene(f"{name} {key} {caption}", structure)
+    with bench_crystals.told():
+        scenes = [
+            bench_crystals.scene(f"{name} {key} {caption}", structure, is_foreign=True)
             for structure, caption in zip(shown, captions, strict=True)
-        ],
-        key="place_crystals",
-        captions=captions,
-        height=330,
-    )
+        ]
+        crystal_viewer(scenes, key="place_crystals", captions=captions, height=330)
     with st.container(horizontal=True, gap="xsmall"):
         st.badge(NOVELTY[each.novel.passed][0], color=NOVELTY[each.novel.passed][1])
         st.badge(f"unusual: {each.percentile:.0f} %", color="orange" if each.percentile > FAR else "gray")

@@ -5,21 +5,20 @@ from functools import partial
 
 import streamlit as st
 
-from matgen_core.data.structure_export import chemiscope_json, cif, distinct_names, extended_xyz, poscar
+from matgen_core.data.structure_export import distinct_names
 from matgen_core.data.uploads import LIMITS
 from matgen_core.latent.index import SPLITS, TEST
-from matgen_core.materials import diffraction, report
+from matgen_core.materials import diffraction
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks import prediction
 from matgen_core.views import charts
-from matgen_core.views.crystals import bench, web_page
+from matgen_core.views.crystals import bench
 from matgen_core.views.crystals.bench import Entry
 from pages._parts.components.crystal_viewer import crystal_viewer
 from pages._parts.shared import bench_crystals, latent_maps, plain_text, widgets
 from pages._parts.shared.bench_crystals import Crystal
 from pages._parts.shared.plain_text import plain
 
-VIEWS = ("Sites", "Diffraction", "Properties", "Comparison", "Export")
 FAMILIES = {"heusler": "Heusler", "abx3": "ABX₃", "perov5": "perovskite", "binary": "binary"}
 NUMBER = st.column_config.NumberColumn
 
@@ -76,7 +75,7 @@ def on_pattern(key: str) -> None:
         st.session_state.pop("measured", None)
         return
     try:
-        st.session_state["measured"] = file.name, diffraction.read_pattern(file.getvalue(), file.name)
+        st.session_state["measured"] = file.name, bench_crystals.read_pattern(file)
         st.session_state.pop("measured_problem", None)
     except ValueError as error:
         st.session_state["measured_problem"] = str(error)
@@ -140,7 +139,7 @@ def examples() -> None:
             if crystal.problem:
                 st.caption(plain(crystal.problem))
             else:
-                st.image(bench_crystals.still(crystal.key, crystal.structure, 200), width=200, alt=crystal.label)
+                st.image(bench_crystals.still(crystal, 200), width=200, alt=crystal.label)
             family = FAMILIES.get(getattr(row, "family", ""), "")
             seen = ", not trained on" if getattr(row, "split", "") == SPLITS[TEST] else ""
             st.markdown(f"**{plain(row.name)}** {family}  \n:small[{plain(row.key)}{seen}]", text_alignment="center")
@@ -150,12 +149,12 @@ def examples() -> None:
 def overview(crystals: Sequence[Crystal]) -> None:
     """All crystals under one camera, and what tells them apart."""
     crystal_viewer(
-        [bench_crystals.scene(each.key, each.structure) for each in crystals],
+        [bench_crystals.scene(each.key, each.structure, each.is_foreign) for each in crystals],
         key="bench_viewer",
         captions=[each.label if each.entry.is_upload else each.source for each in crystals],
         height=430,
     )
-    table = bench_crystals.summary([each.key for each in crystals], by_label(crystals), symprec())
+    table = bench_crystals.summary(crystals, symprec())
     deviations = [deviation(each) for each in crystals]
     table.insert(1, "RMSD (Å)", ["" if each is None else f"{each:.3f}" for each in deviations])
     st.dataframe(
@@ -186,7 +185,7 @@ def deviation(crystal: Crystal) -> float | None:
     if not bench_crystals.has_original(crystal.entry):
         return None
     known = bench_crystals.find(Entry(crystal.entry.source, crystal.entry.key, True))
-    table = bench_crystals.comparison(known.key, known.structure, [crystal.key], {crystal.label: crystal.structure})
+    table = bench_crystals.comparison(known, [crystal])
     return table["RMSD (Å)"].iloc[0]
 
 
@@ -224,8 +223,7 @@ def show_sites(crystals: Sequence[Crystal]) -> None:
                 key="symprec",
                 help="How far an atom may lie from its symmetric place; 0.1 suits relaxed and decoded cells",
             )
-    table = bench_crystals.sites(crystal.key, crystal.structure, symprec())
-    found = report.symmetry(crystal.structure, symprec())
+    table, found = bench_crystals.sites(crystal, symprec()), bench_crystals.symmetry(crystal, symprec())
     about = f", point group {found.point_group}" if found.point_group else ""
     st.markdown(plain(f"{crystal.label}: {found.summary}{about}"))
     st.dataframe(
@@ -271,7 +269,7 @@ def show_diffraction(crystals: Sequence[Crystal]) -> None:
     peaks, profiles = {}, {}
     for each in crystals:
         try:
-            peaks[each.label] = bench_crystals.reflections(each.key, each.structure, radiation, limits)
+            peaks[each.label] = bench_crystals.reflections(each, radiation, limits)
         except ValueError as error:
             plain_text.error(f"{each.label}: {error}")
             continue
@@ -367,9 +365,7 @@ def show_comparison(crystals: Sequence[Crystal]) -> None:
         return
     reference = one_of(crystals, "Compare with", "compare_with")
     others = [each for each in crystals if each is not reference]
-    table = bench_crystals.comparison(
-        reference.key, reference.structure, [each.key for each in others], by_label(others)
-    )
+    table = bench_crystals.comparison(reference, others)
     st.dataframe(
         table,
         hide_index=True,
@@ -402,14 +398,14 @@ def show_export(crystals: Sequence[Crystal]) -> None:
     crystal = one_of(crystals, "Structure", "export_of")
     stem = distinct_names([crystal.label])[0]
     with st.container(horizontal=True):
-        for label, write, ending, kind in (
-            ("CIF", cif, ".cif", "chemical/x-cif"),
-            ("POSCAR", poscar, ".vasp", "text/plain"),
-            ("Extended XYZ", extended_xyz, ".xyz", "chemical/x-xyz"),
-            ("Web page (3D, works offline)", web_page.html_page, ".html", "text/html"),
+        for label, written, ending, kind in (
+            ("CIF", "cif", ".cif", "chemical/x-cif"),
+            ("POSCAR", "poscar", ".vasp", "text/plain"),
+            ("Extended XYZ", "extended_xyz", ".xyz", "chemical/x-xyz"),
+            ("Web page (3D, works offline)", "web_page", ".html", "text/html"),
         ):
             try:
-                content = write(crystal.structure)
+                content = bench_crystals.written_as(crystal, written)
             except ValueError as error:
                 st.button(label, disabled=True, help=plain(error), key=f"no_{ending}")
                 continue
@@ -423,13 +419,13 @@ def show_export(crystals: Sequence[Crystal]) -> None:
                 key=f"as_{ending}",
             )
     try:
-        chemiscope = chemiscope_json({each.label: each.structure for each in crystals})
+        chemiscope = bench_crystals.chemiscope(crystals)
     except ValueError as error:
         st.caption(plain(str(error)))
     else:
         widgets.download_text(chemiscope, "bench.chemiscope.json", f"Chemiscope, all {len(crystals)} on the bench")
     st.caption("A picture (PNG) is saved with the camera button of the viewer, as it stands there.")
-    st.code(cif(crystal.structure), language="text", height=260)
+    st.code(bench_crystals.written_as(crystal, "cif"), language="text", height=260)
 
 
 def same_in_python(crystals: Sequence[Crystal]) -> None:
@@ -453,7 +449,7 @@ structure = LatentMap(model).reconstruct([row])[0].material"""
 {head}
 from matgen_core.data import structure_export
 from matgen_core.latent.index import SPLITS, TEST
-from matgen_core.materials import diffraction, report
+from matgen_core.materials import diffraction
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks import prediction
 {first}
@@ -468,6 +464,14 @@ print(structure_export.cif(structure))
     )
 
 
+VIEWS = {
+    "Sites": show_sites,
+    "Diffraction": show_diffraction,
+    "Properties": show_properties,
+    "Comparison": show_comparison,
+    "Export": show_export,
+}
+
 st.title("Structure bench")
 choose()
 entries, _ = bench.read_entries(st.session_state["bench"])
@@ -479,18 +483,11 @@ crystals = [each for each in found if not each.problem]
 if not entries:
     examples()
 elif crystals:
-    overview(crystals)
+    with bench_crystals.told():
+        overview(crystals)
     view = st.segmented_control(
-        "Show", VIEWS, default=VIEWS[0], key="bench_view", label_visibility="collapsed", bind="query-params"
+        "Show", list(VIEWS), default="Sites", key="bench_view", label_visibility="collapsed", bind="query-params"
     )
-    if view == "Diffraction":
-        show_diffraction(crystals)
-    elif view == "Properties":
-        show_properties(crystals)
-    elif view == "Comparison":
-        show_comparison(crystals)
-    elif view == "Export":
-        show_export(crystals)
-    else:
-        show_sites(crystals)
+    with bench_crystals.told():
+        VIEWS[view or "Sites"](crystals)
 same_in_python(crystals)

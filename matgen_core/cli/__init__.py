@@ -6,20 +6,46 @@ Tables go to --out or standard output, progress to standard error. Bad input end
 import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
+import typer.core
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import data
 from matgen_core.checkpoint import CheckpointError
 from matgen_core.cli import cards, crystals, latent, phase_fields
+from matgen_core.jobs import guard
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+_LONG = {"train", "regrade", "evaluate"}  # they fit maps, minutes in compiled code that hears no signal
+
+
+class Stopped(KeyboardInterrupt):
+    """SIGINT or SIGTERM asked the command to end: whatever tidies up after an interrupt does so after both."""
+
+
+class Commands(typer.core.TyperGroup):
+    """The commands; one that is stopped and does not say itself what it leaves ends with one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        if _LONG.intersection(sys.argv[1:]):
+            guard.end_within_seconds()
+        try:
+            return super().invoke(ctx)
+        except Stopped as stopped:
+            sys.stderr.write(f"matgen: {stopped}\n")
+            raise typer.Exit(1) from None
+        finally:
+            guard.let_go()
+
 
 app = typer.Typer(
+    cls=Commands,
     help="Look inside generative models of inorganic materials.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -40,9 +66,20 @@ app.command("card")(cards.card)
 
 
 def main() -> None:
-    """Run the command line; input that cannot be used ends with one line on standard error and exit 2."""
+    """Run the command line; input that cannot be used ends with one line on standard error and exit 2.
+
+    SIGINT and SIGTERM end it with one line too, and exit 130 or 143, as shells expect.
+    """
+    received: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        received.append(number)
+        for each in _ENDING:  # a second signal must not interrupt the tidying up after the first
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped(f"stopped by {signal.Signals(number).name}")
+
     # Python leaves an interrupt ignored where the command was started in the background; it shall stop all the same.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = {number: signal.signal(number, stop) for number in _ENDING}
     try:
         app()
     except (ValueError, CheckpointError, OSError) as error:
@@ -51,6 +88,13 @@ def main() -> None:
             line = f"{error.filename}: {error.strerror}"
         sys.stderr.write(f"matgen: {line}\n")
         raise SystemExit(2) from error
+    except SystemExit:
+        if received:
+            raise SystemExit(128 + received[0]) from None
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @app.command()
@@ -124,7 +168,10 @@ def app_command() -> None:
     script = Path(__file__).parents[2] / "app.py"
     if not script.is_file():
         raise ValueError(f"{script} is not there; run matgen app from a checkout of the project")
-    raise SystemExit(subprocess.call([sys.executable, "-m", "streamlit", "run", str(script)], cwd=script.parent))
+    os.chdir(script.parent)
+    sys.stderr.flush()
+    # In place of this process: a server that is its child would outlive it, and keep the port.
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(script)])
 
 
 @data_app.command("list")

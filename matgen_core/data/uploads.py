@@ -8,7 +8,7 @@ import io
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -27,6 +27,9 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _SYSTEM = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 
+Reader = Callable[[str, str, bytes], list[StructureFile]]
+
+
 @dataclass(frozen=True)
 class Upload:
     """A file as it was handed over."""
@@ -35,8 +38,12 @@ class Upload:
     content: bytes
 
 
-def read_uploads(uploads: Sequence[Upload]) -> list[StructureFile]:
+def read_uploads(uploads: Sequence[Upload], read: Reader = read_content) -> list[StructureFile]:
     """Read structure files and zip archives of them.
+
+    Args:
+        uploads: As they were handed over.
+        read: What reads one file; given what `read_content` is given.
 
     Returns:
         One for each crystal, and one with the reason for each file that was skipped, in the order of the files;
@@ -52,13 +59,13 @@ def read_uploads(uploads: Sequence[Upload]) -> list[StructureFile]:
             elif n_crystals >= MAX_CRYSTALS:
                 found.append(StructureFile(name, PurePosixPath(file_name).stem, problem=_TOO_MANY))
             else:
-                read = read_content(name, file_name, content)
-                found += read[: MAX_CRYSTALS - n_crystals]
-                if left_out := read[MAX_CRYSTALS - n_crystals :]:
+                crystals = read(name, file_name, content)
+                found += crystals[: MAX_CRYSTALS - n_crystals]
+                if left_out := crystals[MAX_CRYSTALS - n_crystals :]:
                     found.append(
                         StructureFile(name, left_out[0].stem, problem=f"{len(left_out)} crystals: {_TOO_MANY}")
                     )
-                n_crystals += sum(each.structure is not None for each in read)
+                n_crystals += sum(each.structure is not None for each in crystals)
     return _distinct(found)
 
 

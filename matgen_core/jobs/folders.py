@@ -28,9 +28,8 @@ class TemporaryFolder:
         Raises:
             OSError: If none can be made.
         """
-        parent = Path(tempfile.gettempdir())
-        _remove_abandoned(parent, prefix)
-        self.path = parent / f"{prefix}{secrets.token_hex(8)}"
+        remove_abandoned(prefix)
+        self.path = Path(tempfile.gettempdir()) / f"{prefix}{secrets.token_hex(8)}"
         lock = _lock_of(self.path)
         lock.acquire()  # before the folder is there: one without an owner would be taken away
         self.path.mkdir(mode=0o700)
@@ -42,8 +41,9 @@ def _lock_of(folder: Path) -> FileLock:
     return FileLock(folder.with_name(f"{folder.name}.lock"), timeout=0, thread_local=False)
 
 
-def _remove_abandoned(parent: Path, prefix: str) -> None:
-    for folder in parent.glob(f"{prefix}*/"):
+def remove_abandoned(prefix: str) -> None:
+    """Remove the temporary folders of a prefix whose processes are gone."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*/"):
         lock = _lock_of(folder)
         if not Path(lock.lock_file).exists():  # not made here
             continue

@@ -5,16 +5,12 @@ after the other. A fit cannot be interrupted from inside, so stopping a running 
 job starts another. The process ends with the one that started it, however that ends.
 """
 
-import os
-import secrets
-import subprocess
-import sys
 import threading
 from functools import partial
-from multiprocessing.connection import Client, Connection, Listener
-from pathlib import Path
+from multiprocessing.connection import Connection
 
 from matgen_core.jobs.job import Handle, Job
+from matgen_core.jobs.processes import Companion, line_to_parent
 from matgen_core.jobs.turns import Turns
 from matgen_core.latent.projection import Projected, ProjectionSettings, projected
 from matgen_core.latent.space import Z
@@ -31,8 +27,7 @@ class ProjectionWorker:
         self._turns = Turns(1)
         self._jobs: list[Job[Projected]] = []  # those that are not over, and some that are
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
-        self._connection: Connection | None = None
+        self._companion: Companion | None = None
 
     def submit(self, z: Z, settings: ProjectionSettings) -> Job[Projected]:
         """Ask for a map of some points.
@@ -70,7 +65,7 @@ class ProjectionWorker:
         last.leave()
 
     def _make(self, points: Z, settings: ProjectionSettings, handle: Handle) -> Projected | None:
-        handle.report("starting the worker" if self._process is None else "sending")
+        handle.report("starting the worker" if self._companion is None else "sending")
         try:
             connection = self._connected()
             connection.send((points, settings))
@@ -91,46 +86,20 @@ class ProjectionWorker:
         return None
 
     def _connected(self) -> Connection:
-        if self._connection is None or self._process is None or self._process.poll() is not None:
+        if self._companion is None or not self._companion.is_alive:
             self._end_process()
-            secret = secrets.token_hex(32)
-            # multiprocessing.Process would run the main script again in the child, and under Streamlit that is a page.
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "matgen_core.latent.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                cwd=Path(__file__).parents[2],
-                text=True,
-            )
-            to_it, from_it = self._process.stdin, self._process.stdout
-            if to_it is None or from_it is None:
-                raise OSError("the worker has no pipes")
-            to_it.write(f"{secret}\n")
-            to_it.flush()
-            address = from_it.readline().strip()
-            if not address:
-                raise EOFError
-            self._connection = Client(address, authkey=bytes.fromhex(secret))
-        return self._connection
+            self._companion = Companion(__name__)
+        return self._companion.connection
 
     def _end_process(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        if self._process is not None:
-            with self._process as process:  # closes its pipes and waits for its end
-                process.kill()
-        self._process = self._connection = None
+        if self._companion is not None:
+            self._companion.close()
+        self._companion = None
 
 
 def serve() -> None:
-    """Make maps for the process that started this one, until it ends; the secret comes first on standard input."""
-    secret = bytes.fromhex(sys.stdin.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    with Listener(authkey=secret) as listener:
-        sys.stdout.write(f"{listener.address}\n")
-        sys.stdout.flush()
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody reads what libraries print from here on
-        connection = listener.accept()
+    """Make maps for the process that started this one, until it ends."""
+    connection = line_to_parent()
 
     def report(stage: str, share: float | None) -> None:
         connection.send(("progress", (stage, share)))
@@ -143,12 +112,6 @@ def serve() -> None:
         except Exception as error:  # whatever it is belongs to the visitor who asked, not to the next one
             answer = ("problem", f"{type(error).__name__}: {error}".splitlines()[0])
         connection.send(answer)
-
-
-def _end_with_parent() -> None:
-    while sys.stdin.read(1):
-        pass
-    os._exit(0)  # in the middle of a fit nothing gentler would be heard
 
 
 if __name__ == "__main__":

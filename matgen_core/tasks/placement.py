@@ -112,11 +112,15 @@ def novelty(structure: Structure, known: KnownCrystals, notes: Sequence[str] = (
     return Verdict(True, nothing)
 
 
+Judge = Callable[[Structure, KnownCrystals, Sequence[str]], Verdict]
+
+
 def place(
     space: LatentMap,
     files: Sequence[StructureFile],
     known: KnownCrystals,
     progress: Callable[[int], None] | None = None,
+    judge: Judge = novelty,
 ) -> list[Placement]:
     """Place crystals in the latent space of a model, one result a file whatever becomes of it.
 
@@ -125,6 +129,7 @@ def place(
         files: Crystals, or the reason why there is none.
         known: What `known_crystals` read for them.
         progress: Called with the number of crystals decoded.
+        judge: What says whether a crystal is new; given what `novelty` is given.
     """
     made = reconstruct(space, files, progress)
     there = [row for row, z in enumerate(made.z) if z is not None]
@@ -134,7 +139,7 @@ def place(
     percentiles = dict(zip(there, space.distance_percentile(features), strict=True))
     placements = []
     for row, (file, record) in enumerate(zip(files, made.table.to_dict("records"), strict=True)):
-        novel = Verdict(None, file.problem) if file.structure is None else novelty(file.structure, known, file.notes)
+        novel = Verdict(None, file.problem) if file.structure is None else judge(file.structure, known, file.notes)
         if row not in nearest:
             placements.append(Placement(file, novel, problem=record["reason"]))
             continue

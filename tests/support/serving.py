@@ -47,6 +47,13 @@ def served(script: Path, folder: Path = ROOT, **environment: str) -> Iterator[st
     Raises:
         RuntimeError: If it ends or does not answer within a minute.
     """
+    with server_of(script, folder, **environment) as (address, _):
+        yield address
+
+
+@contextmanager
+def server_of(script: Path, folder: Path = ROOT, **environment: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run a script as `served` does; give its address and the process, which may be ended meanwhile."""
     port = free_port()
     options = {
         "server.port": port,
@@ -72,7 +79,7 @@ def served(script: Path, folder: Path = ROOT, **environment: str) -> Iterator[st
     address = f"http://127.0.0.1:{port}"
     try:
         wait_until_healthy(address, server)
-        yield address
+        yield address, server
     finally:
         server.kill()  # nothing to save, and a polite stop waits for every open socket
         server.wait(timeout=20)

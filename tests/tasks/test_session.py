@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import threading
 import zipfile
 from collections import Counter
 from dataclasses import replace
@@ -255,3 +256,17 @@ def test_a_network_with_a_critic_is_compared_by_its_last_layer_and_knows_what_is
     assert session.novel(gan, "FeO") is True
     assert session.novel(replace(gan, known=None), "FeO") is None
     assert session.novel(checkpoint.load("ding"), "FeO") is False  # it shares those of matgan_oqmd
+
+
+def test_a_run_that_was_left_lets_go_of_its_rows_unless_somebody_comes_back(ding: Checkpoint) -> None:
+    run = ended(Generation(ding, Request(200, seed=1)))
+    assert run.folder.exists()
+    run.leave(3_600)
+    run.stay()
+    for timer in threading.enumerate():
+        if isinstance(timer, threading.Timer):
+            timer.join(60)
+    assert run.folder.exists()
+    run.leave(3_600)
+    run.leave(0)
+    assert until(lambda: not run.folder.exists())

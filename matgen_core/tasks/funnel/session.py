@@ -9,7 +9,7 @@ import io
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, Timer
 
 import numpy as np
 import pandas as pd
@@ -90,6 +90,7 @@ class Generation:
         self._table = ParquetFolder(self.folder)
         self._predictors = tuple(predictors)
         self._lock = Lock()
+        self._leaving: Timer | None = None
         self._counts = dict.fromkeys(stages(request, predictors), 0)
         self._undecided: dict[str, int] = {}
         self._kept: list[pd.DataFrame] = []
@@ -134,6 +135,19 @@ class Generation:
                 top = joined.sort_values(column, ascending=ascending, kind="stable").head(SHOWN)
             self._best = asked, top.reset_index(drop=True)
         return self._best[1]
+
+    def leave(self, seconds: float) -> None:
+        """Stop, and let go of what was kept unless `stay` is called within some seconds."""
+        self.job.stop()
+        self.stay()
+        self._leaving = Timer(seconds, self._temporary.remove)
+        self._leaving.daemon = True
+        self._leaving.start()
+
+    def stay(self) -> None:
+        """Take `leave` back, as far as it was not too late; the run stays stopped."""
+        if self._leaving is not None:
+            self._leaving.cancel()
 
     def n_bytes(self) -> int:
         """Return the size of what was kept."""

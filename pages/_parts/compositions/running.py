@@ -19,18 +19,20 @@ from pages._parts.shared import job_words, verdict_words, widgets
 from pages._parts.shared.plain_text import code, plain
 from pages._parts.shared.property_columns import plain_title, predicted_by, short_title, title_of, unit
 
+_RETURN = 180.0  # s; a visitor who is away for more than 120 finds a new session
 MOST_BYTES = 100_000_000  # of an archive that a browser gets
 
 
 # The run
 
 
-def _stop(runs: list[Generation]) -> None:
+def _leave(runs: list[Generation]) -> None:
     for run in runs:
-        run.job.stop()
+        run.leave(_RETURN)
 
 
-@st.cache_resource(scope="session", show_spinner=False, on_release=_stop)
+# Streamlit calls this when the browser is gone, and keeps what a session holds for whoever comes back.
+@st.cache_resource(scope="session", show_spinner=False, on_release=_leave)
 def _runs() -> list[Generation]:
     """Hold the run of this session, so that it ends with it."""
     return []
@@ -38,7 +40,8 @@ def _runs() -> list[Generation]:
 
 def start(asked: Asked) -> None:
     """Begin a run; the one before is stopped and forgotten."""
-    _stop(_runs())
+    for run in _runs():
+        run.job.stop()
     predictors = [partial(prediction.predict_formulas, widgets.read(name)) for name in asked.predictors]
     made = Generation(widgets.read(asked.model), asked.request, predictors)
     _runs()[:] = [made]
@@ -50,7 +53,11 @@ def start(asked: Asked) -> None:
 
 def current() -> tuple[Asked, Generation] | None:
     """Return the run whose results are shown."""
-    return st.session_state.get("generated")
+    found: tuple[Asked, Generation] | None = st.session_state.get("generated")
+    if found is not None and found[1] not in _runs():  # the browser was away for a moment
+        found[1].stay()
+        _runs()[:] = [found[1]]
+    return found
 
 
 def progress_line(seen: Snapshot, n_samples: int) -> str:

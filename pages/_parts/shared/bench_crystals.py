@@ -1,9 +1,11 @@
 """What pages with a person's own structures share: where a crystal comes from, its scene, its figures.
 
-Everything that depends on an upload is cached for the session alone and ends with it; nothing is written to disk.
+Everything that depends on an upload is cached for the session alone and ends with it; nothing is written to disk. What
+comes from a file is read and computed in a process apart, within limits; what a model knows, in this one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,11 +14,11 @@ import streamlit as st
 
 from matgen_core import data
 from matgen_core.checkpoint import CheckpointError
+from matgen_core.jobs.bounded import BoundedError, BusyError
 from matgen_core.materials import diffraction, report
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks import prediction
-from matgen_core.views.crystals import bench, picture
-from matgen_core.views.crystals import scene as crystal_scene
+from matgen_core.views.crystals import bench, uploaded
 from matgen_core.views.crystals.bench import Entry
 from pages._parts.shared import latent_maps, widgets
 
@@ -37,6 +39,11 @@ class Crystal:
     def key(self) -> str:
         """What tells it apart in a cache: its place in a model, or the digest of its content."""
         return str(self.entry)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it came from a file."""
+        return self.entry.is_upload
 
 
 # Uploads
@@ -61,7 +68,20 @@ def keep(files: Sequence[data.StructureFile]) -> list[Entry]:
 
 def read_uploaded(files: Sequence[Any]) -> list[data.StructureFile]:
     """Read what an uploader holds."""
-    return data.read_uploads([data.Upload(file.name, file.getvalue()) for file in files])
+    return uploaded.read_apart([data.Upload(file.name, file.getvalue()) for file in files])
+
+
+def read_pattern(file: Any) -> diffraction.Measured:
+    """Read the measured pattern that an uploader holds.
+
+    Raises:
+        ValueError: If it cannot be read.
+    """
+    try:
+        measured: diffraction.Measured = uploaded.apart("pattern", file.getvalue(), file.name)
+    except BoundedError as error:
+        raise ValueError(f"{file.name}: {error}") from error
+    return measured
 
 
 # Crystals
@@ -89,7 +109,10 @@ def find(entry: Entry) -> Crystal:
 
 
 def find_all(entries: Sequence[Entry]) -> list[Crystal]:
-    """Look up entries; where two would be called alike, a number is put behind the later one."""
+    """Look up entries; where two would be called alike, a number is put behind the later one.
+
+    What came from a file and cannot be drawn in the time that it has is a problem, as a file that cannot be read is.
+    """
     labels: list[str] = []
     found = []
     for crystal in map(find, entries):
@@ -98,7 +121,13 @@ def find_all(entries: Sequence[Entry]) -> list[Crystal]:
             number += 1
             label = f"{crystal.label} ({number})"
         labels.append(label)
-        found.append(replace(crystal, label=label))
+        problem = crystal.problem
+        if crystal.is_foreign and not problem:
+            try:
+                scene(crystal.key, crystal.structure, True)
+            except FigureError as error:
+                problem = f"not drawn: {error}"
+        found.append(replace(crystal, label=label, problem=problem))
     return found
 
 
@@ -160,40 +189,98 @@ def radiation_title(name: str) -> str:
 # Figures of structures, computed once a session
 
 
-@st.cache_data(max_entries=64, show_spinner="Finding bonds …", scope="session")
-def scene(key: str, _structure: Any) -> dict[str, Any]:
-    """Return what a viewer draws of a crystal."""
-    return crystal_scene.scene(_structure)
+class FigureError(ValueError):
+    """A figure that cannot be computed, or not within the limits for what came from a file."""
 
 
-@st.cache_data(max_entries=64, show_spinner=False, scope="session")
-def still(key: str, _structure: Any, size: int) -> str:
+@st.cache_data(max_entries=256, show_spinner="Computing …", scope="session")
+def _figure(name: str, key: Any, settings: tuple[Any, ...], is_foreign: bool, _given: tuple[Any, ...]) -> Any:
+    """Return a figure and "", or None and why there is none: what was ended once is not tried at every click."""
+    compute = uploaded.apart if is_foreign else uploaded.here
+    try:
+        return compute(name, *_given, *settings), ""
+    except BusyError as error:
+        raise FigureError(str(error)) from error
+    except ValueError as error:
+        return None, str(error)
+
+
+def _found(name: str, key: Any, settings: tuple[Any, ...], is_foreign: bool, *given: Any) -> Any:
+    value, problem = _figure(name, key, settings, is_foreign, given)
+    if problem:
+        raise FigureError(problem)
+    return value
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Show why a figure cannot be computed in place of what would be shown."""
+    try:
+        yield
+    except FigureError as error:
+        st.error(plain(f"Not computed: {error}"))
+
+
+def scene(key: str, structure: Any, is_foreign: bool) -> dict[str, Any]:
+    """Return what a viewer draws of a crystal.
+
+    Raises:
+        FigureError: As every figure here: if there is none, or if a file's takes more than it may.
+    """
+    return dict(_found("scene", key, (), is_foreign, structure))
+
+
+def still(crystal: Crystal, size: int) -> str:
     """Return a still picture as SVG."""
-    return picture.picture(crystal_scene.scene(_structure), size)
+    return str(_found("still", crystal.key, (size,), crystal.is_foreign, crystal.structure))
 
 
-@st.cache_data(max_entries=64, show_spinner=False, scope="session")
-def summary(keys: Sequence[str], _structures: Mapping[str, Any], symprec: float) -> pd.DataFrame:
+def summary(crystals: Sequence[Crystal], symprec: float) -> pd.DataFrame:
     """Return what tells structures apart, a row each."""
-    return report.summary_table(_structures, symprec)
+    key = [(each.key, each.label) for each in crystals]
+    given = {each.label: each.structure for each in crystals}
+    return _table("summary", key, (symprec,), any(each.is_foreign for each in crystals), given)
 
 
-@st.cache_data(max_entries=64, show_spinner=False, scope="session")
-def sites(key: str, _structure: Any, symprec: float) -> pd.DataFrame:
+def sites(crystal: Crystal, symprec: float) -> pd.DataFrame:
     """Return the sites of a structure."""
-    return report.site_table(_structure, symprec)
+    return _table("sites", crystal.key, (symprec,), crystal.is_foreign, crystal.structure)
 
 
-@st.cache_data(max_entries=64, show_spinner=False, scope="session")
-def comparison(reference: str, _reference: Any, keys: Sequence[str], _others: Mapping[str, Any]) -> pd.DataFrame:
+def symmetry(crystal: Crystal, symprec: float) -> report.Symmetry:
+    """Return the space group of a structure."""
+    found: report.Symmetry = _found("symmetry", crystal.key, (symprec,), crystal.is_foreign, crystal.structure)
+    return found
+
+
+def comparison(reference: Crystal, others: Sequence[Crystal]) -> pd.DataFrame:
     """Hold structures against one, a row each."""
-    return report.comparison_table(_reference, _others)
+    key = [(each.key, each.label) for each in (reference, *others)]
+    given = {each.label: each.structure for each in others}
+    is_foreign = any(each.is_foreign for each in (reference, *others))
+    return _table("comparison", key, (), is_foreign, reference.structure, given)
 
 
-@st.cache_data(max_entries=64, show_spinner="Computing the pattern …", scope="session")
-def reflections(key: str, _structure: Any, radiation: str, two_theta: tuple[float, float]) -> pd.DataFrame:
+def reflections(crystal: Crystal, radiation: str, two_theta: tuple[float, float]) -> pd.DataFrame:
     """List the reflections of a structure."""
-    return diffraction.reflections(_structure, radiation, two_theta)
+    return _table("reflections", crystal.key, (radiation, two_theta), crystal.is_foreign, crystal.structure)
+
+
+def written_as(crystal: Crystal, kind: str) -> str:
+    """Write a structure as a file: "cif", "poscar", "extended_xyz" or "web_page"."""
+    return str(_found(kind, crystal.key, (), crystal.is_foreign, crystal.structure))
+
+
+def chemiscope(crystals: Sequence[Crystal]) -> str:
+    """Write structures as the input of chemiscope."""
+    key = [(each.key, each.label) for each in crystals]
+    given = {each.label: each.structure for each in crystals}
+    return str(_found("chemiscope", key, (), any(each.is_foreign for each in crystals), given))
+
+
+def _table(name: str, key: Any, settings: tuple[Any, ...], is_foreign: bool, *given: Any) -> pd.DataFrame:
+    table: pd.DataFrame = _found(name, key, settings, is_foreign, *given)
+    return table
 
 
 @st.cache_data(max_entries=64, show_spinner="Predicting …", scope="session")

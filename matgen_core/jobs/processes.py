@@ -1,0 +1,108 @@
+"""A process of our own beside this one: started, spoken to, ended, and never left behind.
+
+`multiprocessing.Process` and the pools that are built on it (pebble, loky) run the main script again in the child, and
+under Streamlit that is a page; so the child is a module of ours, run as a program.
+"""
+
+import fcntl
+import os
+import secrets
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[2]
+
+
+class Companion:
+    """A process that runs a module of this project, and the line to it.
+
+    Attributes:
+        connection: What `line_to_parent` returns is its other end.
+    """
+
+    def __init__(self, module: str, *arguments: str, **environment: str) -> None:
+        """Start it, and wait until it listens.
+
+        Args:
+            module: What it runs; its first act is to call `line_to_parent`.
+            arguments: Of its command line.
+            environment: Variables beside those of this process.
+
+        Raises:
+            OSError: If it does not start.
+            EOFError: If it ends before it listens.
+        """
+        secret = secrets.token_hex(32)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=_ROOT,
+            env={**os.environ, **environment},
+            text=True,
+        )
+        try:
+            to_it, from_it = self._process.stdin, self._process.stdout
+            if to_it is None or from_it is None:
+                raise OSError("a process beside this one has no pipes")
+            to_it.write(f"{secret}\n")
+            to_it.flush()
+            address = from_it.readline().strip()
+            if not address:
+                raise EOFError
+            self.connection: Connection = Client(address, authkey=bytes.fromhex(secret))
+        except BaseException:
+            self._end_process()
+            raise
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it at once; whoever waits for its answer gets EOFError."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """End it at once, and let go of all that belongs to it."""
+        self._end_process()
+        self.connection.close()
+
+    def _end_process(self) -> None:
+        self._process.kill()
+        with suppress(BrokenPipeError), self._process:  # closes its pipes and waits for its end
+            pass
+
+
+def line_to_parent() -> Connection:
+    """Return, in the process that a `Companion` started, the line to it; the process then ends with its parent."""
+    secret = bytes.fromhex(sys.stdin.readline())
+    _end_with_parent()
+    with Listener(authkey=secret) as listener:
+        sys.stdout.write(f"{listener.address}\n")
+        sys.stdout.flush()
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody reads what libraries print from here on
+        return listener.accept()
+
+
+def _end_with_parent() -> None:
+    """End with whoever holds the other end of standard input, however that ends, and whatever goes on here.
+
+    A thread that reads is not enough: a loop in C that keeps the interpreter's lock would not let it run. So the kernel
+    is asked for a signal when the pipe closes, and that signal ends a process which has made nothing else of it.
+    `PR_SET_PDEATHSIG` would not do: it goes with the thread that started the process, and threads come and go.
+    """
+    fcntl.fcntl(sys.stdin, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(sys.stdin, fcntl.F_SETFL, fcntl.fcntl(sys.stdin, fcntl.F_GETFL) | os.O_ASYNC)
+    threading.Thread(target=_end_at_end_of_input, daemon=True).start()  # it may have closed already
+
+
+def _end_at_end_of_input() -> None:
+    while sys.stdin.read(1):
+        pass
+    os._exit(0)
