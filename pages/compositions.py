@@ -18,7 +18,9 @@ from matgen_core.views import charts
 from pages._parts.components.periodic_table import periodic_table
 from pages._parts.compositions import running, wishes
 from pages._parts.compositions.wishes import Asked
-from pages._parts.shared import element_choice, job_words, latent_maps, property_columns, verdict_words, widgets
+from pages._parts.shared import element_choice, job_words, latent_maps, login, property_columns, verdict_words, widgets
+
+login.require()
 
 POLL = 0.5  # s between two looks at a run under way
 USUAL = ("formation_energy_per_atom", "volume_per_atom", "probability")  # columns shown if no others are chosen

@@ -15,8 +15,10 @@ from matgen_core.views import charts
 from matgen_core.views.crystals import bench, web_page
 from matgen_core.views.crystals.bench import Entry
 from pages._parts.components.crystal_viewer import crystal_viewer
-from pages._parts.shared import bench_crystals, latent_maps, widgets
+from pages._parts.shared import bench_crystals, latent_maps, login, widgets
 from pages._parts.shared.bench_crystals import Crystal, plain
+
+login.require()
 
 VIEWS = ("Sites", "Diffraction", "Properties", "Comparison", "Export")
 FAMILIES = {"heusler": "Heusler", "abx3": "ABX₃", "perov5": "perovskite", "binary": "binary"}

@@ -3,7 +3,9 @@
 import streamlit as st
 
 from matgen_core.views import charts
-from pages._parts.shared import latent_maps, rankings, widgets
+from pages._parts.shared import latent_maps, login, rankings, widgets
+
+login.require()
 
 st.title("Trust")
 st.markdown(

@@ -7,7 +7,6 @@ value and stops at a size before anything is unpacked.
 import base64
 import binascii
 import json
-import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -23,6 +22,7 @@ MAX_LENGTH = 6_000  # letters; browsers and mail programs pass on addresses of 8
 _MAX_JSON = 200_000  # bytes, unpacked
 _MAX_OUTLINES = 50
 _GRID = 1 << 14  # steps along the longer side of an outline; finer than any screen
+_FARTHEST = 1e300  # of a camera; NaN is not nearer
 _BROKEN = "this link to a view cannot be read ({}); ask for it again, or open the page without it"
 
 
@@ -153,7 +153,7 @@ def _outlines(values: Any) -> tuple[tuple[str, Lasso], ...]:
                 (projection, Lasso.from_event({"op": op, "polygon": {"origin": origin, "step": step, "path": path}}))
             )
         except ValueError as error:
-            raise ValueError(_BROKEN.format(str(error).partition(";")[0])) from error
+            raise ValueError(_BROKEN.format(str(error).partition(";")[0][:200])) from error
     return tuple(found)
 
 
@@ -161,7 +161,8 @@ def _camera(value: Any) -> Camera | None:
     if value is None:
         return None
     numbers = isinstance(value, list) and len(value) == 3 and all(type(each) in (int, float) for each in value)
-    if not numbers or not all(map(math.isfinite, value)) or value[2] <= 0:
+    # Compared, not converted: a whole number of JSON may be larger than any float.
+    if not numbers or not all(abs(each) < _FARTHEST for each in value) or value[2] <= 0:
         raise ValueError(_BROKEN.format("its camera is no x, y and span"))
     return Camera(*map(float, value))
 
