@@ -1,12 +1,13 @@
-"""The app: page configuration and navigation. `streamlit run app.py` or `matgen app` opens it."""
+"""The app: configuration, navigation, login where there is one. `streamlit run app.py` or `matgen app` opens it."""
 
 import streamlit as st
 
-from pages._parts.shared import server
+from pages._parts.shared import login, server
 
 server.prepare()
 st.set_page_config(page_title="MatGen Explorer", page_icon="static/icon.svg", layout="wide")
-st.navigation(
+standing = login.standing()
+page = st.navigation(
     [
         st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
         st.Page("pages/latent_map.py", title="Latent map", icon=":material/scatter_plot:"),
@@ -16,6 +17,9 @@ st.navigation(
         st.Page("pages/phase_fields.py", title="Phase fields", icon=":material/format_list_numbered:"),
         st.Page("pages/compositions.py", title="Compositions", icon=":material/science:"),
         st.Page("pages/trust.py", title="Trust", icon=":material/verified:"),
+        *([login.page_to_leave()] if standing == "logged in" else []),
     ],
-    position="top",
-).run()
+    position="hidden" if standing == "outside" else "top",
+)
+login.require()
+page.run()

@@ -22,12 +22,15 @@ from pages._parts.shared import (
     element_choice,
     job_words,
     latent_maps,
+    login,
     plain_text,
     property_columns,
     verdict_words,
     widgets,
 )
 from pages._parts.shared.plain_text import code, plain
+
+login.require()
 
 POLL = 0.5  # s between two looks at a run under way
 USUAL = ("formation_energy_per_atom", "volume_per_atom", "probability")  # columns shown if no others are chosen

@@ -2,6 +2,10 @@
 
 import streamlit as st
 
+from pages._parts.shared import login
+
+login.require()
+
 st.title("MatGen Explorer")
 st.markdown(
     "Look inside generative models of inorganic materials: see where a model puts what is known, rank what is not,"

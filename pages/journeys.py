@@ -19,8 +19,10 @@ from pages._parts.components.film_strip import film_strip
 from pages._parts.journeys import journey_state
 from pages._parts.journeys.journey_state import Around, AxisKind, Journey, Mode
 from pages._parts.latent_map import map_state
-from pages._parts.shared import job_words, latent_maps, plain_text, widgets
+from pages._parts.shared import job_words, latent_maps, login, plain_text, widgets
 from pages._parts.shared.plain_text import plain
+
+login.require()
 
 AXES: dict[AxisKind, str] = {"principal": "Principal axis", "coordinate": "Coordinate"}
 FILM, DETAILS = "film", "details"  # fragments

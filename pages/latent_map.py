@@ -13,7 +13,9 @@ from matgen_core.views.maps.events import MapEvents
 from matgen_core.views.maps.scene import Coloring, MapScene
 from pages._parts.journeys import journey_state
 from pages._parts.latent_map import cards, map_state, recompute, selection_panel
-from pages._parts.shared import latent_maps, plain_text, widgets
+from pages._parts.shared import latent_maps, login, plain_text, widgets
+
+login.require()
 
 
 def find_material() -> None:

@@ -10,7 +10,9 @@ from matgen_core.materials.fields import ANIONS, PhaseField
 from matgen_core.tasks import ranking
 from matgen_core.views import charts
 from pages._parts.components.periodic_table import periodic_table
-from pages._parts.shared import element_choice, latent_maps, plain_text, rankings, widgets
+from pages._parts.shared import element_choice, latent_maps, login, plain_text, rankings, widgets
+
+login.require()
 
 MOST = 100_000  # fields that are ranked while one waits
 DRAWN = 20  # rows of the chart: what fits on a page

@@ -16,8 +16,10 @@ from matgen_core.views.crystals.bench import Entry
 from matgen_core.views.maps.events import MapEvents
 from matgen_core.views.maps.scene import MapMarker, MapScene
 from pages._parts.components.crystal_viewer import crystal_viewer
-from pages._parts.shared import bench_crystals, latent_maps, plain_text, widgets
+from pages._parts.shared import bench_crystals, latent_maps, login, plain_text, widgets
 from pages._parts.shared.plain_text import code, plain
+
+login.require()
 
 A_STEP = 8  # crystals between two movements of the progress bar
 Color = Literal["blue", "gray", "green", "orange"]

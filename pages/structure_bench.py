@@ -15,9 +15,11 @@ from matgen_core.views import charts
 from matgen_core.views.crystals import bench
 from matgen_core.views.crystals.bench import Entry
 from pages._parts.components.crystal_viewer import crystal_viewer
-from pages._parts.shared import bench_crystals, latent_maps, plain_text, widgets
+from pages._parts.shared import bench_crystals, latent_maps, login, plain_text, widgets
 from pages._parts.shared.bench_crystals import Crystal
 from pages._parts.shared.plain_text import plain
+
+login.require()
 
 FAMILIES = {"heusler": "Heusler", "abx3": "ABX₃", "perov5": "perovskite", "binary": "binary"}
 NUMBER = st.column_config.NumberColumn

@@ -3,8 +3,10 @@
 import streamlit as st
 
 from matgen_core.views import charts
-from pages._parts.shared import latent_maps, plain_text, rankings, widgets
+from pages._parts.shared import latent_maps, login, plain_text, rankings, widgets
 from pages._parts.shared.plain_text import code, plain
+
+login.require()
 
 st.title("Trust")
 st.markdown(

@@ -283,11 +283,11 @@ def test_every_station_and_dependency_is_described() -> None:
     of_npm = json.loads((ROOT / "package.json").read_text())
     for name in (*of_npm["dependencies"], *of_npm["devDependencies"]):
         assert f"`{name}`" in text, f"docs/architecture.md does not say what {name} is for"
-    for file in ("requirements.txt", "requirements-dev.txt"):
-        for line in (ROOT / file).read_text().splitlines():
+    for file in (*ROOT.glob("requirements*.txt"), *ROOT.glob("requirements/*.txt")):
+        for line in file.read_text().splitlines():
             if line and not line.startswith("#"):
                 name, pinned, _ = line.partition("==")
-                assert pinned, f"{file}: {line} is not pinned"
+                assert pinned, f"{file.name}: {line} is not pinned"
                 assert f"`{name}`" in text, f"docs/architecture.md does not say what {name} is for"
 
 

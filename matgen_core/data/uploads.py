@@ -102,6 +102,9 @@ def _archive(name: str, content: bytes) -> list[tuple[str, str, bytes | str]]:
     files: list[tuple[str, str, bytes | str]] = []
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for entry in archive.infolist():
+            if not entry.filename:
+                files.append((f"{name}/", "", "skipped: it has no name"))
+                continue
             path = PurePosixPath(entry.filename.replace("\\", "/"))
             if entry.is_dir() or set(path.parts) & set(_SYSTEM):
                 continue

@@ -16,7 +16,6 @@ from matgen_core.materials.systems import chemical_system, symbols_of
 
 _COMPARISON = re.compile(r"n(<=|>=|=|<|>)([0-9]{1,9})")
 _ID = re.compile(r"[A-Za-z]+-\d+")  # as data sets name their materials: mp-149
-_SHOWN = 80  # letters of a term in a message
 _COMPARE = {"<=": operator.le, ">=": operator.ge, "=": operator.eq, "<": operator.lt, ">": operator.gt}
 _SETS: dict[str, Callable[[frozenset[str], frozenset[str]], bool]] = {
     "has": lambda found, asked: asked <= found,
@@ -24,6 +23,9 @@ _SETS: dict[str, Callable[[frozenset[str], frozenset[str]], bool]] = {
     "not": lambda found, asked: not asked & found,
     "only": lambda found, asked: found <= asked,
 }
+_MOST = 2_000  # letters of a line
+_MOST_OF_A_TERM = 400  # letters; "only:" with every element has 300
+_SHOWN = 40  # letters of a term in a message
 HELP = "Li-*-S-* · has:Li,S · any:S,Se · not:Pb · only:Li,P,S · n<=4 · Fe2O3; every term must hold"
 
 
@@ -52,8 +54,10 @@ def parse(text: str) -> Query:
             elements (=, <, >, <=, >=). A symbol alone is `has:`. A formula: the same reduced formula.
 
     Raises:
-        ValueError: If a term is none of these or names no element.
+        ValueError: If a term is none of these or names no element, or the line is too long.
     """
+    if len(text) > _MOST:
+        raise ValueError(f"a search line of {len(text):,} letters; at most {_MOST:,} are read")
     return Query(text.strip(), tuple(_term(word) for word in text.split()))
 
 
@@ -75,6 +79,8 @@ def find(text: str, materials: Iterable[str], ids: Sequence[str] = ()) -> list[b
 
 
 def _term(word: str) -> Callable[[str], bool]:
+    if len(word) > _MOST_OF_A_TERM:
+        raise ValueError(f"{_quoted(word)} has {len(word):,} letters; a search term has at most {_MOST_OF_A_TERM}")
     if comparison := _COMPARISON.fullmatch(word):
         compare, n = _COMPARE[comparison[1]], int(comparison[2])
         return lambda material: compare(len(_elements(material)), n)
@@ -82,17 +88,18 @@ def _term(word: str) -> Callable[[str], bool]:
     if colon:
         if name not in _SETS:
             raise ValueError(
-                f"{word!r}: {name!r} is no search term; use {', '.join(f'{key}:' for key in _SETS)} or n<=4"
+                f"{_quoted(word)}: {_quoted(name)} is no search term;"
+                f" use {', '.join(f'{key}:' for key in _SETS)} or n<=4"
             )
         holds, asked = _SETS[name], _symbols(word, symbols.split(","))
         return lambda material: holds(_elements(material), asked)
     if _ID.fullmatch(word):
-        raise ValueError(f"{word[:_SHOWN]!r} looks like the name of a material, and none here is called so; try {HELP}")
+        raise ValueError(f"{_quoted(word)} looks like the name of a material, and none here is called so; try {HELP}")
     if "-" in word or word == "*":
         parts = word.split("-")
         asked = _symbols(word, [part for part in parts if part != "*"])
         if len(asked) + parts.count("*") != len(parts):
-            raise ValueError(f"{word!r} names an element twice; name each once, as in Li-*-S")
+            raise ValueError(f"{_quoted(word)} names an element twice; name each once, as in Li-*-S")
         return lambda material: len(_elements(material)) == len(parts) and asked <= _elements(material)
     if Element.is_valid_symbol(word):
         return lambda material: word in _elements(material)
@@ -103,7 +110,7 @@ def _formula_term(word: str) -> Callable[[str], bool]:
     try:
         field, reduced = _elements(word), _reduced(word)
     except (ValueError, OverflowError) as error:  # Na1e999: more sodium than a number holds
-        raise ValueError(f"{word[:_SHOWN]!r} is no element, formula or search term; try {HELP}") from error
+        raise ValueError(f"{_quoted(word)} is no element, formula or search term; try {HELP}") from error
     return lambda material: _elements(material) == field if "-" in material else _reduced(material) == reduced
 
 
@@ -111,8 +118,14 @@ def _symbols(word: str, symbols: Iterable[str]) -> frozenset[str]:
     symbols = [symbol.strip() for symbol in symbols]
     for symbol in symbols:
         if not Element.is_valid_symbol(symbol):
-            raise ValueError(f"{word!r}: {symbol!r} is no element; write symbols as in Li-*-S or has:Li,S")
+            raise ValueError(
+                f"{_quoted(word)}: {_quoted(symbol)} is no element; write symbols as in Li-*-S or has:Li,S"
+            )
     return frozenset(symbols)
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
 def _elements(material: str) -> frozenset[str]:

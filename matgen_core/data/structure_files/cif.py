@@ -80,7 +80,7 @@ def _structure(block: Block, notes: Notes, max_sites: int) -> Structure:
     matrix = _cell(block)
     for tag in block.twice:
         if tag.startswith(("_cell_", "_atom_site_fract", "_symmetry_", "_space_group")):
-            notes.add(f"{tag} comes twice; the first was taken")
+            notes.add(f"{tag[:60]} comes twice; the first was taken")
     rows = read_rows(block, None if formula is None else formula.keys(), notes, 2 * max_sites)
     structure = _with_symmetry(block, rows, matrix, formula, notes)
     if len(structure) > max_sites:
@@ -314,6 +314,8 @@ def _units(formula: Mapping[str, float], structure: Structure) -> float | None:
         return None
     ratios = np.array([held[symbol] / n for symbol, n in heavy.items()])
     units = sum(held[symbol] for symbol in heavy) / sum(heavy.values())
+    if not (units > 0 and np.isfinite(units)):  # counts in the formula such as 1e308
+        return None
     return float(units) if np.abs(ratios / units - 1).max() <= 0.03 else None
 
 

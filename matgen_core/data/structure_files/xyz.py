@@ -119,7 +119,10 @@ def _frame(lines: Sequence[str], at: int, notes: list[str]) -> tuple[Structure, 
         places.append([_coordinate(word, number, notes) for word in words[place_at : place_at + 3]])
     pbc = _PBC.search(comment)
     if pbc is not None:
-        said = periodicity([word.upper() in ("T", "TRUE", "1") for word in re.split(r"[\s,]+", _text(pbc).strip())])
+        words = re.split(r"[\s,]+", _text(pbc).strip())
+        if len(words) > 3:
+            raise ValueError(f"pbc has {len(words)} values, but a cell has three directions")
+        said = periodicity([word.upper() in ("T", "TRUE", "1") for word in words])
         notes += [said] if said else []
     structure = Structure(Lattice(cell), symbols, places, coords_are_cartesian=True)
     return structure, _extra(comment)

@@ -152,7 +152,7 @@ def _outlines(values: Any) -> tuple[tuple[str, Lasso], ...]:
                 (projection, Lasso.from_event({"op": op, "polygon": {"origin": origin, "step": step, "path": path}}))
             )
         except ValueError as error:
-            raise ValueError(_BROKEN.format(str(error).partition(";")[0])) from error
+            raise ValueError(_BROKEN.format(str(error).partition(";")[0][:200])) from error
     return tuple(found)
 
 
