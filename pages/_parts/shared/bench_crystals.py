@@ -20,7 +20,7 @@ from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks import prediction
 from matgen_core.views.crystals import bench, uploaded
 from matgen_core.views.crystals.bench import Entry
-from pages._parts.shared import latent_maps, widgets
+from pages._parts.shared import latent_maps, plain_text, widgets
 
 ANGLES = {"alpha": "α", "beta": "β", "gamma": "γ"}  # noqa: RUF001 as chemists write them
 
@@ -218,7 +218,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except FigureError as error:
-        st.error(plain(f"Not computed: {error}"))
+        plain_text.error(f"Not computed: {error}")
 
 
 def scene(key: str, structure: Any, is_foreign: bool) -> dict[str, Any]:

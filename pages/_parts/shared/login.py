@@ -9,6 +9,8 @@ from typing import Any, Literal
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
+from pages._parts.shared import plain_text
+
 _log = logging.getLogger(__name__)
 
 
@@ -29,7 +31,7 @@ def require() -> None:
     settings = _settings() or {}
     st.title("MatGen Explorer")
     if find_spec("authlib") is None:
-        st.error("This server asks for a login and lacks what a login needs. Install requirements/login.lock.")
+        plain_text.error("This server asks for a login and lacks what a login needs. Install requirements/login.lock.")
         st.stop()
     st.write("Log in to go on.")
     if "client_id" in settings:
@@ -56,6 +58,8 @@ def _settings() -> Mapping[str, Any] | None:
     except StreamlitSecretNotFoundError as error:
         if not any(Path(path).exists() for path in st.get_option("secrets.files")):
             return None
-        st.error("The secrets of this server cannot be read, so nobody gets in. Its owner finds the reason in the log.")
+        plain_text.error(
+            "The secrets of this server cannot be read, so nobody gets in. Its owner finds the reason in the log."
+        )
         _log.error("secrets cannot be read: %s", error)
         st.stop()
