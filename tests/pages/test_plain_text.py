@@ -1,5 +1,6 @@
 """Text from outside is shown letter by letter, and nothing in it makes the browser ask anybody for anything."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -25,6 +26,24 @@ def test_what_is_plain_reads_as_it_was_and_stands_in_one_line(text: str) -> None
     assert seen(shown) == letters(text)
     assert shown.isprintable()
     assert seen(plain(plain(text))) == plain(text) or len(text) > 1_000
+
+
+def test_what_the_browser_recognizes_after_escapes_is_parted() -> None:
+    for text in (
+        "www.evil.example",
+        "Www.x",
+        "http://x",
+        "HTTPS://x",
+        "a@b.cc",
+        ":smile:",
+        " -> ",
+        "<->",
+        " -- ",
+        ">=",
+        "~=",
+    ):
+        assert re.sub(r"\\(.)", r"\1", plain(text)) != letters(text), text
+    assert ":small[]" not in plain("Li-Sn-S-Cl: 4.5 Å, n < 4, 'x' is no element; try Fe2O3 (or mp-149)")
 
 
 def test_what_cannot_be_seen_is_written_out() -> None:
