@@ -60,7 +60,9 @@ $(BUNDLES): $(MODULES) $(VIEWER)/3Dmol.es6-min.js
 run: install
 	$(BIN)/matgen app
 
+# The last line says what was skipped, and why: tests/conftest.py leaves that of each part.
 test: check unit browser
+	@skipped=$$(cat .pytest_cache/skipped-* 2> /dev/null); echo "make test: all passed; $${skipped:-nothing was skipped}"
 
 check: .venv/.installed-dev
 	$(BIN)/ruff check .
@@ -68,10 +70,12 @@ check: .venv/.installed-dev
 	$(BIN)/mypy
 
 unit: .venv/.installed-dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser"
+	@mkdir -p .pytest_cache && rm -f .pytest_cache/skipped-*
+	SKIPPED=.pytest_cache/skipped-unit $(BIN)/python -m pytest -n 2 --dist worksteal -m "not browser"
 
 browser: .venv/.installed-dev chromium $(VIEWER)/3Dmol.es6-min.js $(BUNDLES)
-	$(BIN)/python -m pytest -m browser
+	@mkdir -p .pytest_cache && rm -f .pytest_cache/skipped-browser
+	SKIPPED=.pytest_cache/skipped-browser $(BIN)/python -m pytest -m browser
 
 # Debian's Chromium drives the browser tests. Where it cannot be installed they are skipped, except on CI.
 chromium:

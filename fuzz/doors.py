@@ -97,7 +97,9 @@ def _links(rng: Random) -> bytes:
         "camera": [0.5, -1.25, 3],
         "outlines": [["pca", "replace", [0.5, 1], 0.25, [4, 0, 0, 4, -4, 0]]],
     }
-    values = damaged(rng, json.dumps(view), tuple(view)) if rng.random() < 0.8 else json.dumps(view)
+    values = json.dumps(_other(rng, view) if rng.random() < 0.6 else view)
+    if rng.random() < 0.4:
+        values = damaged(rng, values, tuple(view))
     packed = zlib.compress(values.encode("utf-8", "surrogatepass"))
     text = base64.urlsafe_b64encode(packed).decode().rstrip("=")
     return b"view " + (damaged(rng, text) if rng.random() < 0.2 else text).encode("utf-8", "surrogatepass")
@@ -229,8 +231,11 @@ def _checkpoint(content: bytes, folder: Path) -> Said:
 def _conditions(content: bytes, folder: Path) -> Said:
     n, seed, must, may, never, elements, atoms, energy, within = _values(content)
     wanted = compositions.wanted(must, may, never, elements, atoms)
-    asked = {"formation_energy_per_atom": float(energy)}
-    request = funnel.Request(int(n), int(seed), wanted, asked, tolerance=compositions.tolerances([within], asked))
+    try:  # as the command line and the fields of a page do, before anything of ours
+        numbers, asked = (int(n), int(seed)), {"formation_energy_per_atom": float(energy)}
+    except ValueError:
+        return Said(False)
+    request = funnel.Request(*numbers, wanted, asked, tolerance=compositions.tolerances([within], asked))
     request.wanted.passes(Formulas.of_texts(["LiFePO4", "NaCl"])[0])
     return Said(True)
 
@@ -308,7 +313,11 @@ def _values(content: bytes) -> list[str]:
 def _enumeration(content: bytes, folder: Path) -> Said:
     must, cations, anions, n_elements, n_anions = _values(content)
     listed = [text.replace(",", " ").split() for text in (must, cations, anions)]
-    ranking.enumerate_fields(*listed, int(n_elements), int(n_anions), set())
+    try:
+        numbers = int(n_elements), int(n_anions)
+    except ValueError:
+        return Said(False)
+    ranking.enumerate_fields(*listed, *numbers, set())
     return Said(True)
 
 

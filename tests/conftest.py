@@ -1,6 +1,7 @@
 """What the tests share: a running app on a free port of this machine, and a browser that can reach nothing else."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -41,6 +42,19 @@ _HARMLESS = (
 )
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say in one line what was skipped and why, and leave it for the end of `make test`, which runs in parts."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        for report in terminalreporter.stats.get("skipped", [])
+    )
+    line = "; ".join(f"{n} skipped: {' '.join(reason.split())}" for reason, n in sorted(reasons.items()))
+    if line:
+        terminalreporter.write_line(line)
+    if place := os.environ.get("SKIPPED"):
+        Path(place).write_text(line and f"{line}. ")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def components_are_looked_for_once() -> Iterator[None]:
     """Streamlit reads the metadata of every installed package for each page that a test opens; they do not change."""
@@ -73,6 +87,15 @@ def playwright() -> Iterator[Any]:
 
     with sync_playwright() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def viewer_library(playwright: Any) -> None:
+    """3Dmol.js, which npm brings; without it the tests that look at crystals are skipped, in CI they fail."""
+    from matgen_core.views.crystals import web_page
+
+    if line := web_page.library_problem():
+        pytest.fail(line) if os.environ.get("CI") else pytest.skip(line)
 
 
 @pytest.fixture(scope="session")

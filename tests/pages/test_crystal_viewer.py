@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import re
 import shutil
 import time
@@ -45,10 +44,7 @@ def test_without_the_library_there_are_still_pictures_and_one_line(tmp_path, mon
 
 
 browser_test = pytest.mark.browser
-needs_browser = pytest.mark.skipif(
-    not (CHROMIUM.exists() or os.environ.get("CI")) or web_page.library_problem() is not None,
-    reason="needs Chromium and 3Dmol.js; run: make install",
-)
+needs_browser = pytest.mark.usefixtures("viewer_library")
 
 
 @pytest.fixture(scope="module")
