@@ -156,6 +156,7 @@ def test_nothing_is_wider_than_the_window(
         assert main.evaluate("element => element.scrollWidth <= element.clientWidth"), title
 
 
+@pytest.mark.usefixtures("viewer_library")
 def test_the_bench_shows_what_a_model_decodes_and_what_a_visitor_brings(
     browser_page: Any, streamlit_app: Callable[[str], str], shoot: Shoot, tmp_path: Path
 ) -> None:
@@ -204,6 +205,7 @@ def test_the_bench_shows_what_a_model_decodes_and_what_a_visitor_brings(
     assert page.locator("img[src=x]").count() == 0
 
 
+@pytest.mark.usefixtures("viewer_library")
 def test_a_visitor_places_her_own_crystals(
     browser_page: Any, streamlit_app: Callable[[str], str], shoot: Shoot, tmp_path: Path
 ) -> None:

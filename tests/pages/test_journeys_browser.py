@@ -26,6 +26,7 @@ def settle(page: Any) -> None:
     expect(page.get_by_role("button", name="Stop")).to_have_count(0)
 
 
+@pytest.mark.usefixtures("viewer_library")
 def test_from_a_perovskite_to_a_heusler(
     browser_page: Any, streamlit_app: Callable[[str], str], shoot: Callable[[Any, str], None]
 ) -> None:

@@ -55,6 +55,7 @@ def measured(what: str, since: float) -> None:
     print(f"{what}: {time.perf_counter() - since:.2f} s")
 
 
+@pytest.mark.usefixtures("viewer_library")
 def test_from_a_lasso_to_files_a_map_and_a_link(
     browser_page: Any, streamlit_app: Callable[[str], str], shoot: Shoot, tmp_path: Path
 ) -> None:
