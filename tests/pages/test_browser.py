@@ -206,6 +206,35 @@ def test_the_bench_shows_what_a_model_decodes_and_what_a_visitor_brings(
 
 
 @pytest.mark.usefixtures("viewer_library")
+def test_a_file_that_would_never_be_drawn_is_one_line_and_the_next_one_is_drawn(
+    browser_page: Any, streamlit_app: Callable[[str], str], tmp_path: Path, shoot: Shoot
+) -> None:
+    page = browser_page
+    page.set_default_timeout(120_000)  # the files have limits of their own
+    crowded = "\n".join(f"{x} {y} {z}" for x, y, z in np.random.default_rng(0).random((60, 3)))
+    files = {
+        "crowded.vasp": f"x\n1\n4 0 0\n0 4 0\n0 0 4\nNa\n60\ndirect\n{crowded}\n",
+        "thin.vasp": "x\n1\n1e6 0 0\n0 4 0\n0 0 4\nNa\n1\ndirect\n0 0 0\n",
+        "words.cif": "data_x\n" + "_x '" * 2_000_000,
+        "rutile.cif": cif(RUTILE),
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    page.goto(f"{streamlit_app('app.py')}/structure_bench")
+    settle(page, "Structure bench")
+    page.get_by_role("button", name="Add files").click()
+    page.locator("input[type=file]").set_input_files([tmp_path / name for name in files])
+    page.get_by_text("words.cif: not read: it takes more than 1,000 MB of memory, and was ended").wait_for()
+    page.get_by_text("thin.vasp: a cell edge of 1e+06 Å").wait_for()
+    page.get_by_role("button", name="Add files").click()
+    page.locator(".crystal-viewer canvas").first.wait_for()
+    settle(page, "Structure bench")
+    assert page.get_by_text("crowded.vasp: not drawn: it takes more than").count() <= 1
+    page.get_by_text("P4_2/mnm (136)").first.wait_for()
+    shoot(page, "bench_hostile")
+
+
+@pytest.mark.usefixtures("viewer_library")
 def test_a_visitor_places_her_own_crystals(
     browser_page: Any, streamlit_app: Callable[[str], str], shoot: Shoot, tmp_path: Path
 ) -> None:

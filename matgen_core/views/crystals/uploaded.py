@@ -4,6 +4,7 @@ The same figures as everywhere; `here` computes one in this process, for crystal
 one, for whatever came from outside.
 """
 
+import atexit
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -93,6 +94,7 @@ def _as_plain(figure: Figure) -> Callable[..., Any]:
 
 FUNCTIONS = {name: _as_plain(figure) for name, figure in FIGURES.items()}
 _WORKERS = Bounded(__name__, _AT_ONCE)
+atexit.register(_WORKERS.close)
 
 
 def warm() -> None:
