@@ -22,6 +22,7 @@ _SETS: dict[str, Callable[[frozenset[str], frozenset[str]], bool]] = {
     "not": lambda found, asked: not asked & found,
     "only": lambda found, asked: found <= asked,
 }
+MAX_LENGTH = 1_000  # letters; a formula's time grows with their square, and this is more than anybody writes
 HELP = "Li-*-S-* · has:Li,S · any:S,Se · not:Pb · only:Li,P,S · n<=4 · Fe2O3; every term must hold"
 
 
@@ -52,6 +53,8 @@ def parse(text: str) -> Query:
     Raises:
         ValueError: If a term is none of these or names no element.
     """
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"a search line of {len(text):,} letters; at most {MAX_LENGTH:,} are read")
     return Query(text.strip(), tuple(_term(word) for word in text.split()))
 
 
