@@ -54,7 +54,9 @@ def parse(text: str) -> Query:
         ValueError: If a term is none of these or names no element.
     """
     if len(text) > MAX_LENGTH:
-        raise ValueError(f"a search line of {len(text):,} letters; at most {MAX_LENGTH:,} are read")
+        raise ValueError(
+            f"a search line of {len(text):,} letters; at most {MAX_LENGTH:,} are read, so shorten it or ask in parts"
+        )
     return Query(text.strip(), tuple(_term(word) for word in text.split()))
 
 

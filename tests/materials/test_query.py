@@ -60,6 +60,7 @@ def test_a_field_finds_itself_in_any_order_and_with_any_element_left_open(field:
         ("Li-*-Li", "names an element twice"),
         ("hello", "'hello' is no element, formula"),
         ("n<=x", "'n<=x' is no element, formula"),
+        ("(Na" * 50_000, "a search line of 150,000 letters; at most 1,000 are read"),
     ],
 )
 def test_a_line_that_cannot_be_understood_is_named(text: str, named: str) -> None:
