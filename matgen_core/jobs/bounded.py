@@ -65,14 +65,15 @@ class Bounded:
         self.limits = limits or Limits()
         self._module, self._n_at_once = module, n_at_once
         self._turns = Turns(n_at_once)
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._idle: list[_Server] = []
         self._busy: set[_Server] = set()
+        self._n_starting = self._n_waiting = 0
         self._is_closed = False
 
     def warm(self) -> None:
-        """Start a process in the background, if none is there."""
-        threading.Thread(target=self._start_one, name="bounded", daemon=True).start()
+        """Start in the background, one after the other, what is not there."""
+        threading.Thread(target=self._fill, name="bounded", daemon=True).start()
 
     def call(self, name: str, *arguments: Any) -> Any:
         """Call a function when its turn has come.
@@ -124,36 +125,61 @@ class Bounded:
 
     def _take(self) -> "_Server":
         with self._lock:
-            while self._idle:
-                server = self._idle.pop()
-                if server.companion.is_alive:
-                    self._busy.add(server)
-                    return server
-                server.companion.close()
-        server = self._started()
-        with self._lock:
-            self._busy.add(server)
-        return server
+            self._n_waiting += 1
+            try:
+                # One that is being started is there sooner than another one would be.
+                self._lock.wait_for(lambda: self._idle or self._n_starting < self._n_waiting)
+            finally:
+                self._n_waiting -= 1
+            server = self._idle.pop() if self._idle else None
+            if server is None:
+                self._n_starting += 1
+            else:
+                self._busy.add(server)
+        if server is not None and server.companion.is_alive:
+            return server
+        if server is not None:  # somebody else has ended it
+            self._give_back(server, is_whole=False)
+            return self._take()
+        return self._start(self._busy.add)
 
     def _give_back(self, server: "_Server", is_whole: bool) -> None:
         with self._lock:
             self._busy.discard(server)
             if is_whole and server.n_calls < _MAX_CALLS and not self._is_closed:
                 self._idle.append(server)
+                self._lock.notify_all()
                 return
         server.companion.close()
         self.warm()  # the next one shall not wait for the libraries
 
-    def _start_one(self) -> None:
-        with self._lock:
-            if self._is_closed or len(self._idle) + len(self._busy) >= self._n_at_once:
-                return
-        server = self._started()
-        with self._lock:
-            if not self._is_closed and len(self._idle) + len(self._busy) < self._n_at_once:
-                self._idle.append(server)
-                return
-        server.companion.close()
+    def _fill(self) -> None:
+        while True:
+            with self._lock:
+                if self._is_closed or len(self._idle) + len(self._busy) + self._n_starting >= self._n_at_once:
+                    return
+                self._n_starting += 1
+            try:
+                self._start(self._idle.append)
+            except BusyError:
+                return  # whoever needs it is told
+
+    def _start(self, keep: Callable[["_Server"], None]) -> "_Server":
+        """Start the process that has been counted as starting."""
+        server = None
+        try:
+            server = self._started()
+        finally:
+            with self._lock:
+                self._n_starting -= 1
+                is_kept = server is not None and not self._is_closed
+                if server is not None and is_kept:
+                    keep(server)
+                self._lock.notify_all()
+        if not is_kept:
+            server.companion.close()
+            raise BusyError("no process is started any more")
+        return server
 
     def _started(self) -> "_Server":
         try:
@@ -194,9 +220,10 @@ class _Server:
         return kind, value
 
 
-def serve(module: str, limits: Limits) -> None:
-    """Answer calls of the functions of a module for the process that started this one, until it ends."""
+def serve() -> None:
+    """Answer calls for the process that started this one, until it ends; module and limits are its arguments."""
     connection = line_to_parent()
+    module, limits = sys.argv[1], Limits(**json.loads(sys.argv[2]))
     functions: Functions = importlib.import_module(module).FUNCTIONS
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who started this
     _limit_memory(limits.megabytes)
@@ -237,4 +264,4 @@ def _limit_memory(megabytes: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], Limits(**json.loads(sys.argv[2])))
+    serve()

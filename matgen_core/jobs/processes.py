@@ -6,12 +6,11 @@ under Streamlit that is a page; so the child is a module of ours, run as a progr
 
 import fcntl
 import os
-import secrets
 import subprocess
 import sys
 import threading
-from contextlib import suppress
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
@@ -25,39 +24,30 @@ class Companion:
     """
 
     def __init__(self, module: str, *arguments: str, **environment: str) -> None:
-        """Start it, and wait until it listens.
+        """Start it.
 
         Args:
             module: What it runs; its first act is to call `line_to_parent`.
-            arguments: Of its command line.
+            arguments: Of its command line, behind one that is ours.
             environment: Variables beside those of this process.
 
         Raises:
             OSError: If it does not start.
-            EOFError: If it ends before it listens.
         """
-        secret = secrets.token_hex(32)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=_ROOT,
-            env={**os.environ, **environment},
-            text=True,
-        )
+        self.connection, theirs = Pipe()
         try:
-            to_it, from_it = self._process.stdin, self._process.stdout
-            if to_it is None or from_it is None:
-                raise OSError("a process beside this one has no pipes")
-            to_it.write(f"{secret}\n")
-            to_it.flush()
-            address = from_it.readline().strip()
-            if not address:
-                raise EOFError
-            self.connection: Connection = Client(address, authkey=bytes.fromhex(secret))
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, str(theirs.fileno()), *arguments],
+                stdin=subprocess.PIPE,
+                pass_fds=[theirs.fileno()],
+                cwd=_ROOT,
+                env={**os.environ, **environment},
+            )
         except BaseException:
-            self._end_process()
+            self.connection.close()
             raise
+        finally:
+            theirs.close()
 
     @property
     def is_alive(self) -> bool:
@@ -70,24 +60,17 @@ class Companion:
 
     def close(self) -> None:
         """End it at once, and let go of all that belongs to it."""
-        self._end_process()
-        self.connection.close()
-
-    def _end_process(self) -> None:
         self._process.kill()
-        with suppress(BrokenPipeError), self._process:  # closes its pipes and waits for its end
+        with self._process:  # closes its pipe and waits for its end
             pass
+        self.connection.close()
 
 
 def line_to_parent() -> Connection:
     """Return, in the process that a `Companion` started, the line to it; the process then ends with its parent."""
-    secret = bytes.fromhex(sys.stdin.readline())
     _end_with_parent()
-    with Listener(authkey=secret) as listener:
-        sys.stdout.write(f"{listener.address}\n")
-        sys.stdout.flush()
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nobody reads what libraries print from here on
-        return listener.accept()
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is none of an answer
+    return Connection(int(sys.argv.pop(1)))
 
 
 def _end_with_parent() -> None:

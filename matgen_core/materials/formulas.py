@@ -17,6 +17,7 @@ from pymatgen.core import Composition
 from matgen_core.materials.elements import element_table, writing_order
 
 MAX_COUNT = 255
+MAX_LENGTH = 1_000  # letters; brackets are read in a time that grows with the square
 _PLAIN = re.compile(r"(?:[A-Z][a-z]?[0-9]*)+")  # no brackets, no fractions
 _PART = re.compile(r"([A-Z][a-z]?)([0-9]*)")
 
@@ -188,6 +189,8 @@ class Formulas:
 @lru_cache(maxsize=100_000)
 def _read(text: str) -> tuple[tuple[int, int], ...]:
     """Atomic numbers and counts of a formula, in writing order."""
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"{text[:20]!r}… has {len(text):,} letters; a formula has at most {MAX_LENGTH:,}")
     if not _PLAIN.fullmatch(text):
         try:
             composition = Composition(text)

@@ -23,7 +23,7 @@ _SETS: dict[str, Callable[[frozenset[str], frozenset[str]], bool]] = {
     "not": lambda found, asked: not asked & found,
     "only": lambda found, asked: found <= asked,
 }
-_MOST = 2_000  # letters of a line
+MAX_LENGTH = 1_000  # letters; a formula's time grows with their square, and this is more than anybody writes
 _MOST_OF_A_TERM = 400  # letters; "only:" with every element has 300
 _SHOWN = 40  # letters of a term in a message
 HELP = "Li-*-S-* · has:Li,S · any:S,Se · not:Pb · only:Li,P,S · n<=4 · Fe2O3; every term must hold"
@@ -56,8 +56,10 @@ def parse(text: str) -> Query:
     Raises:
         ValueError: If a term is none of these or names no element, or the line is too long.
     """
-    if len(text) > _MOST:
-        raise ValueError(f"a search line of {len(text):,} letters; at most {_MOST:,} are read")
+    if len(text) > MAX_LENGTH:
+        raise ValueError(
+            f"a search line of {len(text):,} letters; at most {MAX_LENGTH:,} are read, so shorten it or ask in parts"
+        )
     return Query(text.strip(), tuple(_term(word) for word in text.split()))
 
 

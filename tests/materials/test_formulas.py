@@ -70,6 +70,7 @@ def test_formulas_of_different_width_stand_behind_one_another() -> None:
         ("", "no formula; write it as"),
         ("Li-O", "no formula; write it as"),
         ("foo", "no formula; write it as"),
+        ("(Na" * 50_000, "150,000 letters; a formula has at most 1,000"),
     ],
 )
 def test_what_is_no_formula_keeps_its_place_and_says_why(text: str, problem: str) -> None:
