@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pymatgen.core import Composition, Element
-
+from matgen_core.materials.fields import DASHES
+from matgen_core.materials.notation import ISOTOPES, SYMBOLS, composition_of, meant, note_on, shown
 from matgen_core.materials.systems import chemical_system, symbols_of
 
-_COMPARISON = re.compile(r"n(<=|>=|=|<|>)(\d+)")
+_COMPARISON = re.compile(r"n(<=|>=|=|<|>)([0-9]{1,3})")
 _COMPARE = {"<=": operator.le, ">=": operator.ge, "=": operator.eq, "<": operator.lt, ">": operator.gt}
 _SETS: dict[str, Callable[[frozenset[str], frozenset[str]], bool]] = {
     "has": lambda found, asked: asked <= found,
@@ -22,6 +22,7 @@ _SETS: dict[str, Callable[[frozenset[str], frozenset[str]], bool]] = {
     "not": lambda found, asked: not asked & found,
     "only": lambda found, asked: found <= asked,
 }
+_PLAIN_DASHES = str.maketrans(dict.fromkeys(DASHES, "-"))
 HELP = "Li-*-S-* · has:Li,S · any:S,Se · not:Pb · only:Li,P,S · n<=4 · Fe2O3; every term must hold"
 
 
@@ -52,7 +53,7 @@ def parse(text: str) -> Query:
     Raises:
         ValueError: If a term is none of these or names no element.
     """
-    return Query(text.strip(), tuple(_term(word) for word in text.split()))
+    return Query(text.strip(), tuple(_term(word) for word in text.translate(_PLAIN_DASHES).split()))
 
 
 def find(text: str, materials: Iterable[str], ids: Sequence[str] = ()) -> list[bool]:
@@ -70,6 +71,12 @@ def find(text: str, materials: Iterable[str], ids: Sequence[str] = ()) -> list[b
         return [name == text.strip() for name in ids]
     query = parse(text)
     return [query.matches(material) for material in materials]
+
+
+def notes(text: str) -> list[str]:
+    """Return what was done to read the formulas of a search line, a line each: "D2O: deuterium counts as hydrogen"."""
+    said = [(word, note_on(word)) for word in text.translate(_PLAIN_DASHES).split()]
+    return [f"{word}: {note}" for word, note in said if note]
 
 
 def _term(word: str) -> Callable[[str], bool]:
@@ -90,8 +97,9 @@ def _term(word: str) -> Callable[[str], bool]:
         if len(asked) + parts.count("*") != len(parts):
             raise ValueError(f"{word!r} names an element twice; name each once, as in Li-*-S")
         return lambda material: len(_elements(material)) == len(parts) and asked <= _elements(material)
-    if Element.is_valid_symbol(word):
-        return lambda material: word in _elements(material)
+    if word in SYMBOLS or word in ISOTOPES:
+        asked = _symbols(word, [word])
+        return lambda material: asked <= _elements(material)
     return _formula_term(word)
 
 
@@ -99,7 +107,7 @@ def _formula_term(word: str) -> Callable[[str], bool]:
     try:
         field = _elements(word)
     except ValueError as error:
-        raise ValueError(f"{word!r} is no element, formula or search term; try {HELP}") from error
+        raise ValueError(f"{shown(word)} is no element, formula or search term{_hint(word)}; try {HELP}") from error
     reduced = _reduced(word)
     return lambda material: _elements(material) == field if "-" in material else _reduced(material) == reduced
 
@@ -107,9 +115,19 @@ def _formula_term(word: str) -> Callable[[str], bool]:
 def _symbols(word: str, symbols: Iterable[str]) -> frozenset[str]:
     symbols = [symbol.strip() for symbol in symbols]
     for symbol in symbols:
-        if not Element.is_valid_symbol(symbol):
-            raise ValueError(f"{word!r}: {symbol!r} is no element; write symbols as in Li-*-S or has:Li,S")
+        if symbol not in SYMBOLS:
+            raise ValueError(
+                f"{shown(word)}: {shown(symbol)} is no element{_hint(symbol)}; write symbols as in Li-*-S or has:Li,S"
+            )
     return frozenset(symbols)
+
+
+def _hint(word: str) -> str:
+    """What a word of the wrong case, or an isotope, can mean."""
+    if word in ISOTOPES:
+        return f" ({ISOTOPES[word]} counts as hydrogen here: H)"
+    found = meant(word)
+    return f" (is it {' or '.join(found)}?)" if found else ""
 
 
 def _elements(material: str) -> frozenset[str]:
@@ -118,4 +136,4 @@ def _elements(material: str) -> frozenset[str]:
 
 @lru_cache(maxsize=500_000)
 def _reduced(formula: str) -> str:
-    return Composition(formula).reduced_formula
+    return composition_of(formula).reduced_formula
