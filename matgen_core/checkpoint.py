@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, from_numpy, nn
 
-from matgen_core.materials.known import KnownFormulas
+from matgen_core.materials.formulas import KnownFormulas
 from matgen_core.materials.levels import Level, level_of
 from matgen_core.networks.learning import rounding
 from matgen_core.networks.learning.rounding import Precision

@@ -145,8 +145,7 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
     if each.file.structure is None or each.problem:
         plain_text.error(each.problem or each.file.problem)
         return
-    for note in each.file.notes:
-        st.caption(f":material/info: {plain(note)}")
+    bench_crystals.show_remarks(each.file.structure, each.file.notes)
     shown, captions = [each.drawn], ["as the model draws it"]
     if each.decoded is not None:
         shown.append(each.decoded)

@@ -156,6 +156,8 @@ def overview(crystals: Sequence[Crystal]) -> None:
         captions=[each.label if each.entry.is_upload else each.source for each in crystals],
         height=430,
     )
+    for each in crystals:
+        bench_crystals.show_remarks(each.structure, each.notes, each.label)
     table = bench_crystals.summary(crystals, symprec())
     deviations = [deviation(each) for each in crystals]
     table.insert(1, "RMSD (Å)", ["" if each is None else f"{each:.3f}" for each in deviations])
@@ -257,7 +259,7 @@ def show_diffraction(crystals: Sequence[Crystal]) -> None:
         stacked = len(crystals) > 1 and st.toggle("Stacked", value=True, key="stacked")
         with st.popover("Measured pattern", icon=":material/upload_file:"):
             st.file_uploader(
-                "Two columns: 2θ in degrees, intensity (.xy, .csv, .dat, .txt)",
+                "Columns 2θ (degrees) and intensity, or a file of Bruker, Rigaku, Malvern Panalytical, GSAS",
                 key="measured_file",
                 on_change=on_pattern,
                 args=("measured_file",),
@@ -321,12 +323,13 @@ def show_properties(crystals: Sequence[Crystal]) -> None:
     if not models:
         st.info("No checkpoint here predicts properties of crystals. Make one with: `matgen train cgcnn_energy`")
         return
-    table = bench_crystals.properties(models, [each.key for each in crystals], by_label(crystals))
+    notes = {each.label: each.notes for each in crystals}
+    table = bench_crystals.properties(models, [each.key for each in crystals], by_label(crystals), notes)
     for problem in dict.fromkeys(f"{row.structure}: {row.problem}" for row in table.itertuples() if row.problem):
         plain_text.error(problem)
     if len(crystals) == 1:
         st.dataframe(
-            table.drop(columns=["structure", "problem"]),
+            table.drop(columns=["structure", "problem", *(() if table["note"].any() else ("note",))]),
             hide_index=True,
             height="content",
             column_config={
@@ -337,6 +340,7 @@ def show_properties(crystals: Sequence[Crystal]) -> None:
                 "mae": NUMBER("Model's mean error", format="%.3f", help="mean absolute error over its test crystals"),
                 "n_test": NUMBER("Test crystals", format="localized"),
                 "model": "Model",
+                "note": "Remarks",
             },
             alt="Predicted properties",
         )

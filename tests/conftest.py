@@ -23,8 +23,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 from matgen_core import checkpoint
 from matgen_core.latent.building import with_points
 from matgen_core.latent.space import LatentSpace
-from matgen_core.materials.formulas import Formulas
-from matgen_core.materials.known import KnownFormulas
+from matgen_core.materials.formulas import Formulas, KnownFormulas
 from matgen_core.materials.systems import chemical_system
 from matgen_core.networks.models.icsg3d import ICSG3D, ICSG3DConfig
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig

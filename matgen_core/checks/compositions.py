@@ -75,7 +75,7 @@ def _check(rule: ChargeRule) -> Check:
         answer = int(verdicts.answers[0])
         return Verdict(None if answer < 0 else bool(answer), verdicts.reasons()[0])
 
-    return Check(rule.name, judge_one)
+    return Check(rule.name, judge_one, rule.decides)
 
 
 def _whole_counts(composition: Composition) -> dict[str, int] | None:

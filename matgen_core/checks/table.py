@@ -17,6 +17,7 @@ from matgen_core.checks.compositions import formula_of, whole_counts
 from matgen_core.checks.structures import closest_sites, lattice_problem, volume_per_atom
 from matgen_core.checks.verdict import Check, Verdict
 from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.notation import composition_of
 
 
 @runtime_checkable
@@ -40,9 +41,9 @@ def as_material(sample: Any) -> tuple[Structure | Composition | None, str]:
         return sample, ""
     if isinstance(sample, str):
         try:
-            return as_material(Composition(sample))
-        except (ValueError, KeyError) as error:
-            return None, f"{sample!r} is no formula: {error}"
+            return as_material(composition_of(sample))
+        except ValueError as error:
+            return None, str(error)
     if isinstance(sample, Exception):
         return None, str(sample) or type(sample).__name__
     if isinstance(sample, Attempt):
@@ -67,7 +68,8 @@ def screen(
     Returns:
         One row for every sample, in order: `formula`, `n_sites`, `volume_per_atom` (Å^3), `min_distance` (Å),
         `problem` ("" if the sample was decoded); for each check its verdict (True, False or missing) and its
-        reason; `valid`, True if all passed, False if any failed, missing if that is undecided.
+        reason; `valid`, True if all checks that decide passed, False if one failed, missing if that is undecided, and
+        `valid_reason`.
     """
     rows = []
     for done, sample in enumerate(materials, start=1):
@@ -78,31 +80,34 @@ def screen(
         ]
         for check, verdict in zip(checks, verdicts, strict=True):
             row |= {check.name: verdict.passed, f"{check.name}_reason": verdict.reason}
-        row["valid"] = _all_passed(verdicts)
+        row["valid"], row["valid_reason"] = _summary(checks, verdicts)
         rows.append(row)
         if progress:
             progress(done)
     names = [check.name for check in checks]
     described = ["formula", "n_sites", "volume_per_atom", "min_distance", "problem"]
-    columns = described + [column for name in names for column in (name, f"{name}_reason")] + ["valid"]
+    columns = described + [column for name in names for column in (name, f"{name}_reason")]
+    columns += ["valid", "valid_reason"]
     kinds = {"n_sites": "Int64", "volume_per_atom": float, "min_distance": float}
     return pd.DataFrame(rows, columns=columns).astype(kinds | dict.fromkeys([*names, "valid"], "boolean"))
 
 
-def screen_texts(texts: Sequence[str], rules: Sequence[ChargeRule]) -> pd.DataFrame:
+def screen_texts(texts: Sequence[str], rules: Sequence[ChargeRule], unread: Sequence[str] = ()) -> pd.DataFrame:
     """Put some rules of charges to formulas as people write them, a million in seconds.
 
     Args:
         texts: Such as "Fe2O3", "Ca(OH)2" or "Li0.5CoO2".
         rules: For instance COMPOSITION_RULES.
+        unread: Why the row of each could not be taken from its file, "" where it could; none if not given.
 
     Returns:
         What `screen` gives for compositions: one row for every text, in order, whether it is a formula or not.
     """
-    read, unread = Formulas.of_texts(texts)
+    unread = unread or [""] * len(texts)
+    read, problems_of_many = Formulas.of_texts("" if why else text for text, why in zip(texts, unread, strict=True))
     # fractional, with strange elements, or no formulas
-    others = np.array([row for row, problem in enumerate(unread) if problem], int)
-    materials = [as_material(text) for text, problem in zip(texts, unread, strict=True) if problem]
+    others = np.array([row for row, problem in enumerate(problems_of_many) if problem], int)
+    materials = [(None, unread[row]) if unread[row] else as_material(texts[row]) for row in others]
     few_numbers, few_counts, obstacles = whole_counts(
         [material if isinstance(material, Composition) else Composition() for material, _ in materials]
     )
@@ -115,14 +120,14 @@ def screen_texts(texts: Sequence[str], rules: Sequence[ChargeRule]) -> pd.DataFr
     failed = problems != ""
     undecided, why = others[[bool(obstacle) for obstacle in obstacles]], [text for text in obstacles if text]
     table = pd.DataFrame({"formula": list(texts), "problem": problems})
-    answers = np.ones((len(rules) + 1, len(texts)), np.int8)
-    for rule, answer in zip(rules, answers, strict=False):
+    answers = np.ones((len(rules), len(texts)), np.int8)
+    for rule, answer in zip(rules, answers, strict=True):
         verdicts = judge(rule, numbers, counts)
         answer[:], reasons = verdicts.answers, verdicts.reasons()
         answer[undecided], reasons[undecided] = -1, why
         answer[failed], reasons[failed] = 0, "not decoded: " + problems[failed]
         table[rule.name], table[f"{rule.name}_reason"] = as_booleans(answer), reasons
-    table["valid"] = as_booleans(np.where((answers == 0).any(0), 0, answers.min(0)))
+    table["valid"], table["valid_reason"] = _summaries(table, rules, answers)
     return table
 
 
@@ -146,11 +151,32 @@ def pass_rates(table: pd.DataFrame, checks: Sequence[Check]) -> pd.DataFrame:
     return rates.assign(n_samples=len(table))
 
 
-def _all_passed(verdicts: Sequence[Verdict]) -> bool | None:
-    answers = [verdict.passed for verdict in verdicts]
-    if False in answers:
-        return False
-    return None if None in answers else True
+def _deciding(checks: Sequence[Check | ChargeRule]) -> list[int]:
+    """Which of some checks have a say in their summary: all, if none would have."""
+    return [place for place, check in enumerate(checks) if check.decides] or list(range(len(checks)))
+
+
+def _summary(checks: Sequence[Check], verdicts: Sequence[Verdict]) -> tuple[bool | None, str]:
+    """Put the verdicts of some checks into one, with the reason of the check that decides it."""
+    deciding = [verdicts[place] for place in _deciding(checks)]
+    for answer in (False, None):
+        found = next((verdict for verdict in deciding if verdict.passed is answer), None)
+        if found is not None:
+            return answer, found.reason
+    return True, deciding[-1].reason if deciding else ""
+
+
+def _summaries(
+    table: pd.DataFrame, rules: Sequence[ChargeRule], answers: NDArray[np.int8]
+) -> tuple[pd.arrays.BooleanArray, NDArray[np.object_]]:
+    """The same as `_summary` for every row of a table of verdicts, `answers` (n_rules, n_rows)."""
+    valid, reasons = np.ones(len(table), np.int8), np.full(len(table), "", object)
+    places = _deciding(rules)
+    for wanted in (1, -1, 0):  # a failure outweighs what is open, and the first of several counts
+        for place in places if wanted == 1 else reversed(places):
+            rows = answers[place] == wanted
+            valid[rows], reasons[rows] = wanted, table[f"{rules[place].name}_reason"].to_numpy(object)[rows]
+    return as_booleans(valid), reasons
 
 
 def _describe(material: Structure | Composition | None) -> dict[str, Any]:

@@ -21,10 +21,12 @@ class Check:
     Attributes:
         name: Column of the verdict in a screening table; `<name>_reason` is beside it.
         judge: The function. It is given a structure or a composition and answers for both.
+        decides: Whether it has a say in the summary `valid` of a table; one that does not is reported beside it.
     """
 
     name: str
     judge: Callable[[Structure | Composition], Verdict]
+    decides: bool = True
 
     def __call__(self, material: Structure | Composition) -> Verdict:
         """Judge one material."""

@@ -1,7 +1,7 @@
 """What the commands of latent spaces read and write at each level: structures, compositions, phase fields."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +9,13 @@ import pandas as pd
 
 from matgen_core import checks
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.cli._tables import new_folder, read_csv, read_fields, write_csv, write_structures
+from matgen_core.cli._tables import Input, new_folder, read_csv, read_fields, write_csv, write_structures
 from matgen_core.data import read_structures
 from matgen_core.latent.space import Decoded
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD
-
-
-@dataclass(frozen=True)
-class Input:
-    """One material that was read, or why it could not be."""
-
-    name: str
-    material: Any = None
-    problem: str | None = None
-    note: str = ""  # what was done or guessed to read it
+from matgen_core.materials.notation import note_on
+from matgen_core.tasks.remarks import remark_on
 
 
 @dataclass(frozen=True)
@@ -41,21 +33,25 @@ def files_of(checkpoint: Checkpoint) -> LevelFiles:
 
 
 def _read_structures(files: Sequence[Path], mixed_valence: bool) -> list[Input]:
-    return [Input(file.name, file.structure, file.problem, file.note) for file in read_structures(list(files))]
+    return [Input(file.name, file.structure, file.problem, remark_on(file)) for file in read_structures(list(files))]
 
 
 def _read_fields(files: Sequence[Path], mixed_valence: bool) -> list[Input]:
-    fields = [field for file in files for field in read_fields(file, mixed_valence)["field"]]
-    return [Input(field.write(), field) for field in fields]
+    inputs = [each for file in files for each in read_fields(file, mixed_valence)[1]]
+    return [each if each.material is None else replace(each, name=each.material.write()) for each in inputs]
 
 
 def _read_formulas(files: Sequence[Path], mixed_valence: bool) -> list[Input]:
-    texts = [text for file in files for text in read_csv(file, COMPOSITION.column, "Fe2O3")[COMPOSITION.column]]
-    formulas, problems = Formulas.of_texts(texts)
-    return [
-        Input(text, None, problem) if problem else Input(text, composition)
-        for text, composition, problem in zip(texts, formulas.compositions(), problems, strict=True)
-    ]
+    inputs = []
+    for file in files:
+        table = read_csv(file, COMPOSITION.column, "Fe2O3")
+        texts = table.rows[COMPOSITION.column]
+        formulas, unread = Formulas.of_texts(texts)
+        made = zip(texts, formulas.compositions(), table.problems, unread, table.lines, strict=True)
+        for text, composition, lost, wrong, line in made:
+            problem, place = lost or wrong or None, f"{file}, line {line}"
+            inputs.append(Input(text, None if problem else composition, problem, note_on(text), place))
+    return inputs
 
 
 def _write_structures(decoded: Sequence[Decoded], out: Path) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,9 +11,13 @@ import pandas as pd
 import typer
 from pymatgen.core import Structure
 
+from matgen_core.data.tables import TextTable
+from matgen_core.data.tables import read_csv as parse_table
 from matgen_core.jobs import csv_cells
-from matgen_core.materials.fields import PhaseField
+from matgen_core.materials.fields import read_field
+from matgen_core.materials.levels import PHASE_FIELD
 
+_REPORTED = 20
 MAX_POINTS = 10_000  # decoded in one run; each is held in memory with its crystal
 Out = Annotated[Path | None, typer.Option("--out", help="File to write; standard output if not given")]
 MixedValence = Annotated[
@@ -20,31 +25,54 @@ MixedValence = Annotated[
 ]
 
 
-def read_fields(path: Path, mixed_valence: bool) -> pd.DataFrame:
-    """Read a CSV file and parse its column phase_field into a column field; the first bad row ends it."""
-    table = read_csv(path, "phase_field", "Li-Sn-S-Cl")
-    fields: list[PhaseField] = []
-    for line, text in enumerate(table["phase_field"], start=2):
+@dataclass(frozen=True)
+class Input:
+    """One material that was read, or why it could not be."""
+
+    name: str
+    material: Any = None
+    problem: str | None = None
+    note: str = ""  # what was done or guessed to read it
+    place: str = ""  # the file and the line of a row of a table
+
+
+def read_fields(path: Path, mixed_valence: bool) -> tuple[TextTable, list[Input]]:
+    """Read a CSV file and its column phase_field, one input a row; a bad one keeps its place with the reason."""
+    table = read_csv(path, PHASE_FIELD.column, "Li-Sn-S-Cl")
+    inputs = []
+    for text, problem, line in zip(table.rows[PHASE_FIELD.column], table.problems, table.lines, strict=True):
+        place = f"{path}, line {line}"
         try:
-            fields.append(PhaseField.parse(text, mixed_valence))
+            if problem:
+                raise ValueError(problem)
+            field, note = read_field(text, mixed_valence)
+            inputs.append(Input(text, field, note=note, place=place))
         except ValueError as error:
             hint = "; --mixed-valence accepts it" if "repeats" in str(error) else ""
-            raise ValueError(f"{path}, line {line}: {error}{hint}") from error
-    return table.assign(field=fields)
+            inputs.append(Input(text, problem=f"{error}{hint}", place=place))
+    return table, inputs
 
 
-def read_csv(path: Path, column: str, example: str) -> pd.DataFrame:
-    """Read a CSV file as text; it needs one column and a row."""
-    try:
-        table = csv_cells.restored(pd.read_csv(path, keep_default_na=False, dtype=str))
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no CSV table ({error}); it needs a column {column}") from error
-    if column not in table:
-        columns = ", ".join(map(str, table.columns))
+def read_csv(path: Path, column: str, example: str) -> TextTable:
+    """Read a CSV file as text; it needs one column and a row. What was done to read it goes to standard error."""
+    table = parse_table(path, (column,))
+    if column not in table.rows:
+        columns = ", ".join(map(str, table.rows.columns))
         raise ValueError(f"{path} has no column {column}; its columns are: {columns}")
-    if table.empty:
+    if table.rows.empty:
         raise ValueError(f"{path} has a column {column} but no rows; put one such as {example} in each")
+    for note in table.notes:
+        typer.echo(f"{path}: {note}", err=True)
     return table
+
+
+def report_rows(table: TextTable, problems: Sequence[str | None]) -> None:
+    """Say on standard error what is wrong with which row of a file: the first twenty, and how many more."""
+    wrong = [(line, problem) for line, problem in zip(table.lines, problems, strict=True) if problem]
+    for line, problem in wrong[:_REPORTED]:
+        typer.echo(f"{table.name}, line {line}: {problem.removeprefix(f'line {line} ')}", err=True)
+    if len(wrong) > _REPORTED:
+        typer.echo(f"{table.name}: and {len(wrong) - _REPORTED:,} more rows; their column problem says why", err=True)
 
 
 def read_points(path: Path, latent_dim: int) -> Any:

@@ -8,10 +8,12 @@ import typer
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import checks
-from matgen_core.cli._tables import Counter, Out, read_csv, report_problems, write_csv
+from matgen_core.cli._tables import Counter, Out, read_csv, report_problems, report_rows, write_csv
 from matgen_core.data import StructureFile, read_structures
 from matgen_core.materials.levels import COMPOSITION
+from matgen_core.materials.notation import note_on
 from matgen_core.tasks import prediction
+from matgen_core.tasks.remarks import remark_on
 
 
 def predict(
@@ -33,8 +35,11 @@ def predict(
     checkpoint = checkpoints.load(name)
     tables = _tables_alone(inputs)
     if prediction.predicts_formulas(checkpoint) and tables:
-        given = read_csv(tables[0], "formula", "Fe2O3")["formula"].to_list()
-        table = prediction.predict_texts(checkpoint, given, Counter(len(given), "formulas predicted"))
+        given = read_csv(tables[0], COMPOSITION.column, "Fe2O3")
+        texts = given.rows[COMPOSITION.column].to_list()
+        table = prediction.predict_texts(checkpoint, texts, Counter(len(texts), "formulas predicted"), given.problems)
+        table["note"] = list(map(note_on, texts))
+        report_rows(given, table["problem"].to_list())
     elif tables:
         raise ValueError(
             f"{tables[0]} is a table, but {name} predicts no properties of formulas; give it structure files, or take"
@@ -51,7 +56,7 @@ def predict(
         table = predicted.set_index(pd.Index(list(there))).reindex(range(len(read)))
         table["problem"] = table["problem"].astype(object).fillna(pd.Series([file.problem for file in read]))
         table.insert(0, "file", [file.name for file in read])
-        table["note"] = [file.note for file in read]
+        table["note"] = list(map(remark_on, read))
         report_problems(table["file"], table["problem"])
     write_csv(table, out)
 
@@ -69,14 +74,17 @@ def check(
     """
     tables = _tables_alone(inputs)
     if tables:
-        given = read_csv(tables[0], "formula", "Fe2O3")["formula"].to_list()
-        table = checks.screen_texts(given, checks.COMPOSITION_RULES)
+        given = read_csv(tables[0], COMPOSITION.column, "Fe2O3")
+        texts = given.rows[COMPOSITION.column].to_list()
+        table = checks.screen_texts(texts, checks.COMPOSITION_RULES, given.problems)
+        table.insert(table.columns.get_loc("problem") + 1, "note", list(map(note_on, texts)))
+        report_rows(given, table["problem"].to_list())
     else:
         read = read_structures(inputs)
         every = (*checks.STRUCTURE_CHECKS, *checks.COMPOSITION_CHECKS)
         table = checks.screen(map(_material, read), every, Counter(len(read), "structures checked"))
         table.insert(0, "file", [file.name for file in read])
-        table.insert(table.columns.get_loc("problem") + 1, "note", [file.note for file in read])
+        table.insert(table.columns.get_loc("problem") + 1, "note", list(map(remark_on, read)))
         report_problems(table["file"], table["problem"])
     write_csv(table, out)
 

@@ -28,6 +28,7 @@ from matgen_core.materials.levels import COMPOSITION, CRYSTAL
 from matgen_core.networks.models.capabilities import Decoder
 from matgen_core.tasks import funnel
 from matgen_core.tasks.reconstruction import reconstruct as reconstruct_files
+from matgen_core.tasks.remarks import remark_on, remarks
 
 MAX_WIDTH = 10.0  # standard deviations of the prior; farther out no model has learned anything
 CHECKS = (*checks.STRUCTURE_CHECKS, *checks.COMPOSITION_CHECKS)
@@ -56,7 +57,7 @@ def encode(
         point = None if each.material is None else next(encoded)
         problem = each.problem or (point and point.problem)
         rows.append({"input": each.name, "z": point and point.z, "problem": problem, "note": each.note})
-    report_problems([row["input"] for row in rows], [row["problem"] for row in rows])
+    report_problems([each.place or each.name for each in inputs], [row["problem"] for row in rows])
     write_parquet(pd.DataFrame(rows, columns=["input", "z", "problem", "note"]), out)
 
 
@@ -86,7 +87,7 @@ def reconstruct(name: Name, files: Structures, out: Folder) -> None:
     read = read_structures(files)
     made = reconstruct_files(space, read, progress=Counter(len(read), "crystals decoded"))
     report_problems(made.table["input"], made.table["reason"].where(~made.table["decoded"], ""))
-    table = made.table.assign(note=[file.note for file in read])
+    table = made.table.assign(note=list(map(remark_on, read)))
     write_structures(out, [file.stem for file in read], made.structures, table)
 
 
@@ -186,6 +187,8 @@ def _point_of(checkpoint: Checkpoint, path: Path) -> Z:
         raise ValueError(f"{path}: {len(read)} crystals; --near takes a file with one")
     if read[0].structure is None:
         raise ValueError(f"{path}: {read[0].problem}")
+    for line in remarks(read[0].structure, read[0].notes):
+        typer.echo(f"{path}: {line}", err=True)
     point = LatentSpace.of(checkpoint).encode([read[0].structure])[0]
     if point.z is None:
         raise ValueError(f"{path}: {point.problem}")

@@ -7,8 +7,9 @@ import pandas as pd
 import typer
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core.cli._tables import MixedValence, Out, read_fields, write_csv
+from matgen_core.cli._tables import MixedValence, Out, read_fields, report_rows, write_csv
 from matgen_core.materials.fields import ANIONS
+from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.tasks import ranking
 
 Model = Annotated[str, typer.Option("--model", help="Name of a checkpoint; see: matgen models")]
@@ -39,15 +40,34 @@ def rank(
 ) -> None:
     """Rank phase fields; rank 1 is most like the fields that the model was trained on.
 
-    Every row of the input is in the output, spelled as it came and with its other columns.
+    Every row of the input is in the output, spelled as it came and with its other columns; one that is no field of
+    this model has no rank and the problem, and stands at the end.
     """
     checkpoint = checkpoints.load(model)
-    given = read_fields(fields, mixed_valence)
-    ranked = ranking.rank(checkpoint, given["field"].to_list()).rename(columns={"phase_field": "key"})
-    given["key"] = [field.write() for field in given.pop("field")]
-    new = [column for column in given if column not in ranked or column == "key"]
-    table = ranked.merge(given[new], on="key", how="left", sort=False).drop(columns="key")
-    table.insert(0, "phase_field", table.pop("phase_field"))
+    given, inputs = read_fields(fields, mixed_valence)
+    unfit = iter(ranking.misfits(checkpoint, [each.material for each in inputs if each.material is not None]))
+    problems = [each.problem or next(unfit) for each in inputs]
+    report_rows(given, problems)
+    fit = [each.material for each, problem in zip(inputs, problems, strict=True) if not problem]
+    nothing = pd.DataFrame(columns=[PHASE_FIELD.column, "score", "rank", "known", "unseen_elements"])
+    ranked = (ranking.rank(checkpoint, fit) if fit else nothing).rename(columns={PHASE_FIELD.column: "key"})
+    # columns of the file keep their names
+    said = [name if name not in given.rows else f"{name} (matgen)" for name in ("problem", "note")]
+    rows = given.rows.assign(
+        key=[None if problem else each.material.write() for each, problem in zip(inputs, problems, strict=True)],
+        **dict(zip(said, (problems, [each.note for each in inputs]), strict=True)),
+    )
+    new = [column for column in rows if column not in ranked or column == "key"]
+    good, bad = rows[rows["key"].notna()], rows[rows["key"].isna()]
+    whole = {name: "Int64" for name in ("rank", "rank_low", "rank_high") if name in ranked}
+    table = pd.concat(
+        [ranked.astype(whole | {"known": "boolean"}).merge(good[new], on="key", how="left", sort=False), bad[new]],
+        ignore_index=True,
+    ).drop(columns="key")
+    for place, column in enumerate((PHASE_FIELD.column, *(each for each in ranked if each != "key"))):
+        table.insert(place, column, table.pop(column))
+    for column in said:
+        table[column] = table.pop(column)
     write_csv(table, out)
 
 

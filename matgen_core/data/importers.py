@@ -7,7 +7,7 @@ opened.
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,15 +33,19 @@ from matgen_core.data.structure_files import (
     structure_problem,
     text_of,
 )
+from matgen_core.data.tables import read_csv
+from matgen_core.materials.fields import read_field
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD
-from matgen_core.materials.systems import chemical_system
+from matgen_core.materials.notation import read as read_formula
 
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
+_COLUMNS = ("formula", "phase_field", "cif", "material_id", "lattice", "numbers", "frac_coords", *_CELL)
 _LISTS = ("lattice", "numbers", "frac_coords")
 _CIF = ("*.[cC][iI][fF]", "*.[mM][cC][iI][fF]")
 _SQLITE = b"SQLite format 3\x00"
 
-# A row, or why there is none, and what was done to read it: (name of the input, values, reason, notes).
+# A row, or why there is none, and what was done to read it: (name of the input, values, reason, notes). With neither
+# values nor a reason the notes are on the file.
 _Outcome = tuple[str, dict[str, Any] | None, str, tuple[str, ...]]
 
 
@@ -126,11 +130,12 @@ def import_file(
     notes: list[tuple[str, str]] = []
     try:
         for label, row, reason, said in reader(path, limits):
-            if row is None:
+            if row is None and reason:
                 skipped.append((label, reason))
-            else:
+                continue
+            notes += [(label, note) for note in said]
+            if row is not None:
                 rows.append(row)
-                notes += [(label, note) for note in said]
             if len(rows) > limits.max_rows:
                 raise ValueError(f"{path}: more than {limits.max_rows} materials; import it in parts")
     except (OSError, UnicodeDecodeError, KeyError, pa.ArrowException) as error:
@@ -237,11 +242,13 @@ def _outcome(label: str, found: Reading, limits: ImportLimits, extra: Mapping[st
 
 
 def _read_csv(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
-    try:
-        table = read_table(path)
-    except ValueError as error:
-        raise ValueError(f"{path}: no readable CSV ({one_line(error)})") from error
-    yield from _from_table(path, table, limits)
+    found = read_csv(path, _COLUMNS)
+    yield path.name, None, "", found.notes
+    for number, problem in enumerate(found.problems, 1):
+        if problem:
+            yield f"row {number}", None, problem, ()
+    numbers = [number for number, problem in enumerate(found.problems, 1) if not problem]
+    yield from _from_table(path, found.readable(), limits, numbers)
 
 
 def _read_parquet(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
@@ -249,19 +256,19 @@ def _read_parquet(path: Path, limits: ImportLimits) -> Iterator[_Outcome]:
     n_rows = pq.read_metadata(path).num_rows
     if n_rows > limits.max_rows:
         raise ValueError(f"{path}: {n_rows} rows, more than {limits.max_rows}; import it in parts")
-    yield from _from_table(path, pd.read_parquet(path), limits)
+    yield from _from_table(path, pd.read_parquet(path), limits, range(1, n_rows + 1))
 
 
-def _from_table(path: Path, table: DataFrame, limits: ImportLimits) -> Iterator[_Outcome]:
-    """Rows of a table by what it holds: coordinates, a column cif, formulas or phase fields."""
+def _from_table(path: Path, table: DataFrame, limits: ImportLimits, numbers: Sequence[int]) -> Iterator[_Outcome]:
+    """Rows of a table by what it holds: coordinates, a column cif, formulas or phase fields; `numbers` count them."""
     columns = set(table.columns)
     has_cell = "lattice" in columns or columns.issuperset(_CELL)
-    for position, record in enumerate(table.to_dict("records")):
-        label = str(record.get("material_id", f"row {position + 1}"))
+    for number, record in zip(numbers, table.to_dict("records"), strict=True):
+        label = str(record.get("material_id", f"row {number}"))
         if has_cell and columns.issuperset(("numbers", "frac_coords")):
             try:
                 crystal = structure({key: _list(record[key]) if key in _LISTS else record[key] for key in record})
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
                 yield label, None, one_line(error), ()
                 continue
             # Lengths and angles repeat the lattice that the row is given.
@@ -271,18 +278,33 @@ def _from_table(path: Path, table: DataFrame, limits: ImportLimits) -> Iterator[
             extra = {key: value for key, value in record.items() if key != "cif"}
             yield from _from_cif(label, str(record["cif"]), limits, extra)
         elif "formula" in columns or "phase_field" in columns:
-            text = record["formula" if "formula" in columns else "phase_field"]
+            column = "formula" if "formula" in columns else "phase_field"
+            text = "" if _is_missing(record[column]) else str(record[column])
             try:
-                chemical_system(str(text))
+                written, note = (text, read_formula(text).note) if column == "formula" else _written_field(text)
             except ValueError as error:
                 yield label, None, one_line(error), ()
             else:
-                yield label, {str(key): value for key, value in record.items()}, "", ()
+                values = {str(key): value for key, value in record.items()} | {column: written}
+                yield label, values, "", (note,) if note else ()
         else:
             raise ValueError(
                 f"{path}: expected a column formula, phase_field or cif, or numbers and frac_coords "
                 f"with a cell; it has {', '.join(map(str, table.columns))}"
             )
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
+
+
+def _written_field(text: str) -> tuple[str, str]:
+    """A phase field as every table here holds it, joined by hyphens; as it came where it is."""
+    field, note = read_field(text, mixed_valence=True)
+    if sorted(text.split("-")) == list(field):
+        return text, note
+    written = field.chemists_order()
+    return written, note or f"{text} written as {written}"
 
 
 def _list(value: Any) -> Any:

@@ -25,7 +25,8 @@ from matgen_core.data.dataset import Dataset
 from matgen_core.data.publishers import PUBLISHERS
 from matgen_core.data.registry import DATASETS, Source
 from matgen_core.data.rows import structure
-from matgen_core.jobs.csv_cells import restored, write_csv
+from matgen_core.data.tables import read_csv
+from matgen_core.jobs.csv_cells import write_csv
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL
 
 _PROVENANCE = b"matgen_source"
@@ -185,10 +186,14 @@ def overview() -> DataFrame:
 
 
 def read_table(path: Path) -> DataFrame:
-    """Read a CSV or parquet file; in a CSV an empty cell is missing and the text NaN is sodium nitride."""
+    """Read a CSV or parquet file; in a CSV an empty cell is missing and the text NaN is sodium nitride.
+
+    Raises:
+        ValueError: If a CSV is no table, or one of its rows cannot be read.
+    """
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
-    return restored(pd.read_csv(path, keep_default_na=False, na_values=[""]))
+    return read_csv(path).typed()
 
 
 def write_table(table: DataFrame, path: Path, source: Source) -> None:

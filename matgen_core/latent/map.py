@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent.index import GENERATED, SEED_ROW, TRAIN
 from matgen_core.latent.space import Decoded, Encoded, LatentSpace, Z
-from matgen_core.materials.formulas import Formulas
-from matgen_core.materials.known import KnownFormulas
+from matgen_core.materials.formulas import Formulas, KnownFormulas
 from matgen_core.networks.models.capabilities import Critic
 
 N_NEIGHBORS = 15  # neighbors that place a new point on a projection and grade a map

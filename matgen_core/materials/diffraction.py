@@ -1,4 +1,4 @@
-"""Powder diffraction: the pattern of a structure, and a measured one to lay over it.
+"""Powder diffraction: the pattern of a structure, and a measured one laid over it.
 
 Intensities are kinematic (structure factor, Lorentz and polarization factors, no absorption, no texture): they say
 where reflections fall and which are strong, not what a refinement would.
@@ -15,8 +15,6 @@ from pymatgen.analysis.diffraction.xrd import WAVELENGTHS, XRDCalculator
 from pymatgen.core import Structure
 
 RADIATIONS = ("CuKa", "CuKa1", "MoKa", "CoKa", "CrKa", "FeKa", "AgKa")
-MAX_BYTES = 5_000_000
-MAX_POINTS = 200_000
 MAX_REFLECTIONS = 100_000  # lattice points within reach; of a cell with 1,000 sites they take about 4 s
 
 
@@ -116,50 +114,6 @@ def profile(
     if total.max() > 0:
         total *= 100 / total.max()
     return pd.DataFrame({"2 theta (degrees)": grid, "Intensity": total})
-
-
-def read_pattern(content: bytes, name: str) -> Measured:
-    """Read a measured pattern: two columns of numbers (angle, intensity), with any header, as .xy, .csv, .dat or .txt.
-
-    Columns may be apart by spaces, tabs, commas or semicolons; further columns (errors) and lines that hold no two
-    numbers are skipped.
-
-    Raises:
-        ValueError: If the file is too large, is no text, or holds no usable pattern; the message names the file.
-    """
-    if len(content) > MAX_BYTES:
-        raise ValueError(
-            f"{name}: {len(content) / 1e6:.1f} MB; a pattern of two columns may have up to {MAX_BYTES / 1e6:g} MB"
-        )
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(
-            f"{name} is no text; export the pattern as two columns, angle and intensity (.xy, .csv)"
-        ) from None
-    rows = [pair for pair in map(_two_numbers, text.splitlines()) if pair is not None]
-    if len(rows) < 10:
-        raise ValueError(f"{name}: {len(rows)} lines with two numbers; expected at least 10, angle and intensity")
-    if len(rows) > MAX_POINTS:
-        raise ValueError(f"{name}: {len(rows)} points; at most {MAX_POINTS} are read, so bin the pattern first")
-    angle, intensity = np.array(sorted(rows)).T
-    if angle[0] < 0 or angle[-1] > 180:
-        raise ValueError(
-            f"{name}: angles run from {angle[0]:g} to {angle[-1]:g}; expected 2 theta within 0 to 180 degrees"
-        )
-    if intensity.max() <= intensity.min():
-        raise ValueError(f"{name}: every intensity is {intensity[0]:g}; is the second column the intensity?")
-    return Measured(angle, intensity)
-
-
-def _two_numbers(line: str) -> tuple[float, float] | None:
-    decimal_comma = "," in line and ";" in line  # 12,34; 567,8 as spreadsheets of much of Europe write it
-    fields = (line.replace(",", ".") if decimal_comma else line.replace(",", " ")).replace(";", " ").split()
-    try:
-        angle, intensity = float(fields[0]), float(fields[1])
-    except (IndexError, ValueError):
-        return None
-    return (angle, intensity) if np.isfinite(angle) and np.isfinite(intensity) else None
 
 
 def scaled(measured: Measured, calculated: pd.DataFrame) -> tuple[pd.DataFrame, float]:

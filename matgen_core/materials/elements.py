@@ -12,6 +12,8 @@ from pathlib import Path
 import pandas as pd
 from pymatgen.core import Element
 
+from matgen_core.materials.notation import ISOTOPES, SYMBOLS, meant, shown
+
 
 @dataclass(frozen=True)
 class ElementFacts:
@@ -66,8 +68,12 @@ def check_elements(symbols: Iterable[str]) -> list[str]:
     """
     symbols = [symbol.strip() for symbol in symbols]
     for symbol in symbols:
-        if not Element.is_valid_symbol(symbol):
-            raise ValueError(f"{symbol!r} is no element; write symbols as in Li,Na,K")
+        if symbol in ISOTOPES:
+            raise ValueError(f"{symbol}: {ISOTOPES[symbol]} counts as hydrogen here; write H")
+        if symbol not in SYMBOLS:
+            found = meant(symbol)
+            hint = f" (is it {' or '.join(found)}?)" if found else ""
+            raise ValueError(f"{shown(symbol)} is no element{hint}; write symbols as in Li,Na,K")
     return list(dict.fromkeys(symbols))
 
 

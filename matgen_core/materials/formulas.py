@@ -3,23 +3,24 @@
 A formula has whole counts. Its elements stand from the least to the most electronegative, as they are written.
 """
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pymatgen.core import Composition
 
+from matgen_core.materials import notation
 from matgen_core.materials.elements import element_table, writing_order
 
 MAX_COUNT = 255
-MAX_LENGTH = 1_000  # letters; brackets are read in a time that grows with the square
-_PLAIN = re.compile(r"(?:[A-Z][a-z]?[0-9]*)+")  # no brackets, no fractions
-_PART = re.compile(r"([A-Z][a-z]?)([0-9]*)")
+_BITS = 36  # kept of a key of a known formula
+_KEY_COLUMN = "key"
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +76,7 @@ class Formulas:
         """Read formulas.
 
         Args:
-            texts: Such as "Fe2O3" or "Ca(OH)2".
+            texts: As `notation.read` takes them.
 
         Returns:
             A formula a text, without elements where it is none, and what is wrong with each ("" if nothing).
@@ -186,21 +187,61 @@ class Formulas:
         return Formulas(np.pad(self.numbers, missing), np.pad(self.counts, missing))
 
 
+@dataclass(frozen=True, eq=False)
+class KnownFormulas:
+    """Formulas by parts of the keys of their reduced forms.
+
+    A formula that is not among them passes for known with a chance of n / 2^36: of two million new formulas against
+    319,000 known ones, nine are expected to be taken for known.
+
+    Attributes:
+        keys: (n,) uint64, sorted, each once.
+    """
+
+    keys: NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @classmethod
+    def of(cls, formulas: Formulas) -> "KnownFormulas":
+        """Remember formulas; multiples of one formula are the same."""
+        return cls(np.unique(_known_parts(formulas)))
+
+    def contains(self, formulas: Formulas) -> NDArray[np.bool_]:
+        """Whether each formula is known, (N,)."""
+        parts = _known_parts(formulas)
+        places = np.minimum(np.searchsorted(self.keys, parts), max(len(self.keys) - 1, 0))
+        return self.keys[places] == parts if len(self.keys) else np.zeros(len(parts), bool)
+
+    def write(self, path: Path) -> None:
+        """Write parquet; sorted numbers are stored as their small differences."""
+        table = pa.table({_KEY_COLUMN: self.keys.astype(np.int64)})
+        pq.write_table(
+            table, path, compression="zstd", use_dictionary=False, column_encoding={_KEY_COLUMN: "DELTA_BINARY_PACKED"}
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> "KnownFormulas":
+        """Read what `write` wrote.
+
+        Raises:
+            ValueError: If the file holds something else.
+        """
+        table = pq.read_table(path)
+        if table.column_names != [_KEY_COLUMN]:
+            raise ValueError(f"columns {', '.join(table.column_names)}; expected {_KEY_COLUMN}")
+        return cls(table[_KEY_COLUMN].to_numpy().astype(np.uint64))
+
+
+def _known_parts(formulas: Formulas) -> NDArray[np.uint64]:
+    return formulas.reduced().keys() >> np.uint64(64 - _BITS)
+
+
 @lru_cache(maxsize=100_000)
 def _read(text: str) -> tuple[tuple[int, int], ...]:
     """Atomic numbers and counts of a formula, in writing order."""
-    if len(text) > MAX_LENGTH:
-        raise ValueError(f"{text[:20]!r}… has {len(text):,} letters; a formula has at most {MAX_LENGTH:,}")
-    if not _PLAIN.fullmatch(text):
-        try:
-            composition = Composition(text)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{text!r} is no formula; write it as Fe2O3 or Ca(OH)2") from error
-        return _parts_of(composition)
-    amounts: dict[str, int] = {}
-    for symbol, count in _PART.findall(text):
-        amounts[symbol] = amounts.get(symbol, 0) + int(count or 1)
-    return _parts(text, amounts)
+    return _parts(notation.shown(text)[1:-1], notation.read(text).amounts)
 
 
 def _parts_of(composition: Composition) -> tuple[tuple[int, int], ...]:
@@ -208,7 +249,7 @@ def _parts_of(composition: Composition) -> tuple[tuple[int, int], ...]:
     return _parts("".join(f"{symbol}{amount:g}" for symbol, amount in amounts.items()), amounts)
 
 
-def _parts(text: str, amounts: dict[str, int] | dict[str, float]) -> tuple[tuple[int, int], ...]:
+def _parts(text: str, amounts: Mapping[str, float]) -> tuple[tuple[int, int], ...]:
     unknown = [symbol for symbol in amounts if symbol not in element_table()]
     if unknown:
         raise ValueError(f"{text}: no element {', '.join(unknown)} known here (H to Lr)")

@@ -3,7 +3,10 @@
 from functools import lru_cache
 from typing import Any
 
-from pymatgen.core import Composition, Element
+from pymatgen.core import Element
+
+from matgen_core.materials.fields import DASHES, read_field
+from matgen_core.materials.notation import read
 
 
 @lru_cache(maxsize=500_000)
@@ -18,21 +21,11 @@ def chemical_system(formula: str) -> str:
         For example "Fe-O".
 
     Raises:
-        ValueError: If the text is no formula of known elements.
+        ValueError: In one line, if the text is neither.
     """
-    try:
-        if "-" in formula:
-            symbols = {Element(part).symbol for part in formula.split("-")}
-        else:
-            symbols = {element.symbol for element in Composition(formula)}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{formula!r} is no formula of known elements; write it as Fe2O3, or a phase field as Li-Sn-S-Cl"
-        ) from error
-    unknown = sorted(symbol for symbol in symbols if not Element.is_valid_symbol(symbol))
-    if unknown or not symbols:
-        raise ValueError(f"{formula!r}: {', '.join(unknown) or 'it'} is no element; write it as Fe2O3")
-    return "-".join(sorted(symbols))
+    if any(dash in formula for dash in DASHES):
+        return "-".join(dict.fromkeys(read_field(formula, mixed_valence=True)[0]))
+    return "-".join(sorted(read(formula).amounts))
 
 
 def symbols_of(system: str) -> list[str]:

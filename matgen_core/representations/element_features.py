@@ -61,20 +61,28 @@ class ElementFeatures:
         Raises:
             ValueError: If a field has another size or an element without features.
         """
+        for misfit in self.misfits(fields):
+            if misfit:
+                raise ValueError(misfit)
         place = {symbol: i for i, symbol in enumerate(self.elements)}
-        wrong = next((field for field in fields if len(field) != self.n_slots), None)
-        if wrong is not None:
-            raise ValueError(
-                f"{wrong.write()} has {len(wrong)} elements, but this model ranks fields of {self.n_slots}"
-            )
-        try:
-            flat = [place[symbol] for field in fields for symbol in field]
-        except KeyError as error:
-            raise ValueError(
-                f"{error.args[0]}: this model has no features for this element;"
-                f" it knows {len(self.elements)} elements from {self.elements[0]} to {self.elements[-1]}"
-            ) from error
+        flat = [place[symbol] for field in fields for symbol in field]
         return self.sort(np.array(flat, np.int64).reshape(len(fields), self.n_slots))
+
+    def misfits(self, fields: Sequence[PhaseField]) -> list[str]:
+        """Say of each field what does not fit, its size or an element without features; "" if all does."""
+        known = set(self.elements)
+        return [self._misfit(field, known) for field in fields]
+
+    def _misfit(self, field: PhaseField, known: set[str]) -> str:
+        if len(field) != self.n_slots:
+            return f"{field.write()} has {len(field)} elements, but this model ranks fields of {self.n_slots}"
+        unknown = [symbol for symbol in field if symbol not in known]
+        if not unknown:
+            return ""
+        return (
+            f"{', '.join(unknown)}: this model has no features for this element;"
+            f" it knows {len(self.elements)} elements from {self.elements[0]} to {self.elements[-1]}"
+        )
 
     def sort(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Put each row of element places into slot order."""

@@ -20,6 +20,7 @@ from matgen_core.latent.map import LatentMap
 from matgen_core.latent.space import Z
 from matgen_core.tasks.prediction import with_deviation
 from matgen_core.tasks.reconstruction import reconstruct
+from matgen_core.tasks.remarks import remark_on
 
 N_NEIGHBORS = 6
 
@@ -172,7 +173,8 @@ def placement_table(placements: Sequence[Placement], known: pd.DataFrame) -> pd.
     Returns:
         Columns file, formula, n_sites, nearest (formula of the nearest known crystal), nearest_id, distance,
         percentile, novel (True, False or None), novel_reason, comes_back, deviation (Å), and problem: why a file was
-        skipped, has no place, or does not come back; and note: what was done or guessed to read it.
+        skipped, has no place, or does not come back; and note: what was done or guessed to read it, and
+        sites too near each other.
     """
     rows = []
     for each in placements:
@@ -192,7 +194,7 @@ def placement_table(placements: Sequence[Placement], known: pd.DataFrame) -> pd.
                 "comes_back": each.comes_back if each.rows else None,
                 "deviation": each.deviation,
                 "problem": each.problem or each.reason,
-                "note": each.file.note,
+                "note": remark_on(each.file),
             }
         )
     table = pd.DataFrame(rows, columns=_COLUMNS)

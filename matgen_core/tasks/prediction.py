@@ -1,6 +1,7 @@
 """Properties of crystals and of formulas with their standard deviations, one row each whatever becomes of it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from matgen_core.networks.models.cgcnn import CGCNN, in_units
 from matgen_core.representations import FormulaEncoder
 from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch, concatenate
 from matgen_core.representations.magpie_features import MagpieFeatures
+from matgen_core.tasks.remarks import remarks
 
 SITES_A_CHUNK = 96  # what stays in the cache of a core
 FORMULAS_A_CHUNK = 20_000  # as arrays they are a few MB
@@ -72,7 +74,10 @@ def predict_formulas(
 
 
 def predict_texts(
-    checkpoint: Checkpoint, texts: Sequence[str], progress: Callable[[int], None] | None = None
+    checkpoint: Checkpoint,
+    texts: Sequence[str],
+    progress: Callable[[int], None] | None = None,
+    unread: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Read formulas and predict their properties.
 
@@ -80,6 +85,7 @@ def predict_texts(
         checkpoint: One that `predicts_formulas`.
         texts: Such as "Fe2O3"; one that is no formula keeps its row, and its problem says so.
         progress: Called with the number of formulas done.
+        unread: Why the row of each could not be taken from its file, "" where it could; none if not given.
 
     Returns:
         What `predict_formulas` returns, behind a column formula with the texts as they came.
@@ -87,9 +93,11 @@ def predict_texts(
     Raises:
         ValueError: If the checkpoint predicts no properties of formulas.
     """
-    formulas, unread = Formulas.of_texts(texts)
+    unread = unread or [""] * len(texts)
+    formulas, wrong = Formulas.of_texts("" if why else text for text, why in zip(texts, unread, strict=True))
     table = predict_formulas(checkpoint, formulas, progress)
-    table["problem"] = [why or misfit for why, misfit in zip(unread, table["problem"], strict=True)]
+    reasons = zip(unread, wrong, table["problem"], strict=True)
+    table["problem"] = [next(filter(None, each), "") for each in reasons]
     table.insert(0, "formula", list(texts))
     return table
 
@@ -172,19 +180,25 @@ def nearest_known(checkpoint: Checkpoint, formulas: Formulas) -> pd.DataFrame:
     )
 
 
-def property_table(checkpoints: Sequence[Checkpoint], structures: Mapping[str, Structure]) -> pd.DataFrame:
+def property_table(
+    checkpoints: Sequence[Checkpoint],
+    structures: Mapping[str, Structure],
+    notes: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> pd.DataFrame:
     """Predict every property that some checkpoints know, and say how far each can be trusted.
 
     Args:
         checkpoints: Those whose model is a CGCNN.
         structures: By the name that is shown.
+        notes: What was done or guessed to read them, by the same names.
 
     Returns:
         One row for each property and structure: structure, property (as people call it), value and std (calibrated
         standard deviation) in unit, mae (mean absolute error over the n_test crystals of the model's own test part),
-        model, and problem where there is no value.
+        model, problem where there is no value, and note: the structure's remarks.
     """
     rows = []
+    said = ["; ".join(remarks(structure, notes.get(name, ()))) for name, structure in structures.items()]
     for checkpoint in checkpoints:
         found = predict(checkpoint, list(structures.values()))
         for name in (column for column in found if f"{column}_std" in found):
@@ -196,12 +210,12 @@ def property_table(checkpoints: Sequence[Checkpoint], structures: Mapping[str, S
                 "n_test": tested.get("n", 0),
                 "model": checkpoint.name,
             }
-            values = zip(structures, found[name], found[f"{name}_std"], found["problem"], strict=True)
+            values = zip(structures, found[name], found[f"{name}_std"], found["problem"], said, strict=True)
             rows += [
-                {"structure": label, **common, "value": value, "std": std, "problem": problem}
-                for label, value, std, problem in values
+                {"structure": label, **common, "value": value, "std": std, "problem": problem, "note": note}
+                for label, value, std, problem, note in values
             ]
-    columns = ["structure", "property", "value", "std", "unit", "mae", "n_test", "model", "problem"]
+    columns = ["structure", "property", "value", "std", "unit", "mae", "n_test", "model", "problem", "note"]
     order = [each.title for each in PROPERTIES.values()]
     rows.sort(key=lambda row: order.index(row["property"]) if row["property"] in order else len(order))
     return pd.DataFrame(rows, columns=columns)

@@ -228,6 +228,6 @@ def test_what_is_not_judged_says_so() -> None:
     assert table["charge_neutral"].isna().tolist() == [True, False, False]
     assert table["charge_neutral_reason"][0] == "counts above 10,000 are not judged"
     assert "no formula" in table["smact_valid_reason"][1]
-    assert table["valid"].fillna(True).tolist() == [True, False, False]
+    assert table["valid"].isna().tolist() == [True, False, False]
     empty = Formulas(np.zeros((1, 2), np.uint8), np.zeros((1, 2), np.uint8))
     assert [verdicts.answers.tolist() for verdicts in screen_formulas(empty, COMPOSITION_RULES)] == [[0], [0], [0]]

@@ -31,23 +31,35 @@ def test_rank_keeps_spelling_columns_and_every_row(run, tmp_path: Path) -> None:
     assert table["note"].to_list() == ["n1", "n2", "n0"]
 
 
-@pytest.mark.parametrize(
-    ("rows", "line"),
-    [
-        (["Li-Sn-S-Cl", "Li-Xx-S-Cl"], "fields.csv, line 3: 'Li-Xx-S-Cl': 'Xx' is no element"),
-        (["As-As-Cd-Cl"], "line 2: 'As-As-Cd-Cl' repeats As"),
-        (["Li-S-Cl"], "Cl-Li-S has 3 elements, but this model ranks fields of 4"),
-        ([], "has a column phase_field but no rows"),
-    ],
-)
-def test_rank_refuses_bad_fields_with_one_line(run, tmp_path: Path, rows: list[str], line: str) -> None:
+def test_a_bad_field_is_a_bad_row(run, tmp_path: Path) -> None:
+    problems = {
+        "Li-Xx-S-Cl": "line 3: 'Li-Xx-S-Cl': 'Xx' is no element",
+        "As-As-Cd-Cl": "line 4: 'As-As-Cd-Cl' repeats As; name each element once",
+        "Li-S-Cl": "line 5: Cl-Li-S has 3 elements, but this model ranks fields of 4",
+        "Og-Li-S-Cl": "line 6: Og: this model has no features",
+        "fields.csv": "line 7: 'fields.csv': 'fields.csv' is no element",
+        "": "line 8: '': '' is no element",
+    }
+    source = fields_csv(tmp_path, "Li Sn S Cl", *problems, "li-k-f-n")
     out = tmp_path / "out.csv"
-    code, stdout, err = run("rank", fields_csv(tmp_path, *rows), "--model", "phase_field_norm", "--out", out)
-    assert code == 2
-    assert stdout == ""
-    assert line in err
-    assert len(err.strip().splitlines()) == 1
-    assert not out.exists()
+    code, _, err = run("rank", source, "--model", "phase_field_norm", "--out", out)
+    assert code == 0
+    table = pd.read_csv(out, keep_default_na=False)
+    assert table["phase_field"].to_list() == ["Li Sn S Cl", "li-k-f-n", *problems]
+    assert table["note"].to_list() == ["n0", "n7", *(f"n{k}" for k in range(1, 7))]
+    assert table["note (matgen)"].to_list() == ["", "read as Li-K-F-N", *[""] * 6]
+    assert table["rank"].to_list() == ["1", "2", *[""] * 6]
+    for (text, problem), found, line in zip(problems.items(), table["problem"][2:], err.splitlines(), strict=False):
+        assert f"{source}, {problem}" in line, text
+        assert problem.split(": ", 1)[1] in found
+
+
+def test_rank_keeps_rows_that_are_all_bad_and_refuses_a_table_without_any(run, tmp_path: Path) -> None:
+    code, out, _ = run("rank", fields_csv(tmp_path, "Li-S", "x"), "--model", "phase_field_norm")
+    assert (code, len(out.splitlines())) == (0, 3)
+    code, out, err = run("rank", fields_csv(tmp_path), "--model", "phase_field_norm")
+    assert (code, out) == (2, "")
+    assert "has a column phase_field but no rows" in err
 
 
 def test_mixed_valence_is_accepted_when_asked_for(run, tmp_path: Path) -> None:
@@ -69,7 +81,7 @@ def test_rank_refuses_a_file_without_fields(run, tmp_path: Path, text: str, line
 
 def test_a_missing_file_and_a_missing_model_are_named(run, tmp_path: Path) -> None:
     code, _, err = run("rank", tmp_path / "nowhere.csv", "--model", "phase_field_norm")
-    assert (code, err.strip()) == (2, f"matgen: {tmp_path / 'nowhere.csv'}: No such file or directory")
+    assert (code, err.strip()) == (2, f"matgen: {tmp_path / 'nowhere.csv'}: no such file; expected a CSV file")
     code, _, err = run("rank", fields_csv(tmp_path, "Li-Sn-S-Cl"), "--model", "nope")
     assert code == 2
     assert "nope: no such checkpoint" in err

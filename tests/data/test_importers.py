@@ -172,7 +172,7 @@ def test_no_pickle_is_ever_opened(folder, tmp_path):
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        ("", "no readable CSV"),
+        ("", "no CSV table: it is empty"),
         ("name,gap\nx,1\n", "expected a column formula"),
         ("formula\nQq\n", "no material could be read"),
         ("formula\n", "no material could be read"),

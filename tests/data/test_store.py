@@ -104,7 +104,7 @@ def test_chemical_system(text, system):
 
 @each_row("text", ["Xx2O", "X2O", "", "nan", "Li-Qq-S", "Fe2O3!", "Li--S"])
 def test_chemical_system_refuses(text):
-    with pytest.raises(ValueError, match="Fe2O3"):
+    with pytest.raises(ValueError, match=r"Fe2O3|is it NaN|Li-Sn-S-Cl"):
         chemical_system(text)
 
 

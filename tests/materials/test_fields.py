@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from matgen_core.materials.fields import PhaseField
+from matgen_core.materials.fields import DASHES, PhaseField, read_field
 
 
 def test_parse_sorts_and_strips_and_write_undoes_it() -> None:
@@ -14,7 +14,7 @@ def test_parse_sorts_and_strips_and_write_undoes_it() -> None:
     assert PhaseField.read(field.write()) == PhaseField.parse("Li-Sn-S-Cl") == field
 
 
-@pytest.mark.parametrize("text", ["Li-Xx-S-Cl", "", "Li--S-Cl", "LiSnSCl", "li-S", "nan", "Li\u2013Sn\u2013S\u2013Cl"])
+@pytest.mark.parametrize("text", ["Li-Xx-S-Cl", "", "Li--S-Cl", "LiSnSCl", "nan"])
 def test_parse_names_what_is_no_element(text: str) -> None:
     with pytest.raises(ValueError, match="is no element; write a phase field as in Li-Sn-S-Cl"):
         PhaseField.parse(text)
@@ -59,3 +59,45 @@ def test_anion_group(field: str, group: str) -> None:
 )
 def test_chemists_order(field: str, written: str) -> None:
     assert PhaseField.read(field).chemists_order() == written
+
+
+def test_a_field_is_read_as_people_write_it() -> None:
+    lower = "read as Li-Sn-S-Cl"
+    for text, note in {
+        "Li Sn S Cl": "",
+        "Li,Sn,S,Cl": "",
+        "Li, Sn, S, Cl": "",
+        "Li;Sn;S;Cl": "",
+        "Li_Sn_S_Cl": "",
+        "Li/Sn/S/Cl": "",
+        "Li\tSn\tS\tCl": "",
+        "Li\u00a0Sn\u00a0S\u00a0Cl": "",
+        "Li - Sn – S — Cl": "",  # noqa: RUF001
+        "li-sn-s-cl": lower,
+        "LI-Sn-S-CL": lower,
+        "li sn s cl": lower,
+        **{dash.join(("Li", "Sn", "S", "Cl")): "" for dash in DASHES},
+    }.items():
+        assert read_field(text) == (PhaseField.parse("Li-Sn-S-Cl"), note), text
+    assert read_field("Li-D-O") == (PhaseField.parse("H-Li-O"), "deuterium counts as hydrogen")
+
+
+def test_what_is_no_field_says_what_it_may_be() -> None:
+    for text, said in {
+        "LiSnSCl": "is it Li-Sn-S-Cl?",
+        "Li2S-SnCl2": "is it Li-Sn-S-Cl?",
+        "Li₂S – P₂S₅": "is it Li-P-S?",  # noqa: RUF001
+        "Li-CO-S": "'CO' is no element",
+        "Li-Sn4+-S": "'Sn4+' is no element",
+        "Li-Sn-": "'' is no element",
+        "Li--S": "'' is no element",
+        "fields.csv": "'fields.csv' is no element",
+        "Na1e999-O": "'Na1e999' is no element",
+        "Li-H-D": "repeats H",
+        "٣-Li": "is no element",
+        "x" * 5000: "…' is no element",
+    }.items():
+        with pytest.raises(ValueError, match=r"is no element|repeats") as refused:
+            read_field(text)
+        assert said in str(refused.value), text
+        assert len(str(refused.value)) < 250

@@ -63,14 +63,14 @@ def test_formulas_of_different_width_stand_behind_one_another() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("Xx2", "no element Xx"),
+        ("Xx2", "'Xx' is no element"),
         ("Li0.5O", "0.5 Li; counts must be whole, 1 to 255"),
-        ("Fe0O", "0 Fe"),
+        ("Fe0O", "a zero where oxygen may be meant; is it FeOO?"),
         ("H300", "300 H"),
         ("", "no formula; write it as"),
-        ("Li-O", "no formula; write it as"),
-        ("foo", "no formula; write it as"),
-        ("(Na" * 50_000, "150,000 letters; a formula has at most 1,000"),
+        ("(Na" * 50_000, "150,000 characters, more than 300"),
+        ("Li-O", "it is a phase field"),
+        ("foo", "symbols begin with a capital letter and go on in lower case; is it FOO?"),
     ],
 )
 def test_what_is_no_formula_keeps_its_place_and_says_why(text: str, problem: str) -> None:

@@ -19,8 +19,7 @@ from pymatgen.core import Composition
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks import COMPOSITION_CHECKS, screen, screen_texts, usual_rule
-from matgen_core.materials.formulas import Formulas
-from matgen_core.materials.known import KnownFormulas
+from matgen_core.materials.formulas import Formulas, KnownFormulas
 from matgen_core.networks.models import MODELS
 from matgen_core.networks.models.matgan import MatGAN
 from matgen_core.tasks import funnel

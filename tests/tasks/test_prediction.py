@@ -22,7 +22,7 @@ from tests.support.commands import matgen
 ELEMENTS = ("O", "S", "Cl", "Fe", "Mo", "Ti")
 TEXTS = ["Fe2O3", "Xy2", "MoS2", "Fe0.5O", "NaCl", "Mo3S6", "", "Ti(SO4)2", "FeO300"]
 PROBLEMS = {
-    1: "Xy2: no element Xy",
+    1: "'Xy' is no element",
     3: "0.5 Fe; counts must be whole",
     4: "NaCl: no Na among the 6 elements",
     6: "'' is no formula",
@@ -126,9 +126,11 @@ def test_the_nearest_known_formula_is_found(model: Checkpoint) -> None:
 def test_a_csv_in_is_a_csv_out(run, tmp_path: Path) -> None:
     pd.DataFrame({"note": range(len(TEXTS)), "formula": TEXTS}).to_csv(tmp_path / "in.csv", index=False)
     code, err = run("predict", "sulfides", tmp_path / "in.csv", "--out", tmp_path / "new" / "out.csv")
-    assert (code, err.strip()) == (0, f"wrote 9 rows to {tmp_path}/new/out.csv")
+    lines = err.splitlines()
+    assert (code, lines[-1]) == (0, f"wrote 9 rows to {tmp_path}/new/out.csv")
+    assert [line.split(": ")[0] for line in lines[:-1]] == [f"{tmp_path}/in.csv, line {row + 2}" for row in PROBLEMS]
     written = pd.read_csv(tmp_path / "new" / "out.csv", keep_default_na=False)
-    assert list(written.columns) == ["formula", "probability", "probability_std", "problem"]
+    assert list(written.columns) == ["formula", "probability", "probability_std", "problem", "note"]
     numbers = written[["probability", "probability_std"]].replace("", "nan").astype(float)
     check(written.assign(**numbers))
 

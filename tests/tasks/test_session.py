@@ -16,8 +16,7 @@ from pymatgen.core import Composition
 
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.materials.formulas import Formulas
-from matgen_core.materials.known import KnownFormulas
+from matgen_core.materials.formulas import Formulas, KnownFormulas
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 from matgen_core.representations import ElementCounts
 from matgen_core.tasks import funnel

@@ -5,11 +5,11 @@ be done or guessed to read the rest is said in a note. Importing data sets uses 
 """
 
 from matgen_core.data.structure_files.cif import read_cif
-from matgen_core.data.structure_files.files import StructureFile, read_content, read_structures, text_of, too_large
+from matgen_core.data.structure_files.files import StructureFile, read_content, read_structures, too_large
 from matgen_core.data.structure_files.limits import MAX_BYTES, MAX_SITES, structure_problem
 from matgen_core.data.structure_files.plain import file_of, plain_file
 from matgen_core.data.structure_files.poscar import read_poscar
-from matgen_core.data.structure_files.reading import Reading, one_line
+from matgen_core.data.structure_files.reading import Reading, decoded, one_line, text_of
 from matgen_core.data.structure_files.xyz import periodicity, read_frames, structure_of_atoms
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "MAX_SITES",
     "Reading",
     "StructureFile",
+    "decoded",
     "file_of",
     "one_line",
     "periodicity",

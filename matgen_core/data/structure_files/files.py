@@ -11,7 +11,7 @@ from pymatgen.core import Structure
 from matgen_core.data.structure_files.cif import read_cif
 from matgen_core.data.structure_files.limits import MAX_BYTES, brought_back, structure_problem
 from matgen_core.data.structure_files.poscar import read_poscar
-from matgen_core.data.structure_files.reading import Reading, one_line
+from matgen_core.data.structure_files.reading import Reading, one_line, text_of
 from matgen_core.data.structure_files.xyz import read_frames
 
 _CIF = (".cif", ".mcif")
@@ -156,19 +156,3 @@ def _readings(path: Path, content: bytes) -> list[Reading]:
 
 
 _CELL_OF_CIF = re.compile(r"^\s*_cell[_.]length_a\s", re.MULTILINE | re.IGNORECASE)
-
-
-def text_of(content: bytes) -> str:
-    """Decode a text in UTF-8, UTF-16 with its mark, or, as older programs write, Latin-1.
-
-    Raises:
-        ValueError: If it is no text.
-    """
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return content.decode("utf-16", errors="replace")
-    if b"\0" in content:
-        raise ValueError("no text but binary data; export the structure as CIF")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")

@@ -1,5 +1,6 @@
 """What a reader found: a crystal or the reason why there is none, and what was done to read it; numbers as written."""
 
+import codecs
 import math
 import re
 from collections.abc import Sequence
@@ -99,3 +100,54 @@ def count(n: int, noun: str) -> str:
 def one_line(error: Exception) -> str:
     """Return the first line of an error."""
     return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
+def text_of(content: bytes) -> str:
+    """Decode a text in UTF-8, UTF-16 with its mark, or, as older programs write, Latin-1.
+
+    Raises:
+        ValueError: If it is no text.
+    """
+    try:
+        return decoded(content)[0]
+    except ValueError as error:
+        raise ValueError(f"{error}; export the structure as CIF") from None
+
+
+def decoded(content: bytes) -> tuple[str, str]:
+    """Decode a text, and tell the encoding where it had to be guessed.
+
+    UTF-8, UTF-16 and UTF-32 with their marks, UTF-16 without one, and what older programs of Windows write.
+
+    Returns:
+        The text without its mark, and "read as Windows-1252 (Latin-1)" or the like; "" for UTF-8 and where a mark is.
+
+    Raises:
+        ValueError: If it is no text.
+    """
+    for mark, name in _MARKS:
+        if content.startswith(mark):
+            return content.decode(name, errors="replace").removeprefix("\ufeff"), ""
+    if b"\0" in content:
+        start = content[:1000]
+        for name, zeros in (("utf-16-le", start[1::2]), ("utf-16-be", start[0::2])):
+            if len(zeros) > 3 and zeros.count(0) > 0.9 * len(zeros) and len(content) % 2 == 0:
+                return content.decode(name, errors="replace"), f"read as {name[:6].upper()}, which has no mark"
+        line = content[: content.index(b"\0")].count(b"\n") + 1
+        raise ValueError(f"no text but binary data (a zero byte on line {line})")
+    try:
+        return content.decode("utf-8"), ""
+    except UnicodeDecodeError:
+        try:
+            return content.decode("cp1252"), "no UTF-8; read as Windows-1252 (Latin-1)"
+        except UnicodeDecodeError:
+            return content.decode("latin-1"), "no UTF-8; read as Latin-1"
+
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)

@@ -19,8 +19,7 @@ from matgen_core.latent.building import build_index
 from matgen_core.latent.index import GENERATED
 from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import LatentSpace
-from matgen_core.materials.formulas import Formulas
-from matgen_core.materials.known import KnownFormulas
+from matgen_core.materials.formulas import Formulas, KnownFormulas
 from matgen_core.materials.levels import COMPOSITION
 from matgen_core.networks.arrays.splits import HELD_OUT, TRAIN
 from matgen_core.networks.learning import matgan, rounding, runs

@@ -3,7 +3,16 @@
 from matgen_core.tasks.ranking.choice import ELEMENT_SETS, EXCLUSIONS, STUDY, Choice, ElementSet, funnel
 from matgen_core.tasks.ranking.enumeration import enumerate_fields
 from matgen_core.tasks.ranking.evidence import CONTROLS
-from matgen_core.tasks.ranking.scores import contributions, every_field, known_fields, rank, score, score_places, scorer
+from matgen_core.tasks.ranking.scores import (
+    contributions,
+    every_field,
+    known_fields,
+    misfits,
+    rank,
+    score,
+    score_places,
+    scorer,
+)
 from matgen_core.tasks.ranking.summary import HARDEST, by_element, evidence_frame, verdict
 
 __all__ = [
@@ -21,6 +30,7 @@ __all__ = [
     "evidence_frame",
     "funnel",
     "known_fields",
+    "misfits",
     "rank",
     "score",
     "score_places",

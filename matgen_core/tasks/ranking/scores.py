@@ -51,6 +51,11 @@ def score(checkpoint: Checkpoint, fields: Sequence[PhaseField]) -> NDArray[np.fl
     return score_places(model, representation, representation.places(fields))
 
 
+def misfits(checkpoint: Checkpoint, fields: Sequence[PhaseField]) -> list[str]:
+    """Say of each field why a checkpoint cannot score it; "" if it can."""
+    return scorer(checkpoint)[1].misfits(fields)
+
+
 def rank(checkpoint: Checkpoint, fields: Sequence[PhaseField]) -> pd.DataFrame:
     """Rank fields by their mean score over the members.
 

@@ -16,7 +16,7 @@ import pandas as pd
 from pymatgen.core import Structure
 
 from matgen_core.checks import Verdict
-from matgen_core.data import structure_export
+from matgen_core.data import patterns, structure_export
 from matgen_core.data.structure_files import StructureFile, file_of, plain_file, read_content
 from matgen_core.data.uploads import Upload, read_uploads
 from matgen_core.jobs.bounded import Bounded
@@ -73,7 +73,7 @@ FIGURES = {
     "comparison": Figure(report.comparison_table, _plain_table, _table),
     "reflections": Figure(diffraction.reflections, _plain_table, _table),
     "pattern": Figure(
-        diffraction.read_pattern,
+        patterns.read_pattern,
         lambda measured: [measured.two_theta.tolist(), measured.intensity.tolist()],
         _pattern,
     ),

@@ -7,6 +7,7 @@ comes from a file is read and computed in a process apart, within limits; what a
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,7 @@ from matgen_core.jobs.bounded import BoundedError, BusyError
 from matgen_core.materials import diffraction, report
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks import prediction
+from matgen_core.tasks.remarks import remarks
 from matgen_core.views.crystals import bench, uploaded
 from matgen_core.views.crystals.bench import Entry
 from pages._parts.shared import latent_maps, plain_text, widgets
@@ -34,6 +36,7 @@ class Crystal:
     source: str
     structure: Any = None
     problem: str = ""
+    notes: tuple[str, ...] = ()  # what was done or guessed to read it
 
     @property
     def key(self) -> str:
@@ -98,7 +101,7 @@ def find(entry: Entry) -> Crystal:
         file = uploads().get(entry.key)
         if file is None:
             return Crystal(entry, "an upload", "file", problem="the file of this link was uploaded in another session")
-        return Crystal(entry, file.name, "your file", file.structure)
+        return Crystal(entry, file.name, "your file", file.structure, notes=file.notes)
     try:
         row = latent_maps.row_of(entry.source, entry.key) if entry.source in crystal_models() else None
         if row is None:
@@ -284,9 +287,20 @@ def _table(name: str, key: Any, settings: tuple[Any, ...], is_foreign: bool, *gi
 
 
 @st.cache_data(max_entries=64, show_spinner="Predicting …", scope="session")
-def properties(models: Sequence[str], keys: Sequence[str], _structures: Mapping[str, Any]) -> pd.DataFrame:
-    """Predict every property that some models know, with uncertainty."""
-    return prediction.property_table([widgets.read(name) for name in models], _structures)
+def properties(
+    models: Sequence[str],
+    keys: Sequence[str],
+    _structures: Mapping[str, Any],
+    _notes: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """Predict every property that some models know, with uncertainty; `_notes` say how the structures were read."""
+    return prediction.property_table([widgets.read(name) for name in models], _structures, _notes)
+
+
+def show_remarks(structure: Any, notes: Sequence[str], label: str = "") -> None:
+    """Say what was guessed to read a crystal, and which sites of it are too near each other."""
+    for line in remarks(structure, notes):
+        st.caption(f":material/info: {plain_text.plain(f'{label}: {line}' if label else line)}")
 
 
 def written(properties: pd.DataFrame) -> pd.DataFrame:

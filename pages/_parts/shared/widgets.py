@@ -184,7 +184,10 @@ def search(
         on_change=on_change or "rerun",
     )
     try:
-        return query.find(text or "", names, ids)
+        found = query.find(text or "", names, ids)
+        for note in query.notes(text or ""):
+            st.text(note)
+        return found
     except ValueError as error:
         plain_text.error(error)
         return [True] * len(names)
