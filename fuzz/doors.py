@@ -24,9 +24,9 @@ from fuzz.trying import Door, Said
 from matgen_core import checkpoint, cli, data
 from matgen_core.checkpoint import CheckpointError
 from matgen_core.cli import compositions
-from matgen_core.data import structure_files
+from matgen_core.data import patterns, structure_files
 from matgen_core.latent.map import LatentMap
-from matgen_core.materials import diffraction, query
+from matgen_core.materials import query
 from matgen_core.materials.fields import PhaseField
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.levels import COMPOSITION, PHASE_FIELD
@@ -161,7 +161,7 @@ def _uploads(content: bytes, folder: Path) -> Said:
 
 
 def _pattern(content: bytes, folder: Path) -> Said:
-    diffraction.read_pattern(content, "pattern.xy")
+    patterns.read_pattern(content, "pattern.xy")
     return Said(True)
 
 

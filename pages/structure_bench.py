@@ -454,9 +454,7 @@ structure = LatentMap(model).reconstruct([row])[0].material"""
         f"""
 {head}
 from matgen_core.data import structure_export
-from matgen_core.latent.index import SPLITS, TEST
-from matgen_core.materials import diffraction
-from matgen_core.materials.levels import CRYSTAL
+from matgen_core.materials import diffraction, report
 from matgen_core.tasks import prediction
 {first}
 

@@ -116,7 +116,7 @@ def _shorter(directory: bytes) -> bytes:
     ("door", "content", "said"),
     [
         ("search", b"has:Li Na1e999", "'Na1e999' is no element"),
-        ("search", b"Li" * 900, "has 1,800 letters"),
+        ("search", b"Li" * 900, "of 1,800 letters"),
         ("search", b"Li " * 900, "a search line of 2,700 letters"),
         ("search", b"n<=" + b"9" * 390, ""),
         ("zip", nameless(), "it has no name"),

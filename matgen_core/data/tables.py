@@ -69,12 +69,15 @@ class TextTable:
         kept = self.rows[np.array([not problem for problem in self.problems], bool)]
         for column in self.decimal_commas:
             kept = kept.assign(**{column: kept[column].str.replace(",", ".", regex=False)})
-        buffer = io.StringIO()
-        kept.to_csv(buffer, index=False)
-        buffer.seek(0)
-        return pd.read_csv(
-            buffer, index_col=False, keep_default_na=False, na_values=[""], skip_blank_lines=False, low_memory=False
+        typed = pd.read_csv(
+            io.StringIO(csv_cells.csv_text(kept)),
+            index_col=False,
+            keep_default_na=False,
+            na_values=[""],
+            skip_blank_lines=False,
+            low_memory=False,
         )
+        return csv_cells.restored(typed)
 
 
 def read_csv(path: Path, columns: Collection[str] = ()) -> TextTable:

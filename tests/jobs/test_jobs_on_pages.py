@@ -16,7 +16,7 @@ from matgen_core.latent.projection import Projected, ProjectionSettings, project
 from matgen_core.latent.space import Z
 from matgen_core.latent.worker import ProjectionWorker
 from matgen_core.tasks import journeys
-from tests.support.page_checks import all_steps, page, said, whole
+from tests.support.page_checks import all_steps, page, said, seen, whole
 
 LIMIT = 60  # s, far more than anything here takes
 
@@ -55,7 +55,7 @@ def test_a_map_that_was_asked_for_tells_how_it_stands(crystal_map: Checkpoint, m
 
     def shown() -> str:
         (bar,) = whole(test.run()).get("progress")
-        return bar.proto.text
+        return seen(bar.proto.text)
 
     monkeypatch.setattr(ProjectionWorker, "submit", submit)
     test, what, mapped = page("latent_map").run(), "UMAP of 60 points", "seed 0, of 60 points"

@@ -163,10 +163,10 @@ def test_a_link_opens_the_bench_and_the_list_takes_from_it() -> None:
     ("link", "said"),
     [
         ("dingo:mp-1", "no model of crystals is called dingo"),
-        ("icsg3d:mp-0", "mp\\-0 is not among the crystals of icsg3d"),
+        ("icsg3d:mp-0", "mp-0 is not among the crystals of icsg3d"),
         ("upload:123456", "uploaded in another session"),
         ("nonsense", "names no crystal"),
-        ("<script>alert(1)</script>", "\\<script\\>"),
+        ("<script>alert(1)</script>", "<script>"),
     ],
 )
 def test_a_link_to_what_is_not_here_costs_one_line(link: str, said: str) -> None:
