@@ -124,7 +124,7 @@ def _symbols(text: str) -> tuple[str, ...]:
 def _span(option: str, text: str) -> tuple[int, int] | None:
     if not text:
         return None
-    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text.strip())
+    match = re.fullmatch(r"([0-9]{1,6})(?:-([0-9]{1,6}))?", text.strip())
     if not match:
         raise ValueError(f"{option} {text}; write one number, or two as 2-4")
     return int(match[1]), int(match[2] or match[1])

@@ -16,6 +16,7 @@ ISOTOPES = {"D": "deuterium", "T": "tritium"}  # both count as hydrogen
 _MAX_LENGTH = 300
 _MAX_AMOUNT = 1e6  # of one element; more is no formula that anybody wrote
 _HINT = "write it as Fe2O3 or Ca(OH)2"
+_ODD = {symbol for symbol in SYMBOLS if Element(symbol).Z > 83} | {"He", "Ne", "Ar", "Kr", "Xe", "Tc", "Pm"}
 _SUGGESTED = 30  # letters and digits of a text for which spellings are sought
 
 _SUBSCRIPTS = {ord(c): str(n) for n, c in enumerate("₀₁₂₃₄₅₆₇₈₉")}
@@ -115,30 +116,29 @@ def meant(text: str) -> list[str]:
     plain = re.sub(r"(?<![0-9.])0(?=[1-9])", "o", text)
     if not re.fullmatch(r"[A-Za-z0-9.()\[\]]+", plain) or len(plain) > _SUGGESTED or plain[:1].isdigit():
         return []
-    ranked = sorted(map(_rank, _spellings(plain.lower())))
-    return ["".join(parts) for odd, _, parts in ranked if odd == ranked[0][0]][:2]
+    ranked = _spellings(plain.lower())
+    return ["".join(parts) for odd, _, parts in ranked if odd == ranked[0][0]]
 
 
-def _spellings(text: str) -> Iterator[tuple[str, ...]]:
-    if not text:
-        yield ()
-        return
-    if not text[0].isalpha():
-        for rest in _spellings(text[1:]):
-            yield (text[0], *rest)
-        return
-    for length in (2, 1):
-        symbol = text[:length].capitalize()
-        if symbol in SYMBOLS and len(symbol) == length:
-            for rest in _spellings(text[length:]):
-                yield (symbol, *rest)
+def _spellings(text: str) -> list[tuple[int, int, tuple[str, ...]]]:
+    """The two best spellings of a text in lower case, each with what ranks it.
 
-
-def _rank(parts: tuple[str, ...]) -> tuple[int, int, tuple[str, ...]]:
-    """Common elements go before those that hardly any compound has, few before many."""
-    symbols = [part for part in parts if part in SYMBOLS]
-    odd = sum(Element(symbol).Z > 83 or symbol in ("He", "Ne", "Ar", "Kr", "Xe", "Tc", "Pm") for symbol in symbols)
-    return odd, len(symbols), parts
+    Common elements go before those that hardly any compound has, few before many. Kept are the two best of every rest
+    of the text, so that the work does not grow with the number of spellings.
+    """
+    best: list[list[tuple[int, int, tuple[str, ...]]]] = [[(0, 0, ())]]
+    for place in range(len(text) - 1, -1, -1):
+        found = []
+        for length in (1, 2):
+            part = text[place : place + length]
+            symbol = part.capitalize()
+            if len(part) == length and (symbol in SYMBOLS or (length == 1 and not part.isalpha())):
+                is_element = symbol in SYMBOLS
+                odd = is_element and symbol in _ODD
+                rests = best[length - 1]
+                found += [(rest + odd, n + is_element, (symbol, *parts)) for rest, n, parts in rests]
+        best.insert(0, sorted(found)[:2])
+    return best[0]
 
 
 def _refusal(text: str, reason: str) -> ValueError:

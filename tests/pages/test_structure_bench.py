@@ -245,3 +245,34 @@ def test_a_card_of_the_latent_map_opens_on_the_bench(crystal_map: checkpoint.Che
     assert test.title[0].value == "Structure bench"
     assert test.session_state["bench"] == "crystals:mp-3"
     assert "does not decode" in seen(test.error[0].value)  # the network is untrained
+
+
+@pytest.mark.parametrize("view", ["Sites", "Properties"])
+def test_what_was_guessed_and_what_cannot_be_is_said_beside_the_figures(
+    salt_and_rutile: Callable[..., AppTest], view: str
+) -> None:
+    test = salt_and_rutile(view)
+    near = RUTILE.copy()
+    near.append("O", near[2].frac_coords + np.array([0, 0, 0.05]))
+    (salt, rutile) = test.session_state["uploads"].items()
+    read = type(salt[1])("salt.cif", "salt", ROCK_SALT, notes=("deuterium counts as *hydrogen*",))
+    test.session_state["uploads"] = {salt[0]: read, rutile[0]: type(rutile[1])("POSCAR", "POSCAR", near)}
+    test.run()
+    whole(test, *([""] if view == "Properties" else []))
+    captions = " ".join(seen(each.value) for each in test.caption)
+    assert "salt.cif: deuterium counts as *hydrogen*" in captions
+    assert "POSCAR: sites too near each other: shortest 0.15 Å" in captions
+
+
+def test_a_pattern_in_decimal_commas_or_of_a_vendor_is_taken_up_and_a_bad_one_is_one_line(
+    salt_and_rutile: Callable[..., AppTest],
+) -> None:
+    rows = [(20 + 0.05 * k, 40 + 900 * np.exp(-(((20 + 0.05 * k - 27.4) / 0.2) ** 2))) for k in range(600)]
+    text = "\n".join(f"{a:.2f}\t{b:.1f}" for a, b in rows).replace(".", ",")
+    test = salt_and_rutile("Diffraction").run()
+    test.file_uploader(key="measured_file").set_value(("comma.xy", text.encode(), "text/plain")).run()
+    whole(test)
+    assert "Correlation of comma.xy with" in said(test)
+    test.file_uploader(key="measured_file").set_value(("no.raw", b"\0\1" * 50, "application/octet-stream")).run()
+    whole(test, "")
+    assert "no.raw: no readable .raw pattern" in seen(test.error[0].value)
