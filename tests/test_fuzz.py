@@ -7,8 +7,6 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
 from fuzz.doors import DOORS
 from fuzz.trying import Failure, tried
 from tests.support.serving import ROOT
@@ -30,6 +28,7 @@ import os
 from pathlib import Path
 from fuzz import workers
 from fuzz.trying import Door, Said
+from tests.support.rows import each_row
 
 workers.SECONDS = 0.5
 
@@ -112,7 +111,7 @@ def _shorter(directory: bytes) -> bytes:
     return entry[: end + 12] + sizes + entry[end + 20 :]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("door", "content", "said"),
     [
         ("search", b"has:Li Na1e999", "'Na1e999' is no element"),
@@ -123,7 +122,6 @@ def _shorter(directory: bytes) -> bytes:
         ("xyz", b'1\nLattice="3 0 0 0 3 0 0 0 3" pbc="' + b"T " * 900 + b'"\nFe 0 0 0\n', "pbc has 900 values"),
         ("cif", b"data_a\n_cell_" + b"x" * 3000 + b" 1\n_cell_" + b"x" * 3000 + b" 2\n", "no _cell_length_a"),
     ],
-    ids=lambda value: value[:12].decode("latin-1") if isinstance(value, bytes) else None,
 )
 def test_what_once_failed_is_refused_in_one_line(door: str, content: bytes, said: str, tmp_path: Path) -> None:
     found = tried(DOORS[door], content, tmp_path)
