@@ -8,6 +8,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from matgen_core.data.structure_export import cif
+from matgen_core.jobs.csv_cells import restored
 
 BAD = (  # neighbours of a number that no formula has
     *("Na1e999", "Na1e-999", "NaCl1e400", "Na300_000_000", "Na300000000", "+3", "-1", "1e5", "inf", "-inf", "nan"),
@@ -47,7 +48,7 @@ def test_a_bad_formula_is_a_bad_row_at_every_command(run, tmp_path: Path) -> Non
     source = write(tmp_path / "in.csv", " Formula", texts)
     for command in (("check",), ("predict", "ding"), ("predict", "two_d_screen")):
         code, _, err = run(*command, source, "--out", tmp_path / "out.csv")
-        table = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
+        table = restored(pd.read_csv(tmp_path / "out.csv", keep_default_na=False))
         assert code == 0
         assert "Traceback" not in err
         assert f"{source}: columns separated by semicolons" in err
@@ -70,7 +71,7 @@ def test_a_bad_field_is_a_bad_row_at_every_command(run, tmp_path: Path) -> None:
     source = write(tmp_path / "in.csv", "Phase-Field", texts)
     for model in ("phase_field_norm", "phase_field_vae"):
         code, _, err = run("rank", source, "--model", model, "--out", tmp_path / "out.csv")
-        table = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
+        table = restored(pd.read_csv(tmp_path / "out.csv", keep_default_na=False))
         assert code == 0
         assert sorted(table["phase_field"]) == sorted(texts)
         assert table["rank"].tolist() == [*map(str, range(1, 6)), *[""] * len(BAD_FIELDS)]
