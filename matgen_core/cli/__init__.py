@@ -21,6 +21,7 @@ from matgen_core.cli import cards, crystals, latent, phase_fields
 from matgen_core.jobs import guard
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
+_LONGEST = 900  # letters of a line that says what is wrong
 _LONG = {"train", "regrade", "evaluate"}  # they fit maps, minutes in compiled code that hears no signal
 
 
@@ -86,7 +87,8 @@ def main() -> None:
         line = str(error)
         if isinstance(error, OSError) and error.filename:
             line = f"{error.filename}: {error.strerror}"
-        sys.stderr.write(f"matgen: {line}\n")
+        line = " ".join(line.split())  # names of files may hold line breaks
+        sys.stderr.write(f"matgen: {line if len(line) <= _LONGEST else f'{line[:_LONGEST]} …'}\n")
         raise SystemExit(2) from error
     except SystemExit:
         if received:

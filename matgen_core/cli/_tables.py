@@ -11,7 +11,7 @@ import pandas as pd
 import typer
 from pymatgen.core import Structure
 
-from matgen_core.data.tables import TextTable
+from matgen_core.data.tables import TextTable, titles
 from matgen_core.data.tables import read_csv as parse_table
 from matgen_core.jobs import csv_cells
 from matgen_core.materials.fields import read_field
@@ -57,7 +57,7 @@ def read_csv(path: Path, column: str, example: str) -> TextTable:
     """Read a CSV file as text; it needs one column and a row. What was done to read it goes to standard error."""
     table = parse_table(path, (column,))
     if column not in table.rows:
-        columns = ", ".join(map(str, table.rows.columns))
+        columns = titles(table.rows)
         raise ValueError(f"{path} has no column {column}; its columns are: {columns}")
     if table.rows.empty:
         raise ValueError(f"{path} has a column {column} but no rows; put one such as {example} in each")

@@ -33,7 +33,7 @@ from matgen_core.data.structure_files import (
     structure_problem,
     text_of,
 )
-from matgen_core.data.tables import read_csv
+from matgen_core.data.tables import read_csv, titles
 from matgen_core.materials.fields import read_field
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD
 from matgen_core.materials.notation import read as read_formula
@@ -290,7 +290,7 @@ def _from_table(path: Path, table: DataFrame, limits: ImportLimits, numbers: Seq
         else:
             raise ValueError(
                 f"{path}: expected a column formula, phase_field or cif, or numbers and frac_coords "
-                f"with a cell; it has {', '.join(map(str, table.columns))}"
+                f"with a cell; it has {titles(table)}"
             )
 
 

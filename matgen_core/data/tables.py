@@ -80,6 +80,11 @@ class TextTable:
         return csv_cells.restored(typed)
 
 
+def titles(table: pd.DataFrame) -> str:
+    """Return the names of a table's columns as a message shows them, on one line."""
+    return listed([shown(str(name))[1:-1] for name in table.columns], most=8)
+
+
 def read_csv(path: Path, columns: Collection[str] = ()) -> TextTable:
     """Read a CSV file.
 

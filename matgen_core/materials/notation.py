@@ -268,7 +268,7 @@ def _check_zero(text: str, number: str) -> None:
         raise _refusal(text, f"a number of {len(number)} digits")
     if re.match(r"0[0-9]|0$", number):
         oxide = text.replace(number, f"O{number[1:]}", 1)
-        raise _refusal(text, f"a zero where oxygen may be meant; is it {oxide[:60]}?")
+        raise _refusal(text, f"a zero where oxygen may be meant; is it {shown(oxide)[1:-1]}?")
 
 
 def _unread(text: str, part: str = "") -> ValueError:

@@ -20,6 +20,7 @@ from matgen_core.checks import FORMULA_RULES, as_booleans, screen_formulas
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import MAX_COUNT, Formulas
+from matgen_core.materials.notation import shown
 from matgen_core.networks.models.capabilities import Decoder, PropertyPredictor
 from matgen_core.representations import FormulaDecoder
 from matgen_core.tasks.funnel.stages import STAGES
@@ -55,7 +56,7 @@ class Wanted:
     def __post_init__(self) -> None:
         for symbol in (*self.must, *self.may, *self.never):
             if symbol not in element_table():
-                raise ValueError(f"{symbol!r} is no element; write symbols from H to Lr, such as Fe")
+                raise ValueError(f"{shown(symbol)} is no element; write symbols from H to Lr, such as Fe")
         for name, other in (("must", self.must), ("may", self.may)):
             if both := sorted(set(other) & set(self.never)):
                 raise ValueError(f"{', '.join(both)}: among the elements that {name} occur and those that never do")

@@ -8,6 +8,7 @@ from math import comb
 
 from matgen_core.materials.elements import check_elements
 from matgen_core.materials.fields import PhaseField
+from matgen_core.materials.notation import shown
 
 MAX_FIELDS = 5_000_000
 
@@ -42,10 +43,13 @@ def enumerate_fields(
     places_anions = n_anions - len(must_anions)
     places_cations = (n_elements - n_anions) - (len(must) - len(must_anions))
     if not 2 <= n_elements <= 8 or not 0 <= n_anions <= n_elements:
-        raise ValueError(f"{n_elements} elements with {n_anions} anions; a field has 2 to 8 elements, no more anions")
-    if places_anions < 0 or places_cations < 0:
         raise ValueError(
-            f"{', '.join(must)} must all be there, but a field of {n_elements} elements,"
+            f"{shown(f'{n_elements} elements with {n_anions} anions')[1:-1]}; a field has 2 to 8 elements, no more anions"
+        )
+    if places_anions < 0 or places_cations < 0:
+        needed_ones = ", ".join(must[:8]) + (" …" if len(must) > 8 else "")
+        raise ValueError(
+            f"{needed_ones} must all be there, but a field of {n_elements} elements,"
             f" {n_anions} of them anions, has no place for them; ask for more elements or let fewer be required"
         )
     needed = tuple(must)
