@@ -8,12 +8,13 @@ import typer
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import checks
-from matgen_core.cli._tables import Counter, Out, read_csv, report_problems, write_csv
+from matgen_core.cli._tables import Counter, Out, holds_out, read_csv, report_problems, write_csv
 from matgen_core.data import StructureFile, read_structures
 from matgen_core.materials.levels import COMPOSITION
 from matgen_core.tasks import prediction
 
 
+@holds_out(is_folder=False)
 def predict(
     name: Annotated[str, typer.Argument(help="Name of a checkpoint that predicts; see: matgen models")],
     inputs: Annotated[
@@ -56,6 +57,7 @@ def predict(
     write_csv(table, out)
 
 
+@holds_out(is_folder=False)
 def check(
     inputs: Annotated[
         list[Path],
