@@ -117,6 +117,7 @@ def test_inside_networks_imports_point_down() -> None:
         for path in CORE_FILES
         if path.parts[-3:-1] and path.is_relative_to(CORE / "networks") and path.parent != CORE / "networks"
         for parts in of_core(path)
+        if parts != ("jobs", "outputs")  # the one way out, which needs nothing that torch does not bring
         if parts[0] != "networks" or FLOORS.index(parts[1]) > FLOORS.index(path.relative_to(CORE / "networks").parts[0])
     ]
     assert not wrong
@@ -241,6 +242,95 @@ def test_pages_show_text_from_outside_by_one_way() -> None:
                 wrong += [f"{where}: {text} is not plain" for each in shown for text in unescaped(each)]
             wrong += [f"{where}: unsafe_allow_html" for each in node.keywords if each.arg == "unsafe_allow_html"]
     assert not wrong, "\n".join(wrong)
+
+
+# What writes to a path: methods of the path itself, and functions and methods that are given one first or second.
+OF_A_PATH = {"write_text", "write_bytes", "open", "touch", "rename", "replace"}
+TO_A_PATH = {
+    "to_csv",
+    "to_parquet",
+    "to_json",
+    "to_excel",
+    "save_file",
+    "pq.write_table",
+    "pq.ParquetWriter",
+    "np.save",
+}
+TO_A_PATH |= {"np.savez", "torch.save", "json.dump", "open", "gzip.open", "os.rename", "os.replace"}
+TO_A_PATH |= {f"shutil.{name}" for name in ("copyfile", "copy", "copy2", "copytree", "move")}
+ALLOWED_TO_WRITE = {
+    "matgen_core/jobs/outputs.py": "the one way out",
+    "matgen_core/jobs/tables.py": "tables that grow do so under a name that says that they are a part",
+    "matgen_core/jobs/csv_cells.py: write_csv": "is given the path by `tables`",
+    "matgen_core/materials/formulas.py: write": "is given the path by who saves the checkpoint",
+    "matgen_core/data/fetching.py: _stream": "into a temporary folder, from which the data set is made",
+    "matgen_core/networks/learning/loops.py: _append": "a log of a run, a line an epoch",
+}
+
+
+def names_in(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def writes(source: str) -> Iterator[str]:
+    """Functions that write to another path than one that `whole_file` or `whole_folder` has given."""
+    tree = ast.parse(source)
+    items = [item for node in ast.walk(tree) if isinstance(node, ast.With) for item in node.items]
+    given = {
+        ast.unparse(item.optional_vars)
+        for item in items
+        if item.optional_vars and re.match(r"whole_(file|folder)\(", ast.unparse(item.context_expr))
+    }
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        of, _, name = ast.unparse(node.func).rpartition(".")
+        targets = node.args[:2] if {name, f"{of}.{name}"} & TO_A_PATH and (of in ("", "gzip") or name != "open") else []
+        if isinstance(node.func, ast.Attribute) and name in OF_A_PATH:
+            targets = [*targets, node.func.value]
+        if name == "open" and not re.search(r"""(, |\(|mode=)["'][rb]*[wax+][bt+]*["']""", ast.unparse(node)):
+            continue
+        if name in ("replace", "rename") and not re.search(
+            "(path|folder|temporary|unfinished|new)$", of
+        ):  # of a text or a table
+            continue
+        if targets and not given & set().union(*map(names_in, targets)):
+            inside = [each.name for each in functions if each.lineno <= node.lineno <= (each.end_lineno or 0)]
+            yield inside[-1] if inside else "module"
+
+
+def test_files_are_written_in_one_place() -> None:
+    files = {str(path.relative_to(ROOT)): path.read_text() for path in [*CORE_FILES, *PAGE_FILES]}
+    found = {f"{path}: {function}" for path, source in files.items() for function in writes(source)}
+    wrong = {each for each in found if not {each, each.partition(":")[0]} & set(ALLOWED_TO_WRITE)}
+    assert not wrong
+    needless = {each for each in ALLOWED_TO_WRITE if not any(where.startswith(each) for where in found)}
+    assert not needless
+
+
+@pytest.mark.parametrize(
+    ("code", "n"),
+    [
+        ("Path(x).write_text('')", 1),
+        ("open(path, 'w')", 1),
+        ("path.open('ab')", 1),
+        ("path.open(mode='x')", 1),
+        ("table.to_csv(path)", 1),
+        ("table.to_parquet(path, index=False)", 1),
+        ("pq.write_table(table, path)", 1),
+        ("np.save(path, values)", 1),
+        ("shutil.copyfile(a, b)", 1),
+        ("save_file(tensors, path)", 1),
+        ("path.replace(other)", 1),
+        ("table.to_csv(index=False) + open(path).read() + path.open('rb').read() + text.replace('a', 'w')", 0),
+        ("with whole_file(path) as beside:\n    table.to_csv(beside); beside.write_text(''); open(beside, 'w')", 0),
+        ("with whole_folder(path) as made:\n    (made / 'a').write_text(''); save_file(tensors, made / 'b')", 0),
+        ("with whole_file(path) as beside:\n    table.to_csv(path)", 1),
+    ],
+)
+def test_the_rule_of_writing_sees_what_it_forbids_and_nothing_else(code: str, n: int) -> None:
+    assert len(list(writes(code))) == n
 
 
 def test_slow_packages_are_imported_where_they_are_used() -> None:

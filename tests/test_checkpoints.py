@@ -1,6 +1,5 @@
 """Checkpoint folders: what is shipped loads and is complete; what is broken says so in one line."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from matgen_core.checkpoint import CheckpointError
 from matgen_core.recipes import RECIPES
 from matgen_core.recipes.cgcnn.recipe import CGCNNRecipe
 from matgen_core.recipes.shared.card import HEADINGS
+from tests.support.broken import without_hashes
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_truncated_file_is_named(folder: Path, file: str) -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"format": 99}, "format 99, but this version reads formats 1 and 2"),
+        ({"format": 99}, "format 99, but this version reads formats 1, 2 and 3"),
         ({"model": "dingo"}, "unknown model 'dingo'; known: "),
         ({"representation": "poem"}, "unknown representation 'poem'; known: "),
         ({"model_config": {"n_slots": 4, "n_fetures": 37}}, "n_fetures"),
@@ -99,8 +99,7 @@ def test_a_truncated_file_is_named(folder: Path, file: str) -> None:
     ],
 )
 def test_a_config_that_does_not_fit_is_refused(folder: Path, change: dict, line: str) -> None:
-    path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    without_hashes(folder, **change)
     assert line in refused()
 
 

@@ -18,7 +18,9 @@ from matgen_core import checkpoint as checkpoints
 from matgen_core import data
 from matgen_core.checkpoint import CheckpointError
 from matgen_core.cli import cards, crystals, latent, phase_fields
+from matgen_core.cli._tables import print_out
 from matgen_core.jobs import guard
+from matgen_core.jobs.outputs import claimed
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _LONGEST = 900  # letters of a line that says what is wrong
@@ -87,6 +89,7 @@ def main() -> None:
         line = str(error)
         if isinstance(error, OSError) and error.filename:
             line = f"{error.filename}: {error.strerror}"
+        line = "; ".join([line, *getattr(error, "__notes__", ())])
         line = " ".join(line.split())  # names of files may hold line breaks
         sys.stderr.write(f"matgen: {line if len(line) <= _LONGEST else f'{line[:_LONGEST]} …'}\n")
         raise SystemExit(2) from error
@@ -104,9 +107,9 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] =
     """List the checkpoints present: name, system, level, what each can do, its headline figure."""
     rows = [checkpoints.summary(name) for name in checkpoints.names()]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        print_out(json.dumps(rows, indent=2))
     else:
-        typer.echo(pd.DataFrame([row | {"capabilities": " ".join(row["capabilities"])} for row in rows]).to_string())
+        print_out(pd.DataFrame([row | {"capabilities": " ".join(row["capabilities"])} for row in rows]).to_string())
 
 
 @app.command()
@@ -136,11 +139,13 @@ def train(
     if arrays:
         if not arrays.parent.is_dir():
             raise ValueError(f"{arrays.parent} is no folder to write {arrays.name} to")
-        chosen.prepare(arrays)
+        with claimed(arrays, is_folder=False):
+            chosen.prepare(arrays)
         typer.echo(f"wrote {arrays}", err=True)
         return
-    made = chosen.describe(folder) if folder else make(chosen, device, minutes)
-    checkpoints.save(made, checkpoints.root() / made.name)
+    with claimed(checkpoints.root() / chosen.name, is_folder=True):
+        made = chosen.describe(folder) if folder else make(chosen, device, minutes)
+        checkpoints.save(made, checkpoints.root() / made.name)
     typer.echo(f"wrote {checkpoints.root() / made.name}", err=True)
 
 
@@ -149,7 +154,7 @@ def regrade(name: Annotated[str, typer.Argument(help="Name of a checkpoint with 
     """Grade the maps of a checkpoint anew, without training: faithfulness, stability, trustworthiness, continuity."""
     from matgen_core.recipes import regrade as grade
 
-    typer.echo(json.dumps(grade(name), indent=2))
+    print_out(json.dumps(grade(name), indent=2))
 
 
 @app.command()
@@ -161,7 +166,7 @@ def evaluate(
     from matgen_core.recipes import recipe_named
 
     _use_data(data_dir)
-    typer.echo(json.dumps(recipe_named(name).evaluate(checkpoints.load(name)), indent=2))
+    print_out(json.dumps(recipe_named(name).evaluate(checkpoints.load(name)), indent=2))
 
 
 @app.command("app")
@@ -180,7 +185,7 @@ def app_command() -> None:
 def data_list(as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False) -> None:
     """List the data sets: what each is, whether it is installed, licence and source."""
     table = data.overview()
-    typer.echo(table.to_json(orient="records", indent=2) if as_json else table.to_string(index=False))
+    print_out(table.to_json(orient="records", indent=2) if as_json else table.to_string(index=False))
 
 
 @data_app.command("import")

@@ -1,10 +1,12 @@
 """Files that several commands read or write."""
 
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -14,9 +16,12 @@ from pymatgen.core import Structure
 from matgen_core.data.tables import TextTable, titles
 from matgen_core.data.tables import read_csv as parse_table
 from matgen_core.jobs import csv_cells
+from matgen_core.jobs.outputs import UNFINISHED, claimed, whole_folder
+from matgen_core.jobs.tables import save_csv, save_parquet
 from matgen_core.materials.fields import read_field
 from matgen_core.materials.levels import PHASE_FIELD
 
+_Command = TypeVar("_Command", bound=Callable[..., None])
 _REPORTED = 20
 MAX_POINTS = 10_000  # decoded in one run; each is held in memory with its crystal
 Out = Annotated[Path | None, typer.Option("--out", help="File to write; standard output if not given")]
@@ -106,7 +111,7 @@ def check_number(n: int, what: str) -> None:
 
 def new_folder(out: Path) -> Path:
     """Refuse a folder with something in it: old files would pass for new ones, or be lost."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or any(not each.name.startswith(UNFINISHED) for each in out.iterdir())):
         raise ValueError(f"{out} exists and is not an empty folder; choose another --out")
     return out
 
@@ -117,31 +122,63 @@ def write_structures(
     """Write a CIF for each structure that there is, and table.csv with their names in a column file."""
     from matgen_core.data.structure_export import cif, distinct_names  # a second to import
 
-    out.mkdir(parents=True, exist_ok=True)
     files = []
-    for stem, structure in zip(distinct_names(stems), structures, strict=True):
-        files.append("" if structure is None else f"{stem}.cif")
-        if structure is not None:
-            (out / files[-1]).write_text(cif(structure))
-    csv_cells.write_csv(table.assign(file=files), out / "table.csv")
+    with whole_folder(out) as folder:
+        for stem, structure in zip(distinct_names(stems), structures, strict=True):
+            files.append("" if structure is None else f"{stem}.cif")
+            if structure is not None:
+                (folder / files[-1]).write_text(cif(structure), encoding="utf-8")
+        save_csv(table.assign(file=files), folder / "table.csv")
     typer.echo(f"wrote {sum(map(bool, files)):,} CIF files and {len(table):,} rows of table.csv to {out}", err=True)
 
 
 def write_csv(table: pd.DataFrame, out: Path | None) -> None:
     """Write CSV to a file, or to standard output."""
     if out is None:
-        csv_cells.write_csv(table, sys.stdout)
+        print_out(csv_cells.csv_text(table))
     else:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        csv_cells.write_csv(table, out)
+        save_csv(table, out)
         typer.echo(f"wrote {len(table):,} rows to {out}", err=True)
 
 
 def write_parquet(table: pd.DataFrame, out: Path) -> None:
     """Write parquet to a file."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    table.to_parquet(out, index=False)
+    save_parquet(table, out)
     typer.echo(f"wrote {len(table):,} rows to {out}", err=True)
+
+
+def print_out(text: str) -> None:
+    """Write to standard output.
+
+    Raises:
+        ValueError: If it takes no more, as a full disk or a pipe whose reader has gone.
+    """
+    try:
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left in the buffer would be tried again, and fail again, when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # No OSError: the command line's library ends without a word at a closed pipe.
+        raise ValueError(f"standard output: {error.strerror}") from error
+
+
+def holds_out(is_folder: bool | None = None) -> Callable[[_Command], _Command]:
+    """Let a command hold what its option --out names from the first moment: what cannot be written is told at once.
+
+    Args:
+        is_folder: Whether that is a folder or a file; None if it may be either.
+    """
+
+    def holding(command: _Command) -> _Command:
+        @wraps(command)
+        def held(*arguments: Any, **options: Any) -> None:
+            with claimed(options["out"], is_folder):
+                command(*arguments, **options)
+
+        return cast(_Command, held)
+
+    return holding
 
 
 def report_problems(names: Iterable[str], problems: Iterable[str | None]) -> None:

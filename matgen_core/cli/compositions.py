@@ -10,7 +10,7 @@ import typer
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.jobs.tables import CSVFile, GrowingTable, ParquetFolder
+from matgen_core.jobs.tables import growing
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.notation import shown
 from matgen_core.networks.learning.draws import TOLERANCE
@@ -82,18 +82,19 @@ def generate(
         typer.echo(line, err=True)
     chunks = funnel.run(checkpoint, request, [_predictor(name) for name in predictors])
     chunk = next(chunks)  # what cannot be generated is refused before anything is written
-    table: GrowingTable = CSVFile(out) if out.suffix == ".csv" else ParquetFolder(out)
     answers = answers_to(request)
     try:
-        while True:
-            table.write(chunk.rows[chunk.rows["first"]] if unique else chunk.rows)
-            answers = [answer.after(chunk.rows) for answer in answers]
-            typer.echo(f"{chunk.counts['generated']:,} of {request.n_samples:,} samples", err=True)
-            if (following := next(chunks, None)) is None:
-                break
-            chunk = following
-    except KeyboardInterrupt:
-        typer.echo(f"stopped; {out} holds {table.n_rows:,} rows, all whole", err=True)
+        with growing(out) as table:
+            while True:
+                table.write(chunk.rows[chunk.rows["first"]] if unique else chunk.rows)
+                answers = [answer.after(chunk.rows) for answer in answers]
+                typer.echo(f"{chunk.counts['generated']:,} of {request.n_samples:,} samples", err=True)
+                if (following := next(chunks, None)) is None:
+                    break
+                chunk = following
+    except KeyboardInterrupt as stop:
+        kept = getattr(stop, "__notes__", ["nothing was written"])
+        typer.echo("; ".join(["stopped", *kept]), err=True)
         raise typer.Exit(130) from None
     for stage, n in chunk.counts.items():
         is_open = chunk.undecided.get(stage, 0)

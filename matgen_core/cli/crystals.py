@@ -8,7 +8,7 @@ import typer
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import checks
-from matgen_core.cli._tables import Counter, Out, read_csv, report_problems, report_rows, write_csv
+from matgen_core.cli._tables import Counter, Out, holds_out, read_csv, report_problems, report_rows, write_csv
 from matgen_core.data import StructureFile, read_structures
 from matgen_core.materials.levels import COMPOSITION
 from matgen_core.materials.notation import note_on
@@ -16,6 +16,7 @@ from matgen_core.tasks import prediction
 from matgen_core.tasks.remarks import remark_on
 
 
+@holds_out(is_folder=False)
 def predict(
     name: Annotated[str, typer.Argument(help="Name of a checkpoint that predicts; see: matgen models")],
     inputs: Annotated[
@@ -61,6 +62,7 @@ def predict(
     write_csv(table, out)
 
 
+@holds_out(is_folder=False)
 def check(
     inputs: Annotated[
         list[Path],

@@ -15,6 +15,7 @@ from matgen_core.cli._tables import (
     Counter,
     MixedValence,
     check_number,
+    holds_out,
     new_folder,
     read_points,
     report_problems,
@@ -38,6 +39,7 @@ Structures = Annotated[list[Path], typer.Argument(help="CIF, POSCAR or extended 
 Folder = Annotated[Path, typer.Option("--out", help="Folder to write; new or empty")]
 
 
+@holds_out(is_folder=False)
 def encode(
     name: Name,
     files: Annotated[
@@ -61,6 +63,7 @@ def encode(
     write_parquet(pd.DataFrame(rows, columns=["input", "z", "problem", "note"]), out)
 
 
+@holds_out()
 def decode(
     name: Name,
     points: Annotated[Path, typer.Argument(metavar="Z.npy", help="Latent points (n, latent_dim), by numpy.save")],
@@ -74,6 +77,7 @@ def decode(
     files.write(space.decode(z, progress=Counter(len(z), "points decoded")), out)
 
 
+@holds_out(is_folder=True)
 def reconstruct(name: Name, files: Structures, out: Folder) -> None:
     """Encode and decode crystals: a CIF for each that decoded, and table.csv with a row for every input.
 
@@ -91,6 +95,7 @@ def reconstruct(name: Name, files: Structures, out: Folder) -> None:
     write_structures(out, [file.stem for file in read], made.structures, table)
 
 
+@holds_out()
 def generate(
     name: Name,
     n_samples: Annotated[int, typer.Option("-n", "--n-samples", help="How many")],

@@ -7,7 +7,7 @@ import pandas as pd
 import typer
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core.cli._tables import MixedValence, Out, read_fields, report_rows, write_csv
+from matgen_core.cli._tables import MixedValence, Out, holds_out, read_fields, report_rows, write_csv
 from matgen_core.materials.fields import ANIONS
 from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.tasks import ranking
@@ -15,6 +15,7 @@ from matgen_core.tasks import ranking
 Model = Annotated[str, typer.Option("--model", help="Name of a checkpoint; see: matgen models")]
 
 
+@holds_out(is_folder=False)
 def enumerate_command(
     must: Annotated[str, typer.Option(help="Elements in every field, as in Li or Li,O")] = "",
     cations: Annotated[str, typer.Option(help="Elements for the other cation places, as in Mg,Al,Si")] = "",
@@ -32,6 +33,7 @@ def enumerate_command(
     write_csv(pd.DataFrame({"phase_field": [field.write() for field in fields]}), out)
 
 
+@holds_out(is_folder=False)
 def rank(
     fields: Annotated[Path, typer.Argument(help="CSV file with a column phase_field")],
     model: Model,

@@ -20,7 +20,7 @@ from pandas import DataFrame
 
 from matgen_core.data.registry import DATASETS, Source
 from matgen_core.data.rows import STRUCTURE_COLUMNS, structure, structure_row
-from matgen_core.data.store import check_name, path_of, read_table, replacing, root, sha256_of, write_table
+from matgen_core.data.store import check_name, path_of, read_table, root, sha256_of, write_table
 from matgen_core.data.structure_files import (
     MAX_BYTES,
     MAX_SITES,
@@ -34,6 +34,7 @@ from matgen_core.data.structure_files import (
     text_of,
 )
 from matgen_core.data.tables import read_csv, titles
+from matgen_core.jobs.outputs import whole_file
 from matgen_core.materials.fields import read_field
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD
 from matgen_core.materials.notation import read as read_formula
@@ -161,8 +162,8 @@ def _import_registered(name: str, path: Path, target: Path) -> ImportReport:
     """Install a copy of a registered data set: the very file, or a table with its columns."""
     source = DATASETS[name]
     if path.is_file() and sha256_of(path) == source.sha256:
-        with replacing(target) as temporary:
-            shutil.copyfile(path, temporary)
+        with whole_file(target) as beside:
+            shutil.copyfile(path, beside)
         return ImportReport(name, target, source.rows or 0, ())
     if path.suffix not in (".csv", ".parquet"):
         raise ValueError(f"{path}: {name} is a registered data set and comes as CSV or parquet")

@@ -4,14 +4,11 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import lru_cache
-from hashlib import file_digest
 from math import gcd
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import pandas as pd
@@ -26,7 +23,9 @@ from matgen_core.data.publishers import PUBLISHERS
 from matgen_core.data.registry import DATASETS, Source
 from matgen_core.data.rows import structure
 from matgen_core.data.tables import read_csv
-from matgen_core.jobs.csv_cells import write_csv
+from matgen_core.jobs.inputs import sha256_of
+from matgen_core.jobs.outputs import whole_file
+from matgen_core.jobs.tables import save_csv
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL
 
 _PROVENANCE = b"matgen_source"
@@ -201,30 +200,14 @@ def write_table(table: DataFrame, path: Path, source: Source) -> None:
 
     A parquet file carries the source in its schema; a CSV file holds the bare table.
     """
-    with replacing(path) as temporary:
-        if path.suffix == ".parquet":
-            arrow = pa.Table.from_pandas(table, preserve_index=False)
-            facts = json.dumps(asdict(source)).encode()
-            pq.write_table(
-                arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), _PROVENANCE: facts}),
-                temporary,
-            )
-        else:
-            write_csv(table, temporary)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a path to write to; it takes the place of `path` if the block ends well, else it is gone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(mkdtemp(prefix=".writing-", dir=path.parent))
-    temporary = folder / path.name
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-        folder.rmdir()
+    if path.suffix == ".parquet":
+        arrow = pa.Table.from_pandas(table, preserve_index=False)
+        facts = json.dumps(asdict(source)).encode()
+        described = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), _PROVENANCE: facts})
+        with whole_file(path) as beside:
+            pq.write_table(described, beside)
+    else:
+        save_csv(table, path)
 
 
 def _missing(name: str) -> str:
@@ -260,12 +243,6 @@ def _unstated(name: str, path: Path, title: str, rows: int | None, columns: list
         url="",
         sha256=None,
     )
-
-
-def sha256_of(path: Path) -> str:
-    """Checksum of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def _first_line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from pymatgen.core import Lattice, Structure
 from matgen_core import data
 from matgen_core.data import store
 from matgen_core.data.rows import structure_row
-from matgen_core.data.store import read_table, replacing, write_table
+from matgen_core.data.store import read_table, write_table
 from matgen_core.materials.systems import chemical_system
 from tests.support.rows import each_row
 
@@ -277,17 +277,9 @@ def test_provenance_travels_with_a_parquet_file(folder):
     assert not overview.loc["perov5", "installed"]
 
 
-def test_nothing_half_written_is_left(folder):
+def test_a_new_file_takes_the_place_of_the_old_at_one_stroke(folder):
     path = folder / "deep" / "tiny.csv"
 
-    def half():
-        with replacing(path) as temporary:
-            temporary.write_text("half")
-            raise RuntimeError("cut")
-
-    with pytest.raises(RuntimeError):
-        half()
-    assert list(path.parent.iterdir()) == []
     write_table(pd.DataFrame({"formula": ["Fe"]}), path, source())
     assert path.read_text() == "formula\nFe\n"
     # Who reads the old file while the new one is put in its place reads on in the old one.

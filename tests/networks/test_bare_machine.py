@@ -1,4 +1,4 @@
-"""What a bare GPU machine imports: networks, with torch, numpy and safetensors beside the standard library alone."""
+"""What a bare GPU machine imports: networks, with torch, what comes with it, numpy and safetensors alone."""
 
 import subprocess
 import sys
@@ -14,11 +14,12 @@ MODULES = sorted(
 # loaded too, and each search for a module, for those that importlib is asked for.
 GUARD = """
 import builtins, sys
-ALLOWED = {"torch", "numpy", "safetensors", *sys.stdlib_module_names}
+ALLOWED = {"torch", "numpy", "safetensors", "filelock", *sys.stdlib_module_names}
+OURS = {"matgen_core", "matgen_core.jobs", "matgen_core.jobs.outputs"}
 plain = builtins.__import__
 
 def refuse(name):
-    of_us = name == "matgen_core" or name.startswith("matgen_core.networks")
+    of_us = name in OURS or name.startswith("matgen_core.networks")
     if not of_us and name.partition(".")[0] not in ALLOWED:
         raise ImportError(f"networks may not import {name}")
 

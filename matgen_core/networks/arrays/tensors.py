@@ -6,6 +6,7 @@ JSON can write. All of it is one safetensors file, whose header names the class,
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -14,6 +15,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from matgen_core.jobs.outputs import whole_file
 
 Item = TypeVar("Item")
 _KIND = "kind"  # in the header: the class of the whole
@@ -30,7 +33,21 @@ def save(item: Any, path: Path) -> None:
     # safetensors writes the memory of a tensor as it lies, so a transposed one would come back scrambled.
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     header = {name: json.dumps(value) for name, value in values.items()}
-    save_file(tensors, path, header | {_KIND: type(item).__name__})
+    write(tensors, path, header | {_KIND: type(item).__name__})
+
+
+def write(tensors: dict[str, Tensor], path: Path, header: dict[str, str] | None = None) -> None:
+    """Write tensors as they lie in memory to one safetensors file, whole or not at all.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    with whole_file(path) as beside:
+        try:
+            save_file(tensors, beside, header)
+        except SafetensorError as error:
+            found = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(found[1]) if found else None, str(error)) from error
 
 
 def load(kind: type[Item], path: Path) -> Item:

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Generator, Tensor
 
+from matgen_core.jobs.outputs import write_text
+from matgen_core.networks.arrays import tensors
 from matgen_core.networks.arrays.formulas import CHUNK, LabelledFormulas
 from matgen_core.networks.arrays.splits import GROUPS, TRAINING_GROUPS
 from matgen_core.networks.learning import runs
@@ -159,7 +161,7 @@ def train(
         _TRAINERS[network](arrays, config, schedule, device, folder)
         used = device if device != "cpu" else f"one processor, threads: {torch.get_num_threads()}"
         note = {"device": used, "schedule": dataclasses.asdict(schedule.of(network))}
-        (folder / f"{network}_run.json").write_text(json.dumps(note, indent=2) + "\n")
+        write_text(folder / f"{network}_run.json", json.dumps(note, indent=2) + "\n")
     return read_run(folder)
 
 
@@ -259,7 +261,7 @@ def _train_random_split(
     n_checked = len(rows) // 18  # of nine tenths, so a twentieth of all
     model = _fit_predictor("random_split", arrays, rows[n_checked:], rows[:n_checked], config, schedule, device, folder)
     errors = property_errors(model, arrays, arrays.random_test.nonzero()[:, 0])
-    (folder / "random_split.json").write_text(json.dumps(errors, indent=2) + "\n")
+    write_text(folder / "random_split.json", json.dumps(errors, indent=2) + "\n")
 
 
 def _fit_predictor(
@@ -414,13 +416,13 @@ def read_config(folder: Path) -> DINGConfig:
     return DINGConfig(**runs.read_config(folder))
 
 
-def _save(tensors: dict[str, Tensor], path: Path) -> None:
+def _save(weights: dict[str, Tensor], path: Path) -> None:
     """Write weights in float16 and scales, which are few, in float32."""
     stored = {}
-    for name, tensor in tensors.items():
+    for name, tensor in weights.items():
         exact = name.rsplit(".", 1)[-1] in _SCALES
         stored[name] = (tensor if exact else tensor.half()).detach().cpu().contiguous()
-    save_file(stored, path)
+    tensors.write(stored, path)
 
 
 _SCALES = {name for name, _ in DING(DINGConfig(n_elements=2, hidden=8)).named_buffers()}

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
+from matgen_core.jobs.outputs import write_text
 from matgen_core.networks.arrays import tensors
 
 Network = TypeVar("Network", bound=torch.nn.Module)
@@ -87,7 +88,7 @@ def write_settings(folder: Path, name: str, settings: Any, device: str, minutes:
         "processor": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "torch": torch.__version__,
     }
-    (folder / SETTINGS).write_text(json.dumps(record, indent=2) + "\n")
+    write_text(folder / SETTINGS, json.dumps(record, indent=2) + "\n")
 
 
 def read_settings(folder: Path, name: str) -> dict[str, Any]:
@@ -166,7 +167,7 @@ def products_in_tf32(wanted: bool) -> Iterator[None]:
 
 def write_config(config: Any, folder: Path) -> None:
     """Write the sizes of a network."""
-    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+    write_text(folder / "config.json", json.dumps(dataclasses.asdict(config), indent=2) + "\n")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -185,13 +186,13 @@ def read_config(folder: Path) -> dict[str, Any]:
 def save_weights(model: torch.nn.Module, folder: Path, stage: str = "weights") -> None:
     """Write the weights in float16."""
     tensors_ = {name: tensor.detach().half().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors_, folder / f"{stage}.safetensors")
+    tensors.write(tensors_, folder / f"{stage}.safetensors")
 
 
 def save_exact_weights(model: torch.nn.Module, folder: Path) -> None:
     """Write the weights as they are."""
     tensors_ = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors_, folder / "weights.safetensors")
+    tensors.write(tensors_, folder / "weights.safetensors")
 
 
 def read_weights(model: Network, folder: Path, stage: str = "weights") -> Network:

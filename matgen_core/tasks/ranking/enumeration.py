@@ -43,9 +43,8 @@ def enumerate_fields(
     places_anions = n_anions - len(must_anions)
     places_cations = (n_elements - n_anions) - (len(must) - len(must_anions))
     if not 2 <= n_elements <= 8 or not 0 <= n_anions <= n_elements:
-        raise ValueError(
-            f"{shown(f'{n_elements} elements with {n_anions} anions')[1:-1]}; a field has 2 to 8 elements, no more anions"
-        )
+        asked = shown(f"{n_elements} elements with {n_anions} anions")[1:-1]
+        raise ValueError(f"{asked}; a field has 2 to 8 elements, no more anions")
     if places_anions < 0 or places_cations < 0:
         needed_ones = ", ".join(must[:8]) + (" …" if len(must) > 8 else "")
         raise ValueError(
