@@ -41,7 +41,7 @@ class Commands(typer.core.TyperGroup):
         try:
             return super().invoke(ctx)
         except Stopped as stopped:
-            sys.stderr.write(f"matgen: {stopped}\n")
+            sys.stderr.write(f"matgen: {'; '.join([str(stopped), *getattr(stopped, '__notes__', ())])}\n")
             raise typer.Exit(1) from None
         finally:
             guard.let_go()

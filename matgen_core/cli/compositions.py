@@ -63,11 +63,11 @@ def tolerances(within: Sequence[str], condition: Mapping[str, float]) -> dict[st
         except ValueError:
             tolerance = None
         if name not in CONDITIONS or tolerance is None:
-            raise ValueError(f"--within {shown(text)}; write NAME=VALUE with a NAME of {', '.join(CONDITIONS)}")
+            raise ValueError(f"--within {shown(text)[1:-1]}; write NAME=VALUE with a NAME of {', '.join(CONDITIONS)}")
         if CONDITIONS[name] in read:
             raise ValueError(f"--within {name} is given twice; give it once")
         if CONDITIONS[name] not in condition:
-            raise ValueError(f"--within {shown(text)}, but no {name} is asked for; add --{name}")
+            raise ValueError(f"--within {shown(text)[1:-1]}, but no {name} is asked for; add --{name}")
         read[CONDITIONS[name]] = tolerance
     return read
 
@@ -128,5 +128,5 @@ def _span(option: str, text: str) -> tuple[int, int] | None:
         return None
     match = re.fullmatch(r"([0-9]{1,6})(?:-([0-9]{1,6}))?", text.strip())
     if not match:
-        raise ValueError(f"{option} {shown(text)}; write one number, or two as 2-4")
+        raise ValueError(f"{option} {shown(text)[1:-1]}; write one number, or two as 2-4")
     return int(match[1]), int(match[2] or match[1])

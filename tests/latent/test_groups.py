@@ -133,7 +133,7 @@ def test_a_checkpoint_is_graded_anew_without_touching_its_weights(crystal_map: c
     checkpoint.amend("crystals", {"headline": {}, "maps": {}}, model.index.assign(umap_stability=np.float32(0.5)))
     after = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert set(after) == set(before)
-    assert {name for name in after if after[name] != before[name]} == {"metrics.json", "index.parquet"}
+    assert {name for name in after if after[name] != before[name]} == {"config.json", "metrics.json", "index.parquet"}
     assert (checkpoint.load("crystals").index["umap_stability"] == 0.5).all()  # type: ignore[index]
 
 
