@@ -266,7 +266,7 @@ def card(formula: str, asked_then: Asked) -> None:
         return
     st.subheader(subscripted(formula))
     st.markdown("  \n".join([*verdicts, *about]))
-    able = tuple(widgets.names_with("predict", COMPOSITION))
+    able = tuple(widgets.readable(widgets.names_with("predict", COMPOSITION)))
     lines = [f"**{title}** {value} :small[:gray[{who}]]" for title, value, who in running.values_of(formula, able)]
     if lines:
         st.markdown("**Predicted** :small[± one standard deviation]  \n" + "  \n".join(lines))

@@ -54,6 +54,8 @@ with st.grid(3, gap="small"):
         headline = summary["headline"]
         with st.container(border=True, height="stretch", gap="xsmall"):
             st.markdown(f"**{summary['title']}**")
+            for note in summary["notes"]:
+                st.caption(f":material/info: {note}")
             st.caption(f"`{summary['name']}` · {summary['system']} · can {', '.join(summary['capabilities'])}")
             st.markdown(
                 f"**{headline['ours']}** :small[{headline['figure']}]  \n:small[:gray[paper: {headline['paper']}]]"

@@ -182,7 +182,7 @@ def ask(name: str, space: LatentSpace, known: Sequence[str], must: Sequence[str]
         for label, n in PRESETS.items():
             st.button(label, on_click=_set_number, args=(n,), type="tertiary")
         seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", width=130)
-    able = widgets.names_with("predict", COMPOSITION)
+    able = widgets.readable(widgets.names_with("predict", COMPOSITION))
     chosen = st.pills(
         "Predict of what is kept",
         able,

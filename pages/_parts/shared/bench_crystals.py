@@ -20,6 +20,7 @@ from matgen_core.views.crystals import bench, picture
 from matgen_core.views.crystals import scene as crystal_scene
 from matgen_core.views.crystals.bench import Entry
 from pages._parts.shared import latent_maps, widgets
+from pages._parts.shared.folder_caches import by_folder
 
 ANGLES = {"alpha": "α", "beta": "β", "gamma": "γ"}  # noqa: RUF001 as chemists write them
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])")
@@ -75,8 +76,14 @@ def read_uploaded(files: Sequence[Any]) -> list[data.StructureFile]:
 
 
 def crystal_models() -> list[str]:
-    """Return the models with a map of known crystals."""
-    return widgets.names_with("encode", CRYSTAL)
+    """Return the models with a map of known crystals that can be used."""
+    return [name for name in widgets.names_with("encode", CRYSTAL) if not latent_maps.map_problem(name)]
+
+
+def tell_of_broken_models() -> None:
+    """Show a line for each model of crystals whose map cannot be used."""
+    for problem in filter(None, map(latent_maps.map_problem, widgets.names_with("encode", CRYSTAL))):
+        st.error(problem)
 
 
 def find(entry: Entry) -> Crystal:
@@ -203,7 +210,13 @@ def reflections(key: str, _structure: Any, radiation: str, two_theta: tuple[floa
     return diffraction.reflections(_structure, radiation, two_theta)
 
 
-@st.cache_data(max_entries=64, show_spinner="Predicting …", scope="session")
+@by_folder(
+    st.cache_data,
+    about=lambda models, *rest: models,
+    max_entries=64,
+    show_spinner="Predicting …",
+    scope="session",
+)
 def properties(models: Sequence[str], keys: Sequence[str], _structures: Mapping[str, Any]) -> pd.DataFrame:
     """Predict every property that some models know, with uncertainty."""
     return prediction.property_table([widgets.read(name) for name in models], _structures)
