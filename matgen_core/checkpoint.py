@@ -463,7 +463,8 @@ def summary(name: str) -> dict[str, Any]:
     folder = _folder(name)
     with blamed(name):
         config = _config(folder)
-        notes = _verify(folder, config, _METRICS)
+        notes = _verify(folder, config, _METRICS, _CARD, _INDEX, _KNOWN)
+        _read_if_there(folder / _INDEX, check_parquet)
         metrics = _read(folder / _METRICS, read_json)
         can = [verb for verb, able in VERBS.items() if issubclass(MODELS[config["model"]], able)]
         _read(folder / _CONFIG, lambda _: check_kinds(config, {"title": str, "system": str, "level": str}))
@@ -482,3 +483,14 @@ def summary(name: str) -> dict[str, Any]:
             "headline": metrics["headline"],
             "notes": list(notes),
         }
+
+
+def summaries() -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the summary of each checkpoint, and a line for each that cannot be used."""
+    good, broken = [], []
+    for name in names():
+        try:
+            good.append(summary(name))
+        except CheckpointError as error:
+            broken.append(str(error))
+    return good, broken

@@ -279,7 +279,7 @@ def card(formula: str, asked_then: Asked) -> None:
         return
     st.subheader(plain(subscripted(formula)))
     st.markdown("  \n".join([*verdicts, *about]))
-    able = tuple(widgets.names_with("predict", COMPOSITION))
+    able = tuple(widgets.readable(widgets.names_with("predict", COMPOSITION)))
     lines = [
         f"**{plain(title)}** {plain(value)} :small[:gray[{plain(who)}]]"
         for title, value, who in running.values_of(formula, able)

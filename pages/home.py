@@ -59,6 +59,8 @@ with st.grid(3, gap="small"):
         headline = summary["headline"]
         with st.container(border=True, height="stretch", gap="xsmall"):
             st.markdown(f"**{plain(summary['title'])}**")
+            for note in summary["notes"]:
+                st.caption(f":material/info: {plain(note)}")
             st.caption(
                 f"{code(summary['name'])} · {plain(summary['system'])} · can {', '.join(summary['capabilities'])}"
             )

@@ -1,11 +1,12 @@
 """Place my structures: where a person's own crystals lie among those that a model knows."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
 
+from matgen_core import checkpoint
 from matgen_core.data import StructureFile
 from matgen_core.data.uploads import LIMITS
 from matgen_core.materials.levels import CRYSTAL
@@ -81,24 +82,25 @@ def take_examples(model: str) -> None:
 
 def place(files: Sequence[StructureFile]) -> tuple[list[Placement], pd.DataFrame]:
     """Place what has not been placed yet, and return all that has been with its predicted properties."""
-    done: dict[tuple[str, str], tuple[Placement, pd.DataFrame]] = st.session_state.setdefault("placed", {})
-    todo = [file for file in files if (name, key_of(file)) not in done]
+    done: dict[Any, tuple[Placement, pd.DataFrame]] = st.session_state.setdefault("placed", {})
+    by = name, checkpoint.fingerprint(name)
+    todo = [file for file in files if (by, key_of(file)) not in done]
     if todo and not st.session_state.get("place_stopped"):
         with st.container(horizontal=True, vertical_alignment="center"):
             bar = st.progress(0.0, f"Placing {len(todo)} files …")
             st.button("Stop", on_click=set_stopped, args=(True,))
         known = placement.known_crystals(widgets.read(name), todo)
-        networks = widgets.names_with("predict", CRYSTAL)
+        networks = widgets.readable(widgets.names_with("predict", CRYSTAL))
         for start in range(0, len(todo), A_STEP):
             part = todo[start : start + A_STEP]
             structures = {file.name: file.structure for file in part if file.structure is not None}
             predicted = bench_crystals.properties(networks, [key_of(file) for file in part], structures)
             made = placement.place(space, part, known, judge=uploaded.novelty_apart)
             for file, placed in zip(part, made, strict=True):
-                done[name, key_of(file)] = placed, predicted[predicted["structure"] == file.name]
+                done[by, key_of(file)] = placed, predicted[predicted["structure"] == file.name]
             bar.progress((start + len(part)) / len(todo), f"Placed {start + len(part)} of {len(todo)} files")
         st.rerun()
-    found = [done[name, key_of(file)] for file in files if (name, key_of(file)) in done]
+    found = [done[by, key_of(file)] for file in files if (by, key_of(file)) in done]
     properties = [table for _, table in found if len(table)]
     nothing = bench_crystals.properties([], [], {})
     return [placed for placed, _ in found], pd.concat(properties, ignore_index=True) if properties else nothing
@@ -281,6 +283,7 @@ UNUSUAL = "share of the training crystals that lie nearer to the others than thi
 
 st.title("Place my structures")
 models = bench_crystals.crystal_models()
+bench_crystals.tell_of_broken_models()
 if not models:
     st.info("No model of crystals is present. Make one with: `matgen train icsg3d`")
     st.stop()

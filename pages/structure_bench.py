@@ -86,10 +86,12 @@ def on_pattern(key: str) -> None:
 def choose() -> None:
     """The line on which crystals are chosen."""
     models = bench_crystals.crystal_models()
+    bench_crystals.tell_of_broken_models()
     on_it, problems = bench.read_entries(widgets.remembered("bench"))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         known: list[Entry] = []
         if models:
+            widgets.tell_if_gone("bench_model", models)
             with st.container(width=210):
                 model = st.selectbox("Crystals known to", models, key="bench_model", bind="query-params")
             known = [Entry(model, key) for key in latent_maps.map_table(model)["key"]]
@@ -319,7 +321,7 @@ def show_diffraction(crystals: Sequence[Crystal]) -> None:
 
 def show_properties(crystals: Sequence[Crystal]) -> None:
     """Predicted properties with uncertainty."""
-    models = widgets.names_with("predict", CRYSTAL)
+    models = widgets.readable(widgets.names_with("predict", CRYSTAL))
     if not models:
         st.info("No checkpoint here predicts properties of crystals. Make one with: `matgen train cgcnn_energy`")
         return

@@ -28,7 +28,8 @@ else:
         " that holds no compound is known, so none of this is a probability of success."
     )
     widgets.chart(charts.evidence(evidence), "evidence", "Held-out AUC of rankers and baselines")
-    for name, sentence in rankings.verdicts().items():
+    rankers = [each["name"] for each in good if each["name"] in set(evidence["ranker"])]
+    for name, sentence in rankings.verdicts(rankers).items():
         st.markdown(f"{code(name)}: {sentence}")
     st.dataframe(
         evidence.drop(columns="is_baseline"),
@@ -47,7 +48,7 @@ else:
 
 st.subheader("Models")
 if good:
-    name = st.selectbox("Checkpoint", [each["name"] for each in good], key="checkpoint", bind="query-params")
+    name = widgets.choose_checkpoint("Checkpoint", [each["name"] for each in good], key="checkpoint")
     model = widgets.load(name)
     left, right = st.columns(2, gap="large")
     with left:

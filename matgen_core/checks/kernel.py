@@ -11,11 +11,9 @@ every end, decide it. Where the signs are free, every state is counted from the 
 shifts are to the left, and the wanted sum is what the lowest states lack of zero.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from matgen_core.checks.findings import (
@@ -29,16 +27,11 @@ from matgen_core.checks.findings import (
     TOO_MANY,
     UNUSUAL,
 )
+from matgen_core.jobs.compiled import compiled
 
 CATION, ANION, FREE = 0, 1, 2
 
 _ONE = np.uint64(1)
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def _compiled(function: _Function) -> _Function:
-    compiled: Any = njit(cache=True, nogil=True)(function)
-    return compiled
 
 
 class States(NamedTuple):
@@ -63,13 +56,13 @@ class States(NamedTuple):
     metal: NDArray[np.bool_]
 
 
-@_compiled
+@compiled
 def _has(bits: NDArray[np.uint64], value: int) -> bool:
     word = value >> 6
     return value >= 0 and word < len(bits) and (bits[word] >> np.uint64(value & 63)) & _ONE != 0
 
 
-@_compiled
+@compiled
 def _add_shifted(target: NDArray[np.uint64], source: NDArray[np.uint64], shift: int) -> None:
     """Add the numbers of `source`, all larger by `shift`; the two may be one array."""
     skipped, left = shift >> 6, np.uint64(shift & 63)
@@ -81,7 +74,7 @@ def _add_shifted(target: NDArray[np.uint64], source: NDArray[np.uint64], shift: 
         target[word] |= bits
 
 
-@_compiled
+@compiled
 def _grow(
     new: NDArray[np.uint64],
     old: NDArray[np.uint64],
@@ -115,7 +108,7 @@ def _grow(
                 new[word] |= spare[word]
 
 
-@_compiled
+@compiled
 def _choose(
     old: NDArray[np.uint64], value: int, states: States, sign: int, element: int, count: int, mixed: bool
 ) -> tuple[int, int, int]:
@@ -136,7 +129,7 @@ def _choose(
     return 0, 0, -1
 
 
-@_compiled
+@compiled
 def _balance(
     numbers: NDArray[np.uint8],
     counts: NDArray[np.int64],
@@ -192,7 +185,7 @@ def _balance(
     return False
 
 
-@_compiled
+@compiled
 def _neutralize(
     numbers: NDArray[np.uint8],
     counts: NDArray[np.int64],
@@ -227,7 +220,7 @@ def _neutralize(
     return True
 
 
-@_compiled
+@compiled
 def judge(
     numbers: NDArray[np.uint8],
     counts: NDArray[np.int64],

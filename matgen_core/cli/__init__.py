@@ -105,11 +105,14 @@ def main() -> None:
 @app.command()
 def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] = False) -> None:
     """List the checkpoints present: name, system, level, what each can do, its headline figure."""
-    rows = [checkpoints.summary(name) for name in checkpoints.names()]
+    rows, broken = checkpoints.summaries()
+    for line in [*broken, *(f"{row['name']}: {note}" for row in rows for note in row["notes"])]:
+        typer.echo(line, err=True)
     if as_json:
         print_out(json.dumps(rows, indent=2))
     else:
-        print_out(pd.DataFrame([row | {"capabilities": " ".join(row["capabilities"])} for row in rows]).to_string())
+        table = pd.DataFrame([row | {"capabilities": " ".join(row["capabilities"])} for row in rows])
+        print_out(table.drop(columns="notes", errors="ignore").to_string())
 
 
 @app.command()

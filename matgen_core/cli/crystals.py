@@ -101,8 +101,11 @@ def _tables_alone(inputs: list[Path]) -> list[Path]:
 
 def _formula_models() -> list[str]:
     """Checkpoints that predict properties of formulas."""
-    rows = [checkpoints.summary(name) for name in checkpoints.names()]
-    return [row["name"] for row in rows if row["level"] == COMPOSITION.key and "predict" in row["capabilities"]]
+    return [
+        row["name"]
+        for row in checkpoints.summaries()[0]
+        if row["level"] == COMPOSITION.key and "predict" in row["capabilities"]
+    ]
 
 
 def _material(file: StructureFile) -> object:

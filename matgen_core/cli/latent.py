@@ -179,7 +179,7 @@ def _require_crystals(checkpoint: Checkpoint) -> None:
 def _decoder(name: str) -> tuple[Checkpoint, LatentSpace]:
     checkpoint = checkpoints.load(name)
     if not isinstance(checkpoint.model, Decoder):
-        able = [row["name"] for row in map(checkpoints.summary, checkpoints.names()) if "decode" in row["capabilities"]]
+        able = [row["name"] for row in checkpoints.summaries()[0] if "decode" in row["capabilities"]]
         raise ValueError(f"{name} has no decoder; these checkpoints have one: {', '.join(able) or 'none'}")
     return checkpoint, LatentSpace.of(checkpoint)
 

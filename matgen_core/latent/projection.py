@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from matgen_core.jobs.compiled import find_place
 from matgen_core.latent.map import N_NEIGHBORS
 from matgen_core.latent.space import Z
 
@@ -107,6 +108,7 @@ def project(z: Z, settings: ProjectionSettings, progress: Progress | None = None
 
         tsne = TSNE(perplexity=settings.perplexity, metric=settings.metric, init="pca", random_state=settings.seed)
         return tsne.fit_transform(z).astype(np.float32)
+    find_place()
     import umap
 
     shown: dict[str, Any] = {}

@@ -154,7 +154,9 @@ def test_an_own_map_is_one_more_projection_with_its_grades(crystal_map: checkpoi
     member = np.arange(60) < 50
     made = projection.projected(z[member], ProjectionSettings("pca", seed=7))
     test = page("latent_map", at="mp-55")
-    test.session_state["own_maps"] = {"crystals": {"own-1": projection.subset_map(z, member, made)}}
+    test.session_state["own_maps"] = {
+        ("crystals", checkpoint.fingerprint("crystals")): {"own-1": projection.subset_map(z, member, made)}
+    }
     test.session_state["next_projection"] = "own-1"
     test.run()
     whole(test, "")

@@ -38,10 +38,10 @@ def evidence_frame(name: str, metrics: Mapping[str, Any]) -> pd.DataFrame:
         {
             "ranker": ranker,
             "control": title,
-            "auc": evidence[control]["auc"]["mean"],
-            "auc_std": evidence[control]["auc"]["std"],
-            "enrichment_1": evidence[control]["enrichment_1"]["mean"],
-            "enrichment_5": evidence[control]["enrichment_5"]["mean"],
+            "auc": float(evidence[control]["auc"]["mean"]),
+            "auc_std": float(evidence[control]["auc"]["std"]),
+            "enrichment_1": float(evidence[control]["enrichment_1"]["mean"]),
+            "enrichment_5": float(evidence[control]["enrichment_5"]["mean"]),
             "is_baseline": ranker != name,
         }
         for ranker, evidence in parts.items()

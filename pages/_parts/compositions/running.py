@@ -16,6 +16,7 @@ from matgen_core.tasks.funnel.session import Generation, Snapshot
 from matgen_core.tasks.funnel.stages import STAGES
 from pages._parts.compositions.wishes import Asked
 from pages._parts.shared import job_words, verdict_words, widgets
+from pages._parts.shared.folder_caches import by_folder
 from pages._parts.shared.plain_text import code, plain
 from pages._parts.shared.property_columns import plain_title, predicted_by, short_title, title_of, unit
 
@@ -196,7 +197,7 @@ def order(table: pd.DataFrame, properties: Sequence[str] | None = None) -> list[
     return [name for name in names if name in table]
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@by_folder(st.cache_data, about=lambda formula, predictors: predictors, max_entries=256, show_spinner=False)
 def values_of(formula: str, predictors: tuple[str, ...]) -> list[tuple[str, str, str]]:
     """Return what is predicted of a formula: title with unit, value, who says so; the problem where there is none."""
     lines = []
@@ -214,7 +215,7 @@ def values_of(formula: str, predictors: tuple[str, ...]) -> list[tuple[str, str,
     return lines
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@by_folder(st.cache_data, about=lambda formula, name: [name], max_entries=256, show_spinner=False)
 def known_2d(formula: str, name: str) -> tuple[str, float, bool] | None:
     """Return the known 2D material most like a formula, how far it is, and whether it is the same; None if unknown."""
     try:

@@ -184,7 +184,7 @@ def ask(name: str, space: LatentSpace, known: Sequence[str], must: Sequence[str]
         for label, n in PRESETS.items():
             st.button(label, on_click=_set_number, args=(n,), type="tertiary")
         seed = widgets.whole_number("Seed", 0, 2**31 - 1, 0, "seed", width=130)
-    able = widgets.names_with("predict", COMPOSITION)
+    able = widgets.readable(widgets.names_with("predict", COMPOSITION))
     chosen = st.pills(
         "Predict of what is kept",
         able,

@@ -8,7 +8,7 @@ from typing import Literal
 
 import streamlit as st
 
-from matgen_core.checkpoint import Checkpoint, CheckpointError
+from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.structure_export import cif_archive
 from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.materials.properties import Column
@@ -18,6 +18,7 @@ from matgen_core.views.crystals.scene import drawable_scene
 from matgen_core.views.maps.journey import Overlay, journey_overlay, steps_outside
 from pages._parts.components.film_strip import Frame
 from pages._parts.shared import latent_maps, plain_text, widgets
+from pages._parts.shared.folder_caches import all_present, by_folder
 from pages._parts.shared.plain_text import plain
 
 Mode = Literal["Path", "Arithmetic", "Axis", "Samples"]
@@ -113,7 +114,11 @@ def labels_of(name: str) -> Callable[[str], str]:
 # Routes and steps
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+def _of_journey(journey: Journey) -> list[str]:
+    return [journey.model]
+
+
+@by_folder(st.cache_resource, about=_of_journey, max_entries=64, show_spinner=False)
 def route(journey: Journey) -> journeys.Route:
     """Return where a journey goes.
 
@@ -146,13 +151,13 @@ def pins(journey: Journey) -> list[journeys.Waypoint]:
     return found
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
+@by_folder(st.cache_data, max_entries=4, show_spinner=False)
 def axis_shares(name: str) -> list[float]:
     """Return the share of the variance of the latent points along each principal axis."""
     return journeys.axis_shares(latent_maps.load_map(name)).tolist()
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@by_folder(st.cache_data, about=_of_journey, max_entries=64, show_spinner=False)
 def _outside(journey: Journey) -> list[int]:
     return steps_outside(latent_maps.load_map(journey.model), route(journey))
 
@@ -162,7 +167,14 @@ def overlay(journey: Journey, projection: str, current: int) -> Overlay:
     return journey_overlay(latent_maps.load_map(journey.model), route(journey), projection, _outside(journey), current)
 
 
-@st.cache_resource(scope="session", max_entries=8, on_release=journeys.Recording.stop, show_spinner=False)
+@by_folder(
+    st.cache_resource,
+    about=all_present,
+    scope="session",
+    max_entries=8,
+    on_release=journeys.Recording.stop,
+    show_spinner=False,
+)
 def recording(journey: Journey) -> journeys.Recording:
     """Return the steps of a journey, which arrive in the background once it is started.
 
@@ -185,20 +197,14 @@ def _drawn(steps: Iterator[journeys.Step]) -> Iterator[journeys.Step]:
 
 
 def _property_models(name: str) -> list[Checkpoint]:
-    """Return what predicts properties of the materials of a model; a checkpoint that cannot be used is left out."""
+    """Return what predicts properties of the materials of a model."""
     level = latent_maps.level(name)
     if level is PHASE_FIELD:
         return [widgets.read(each) for each in widgets.names_with("score") if each == name]
-    found = []
-    for each in widgets.names_with("predict", level):
-        try:
-            found.append(widgets.read(each))
-        except CheckpointError as error:
-            plain_text.warning(error)
-    return found
+    return [widgets.read(each) for each in widgets.readable(widgets.names_with("predict", level))]
 
 
-@st.cache_resource(show_spinner=False)
+@by_folder(st.cache_resource, show_spinner=False)
 def warm(name: str) -> None:
     """Take the first step of the example while the visitor looks round: the first takes twice as long as the next."""
     space = latent_maps.load_map(name)

@@ -21,6 +21,7 @@ from pages._parts.components.crystal_viewer import crystal_viewer
 from pages._parts.compositions import wishes
 from pages._parts.latent_map.map_state import look_at
 from pages._parts.shared import bench_crystals, latent_maps, plain_text, verdict_words, widgets
+from pages._parts.shared.folder_caches import all_present, by_folder
 from pages._parts.shared.plain_text import code, plain
 
 
@@ -145,7 +146,7 @@ def _comes_back(decoded: Decoded | None, formula: str) -> str:
 _SAID = ("split", "n_elements", *verdict_words.TITLES)  # by the badge, the formula, the verdicts
 
 
-@st.cache_data(max_entries=64, show_spinner="Predicting …")
+@by_folder(st.cache_data, about=all_present, max_entries=64, show_spinner="Predicting …")
 def _predicted(formula: str) -> str:
     """Write what every model that predicts properties of formulas says of one."""
     lines = []

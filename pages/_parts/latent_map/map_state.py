@@ -51,6 +51,8 @@ def is_placed(name: str, text: str | None) -> bool:
 def selected(name: str) -> Selection | None:
     """Return what outlines have chosen on maps of a model; after a reload, from the address."""
     of_model, chosen = st.session_state.get("selection", ("", None))
+    if of_model == name and chosen is not None and len(chosen.mask) != len(latent_maps.map_table(name)):
+        chosen = None  # another folder has taken the place of the model's: its outlines are replayed
     text = widgets.remembered("outlines")
     if chosen is None and text:
         try:

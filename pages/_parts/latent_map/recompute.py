@@ -4,6 +4,7 @@ from typing import Any
 
 import streamlit as st
 
+from matgen_core import checkpoint as checkpoints
 from matgen_core.latent import projection
 from matgen_core.latent.projection import METRICS, ProjectionSettings
 from matgen_core.latent.worker import MAX_POINTS
@@ -46,7 +47,7 @@ def button(name: str, shown: Any) -> None:
             except ValueError as error:
                 plain_text.error(error)
             else:
-                st.session_state["map_job"] = (name, job, member, settings.method)
+                st.session_state["map_job"] = (name, checkpoints.fingerprint(name), job, member, settings.method)
                 st.rerun(scope="app")
         st.caption(f"At most {MAX_POINTS:,} points. The others are drawn in gray, placed by their true neighbors.")
 
@@ -76,7 +77,12 @@ def show_job() -> None:
 
 @st.fragment(run_every=1.0)
 def _follow() -> None:
-    name, job, member, method = st.session_state["map_job"]
+    name, of_folder, job, member, method = st.session_state["map_job"]
+    if checkpoints.fingerprint(name) != of_folder:
+        job.stop()
+        del st.session_state["map_job"]
+        st.warning(f"No map was made: {name} has been replaced or removed meanwhile.")
+        return
     status = job.status()
     if job.result is not None:
         del st.session_state["map_job"]

@@ -23,6 +23,7 @@ from matgen_core.tasks.remarks import remarks
 from matgen_core.views.crystals import bench, uploaded
 from matgen_core.views.crystals.bench import Entry
 from pages._parts.shared import latent_maps, plain_text, widgets
+from pages._parts.shared.folder_caches import by_folder
 
 ANGLES = {"alpha": "α", "beta": "β", "gamma": "γ"}  # noqa: RUF001 as chemists write them
 
@@ -91,8 +92,14 @@ def read_pattern(file: Any) -> diffraction.Measured:
 
 
 def crystal_models() -> list[str]:
-    """Return the models with a map of known crystals."""
-    return widgets.names_with("encode", CRYSTAL)
+    """Return the models with a map of known crystals that can be used."""
+    return [name for name in widgets.names_with("encode", CRYSTAL) if not latent_maps.map_problem(name)]
+
+
+def tell_of_broken_models() -> None:
+    """Show a line for each model of crystals whose map cannot be used."""
+    for problem in filter(None, map(latent_maps.map_problem, widgets.names_with("encode", CRYSTAL))):
+        st.error(problem)
 
 
 def find(entry: Entry) -> Crystal:
@@ -286,7 +293,13 @@ def _table(name: str, key: Any, settings: tuple[Any, ...], is_foreign: bool, *gi
     return table
 
 
-@st.cache_data(max_entries=64, show_spinner="Predicting …", scope="session")
+@by_folder(
+    st.cache_data,
+    about=lambda models, *rest: models,
+    max_entries=64,
+    show_spinner="Predicting …",
+    scope="session",
+)
 def properties(
     models: Sequence[str],
     keys: Sequence[str],

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from matgen_core import checkpoint as checkpoints
 from matgen_core import data
 from matgen_core.checkpoint import CheckpointError
 from matgen_core.latent import clusters, projection
@@ -26,6 +27,7 @@ from matgen_core.views.maps.events import MapEvents
 from matgen_core.views.maps.scene import MapScene
 from pages._parts.components.latent_map import latent_map
 from pages._parts.shared import plain_text, widgets
+from pages._parts.shared.folder_caches import by_folder
 from pages._parts.shared.plain_text import code, plain
 
 ELEMENT, CLUSTER, FAITHFULNESS, STABILITY = "element", "cluster", "faithfulness", "stability"
@@ -35,15 +37,19 @@ MOST_CANDIDATES = 1_000  # each is drawn as a mark of its own, and sent at every
 # Materials
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the map …")
+@by_folder(st.cache_resource, max_entries=4, show_spinner="Reading the map …")
 def _load_map(name: str) -> LatentMap:
-    return LatentMap(widgets.read(name))
+    model = widgets.read(name)
+    with checkpoints.blamed(name):
+        return LatentMap(model)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@by_folder(st.cache_resource, max_entries=4, show_spinner=False)
 def map_table(name: str) -> pd.DataFrame:
     """Return the known materials of a map as `map_columns.known_materials` lays them out; not to be changed."""
-    return known_materials(widgets.read(name))
+    model = widgets.read(name)
+    with checkpoints.blamed(name):
+        return known_materials(model)
 
 
 def map_table_columns(name: str) -> list[Column]:
@@ -82,17 +88,25 @@ def without_encoder(name: str) -> str:
     )
 
 
-def load_map(name: str) -> LatentMap:
-    """Return a latent map, or show why there is none and end the page."""
+def map_problem(name: str) -> str:
+    """Say why a map cannot be used, "" if it can."""
     try:
         map_table(name)
-        return _load_map(name)
+        _load_map(name)
     except (CheckpointError, ValueError) as error:
-        plain_text.error(error)
+        return str(error)
+    return ""
+
+
+def load_map(name: str) -> LatentMap:
+    """Return a latent map, or show why there is none and end the page."""
+    if problem := map_problem(name):
+        plain_text.error(problem)
         st.stop()
+    return _load_map(name)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@by_folder(st.cache_resource, max_entries=4, show_spinner=False)
 def _rows(name: str) -> dict[str, int]:
     return {key: row for row, key in enumerate(map_table(name)["key"])}
 
@@ -102,7 +116,7 @@ def row_of(name: str, key: str) -> int | None:
     return _rows(name).get(key)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@by_folder(st.cache_resource, max_entries=4, show_spinner=False)
 def labels(name: str) -> dict[str, str]:
     """Return what a list shows for the key of each known material; not to be changed."""
     table = map_table(name)
@@ -111,20 +125,20 @@ def labels(name: str) -> dict[str, str]:
     return {key: f"{formula} · {key}" for key, formula in zip(table["key"], table["name"], strict=True)}
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
+@by_folder(st.cache_data, max_entries=4, show_spinner=False)
 def elements_in(name: str) -> list[str]:
     """Return the elements of the known materials of a map, the commonest first."""
     return elements_of(map_table(name))
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
+@by_folder(st.cache_data, max_entries=4, show_spinner=False)
 def absent_elements(name: str) -> dict[str, str]:
     """Return the elements that no known material of a map holds, each with the reason."""
     known = set(elements_in(name))
     return {symbol: f"in none of the materials of {name}" for symbol in every_element() if symbol not in known}
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@by_folder(st.cache_data, max_entries=16, show_spinner=False)
 def keeping_to(name: str, search: str) -> list[bool]:
     """Tell which known materials keep to a search line.
 
@@ -145,8 +159,8 @@ def worker() -> ProjectionWorker:
 
 def own_maps(name: str) -> dict[str, SubsetMap]:
     """Return the maps that this visitor has made of a model, by their keys."""
-    made: dict[str, dict[str, SubsetMap]] = st.session_state.setdefault("own_maps", {})
-    return made.setdefault(name, {})
+    made: dict[Any, dict[str, SubsetMap]] = st.session_state.setdefault("own_maps", {})
+    return made.setdefault((name, checkpoints.fingerprint(name)), {})  # another folder has other materials
 
 
 def keep_own_map(name: str, made: SubsetMap) -> str:
@@ -224,7 +238,7 @@ def _settings_in_words(settings: projection.ProjectionSettings) -> str:
 # Neighbors
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@by_folder(st.cache_data, max_entries=16, show_spinner=False)
 def placed(name: str, key: str, others: tuple[str, ...]) -> pd.DataFrame:
     """Place what is not on a map by its true neighbors.
 
@@ -258,7 +272,7 @@ def _material(name: str, key: str) -> Any:
         raise ValueError(f"{not_here(name, key)} ({error})") from error
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@by_folder(st.cache_data, max_entries=64, show_spinner=False)
 def misfit(name: str, key: str) -> str:
     """Say why something that is not on a map has no place there, "" if it has one."""
     try:
@@ -267,7 +281,7 @@ def misfit(name: str, key: str) -> str:
         return str(error)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@by_folder(st.cache_data, max_entries=64, show_spinner=False)
 def neighbors(name: str, key: str, k: int = 6) -> pd.DataFrame:
     """Return the materials of a map that are nearest to one in truth, nearest first.
 
@@ -301,7 +315,7 @@ def not_here(name: str, key: str) -> str:
     return f"{key} is not among the {noun(name)} of {name}; click a point or search for a formula"
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@by_folder(st.cache_resource, max_entries=4, show_spinner=False)
 def true_neighbors(name: str) -> Any:
     """Return the rows of the true neighbors of every material, (n_materials, 15)."""
     return projection.nearest(_load_map(name).features)
@@ -344,7 +358,7 @@ def map_chart(scene: MapScene, key: str, on_event: Callable[[MapEvents], None]) 
     latent_map(scene, key=key, height=600, on_event=on_event)
 
 
-@st.cache_resource(max_entries=12, show_spinner=False)
+@by_folder(st.cache_resource, max_entries=12, show_spinner=False)
 def _stored_cloud(name: str, key: str) -> map_scene.PointCloud:
     return map_scene.point_cloud(_load_map(name).positions(key))
 
@@ -354,13 +368,14 @@ def point_cloud(name: str, key: str) -> map_scene.PointCloud:
     own = own_maps(name)
     if key not in own:
         return _stored_cloud(name, key)
-    clouds: dict[tuple[str, str], map_scene.PointCloud] = st.session_state.setdefault("own_clouds", {})
-    if (name, key) not in clouds:
-        clouds[name, key] = map_scene.point_cloud(own[key].positions)
-    return clouds[name, key]
+    clouds: dict[Any, map_scene.PointCloud] = st.session_state.setdefault("own_clouds", {})
+    which = (name, key, checkpoints.fingerprint(name))
+    if which not in clouds:
+        clouds[which] = map_scene.point_cloud(own[key].positions)
+    return clouds[which]
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@by_folder(st.cache_resource, max_entries=32, show_spinner=False)
 def coloring(name: str, column: Column | None, element: str) -> map_scene.Coloring:
     """Return the colors of the known materials by a column, or without one by whether they hold an element."""
     if column is None:
@@ -368,13 +383,13 @@ def coloring(name: str, column: Column | None, element: str) -> map_scene.Colori
     return map_columns.coloring(map_table(name), column)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Looking for clusters …")
+@by_folder(st.cache_resource, max_entries=4, show_spinner="Looking for clusters …")
 def cluster_coloring(name: str) -> map_scene.Coloring:
     """Return the colors of the known materials by their clusters in the latent space itself."""
     return map_columns.color_by_cluster(map_table(name), clusters.find(_load_map(name).features))
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@by_folder(st.cache_resource, max_entries=4, show_spinner=False)
 def hover(name: str) -> map_scene.HoverText:
     """Return what is shown where the pointer rests on a known material."""
     return map_columns.hover(map_table(name), map_table_columns(name))
@@ -418,7 +433,7 @@ def axis_labels(name: str, key: str) -> tuple[str, str]:
     return f"{title} 1", f"{title} 2"
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@by_folder(st.cache_data, max_entries=16, show_spinner=False)
 def candidates(name: str, choice: ranking.Choice) -> tuple[str, ...]:
     """Return the fields of a choice that are not known to a model."""
     return tuple(field.write() for field in choice.fields(ranking.known_fields(widgets.read(name))))
@@ -432,26 +447,26 @@ def has_point(name: str, row: int) -> bool:
     return bool(_load_map(name).has_point[row])
 
 
-@st.cache_resource(max_entries=64, show_spinner="Decoding …")
+@by_folder(st.cache_resource, max_entries=64, show_spinner="Decoding …")
 def decoded(name: str, row: int) -> Decoded:
     """Decode the latent point of a material of a map."""
     return _load_map(name).reconstruct([row])[0]
 
 
-@st.cache_resource(max_entries=64, show_spinner="Decoding …")
+@by_folder(st.cache_resource, max_entries=64, show_spinner="Decoding …")
 def decoded_again(name: str, formula: str) -> Decoded | None:
     """Encode a formula and decode its latent point; None for a model that cannot encode."""
     space = _load_map(name)
     return space.decode(fitting(space.encode([_material(name, formula)]))[1])[0] if space.encodes else None
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@by_folder(st.cache_resource, max_entries=64, show_spinner=False)
 def original(name: str, row: int) -> Any:
     """Return a known crystal as the model was given it.
 
     Raises:
         ValueError: If the data set that the model learned from is not installed.
     """
-    data_set = next(iter(widgets.read(name).provenance["datasets"])).split("/")[0]
+    data_set = next(iter(widgets.read(name).provenance.get("datasets", {})), "").split("/")[0]
     crystal = data.load_crystal(data_set, map_table(name)["key"].iloc[row])
     return _load_map(name).representation.standardize(crystal)

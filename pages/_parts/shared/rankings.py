@@ -5,12 +5,14 @@ from collections.abc import Callable, Collection, Sequence
 import pandas as pd
 import streamlit as st
 
-from matgen_core.checkpoint import Checkpoint
+from matgen_core import checkpoint as checkpoints
+from matgen_core.checkpoint import Checkpoint, CheckpointError
 from matgen_core.latent.errors import error_kind
 from matgen_core.materials.elements import check_elements, every_element
 from matgen_core.tasks import ranking
 from matgen_core.views import charts
 from pages._parts.shared import plain_text, widgets
+from pages._parts.shared.folder_caches import by_folder
 from pages._parts.shared.plain_text import plain
 
 # The choice
@@ -48,7 +50,7 @@ def elements_without_features(known: Collection[str]) -> dict[str, str]:
 # The ranking
 
 
-@st.cache_data(max_entries=16, show_spinner="Ranking …")
+@by_folder(st.cache_data, max_entries=16, show_spinner="Ranking …")
 def ranked(name: str, choice: ranking.Choice) -> pd.DataFrame:
     """Rank the fields of a choice that are not known to the model."""
     model = widgets.read(name)
@@ -118,13 +120,21 @@ def _aucs(frame: pd.DataFrame) -> str:
 
 def all_evidence() -> pd.DataFrame:
     """Lay out the evidence of every ranker beside the baselines, each baseline once."""
-    frames = [ranking.evidence_frame(name, widgets.load(name).metrics) for name in widgets.names_with("score")]
+    frames = []
+    for name in widgets.names_with("score"):
+        try:
+            metrics = widgets.read(name).metrics
+            with checkpoints.blamed(name):
+                frames.append(ranking.evidence_frame(name, metrics))
+                ranking.verdict(metrics)
+        except CheckpointError as error:
+            st.error(str(error))
     if not frames:
         return ranking.evidence_frame("", {})
     joined = pd.concat(frames, ignore_index=True)
     return joined.drop_duplicates(["ranker", "control"]).sort_values("is_baseline", kind="stable", ignore_index=True)
 
 
-def verdicts() -> dict[str, str]:
-    """Return for every ranker one sentence on whether it beats pair co-occurrence."""
-    return {name: ranking.verdict(widgets.load(name).metrics) for name in widgets.names_with("score")}
+def verdicts(rankers: Collection[str]) -> dict[str, str]:
+    """Return for each of some rankers one sentence on whether it beats pair co-occurrence."""
+    return {name: ranking.verdict(widgets.read(name).metrics) for name in rankers}

@@ -19,6 +19,7 @@ from matgen_core.materials.fields import PhaseField
 from matgen_core.materials.levels import LEVELS, PHASE_FIELD, Level
 from matgen_core.materials.properties import Column
 from pages._parts.shared import plain_text
+from pages._parts.shared.folder_caches import by_folder
 from pages._parts.shared.plain_text import plain
 
 _Option = TypeVar("_Option")
@@ -28,7 +29,7 @@ PROJECTIONS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
 # Checkpoints
 
 
-@st.cache_resource(max_entries=6, show_spinner="Reading the model …")
+@by_folder(st.cache_resource, max_entries=6, show_spinner="Reading the model …")
 def read(name: str) -> Checkpoint:
     """Return a checkpoint.
 
@@ -43,10 +44,15 @@ def summaries() -> tuple[list[dict[str, Any]], list[str]]:
     good, broken = [], []
     for name in checkpoints.names():
         try:
-            good.append(checkpoints.summary(name))
+            good.append(_summary(name))
         except CheckpointError as error:
             broken.append(str(error))
     return sorted(good, key=lambda each: -len(each["capabilities"])), broken
+
+
+@by_folder(st.cache_data, max_entries=100, show_spinner=False)
+def _summary(name: str) -> dict[str, Any]:
+    return checkpoints.summary(name)
 
 
 def names_with(capability: str, level: Level | None = PHASE_FIELD) -> list[str]:
@@ -71,6 +77,19 @@ def load(name: str) -> Checkpoint:
         st.stop()
 
 
+def readable(names: Sequence[str]) -> list[str]:
+    """Return those of some checkpoints that can be used, and show a line for each other one."""
+    found = []
+    for name in names:
+        try:
+            read(name)
+        except CheckpointError as error:
+            st.error(str(error))
+        else:
+            found.append(name)
+    return found
+
+
 def choose_checkpoint(
     label: str,
     names: Sequence[str],
@@ -92,7 +111,25 @@ def choose_checkpoint(
         for line in summaries()[1]:
             plain_text.error(line)
         st.stop()
+    tell_if_gone(key, names)
     return st.selectbox(label, names, key=key, bind="query-params", on_change=on_change)
+
+
+def tell_if_gone(key: str, names: Sequence[str]) -> None:
+    """Say in one line that the checkpoint which this session had chosen is not there any more; another is taken.
+
+    Args:
+        key: Of the choice.
+        names: What can be chosen now.
+    """
+    seen = f"{key}@seen"
+    before = st.session_state.get(seen)
+    if before is not None and before not in names:
+        st.warning(f"{before} is not here any more, or cannot be used; this is another model.")
+        if st.session_state.get(key) == before:
+            del st.session_state[key]
+    chosen = st.session_state.get(key)
+    st.session_state[seen] = chosen if chosen in names else names[0]
 
 
 # State
