@@ -81,7 +81,7 @@ def _follow() -> None:
     if checkpoints.fingerprint(name) != of_folder:
         job.stop()
         del st.session_state["map_job"]
-        st.warning(f"No map was made: {name} has been replaced or removed meanwhile.")
+        plain_text.warning(f"No map was made: {name} has been replaced or removed meanwhile.")
         return
     status = job.status()
     if job.result is not None:

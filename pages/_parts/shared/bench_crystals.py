@@ -99,7 +99,7 @@ def crystal_models() -> list[str]:
 def tell_of_broken_models() -> None:
     """Show a line for each model of crystals whose map cannot be used."""
     for problem in filter(None, map(latent_maps.map_problem, widgets.names_with("encode", CRYSTAL))):
-        st.error(problem)
+        plain_text.error(problem)
 
 
 def find(entry: Entry) -> Crystal:

@@ -128,7 +128,7 @@ def all_evidence() -> pd.DataFrame:
                 frames.append(ranking.evidence_frame(name, metrics))
                 ranking.verdict(metrics)
         except CheckpointError as error:
-            st.error(str(error))
+            plain_text.error(error)
     if not frames:
         return ranking.evidence_frame("", {})
     joined = pd.concat(frames, ignore_index=True)

@@ -84,7 +84,7 @@ def readable(names: Sequence[str]) -> list[str]:
         try:
             read(name)
         except CheckpointError as error:
-            st.error(str(error))
+            plain_text.error(error)
         else:
             found.append(name)
     return found
@@ -125,7 +125,7 @@ def tell_if_gone(key: str, names: Sequence[str]) -> None:
     seen = f"{key}@seen"
     before = st.session_state.get(seen)
     if before is not None and before not in names:
-        st.warning(f"{before} is not here any more, or cannot be used; this is another model.")
+        plain_text.warning(f"{before} is not here any more, or cannot be used; this is another model.")
         if st.session_state.get(key) == before:
             del st.session_state[key]
     chosen = st.session_state.get(key)
