@@ -105,14 +105,14 @@ def root() -> Path:
 def names() -> list[str]:
     """Return the names of the checkpoints present, sorted; those that are broken count, too."""
     try:
-        return sorted(entry.name for entry in os.scandir(root()) if entry.name[:1] != "." and _is_one(entry))
+        return sorted(name for name in os.listdir(root()) if name[:1] != "." and _is_one(root() / name))
     except OSError:
         return []
 
 
-def _is_one(entry: os.DirEntry[str]) -> bool:
+def _is_one(folder: Path) -> bool:
     try:
-        return not {_CONFIG, _WEIGHTS}.isdisjoint(os.listdir(entry.path))
+        return not {_CONFIG, _WEIGHTS}.isdisjoint(os.listdir(folder))
     except NotADirectoryError:
         return False
     except OSError:  # no right to look, a link to nowhere: a line says so
@@ -131,10 +131,11 @@ def fingerprint(name: str) -> tuple[Any, ...]:
 
 def _state(folder: Path) -> tuple[Any, ...]:
     try:
-        files = sorted((entry.name, entry.stat()) for entry in os.scandir(folder))
+        files = sorted(os.listdir(folder))
+        found = [(name, os.stat(path) if os.path.exists(path := folder / name) else os.lstat(path)) for name in files]
     except OSError:
         return ()
-    return (str(folder), *((name, it.st_mtime_ns, it.st_ctime_ns, it.st_size, it.st_ino) for name, it in files))
+    return (str(folder), *((name, it.st_mtime_ns, it.st_ctime_ns, it.st_size, it.st_ino) for name, it in found))
 
 
 @lru_cache(maxsize=200)
@@ -362,6 +363,9 @@ def _config(folder: Path) -> dict[str, Any]:
     for key, known in (("model", MODELS), ("representation", REPRESENTATIONS)):
         if not isinstance(config.get(key), str) or config[key] not in known:
             raise CheckpointError(f"{folder}: unknown {key} {config.get(key)!r:.80}; known: {', '.join(sorted(known))}")
+    _read(folder / _CONFIG, lambda _: check_kinds(config, {"title": str, "system": str, "level": str}))
+    if config["level"] not in {level.key for level in LEVELS}:
+        raise _broken(folder / _CONFIG, f"its level is {config['level']!r:.80}")
     for key, kind in (("model_config", dict), ("representation_config", dict), ("datasets", dict), (_KNOWN_OF, str)):
         if not isinstance(config.get(key, kind()), kind):
             raise _broken(folder / _CONFIG, f"its {key} is {config[key]!r:.80}")
@@ -467,9 +471,6 @@ def summary(name: str) -> dict[str, Any]:
         _read_if_there(folder / _INDEX, check_parquet)
         metrics = _read(folder / _METRICS, read_json)
         can = [verb for verb, able in VERBS.items() if issubclass(MODELS[config["model"]], able)]
-        _read(folder / _CONFIG, lambda _: check_kinds(config, {"title": str, "system": str, "level": str}))
-        if config["level"] not in {level.key for level in LEVELS}:
-            raise _broken(folder / _CONFIG, f"its level is {config['level']!r:.80}")
         needed = {"headline"} | ({"reconstruction"} if "score" in can else set())
         shown = _FIGURES | ({"reconstruction": _OF_SCORERS} if "score" in can else {})
         expected = {key: kind for key, kind in shown.items() if key in needed | metrics.keys()}

@@ -8,6 +8,7 @@ from typing import Any
 
 from matgen_core.jobs.inputs import sha256_of, size_of
 
+MAX_SIZE = 2_000_000_000  # bytes of a file: a second or two
 HASHES = "sha256"  # in the document: by the name of the file
 
 
@@ -32,6 +33,7 @@ def check(values: Mapping[str, Any], document: str, folder: Path, files: Iterabl
     Raises:
         SealError: If one is not what was written.
         OSError: If a file cannot be read.
+        ValueError: If it is no file, or too large.
     """
     hashes = values.get(HASHES)
     if not isinstance(hashes, dict) or hashes.get(document) != _hash_of(values):
@@ -39,7 +41,8 @@ def check(values: Mapping[str, Any], document: str, folder: Path, files: Iterabl
     for name in files:
         if name not in hashes and not (folder / name).exists():
             continue
-        size_of(folder / name)
+        if (size := size_of(folder / name)) > MAX_SIZE:
+            raise ValueError(f"{size:,} bytes; at most {MAX_SIZE:,} are read")
         if sha256_of(folder / name) != hashes.get(name):
             raise SealError(name)
 

@@ -1,12 +1,14 @@
 """Writers that are killed at some moment of their work, each in a process of its own, and what they leave.
 
 Run as `python -m tests.support.killed_writers FOLDER N`. A moment is a call, of Python or of C, counted from the
-beginning; half of the moments are calls that `outputs` makes itself. Prints what stood there after each kill.
+beginning: any, or one at which something has just changed in the folder. Or it is a byte of a file: the system ends a
+process that writes more than it may, in the middle of the call. Prints what stood there after each kill.
 """
 
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -23,7 +25,6 @@ from matgen_core.networks.arrays import tensors
 from tests.support.writers import untrained
 
 NEW = pd.DataFrame({"number": range(400), "text": [f"row {i}" for i in range(400)]})
-NEVER = -1
 Work = Callable[[Path], object]
 
 
@@ -65,7 +66,6 @@ def writers(given: Path) -> dict[str, Work]:
         "grown.csv": growing,
         "tiny": lambda place: checkpoint.save(untrained(), place),
         "rank.csv": command("rank", given / "fields.csv", "--model", "phase_field_norm", "--out", ...),
-        "enumerate.csv": command("enumerate", "--must", "Li", "--cations", "Si,Sn", "--out", ...),
     }
 
 
@@ -87,30 +87,51 @@ def put_old(place: Path) -> None:
         (place / "old").write_text("old")
 
 
-def run(work: Work, place: Path, moment: int | None) -> list[int] | None:
-    """Work in a process that is killed at a call; with None, return those that `outputs` makes, and their number."""
+def sizes(folder: Path) -> list[tuple[str, int]]:
+    """What stands in a folder, with the sizes."""
+    return sorted((entry.path, entry.stat().st_size) for entry in os.scandir(folder))
+
+
+def run(work: Work, place: Path, moment: int = 0, most: int = 0, watched: bool = False) -> list[int] | None:
+    """Work in a process of its own.
+
+    Args:
+        work: What to do.
+        place: Where.
+        moment: The call at which it is killed, if any.
+        most: The length of a file at which it is killed, if any.
+        watched: Whether to count calls.
+
+    Returns:
+        None of one that was killed; of one that was watched the calls at which something changed, and their number.
+    """
     reader, to_us = os.pipe()
     child = os.fork()
     if not child:
         code = 1
         try:
-            ours, n = [], 0
+            changes, n, before = [], 0, sizes(place.parent)
 
             def count(frame: Any, event: str, of: Any) -> None:
-                nonlocal n
+                nonlocal n, before
                 n += 1
                 if n == moment:
                     os.kill(os.getpid(), signal.SIGKILL)
-                if moment is None and frame.f_code.co_filename == outputs.__file__:
-                    ours.append(n)
+                if watched and event != "return" and (now := sizes(place.parent)) != before:
+                    before = now
+                    changes.append(n)
 
             sys.stderr = open(os.devnull, "w")
-            if moment != NEVER:
+            if most:
+                signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+                resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+            if moment or watched:
                 sys.setprofile(count)
             work(place)
             sys.setprofile(None)
             with os.fdopen(to_us, "w") as file:
-                json.dump([*ours, n], file)
+                json.dump([*changes, n], file)
             code = 0
         except BaseException as error:
             os.write(2, f"{place.name}: {error!r}\n".encode())
@@ -133,22 +154,23 @@ def main(folder: Path, n_kills: int) -> None:
         place = folder / "out" / name
         put_old(place)
         old = content(place)
-        calls = run(work, place, None)
+        calls = run(work, place, watched=True)
         assert calls, f"{name} did not end by itself"
         new = content(place)
-        put_old(place)
+        longest = max(map(len, new.values() if isinstance(new, dict) else [new]))
         for number in range(n_kills // len(every)):
-            moment = rng.choice(calls[:-1]) if number % 2 else rng.randint(1, calls[-1])
-            before = content(place)
-            ended = run(work, place, moment)
-            after = content(place)
-            state = "old" if after == before else "new" if after == new else "broken"
-            left = sorted(path.name for path in place.parent.iterdir() if path != place)
-            again = run(work, place, NEVER) is not None and content(place) == new
-            rest = sorted(path.name for path in place.parent.iterdir() if path != place)
-            found.append([name, moment, ended is None, state, left, again, rest])
             put_old(place)
-        assert old == content(place)
+            changed = min(rng.choice(calls[:-1]) + rng.randint(0, 3), calls[-1])
+            ways = {"most": rng.randrange(1, longest)}, {"moment": changed}, {"moment": rng.randint(1, calls[-1])}
+            ended = run(work, place, **ways[number % 3])
+            after = content(place)
+            state = "old" if after == old else "new" if after == new else "broken"
+            left = sorted(path.name for path in place.parent.iterdir() if path != place)
+            if number % 4 == 0 or (left and number % 2):  # the next writer succeeds, and tidies up
+                assert run(work, place) is not None
+                assert content(place) == new
+                assert os.listdir(place.parent) == [name]
+            found.append([name, ways[number % 3], ended is None, state, left])
     json.dump(found, sys.stdout)
 
 

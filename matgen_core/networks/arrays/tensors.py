@@ -6,14 +6,13 @@ JSON can write. All of it is one safetensors file, whose header names the class,
 
 import dataclasses
 import json
-import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialized
 from torch import Tensor
 
 from matgen_core.jobs.outputs import whole_file
@@ -43,11 +42,8 @@ def write(tensors: dict[str, Tensor], path: Path, header: dict[str, str] | None 
         OSError: If it cannot be written.
     """
     with whole_file(path) as beside:
-        try:
-            save_file(tensors, beside, header)
-        except SafetensorError as error:
-            found = re.search(r"os error (\d+)", str(error))
-            raise OSError(int(found[1]) if found else None, str(error)) from error
+        # `save_file` would leave a file of its own beside if it is killed.
+        beside.write_bytes(serialized(tensors, header))
 
 
 def load(kind: type[Item], path: Path) -> Item:
