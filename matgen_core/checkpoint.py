@@ -130,8 +130,8 @@ def config_of(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def amend(name: str, metrics: dict[str, Any], index: pd.DataFrame) -> None:
-    """Replace the metrics and the index of a checkpoint; weights, settings and card stay byte for byte.
+def amend(name: str, metrics: dict[str, Any], index: pd.DataFrame | None = None) -> None:
+    """Replace the metrics of a checkpoint, and its index if one is given; all else stays byte for byte.
 
     Raises:
         CheckpointError: If there is no such checkpoint or it cannot be used.
@@ -142,7 +142,8 @@ def amend(name: str, metrics: dict[str, Any], index: pd.DataFrame) -> None:
         new = Path(temporary) / name
         shutil.copytree(folder, new)
         (new / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-        index.to_parquet(new / "index.parquet", index=False, compression="zstd")
+        if index is not None:
+            index.to_parquet(new / "index.parquet", index=False, compression="zstd")
         folder.rename(Path(temporary) / "replaced")
         shutil.move(new, folder)
 
