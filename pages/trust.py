@@ -13,13 +13,13 @@ st.markdown(
 )
 with st.expander("What the words mean", expanded=True):
     st.markdown(
-        f"- **Valid** on a line means that no two atoms are closer than {MIN_DISTANCE} Å, and nothing more; of generated"
-        " crystals it also asks for charges that can add up to zero. Most points between two unlike crystals hold elements that neither has, or have a wrong volume: the"
-        " cards of the crystal models say how many.\n"
+        f"- **Valid** on a line means that no two atoms are closer than {MIN_DISTANCE} Å, and nothing more; of"
+        " generated crystals it also asks for charges that can add up to zero. Most points between two unlike crystals"
+        " hold elements that neither has, or have a wrong volume: the cards of the crystal models say how many.\n"
         "- **Cubic crystals** are three families: binary compounds, Heusler phases and perovskites. Others are taken"
         " without having been learned, and most do not come back.\n"
-        "- **Comes back** is often little more than to recognize the elements: the card has the share that the formula and the nearest"
-        " training crystal reach without a network.\n"
+        "- **Comes back** is often little more than to recognize the elements: the card has the share that the formula"
+        " and the nearest training crystal reach without a network.\n"
         "- **Held out** differs: rankings by cross-validation look better than on the fields that older databases lack."
         " Both are on the cards.\n"
         "- **MatGAN** is a recurrent language model with a short adversarial stage. Its temperatures were chosen on the"

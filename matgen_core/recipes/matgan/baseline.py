@@ -1,12 +1,13 @@
 """Formulas without a network: a stoichiometry as often as it occurs, each element drawn by itself."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matgen_core.materials.formulas import Formulas
-from matgen_core.recipes.matgan.figures import SAMPLE_COUNTS, element_distance, first_of_each, recovery, variety
+from matgen_core.recipes.matgan.figures import element_distance, first_of_each, recovery, variety
 from matgen_core.recipes.shared.formula_sets import FormulaSet
 
 _CHUNK = 500_000  # formulas at once; a table of them has a byte an element
@@ -46,14 +47,23 @@ def independent_elements(training: Formulas, elements: tuple[str, ...], n_sample
     return Formulas.concatenate(drawn)
 
 
-def measure_baseline(formulas: FormulaSet, held_out: NDArray[np.bool_], seed: int) -> dict[str, Any]:
-    """Figures of `independent_elements` under the names of those of a network."""
+def measure_baseline(
+    formulas: FormulaSet, held_out: NDArray[np.bool_], counts: Sequence[int], seed: int
+) -> dict[str, Any]:
+    """Figures of `independent_elements` under the names of those of a network.
+
+    Args:
+        formulas: All of a data set.
+        held_out: Which of them are not drawn from.
+        counts: Three numbers of samples, ascending, as the network is judged by.
+        seed: Of the samples.
+    """
     training = formulas.formulas[~held_out]
-    written = independent_elements(training, formulas.elements, SAMPLE_COUNTS[-1], seed)
+    written = independent_elements(training, formulas.elements, counts[-1], seed)
     return {
-        "samples": {str(n): variety(written[:n], training) for n in SAMPLE_COUNTS},
+        "samples": {str(n): variety(written[:n], training) for n in counts},
         "recovery": recovery(formulas.formulas, held_out, written[first_of_each(written)]),
-        "element_distance": element_distance(training, written[: SAMPLE_COUNTS[1]], formulas.elements),
+        "element_distance": element_distance(training, written[: counts[1]], formulas.elements),
     }
 
 

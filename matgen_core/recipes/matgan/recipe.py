@@ -117,7 +117,7 @@ class MatGANRecipe:
         formulas = self.formulas()
         held_out, space = formulas.held_out(self.seed), LatentSpace.of(checkpoint)
         return {
-            "independent_elements": lambda: measure_baseline(formulas, held_out, self.seed),
+            "independent_elements": lambda: measure_baseline(formulas, held_out, SAMPLE_COUNTS, self.seed),
             "overwritten": lambda: overwritten(
                 formulas.formulas[~held_out], generate(space, SAMPLE_COUNTS[1], self.seed), formulas.elements
             ),
