@@ -14,6 +14,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from benchmarks.report import publish, table
 from tests.support.serving import CHROMIUM, QUIET, ROOT, SOFTWARE_GL, WATCH_CONTEXTS, served
 
 REPEATS = 5
@@ -149,13 +150,13 @@ def hover_a_point(page: Page, plot: Any, height: float) -> bool:
     return False
 
 
-def line(what: str, seconds: list[float], budget: str) -> str:
+def row(what: str, seconds: list[float], budget: str) -> tuple[str, ...]:
     """One row of the table: the first time, and the median of the others."""
-    return f"| {what} | {budget} | {seconds[0]:.2f} s | {statistics.median(seconds[1:]):.2f} s |"
+    return what, budget, f"{seconds[0]:.2f} s", f"{statistics.median(seconds[1:]):.2f} s"
 
 
 def main() -> None:
-    """Print one table."""
+    """Write one table."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *SOFTWARE_GL])
         with served(ROOT / "tests" / "support" / "apps" / "latent_map_app.py") as address:
@@ -165,14 +166,27 @@ def main() -> None:
             clicks, whole, click_bytes, contexts = cards(browser, address)
         opened = openings(browser)
         browser.close()
-    print("| what | budget | first time | then (median) |\n|---|---|---|---|")
-    print(line("address to the page Compositions, of a server that has just started", opened, "3 s"))
-    print(line("address to whole map, 100,000 points", pictures, "3 s"))
-    print(line("click to the crystal's card", clicks, "0.5 s"))
-    print(line("click to the end of the card, its crystal decoded", whole, "none"))
-    print(line("lasso to table, 1,000,000 points", tables, "1 s"))
-    print(f"| sent up for a lasso, for a click | 5 kB | {max(lasso_bytes):,} bytes | {max(click_bytes):,} bytes |")
-    print(f"| WebGL contexts with map and viewer | 2 | {contexts} | |")
+    publish(
+        "app",
+        "The app in headless Chromium, which draws by software there:",
+        table(
+            ["what", "budget", "first time", "then (median)"],
+            [
+                row("address to the page Compositions, of a server that has just started", opened, "3 s"),
+                row("address to whole map, 100,000 points", pictures, "3 s"),
+                row("click to the crystal's card", clicks, "0.5 s"),
+                row("click to the end of the card, its crystal decoded", whole, "none"),
+                row("lasso to table, 1,000,000 points", tables, "1 s"),
+                (
+                    "sent up for a lasso, for a click",
+                    "5 kB",
+                    f"{max(lasso_bytes):,} bytes",
+                    f"{max(click_bytes):,} bytes",
+                ),
+                ("WebGL contexts with map and viewer", "2", str(contexts), ""),
+            ],
+        ),
+    )
 
 
 if __name__ == "__main__":

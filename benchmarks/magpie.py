@@ -4,9 +4,9 @@ import time
 import warnings
 
 import numpy as np
-import pandas as pd
 from pymatgen.core import Composition
 
+from benchmarks.report import publish, table
 from matgen_core import checkpoint
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
@@ -28,7 +28,7 @@ def drawn(n: int, elements: tuple[str, ...], seed: int) -> Formulas:
 
 
 def main() -> None:
-    """Print formulas per second and the ratio."""
+    """Write formulas per second and the ratio."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from matminer.featurizers.composition import ElementProperty
@@ -49,9 +49,14 @@ def main() -> None:
     screen = checkpoint.load("two_d_screen")
     start = time.perf_counter()
     prediction.predict_formulas(screen, formulas)
-    rates["here, with the probability of two_d_screen"] = N_OURS / (time.perf_counter() - start)
+    rates["here, with the probability of `two_d_screen`"] = N_OURS / (time.perf_counter() - start)
+    report(rates)
+
+
+def report(rates: dict[str, float]) -> None:
+    """Write the section on Magpie features."""
     rows = [(name, f"{rate:,.0f}", f"{rate / rates['matminer']:,.0f}") for name, rate in rates.items()]
-    print(pd.DataFrame(rows, columns=["Magpie features", "formulas/s", "times matminer"]).to_markdown(index=False))
+    publish("magpie", table(["Magpie features", "formulas/s", "times matminer"], rows))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from smact.screening import smact_validity
 
+from benchmarks.report import publish, table
 from matgen_core import checkpoint, data
 from matgen_core.checks import COMPOSITION_RULES, screen_formulas, smact_rule
 from matgen_core.jobs.tables import ParquetFolder
@@ -58,7 +58,7 @@ def random_formulas(n: int, seed: int) -> list[str]:
 
 
 def compare() -> None:
-    """Print formulas/s of both, their ratio, and on how many formulas they differ."""
+    """Write formulas/s of both, their ratio, and on how many formulas they differ."""
     real = data.load("oqmd_compositions").table["formula"].sample(N_REAL, random_state=0).to_list()
     texts = real + random_formulas(N_RANDOM, seed=0)
     formulas, problems = Formulas.of_texts(texts)
@@ -75,18 +75,38 @@ def compare() -> None:
             ours_s, (verdicts,) = timed(lambda rule=rule: screen_formulas(formulas, [rule]))
             decided = verdicts.answers >= 0
             rows.append(
-                {
-                    "alloys": "pass" if include_alloys else "judged",
-                    "SMACT, formulas/s": len(texts) / theirs_s,
-                    "ours, formulas/s": len(texts) / ours_s,
-                    "ratio": theirs_s / ours_s,
-                    "disagreements": int(((verdicts.answers == 1) != theirs)[decided].sum()),
-                    "undecided": int((~decided).sum()),
-                    "of them True in SMACT": int(theirs[~decided].sum()),
-                }
+                (
+                    "pass" if include_alloys else "are judged",
+                    len(texts) / theirs_s,
+                    len(texts) / ours_s,
+                    int(((verdicts.answers == 1) != theirs)[decided].sum()),
+                    int((~theirs[~decided]).sum()),
+                )
             )
-    print(f"{N_CORES} cores; {N_REAL:,} real and {N_RANDOM:,} random formulas, oxidation states icsd24\n")
-    print(pd.DataFrame(rows).to_string(index=False, float_format=lambda value: f"{value:,.0f}"))
+    report(rows)
+
+
+def report(rows: Sequence[tuple[str, float, float, int, int]]) -> None:
+    """Write the section on screening: alloys, formulas/s of both, disagreements, undecided but False in SMACT."""
+    publish(
+        "screening",
+        f"{N_REAL:,} formulas of the OQMD and {N_RANDOM:,} random ones through SMACT's validity test and through ours"
+        f" on {N_CORES} cores, oxidation states icsd24:",
+        table(
+            [
+                "metals alone",
+                "SMACT, formulas/s",
+                "ours, formulas/s",
+                "ratio",
+                "disagreements",
+                "undecided here, False in SMACT",
+            ],
+            [
+                (alloys, f"{theirs:,.0f}", f"{ours:,.0f}", f"{ours / theirs:,.0f}", *(f"{n:,}" for n in counts))
+                for alloys, theirs, ours, *counts in rows
+            ],
+        ),
+    )
 
 
 def write_samples(name: str, n: int) -> tuple[float, float, Mapping[str, int]]:
@@ -95,24 +115,29 @@ def write_samples(name: str, n: int) -> tuple[float, float, Mapping[str, int]]:
     screen_formulas(Formulas.of_texts(["NaCl"])[0], COMPOSITION_RULES)  # compiled
     counts: Mapping[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
-        table = ParquetFolder(Path(folder) / "samples")
+        written = ParquetFolder(Path(folder) / "samples")
         start = time.perf_counter()
         for chunk in funnel.run(generator, funnel.Request(n)):
-            table.write(chunk.rows)
+            written.write(chunk.rows)
             counts = chunk.counts
         seconds = time.perf_counter() - start
     return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, counts
 
 
 def whole_funnel(name: str, n: int) -> None:
-    """Print how long a generator's samples take, in a process of their own, and how much memory."""
+    """Tell how long a generator's samples take, in a process of their own, and how much memory."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         seconds, memory, counts = pool.submit(write_samples, name, n).result()
-    print(
-        f"\n{n:,} samples of {name}, told apart, screened and written to parquet: {seconds:.0f} s,"
-        f" at most {memory:.2f} GB of memory"
+    report_funnel(name, n, seconds, memory, counts)
+
+
+def report_funnel(name: str, n: int, seconds: float, memory: float, counts: Mapping[str, int]) -> None:
+    """Write the section on the funnel."""
+    publish(
+        "funnel",
+        f"{n:,} samples of `{name}` were generated, told apart, screened and written to parquet in {seconds:.0f} s with"
+        f" at most {memory:.2f} GB of memory: {', '.join(f'{stage} {count:,}' for stage, count in counts.items())}.",
     )
-    print(", ".join(f"{stage} {count:,}" for stage, count in counts.items()))
 
 
 if __name__ == "__main__":

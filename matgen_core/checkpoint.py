@@ -224,17 +224,18 @@ def config_of(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def amend(name: str, metrics: dict[str, Any], index: pd.DataFrame) -> None:
-    """Replace the metrics and the index of a checkpoint; weights, settings and card stay byte for byte.
+def amend(name: str, metrics: dict[str, Any], index: pd.DataFrame | None = None) -> None:
+    """Replace the metrics of a checkpoint, and its index if one is given; all else stays byte for byte.
 
     Raises:
         CheckpointError: If there is no such checkpoint or it cannot be used.
         OSError: If it cannot be written.
     """
     load(name)
-    with _changed(name, _METRICS, _INDEX) as new:
+    with _changed(name, _METRICS, *(() if index is None else (_INDEX,))) as new:
         (new / _METRICS).write_text(_json(metrics), encoding="utf-8")
-        save_parquet(index, new / _INDEX)
+        if index is not None:
+            save_parquet(index, new / _INDEX)
 
 
 def write_card(name: str, card: str) -> None:

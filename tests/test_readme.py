@@ -1,4 +1,4 @@
-"""The README's commands run as they are written."""
+"""The commands of the README and of docs/command_line.md run as they are written; its figures are those of docs."""
 
 import re
 import shlex
@@ -11,7 +11,9 @@ import pytest
 from matgen_core import cli
 
 ROOT = Path(__file__).parent.parent
-BLOCKS = re.findall(r"^```bash\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+README = (ROOT / "README.md").read_text()
+SHELL = README + (ROOT / "docs" / "command_line.md").read_text()
+BLOCKS = re.findall(r"^```bash\n(.*?)^```", SHELL, re.DOTALL | re.MULTILINE)
 OURS = [block for block in BLOCKS if re.search(r"^matgen (?!app)", block, re.MULTILINE)]
 
 
@@ -20,7 +22,20 @@ def commands(block: str) -> list[str]:
 
 
 def test_there_is_something_to_run() -> None:
-    assert sum(len(commands(block)) for block in OURS) >= 8
+    assert sum(len(commands(block)) for block in OURS) >= 20
+
+
+def test_the_figures_in_the_readme_are_those_that_were_measured() -> None:
+    tables = " ".join(line for line in README.splitlines() if line.startswith("|"))
+    figures = re.findall(r"(?<![\w./-])\d+(?:\.\d+%?|%)(?![\w./-])", re.sub(r"\(https?:[^)]*\)", "", tables))
+    assert len(figures) > 20
+    measured = (ROOT / "docs" / "figures.md").read_text()
+    assert [figure for figure in figures if not re.search(rf"(?<![\d.]){re.escape(figure)}(?!\d)", measured)] == []
+
+
+def test_what_the_readme_links_to_is_there() -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)|(?:src|srcset)=\"([^\"]+)\"", README):
+        assert (ROOT / (target[0] or target[1])).exists(), target
 
 
 @pytest.mark.parametrize("block", OURS, ids=lambda block: commands(block)[0])

@@ -161,6 +161,19 @@ def regrade(name: Annotated[str, typer.Argument(help="Name of a checkpoint with 
 
 
 @app.command()
+def measure(
+    name: Annotated[str, typer.Argument(help="Name of a checkpoint")],
+    figures: Annotated[list[str] | None, typer.Argument(help="Names of figures; all if none is given")] = None,
+    data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data sets")] = None,
+) -> None:
+    """Measure baselines and limits of a checkpoint anew, without training; store them and write its card."""
+    from matgen_core.recipes import measure as measured
+
+    _use_data(data_dir)
+    typer.echo(json.dumps(measured(name, figures or ()), indent=2))
+
+
+@app.command()
 def evaluate(
     name: Annotated[str, typer.Argument(help="Name of a checkpoint")],
     data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data sets")] = None,

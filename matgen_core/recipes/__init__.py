@@ -1,5 +1,6 @@
 """Recipes: how each checkpoint is made and judged. One recipe a checkpoint, of the same name."""
 
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,8 +17,8 @@ from matgen_core.recipes.icsg3d_paper.recipe import ICSG3DPaperRecipe
 from matgen_core.recipes.matgan.recipe import MatGANRecipe
 from matgen_core.recipes.phase_field_norm.recipe import PhaseFieldNormRecipe
 from matgen_core.recipes.phase_field_vae.recipe import PhaseFieldVAERecipe
-from matgen_core.recipes.shared import formula_sets
-from matgen_core.recipes.shared.runs import ARRAYS, cache
+from matgen_core.recipes.shared import card, formula_sets
+from matgen_core.recipes.shared.runs import ARRAYS, cache, measured
 from matgen_core.recipes.two_d_screen.recipe import TwoDScreenRecipe
 
 
@@ -61,6 +62,15 @@ class Recipe(Protocol):
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Compute the figures of its card anew."""
+        ...
+
+
+@runtime_checkable
+class MeasuresApart(Protocol):
+    """A recipe with figures that can be measured by themselves, on the weights and the data of a checkpoint."""
+
+    def apart(self, checkpoint: Checkpoint) -> Mapping[str, Callable[[], Any]]:
+        """What measures each of them, by its name in the metrics; `describe` and `evaluate` have them all."""
         ...
 
 
@@ -159,3 +169,33 @@ def regrade(name: str, n_seeds: int = projection.N_SEEDS) -> dict[str, Any]:
     grades = projection.map_grades(index)
     checkpoint.amend(name, model.metrics | {"maps": grades}, index)
     return grades
+
+
+def measure(name: str, figures: Iterable[str] = ()) -> dict[str, Any]:
+    """Measure figures of a checkpoint anew that need its weights and the data alone; store them and write its card.
+
+    Args:
+        name: A checkpoint.
+        figures: Their names, as its recipe gives them; all of them if none is named.
+
+    Returns:
+        What was measured. The other files of the checkpoint stay byte for byte.
+
+    Raises:
+        CheckpointError: If there is no such checkpoint or it cannot be used.
+        ValueError: If the recipe has no such figure.
+    """
+    model, recipe = checkpoint.load(name), recipe_named(name)
+    apart = recipe.apart(model) if isinstance(recipe, MeasuresApart) else {}
+    wanted = list(figures) or list(apart)
+    unknown = [each for each in wanted if each not in apart]
+    if not apart:
+        raise ValueError(f"{name} has no figure that is measured by itself; matgen evaluate {name} measures all")
+    if unknown:
+        raise ValueError(
+            f"{name} has no figure {', '.join(unknown)} that is measured by itself, but {', '.join(apart)}"
+        )
+    found = measured({each: apart[each] for each in wanted})
+    checkpoint.amend(name, model.metrics | found)
+    card.rewrite(name)
+    return found

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.latent.space import LatentSpace
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.learning import icsg3d
 from matgen_core.networks.learning import points as crystal_points
@@ -18,6 +19,8 @@ from matgen_core.networks.learning.loops import Schedule
 from matgen_core.networks.models.icsg3d import ICSG3D, ICSG3DConfig
 from matgen_core.networks.models.parts.unet import UNet, UNetConfig
 from matgen_core.recipes.shared.card import with_card
+from matgen_core.recipes.shared.crystal_baselines import nearest_prototype
+from matgen_core.recipes.shared.crystal_limits import lines
 from matgen_core.recipes.shared.crystal_measures import decoded, measure
 from matgen_core.recipes.shared.cubic import family, representation, structures
 from matgen_core.recipes.shared.runs import without_nan
@@ -191,6 +194,10 @@ def test_everything_is_measured_and_written_when_nothing_decodes() -> None:
     assert figures["condition"]["conditioned"]["in_class"] == 0
     assert figures["round_trip_without_network"]["match_rate"] == 1
     run = {"epoch": 1, "seconds": 60, "density": 1.0, "codes": 1.0, "species": 1.0, "kl": 1.0, "species_right": 0.0}
+    figures |= {"nearest_prototype": nearest_prototype(data)}
+    figures |= {"lines": lines(LatentSpace(net, layout), data, n, seed=0)}
+    figures |= {"displaced": {"0.1": {"n": 1, "encoded": 1.0, "match_rate": 0.0}}}
+    assert set(figures["lines"]) == {"volume_off", "held_out"}  # one crystal is held out, so there is no line
     figures |= {"training": run, "training_of_prior": {"epoch": 2, "loss": 1.5}}
     figures |= {"maps": {"n_points": 1, "n_neighbors": 1, "n_seeds": 1, "maps": {}}}
     made = {"title": "Some", "recipe": "icsg3d", "seed": 0, "datasets": {"perov5/train": "0"}}

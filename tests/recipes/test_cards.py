@@ -146,7 +146,9 @@ def test_figures_of_papers_have_their_source() -> None:
     for file in [*cards.RECIPES.glob("*/paper.json"), cards.SHARED / "paper.json"]:
         held = json.loads(file.read_text())
         for sourced in [held] if "source" in held else held.values():
-            assert re.search(r"doi:10\.\d{4}/\S+|arXiv:\d{4}\.\d{5}", sourced["source"]), file
+            assert re.search(r"doi:10\.\d{4}/\S+|arXiv:\d{4}\.\d{5}|^an audit of \d+ \w+ \d{4}", sourced["source"]), (
+                file
+            )
 
 
 def test_a_recipe_has_the_card_of_its_system() -> None:
@@ -203,6 +205,25 @@ def test_the_command_writes_cards_anew(
     assert matgen("card", "--all", monkeypatch=monkeypatch) == 0
     assert len(capsys.readouterr().err.splitlines()) == 2
     assert {path: path.read_bytes() for path in copies.rglob("*") if path.is_file()} == files
+
+
+def test_the_shipped_figures_are_those_of_the_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = tmp_path / "figures.md"
+    assert matgen("card", "--figures", str(written), monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().err == f"wrote {written}\n"  # and no card
+    shipped = Path(cards.__file__).parents[3] / "docs" / "figures.md"
+    assert written.read_text() == shipped.read_text(), "write it anew with: matgen card --figures docs/figures.md"
+
+
+def test_figures_of_too_few_checkpoints_cost_one_line(
+    copies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = tmp_path / "figures.md"
+    assert matgen("card", "--figures", str(written), monkeypatch=monkeypatch) == 2
+    assert "phase_field_vae: no such checkpoint" in capsys.readouterr().err
+    assert not written.exists()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from matgen_core.networks.learning.matgan import MatGANLearner
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 from matgen_core.recipes import RECIPES
 from matgen_core.recipes.matgan import figures as measured
+from matgen_core.recipes.matgan.baseline import independent_elements, overwritten
 from matgen_core.recipes.matgan.recipe import MatGANRecipe
 from matgen_core.recipes.shared import formula_sets
 from matgen_core.representations import ElementCounts
@@ -125,3 +126,36 @@ def test_what_was_tried_is_measured_at_its_temperatures(monkeypatch: pytest.Monk
     assert warm["samples"]["1000"]["unique"] > 20 / 1_000
     assert shipped.config.count_temperature == 0.5
     assert set(before["samples"]) == {"100", "1000"}
+
+
+def test_elements_of_the_baseline_are_drawn_by_themselves_at_their_places() -> None:
+    training = formulas("NaCl", "KBr", "MgO", "SrTiO3", "BaZrO3")
+    elements = ("Ba", "Sr", "K", "Na", "Mg", "Zr", "Ti", "Br", "Cl", "O")
+    drawn = independent_elements(training, elements, 3000, seed=1)
+    assert len(drawn) == 3000
+    assert (drawn.n_elements >= 2).all()  # none twice
+    texts, counts = np.unique(drawn.texts(), return_counts=True)
+    share = dict(zip(texts.tolist(), (counts / 3000).tolist(), strict=True))
+    binaries = {a + b for a in ("Na", "K", "Mg") for b in ("Cl", "Br", "O")}
+    assert set(share) == binaries | {a + b + "O3" for a in ("Sr", "Ba") for b in ("Ti", "Zr")}
+    assert sum(share[each] for each in binaries) == pytest.approx(3 / 5, abs=0.04)  # stoichiometries by frequency
+    assert all(share[each] == pytest.approx(1 / 15, abs=0.02) for each in binaries)
+    again, other = (independent_elements(training, elements, 3000, seed) for seed in (1, 2))
+    assert (again.keys() == drawn.keys()).all()
+    assert (other.keys() != drawn.keys()).any()
+
+
+def test_a_formula_with_an_element_twice_is_drawn_again() -> None:
+    training, elements = formulas("NaCl", "ClF", "BrCl"), ("Na", "Br", "Cl", "F")
+    drawn = independent_elements(training, elements, 500, seed=0)
+    assert len(drawn) == 500
+    assert set(drawn.texts()) == {"NaCl", "ClF", "NaF", "BrCl", "BrF"}  # never ClCl
+
+
+def test_elements_that_are_written_too_often_are_named_with_their_training_formulas() -> None:
+    training = formulas("NaCl", "KCl", "NaCl3", "PmCl3")
+    written = formulas("PmCl", "PmCl3", "NaCl", "XeCl")  # Xe is no training element
+    worst, *_, last = overwritten(training, written, ("Na", "K", "Pm", "Cl", "Xe"))
+    assert worst == {"element": "Pm", "times": pytest.approx((2 / 8) / (1 / 8)), "n_training": 1}
+    assert last == {"element": "K", "times": 0.0, "n_training": 1}
+    assert len(overwritten(training, written, ("Na", "K", "Pm", "Cl", "Xe"), n_shown=1)) == 1

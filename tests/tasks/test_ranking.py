@@ -11,7 +11,7 @@ from matgen_core import checkpoint
 from matgen_core.materials.fields import ANIONS, PhaseField
 from matgen_core.tasks import ranking
 from matgen_core.tasks.ranking.baselines import ElementFrequency, PairCoOccurrence
-from matgen_core.tasks.ranking.evidence import controls, cross_validate, enrichment, roc_auc
+from matgen_core.tasks.ranking.evidence import controls, cross_validate, enrichment, hold_out, roc_auc
 
 CATIONS = ("B", "Mg", "Al", "Si", "P", "K", "Ca", "Zn", "Sr", "Y", "Zr", "Sn", "Ba", "Ta", "La")
 STUDY_ANIONS = ("S", "O", "Cl", "Br", "I", "N", "F")
@@ -180,3 +180,28 @@ def test_an_element_without_features_is_named_when_every_field_is_asked_for() ->
     _, representation = ranking.scorer(checkpoint.load("phase_field_norm"))
     with pytest.raises(ValueError, match="H, Og: this model has no features"):
         ranking.every_field(representation, ["Li", "H", "S", "Og", "Cl"])
+
+
+def test_one_group_held_out_is_judged_as_a_fold_is_with_an_interval() -> None:
+    known = toy_fields()
+    training, held_out = [field for i, field in enumerate(known) if i % 4], known[::4]
+    found = hold_out(PairCoOccurrence(training), training, held_out)
+    assert (found["n_training"], found["n_held_out"]) == (len(training), len(held_out))
+    low, high = found["same_counts"]["auc_95"]
+    assert 0.9 < low <= found["same_counts"]["auc"] <= high <= 1
+    assert low < high
+    blind = hold_out(lambda fields: np.zeros(len(fields)), training, held_out)
+    assert blind["same_counts"]["auc_95"] == [0.5, 0.5]
+    assert hold_out(PairCoOccurrence(training), training, held_out) == found  # seeded
+
+
+def test_the_verdict_tells_the_harder_split_too() -> None:
+    evidence = {control: {"auc": {"mean": 0.9}} for control in ranking.CONTROLS}
+    lower = {control: {"auc": {"mean": 0.5}} for control in ranking.CONTROLS}
+    metrics = {"evidence": evidence, "baselines": {"pair_co_occurrence": lower}}
+    split = {"ranker": {"same_counts": {"auc": 0.6}}, "pair_co_occurrence": {"same_counts": {"auc": 0.7}}}
+    said = ranking.verdict(metrics | {"pseudo_time": split})
+    assert said.startswith("In cross-validation: It beats pair co-occurrence against every kind of random field.")
+    assert said.endswith("it does not beat pair co-occurrence: AUC 0.600 against 0.700.")
+    split["ranker"]["same_counts"]["auc"] = 0.8
+    assert "it beats pair co-occurrence: AUC 0.800" in ranking.verdict(metrics | {"pseudo_time": split})

@@ -74,10 +74,8 @@ def draw(model: ICSG3D | ICSG3DPaper, known: Tensor, arrays: CrystalArrays, n: S
     is_test = (arrays.part == THREE_PARTS.index(TEST)).cpu()
     test, family = known.cpu()[is_test], arrays.family.cpu()[is_test]
     drawn = {"test": test}
-    for name, same in (("same_family", True), ("different_families", False)):
-        pairs = random_pairs(family, same, n.walks, rng)
-        if len(pairs):
-            drawn[name] = line_points(test[pairs[:, 0]], test[pairs[:, 1]], n.steps)
+    for name, pairs in line_ends(family, n.walks, rng).items():
+        drawn[name] = line_points(test[pairs[:, 0]], test[pairs[:, 1]], n.steps)
     noise = torch.randn(n.prior, model.latent_dim, generator=rng)
     prior = model.prior.cpu() if isinstance(model, ICSG3D) else None
     drawn |= {"standard_normal": noise} | ({"learned_prior": prior.sample(noise)} if prior else {})
@@ -97,6 +95,15 @@ def draw(model: ICSG3D | ICSG3DPaper, known: Tensor, arrays: CrystalArrays, n: S
 def asked_for(n_classes: int, per_class: int) -> Tensor:
     """Return the conditions of the `conditioned` points, one class after the other, (samples, n_classes)."""
     return F.one_hot(torch.arange(n_classes).repeat_interleave(per_class), n_classes).float()
+
+
+def line_ends(family: Tensor, n_lines: int, rng: Generator) -> dict[str, Tensor]:
+    """Random pairs of crystals of one family and of two, (n_lines, 2) places each; a kind without pairs is left out."""
+    pairs = {
+        name: random_pairs(family, same, n_lines, rng)
+        for name, same in (("same_family", True), ("different_families", False))
+    }
+    return {name: found for name, found in pairs.items() if len(found)}
 
 
 def line_points(start: Tensor, end: Tensor, n_steps: int) -> Tensor:

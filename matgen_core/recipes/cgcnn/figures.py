@@ -53,6 +53,36 @@ def property_metrics(model: CGCNN, values: NDArray[np.float32], prediction: Pred
     return figures
 
 
+def non_metals(
+    gaps: NDArray[np.float64], mean: NDArray[np.float64], std: NDArray[np.float64], factor: float
+) -> dict[str, Any]:
+    """Judge predicted band gaps where there is a gap: metals are most crystals, and easy.
+
+    Args:
+        gaps: (B,) in eV; 0 of a metal.
+        mean: (B,) predictions.
+        std: (B,) their standard deviations.
+        factor: With which `std` was multiplied, fitted to metals and non-metals together.
+
+    Returns:
+        n, share_of_metals, mae of all, and of the non-metals n_non_metals, mae_non_metals, and the shares inside one
+        standard deviation and inside the interval for nine in ten, with the factor and without.
+    """
+    gapped = gaps > 0
+    ratios = np.abs(gaps - mean)[gapped] / std[gapped]
+    return {
+        "n": len(gaps),
+        "n_non_metals": int(gapped.sum()),
+        "share_of_metals": float(1 - gapped.mean()),
+        "mae": float(np.abs(gaps - mean).mean()),
+        "mae_non_metals": float(np.abs(gaps - mean)[gapped].mean()),
+        "inside_1_sigma": float((ratios <= 1).mean()),
+        "inside_90_percent": float((ratios <= norm.ppf(0.95)).mean()),
+        "inside_1_sigma_without_factor": float((ratios * factor <= 1).mean()),
+        "inside_90_percent_without_factor": float((ratios * factor <= norm.ppf(0.95)).mean()),
+    }
+
+
 def _errors(wanted: NDArray[np.float64], mean: NDArray[np.float64]) -> dict[str, float]:
     errors = mean - wanted
     return {

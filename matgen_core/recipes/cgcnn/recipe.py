@@ -4,7 +4,7 @@ Reference: Xie and Grossman, Phys. Rev. Lett. 120, 145301 (2018), doi:10.1103/Ph
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pymatgen.core import Element
+from pymatgen.core import Element, Structure
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import data
@@ -22,7 +22,7 @@ from matgen_core.materials.levels import CRYSTAL
 from matgen_core.materials.properties import property_named
 from matgen_core.networks.arrays import graphs as packed_graphs
 from matgen_core.networks.arrays.graphs import PackedGraphs
-from matgen_core.networks.arrays.splits import TEST
+from matgen_core.networks.arrays.splits import TEST, THREE_PARTS
 from matgen_core.networks.learning import rounding, runs
 from matgen_core.networks.learning.cgcnn import (
     CGCNNLearner,
@@ -34,13 +34,14 @@ from matgen_core.networks.learning.cgcnn import (
 )
 from matgen_core.networks.models.cgcnn import CGCNN, CGCNNConfig, Prediction, in_units
 from matgen_core.recipes.cgcnn.data import PROPERTIES, SOURCES, STRICT_SOURCES, load_crystal_properties, sides
-from matgen_core.recipes.cgcnn.figures import PAPER, property_metrics, worst_cases
+from matgen_core.recipes.cgcnn.figures import PAPER, non_metals, property_metrics, worst_cases
 from matgen_core.recipes.shared.card import with_card
-from matgen_core.recipes.shared.runs import ARRAYS, provenance
+from matgen_core.recipes.shared.runs import ARRAYS, measured, provenance
 from matgen_core.representations.crystal_graph import CrystalGraph, GraphBatch
+from matgen_core.tasks.prediction import predict
 
 SYSTEM = "Court 2020, iCSG3D (its property networks: Xie 2018, CGCNN)"
-ENERGY = "formation_energy_per_atom"
+ENERGY, GAP = "formation_energy_per_atom", "band_gap"
 SEED = 0
 
 
@@ -91,6 +92,7 @@ class CGCNNRecipe:
     name: str
     learner: CGCNNLearner
     precision: rounding.Precision = "int8"
+    n_gaps: int = 2000  # test crystals whose band gaps are looked at by themselves
 
     @property
     def seed(self) -> int:
@@ -149,12 +151,29 @@ class CGCNNRecipe:
             },
             precision=self.precision,
         )
-        return with_card(checkpoint)
+        return with_card(replace(checkpoint, metrics=metrics | measured(self.apart(checkpoint))))
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Compute the figures of its card anew."""
         model: Any = checkpoint.model
-        return judge(model, pack(), self.learner.split)
+        return judge(model, pack(), self.learner.split) | measured(self.apart(checkpoint))
+
+    def apart(self, checkpoint: Checkpoint) -> Mapping[str, Callable[[], Any]]:
+        """Where band gaps are predicted, how well those of non-metals are."""
+        model: Any = checkpoint.model
+        return {"non_metals": lambda: self._non_metals(checkpoint)} if GAP in model.config.properties else {}
+
+    def _non_metals(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Predict the band gaps of some test crystals drawn at random."""
+        dataset = load_crystal_properties()
+        model: Any = checkpoint.model
+        test = dataset.table[sides(dataset, SEED) == THREE_PARTS.index(TEST)].dropna(subset=[GAP])
+        chosen = test.sample(min(self.n_gaps, len(test)), random_state=self.seed)
+        found = predict(checkpoint, [_structure(row) for row in chosen.to_dict("records")])
+        there = (found["problem"] == "").to_numpy()
+        gaps, mean, std = (column.to_numpy(float)[there] for column in (chosen[GAP], found[GAP], found[f"{GAP}_std"]))
+        factor = float(model.calibration[model.config.properties.index(GAP)])
+        return non_metals(gaps, mean, std, factor)
 
 
 def judge(model: CGCNN, graphs: PackedGraphs, split: str) -> dict[str, Any]:
@@ -234,11 +253,15 @@ def _has_element(graphs: PackedGraphs) -> torch.Tensor:
 def _graphs(dataset: Dataset, representation: CrystalGraph) -> Iterator[GraphBatch | str]:
     """Give the graph of each row, or why it has none."""
     for _, row in dataset.table.iterrows():
-        present = {name: value for name, value in row.items() if isinstance(value, np.ndarray) or value == value}
         try:
-            yield representation.encode(data.structure(present))
+            yield representation.encode(_structure(row))
         except ValueError as error:
             yield f"{row['material_id']}: {error}"
+
+
+def _structure(row: Any) -> Structure:
+    """Return the crystal of a row; the joined table leaves empty what the row's own source does not have."""
+    return data.structure({key: value for key, value in row.items() if isinstance(value, np.ndarray) or value == value})
 
 
 def _random_side(identifier: str) -> int:

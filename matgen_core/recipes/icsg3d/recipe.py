@@ -4,6 +4,7 @@ Reference: Court et al., J. Chem. Inf. Model. 60, 4518 (2020), doi:10.1021/acs.j
 """
 
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,20 @@ from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.arrays.crystals import CrystalArrays
-from matgen_core.networks.arrays.splits import TRAIN
+from matgen_core.networks.arrays.splits import TEST, TRAIN
 from matgen_core.networks.learning import LEARNERS, icsg3d, runs
 from matgen_core.networks.learning.icsg3d import ICSG3DLearner, judge_points
 from matgen_core.networks.learning.points import FILE, Judged, Samples
 from matgen_core.networks.learning.runs import best_device, last_losses
 from matgen_core.networks.models.icsg3d import ICSG3DConfig
 from matgen_core.recipes.shared.card import with_card
+from matgen_core.recipes.shared.crystal_baselines import nearest_prototype
 from matgen_core.recipes.shared.crystal_figures import PEERS
 from matgen_core.recipes.shared.crystal_index import crystal_index
+from matgen_core.recipes.shared.crystal_limits import displaced, lines, other_families
 from matgen_core.recipes.shared.crystal_measures import N_WORKERS, measure
 from matgen_core.recipes.shared.cubic import SYSTEM, cubic_families, load_or_prepare, perov5, representation
-from matgen_core.recipes.shared.runs import cache, provenance, without_nan
+from matgen_core.recipes.shared.runs import cache, measured, provenance, without_nan
 from matgen_core.representations import VoxelGrid
 
 
@@ -41,6 +44,7 @@ class ICSG3DRecipe:
     title: str = "Cubic crystals: binary compounds, Heusler phases, ABX3"
     learner: ICSG3DLearner = LEARNERS["icsg3d"]
     n_index: int = 6000  # crystals on the map, drawn from all parts
+    n_trials: int = 200  # crystals that are displaced, or of other families
     seed: int = 0
 
     def prepare(self, path: Path) -> None:
@@ -88,7 +92,7 @@ class ICSG3DRecipe:
             },
             index=index,
         )
-        return with_card(made)
+        return with_card(replace(made, metrics=made.metrics | measured(self.apart(made))))
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Round trip without a network, reconstruction of the held-out part, walks, generation, obedience."""
@@ -99,7 +103,20 @@ class ICSG3DRecipe:
         judged = judge_points(model, arrays, samples, self.seed, best_device())
         model.to("cpu")
         maps = {} if checkpoint.index is None else map_grades(checkpoint.index)
-        return without_nan(self._figures(model.config, layout, arrays, judged, samples) | {"maps": maps})
+        apart = measured(self.apart(checkpoint))
+        return without_nan(self._figures(model.config, layout, arrays, judged, samples) | {"maps": maps} | apart)
+
+    def apart(self, checkpoint: Checkpoint) -> Mapping[str, Callable[[], Any]]:
+        """The baseline without a network, and where the network ends."""
+        arrays, space = self._arrays(), LatentSpace.of(checkpoint)
+        found: dict[str, Callable[[], Any]] = {
+            "nearest_prototype": lambda: nearest_prototype(arrays, N_WORKERS),
+            "lines": lambda: lines(space, arrays, self.learner.samples, self.seed),
+            "displaced": lambda: displaced(space, self._parts()[TEST], self.n_trials, self.seed),
+        }
+        if self.arrays == "cubic":
+            found["other_families"] = lambda: other_families(space, arrays, self.n_trials, self.seed)
+        return found
 
     def _figures(
         self, config: ICSG3DConfig, layout: VoxelGrid, arrays: CrystalArrays, judged: Judged, samples: Samples

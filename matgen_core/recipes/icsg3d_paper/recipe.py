@@ -1,4 +1,4 @@
-"""The published iCSG3D as a baseline, trained and judged on the crystals of `icsg3d`.
+"""The published design of iCSG3D in small, trained and judged on the crystals of `icsg3d`.
 
 Reference: Court et al., J. Chem. Inf. Model. 60, 4518 (2020), doi:10.1021/acs.jcim.0c00464
 """
@@ -42,7 +42,7 @@ class ICSG3DPaperRecipe:
     """Settings of the checkpoint; decoding takes about 0.1 s a point and thread, which limits the samples."""
 
     name: str = "icsg3d_paper"
-    title: str = "Cubic crystals: the published network"
+    title: str = "Cubic crystals: the published design in small"
     learner: ICSG3DPaperLearner = LEARNERS["icsg3d_paper"]
     samples: Samples = Samples(round_trips=300, walks=25, prior=300, covered=0, around=150, per_class=15)
     n_index: int = 200  # crystals of each other part that stand on the map beside the whole test part

@@ -28,12 +28,12 @@ def measure(space: LatentSpace, formulas: FormulaSet, held_out: NDArray[np.bool_
         seed: Of the samples.
     """
     training = formulas.formulas[~held_out]
-    written = _written(space, SAMPLE_COUNTS[-1], seed)
+    written = generate(space, SAMPLE_COUNTS[-1], seed)
     return {
         "data": data_figures(formulas),
         "samples": {str(n): variety(written[:n], training) for n in SAMPLE_COUNTS},
         "training_formulas": {"n": len(training), **passing(training)},
-        "recovery": recovery(formulas.formulas, held_out, written[_first(written)]),
+        "recovery": recovery(formulas.formulas, held_out, written[first_of_each(written)]),
         "n_elements": {
             name: [float(share) for share in np.bincount(some.n_elements, minlength=9)[:9] / len(some)]
             for name, some in (("training", training), ("generated", written[: SAMPLE_COUNTS[0]]))
@@ -45,14 +45,15 @@ def measure(space: LatentSpace, formulas: FormulaSet, held_out: NDArray[np.bool_
 def measure_briefly(space: LatentSpace, formulas: FormulaSet, held_out: NDArray[np.bool_], seed: int) -> dict[str, Any]:
     """What `measure` has under `samples` and `element_distance`, without the largest number of samples."""
     counts, training = SAMPLE_COUNTS[:-1], formulas.formulas[~held_out]
-    written = _written(space, counts[-1], seed)
+    written = generate(space, counts[-1], seed)
     return {
         "samples": {str(n): variety(written[:n], training) for n in counts},
         "element_distance": element_distance(training, written, formulas.elements),
     }
 
 
-def _written(space: LatentSpace, n_samples: int, seed: int) -> Formulas:
+def generate(space: LatentSpace, n_samples: int, seed: int) -> Formulas:
+    """Write formulas."""
     return Formulas.concatenate(list(funnel.samples(space, funnel.Request(n_samples, seed))))
 
 
@@ -61,7 +62,7 @@ def data_figures(formulas: FormulaSet) -> dict[str, Any]:
     return {"n_all": len(formulas.everything), "n": len(formulas.formulas), "others": formulas.others}
 
 
-def _first(written: Formulas) -> NDArray[np.int64]:
+def first_of_each(written: Formulas) -> NDArray[np.int64]:
     """Rows of the formulas where each appears for the first time; what is no formula is in none."""
     unique, first = np.unique(written.keys(), return_index=True)
     return first[unique != 0]
@@ -69,7 +70,7 @@ def _first(written: Formulas) -> NDArray[np.int64]:
 
 def variety(written: Formulas, training: Formulas) -> dict[str, float]:
     """Shares of unique and empty samples, and of the different formulas those that are new and that pass the checks."""
-    different = written[_first(written)]
+    different = written[first_of_each(written)]
     return {
         "unique": len(different) / len(written),
         "novel": _mean(~np.isin(different.reduced().keys(), training.keys())),

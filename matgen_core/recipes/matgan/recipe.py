@@ -3,7 +3,7 @@
 Reference: Dan et al., npj Comput. Mater. 6, 84 (2020), doi:10.1038/s41524-020-00352-0
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,12 @@ from matgen_core.networks.learning import matgan, rounding, runs
 from matgen_core.networks.learning.matgan import MatGANLearner
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.models.matgan import MatGAN
-from matgen_core.recipes.matgan.figures import PAPER, SAMPLE_COUNTS, measure, measure_briefly
+from matgen_core.recipes.matgan.baseline import measure_baseline, overwritten
+from matgen_core.recipes.matgan.figures import PAPER, SAMPLE_COUNTS, generate, measure, measure_briefly
 from matgen_core.recipes.shared import formula_sets
 from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.formula_sets import FormulaSet
-from matgen_core.recipes.shared.runs import provenance
+from matgen_core.recipes.shared.runs import measured, provenance
 from matgen_core.representations import ElementCounts
 from matgen_core.tasks import funnel
 
@@ -101,13 +102,25 @@ class MatGANRecipe:
             known=KnownFormulas.of(formulas.everything),
             precision=PRECISION,
         )
-        return with_card(made)
+        return with_card(replace(made, metrics=made.metrics | measured(self.apart(made))))
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Generate as many formulas as the paper and hold them against the training set."""
         maps = {} if checkpoint.index is None else map_grades(checkpoint.index)
         kept = {name: checkpoint.metrics[name] for name in ("tried", "bank", "training")}
-        return self._figures(LatentSpace.of(checkpoint), self.formulas()) | kept | {"maps": maps}
+        apart = measured(self.apart(checkpoint))
+        return self._figures(LatentSpace.of(checkpoint), self.formulas()) | kept | {"maps": maps} | apart
+
+    def apart(self, checkpoint: Checkpoint) -> Mapping[str, Callable[[], Any]]:
+        """The baseline without a network, and which elements are written too often."""
+        formulas = self.formulas()
+        held_out, space = formulas.held_out(self.seed), LatentSpace.of(checkpoint)
+        return {
+            "independent_elements": lambda: measure_baseline(formulas, held_out, SAMPLE_COUNTS, self.seed),
+            "overwritten": lambda: overwritten(
+                formulas.formulas[~held_out], generate(space, SAMPLE_COUNTS[1], self.seed), formulas.elements
+            ),
+        }
 
     def _figures(self, space: LatentSpace, formulas: FormulaSet) -> dict[str, Any]:
         figures = measure(space, formulas, formulas.held_out(self.seed), self.seed)

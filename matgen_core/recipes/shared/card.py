@@ -20,6 +20,7 @@ from torch import nn
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.checks.structures import MIN_DISTANCE
 from matgen_core.data import DATASETS
 from matgen_core.data.registry import Source
 from matgen_core.materials.properties import Property, property_named
@@ -127,6 +128,24 @@ def render(name: str, config: Document, metrics: Document) -> str:
     return _tidied(text)
 
 
+def figures() -> str:
+    """Write the figures of all checkpoints beside their papers and baselines: docs/figures.md.
+
+    Raises:
+        CheckpointError: If a checkpoint of this project is missing or cannot be read.
+        ValueError: If a figure is missing; the line names it.
+    """
+
+    def of(name: str) -> Document:
+        config, metrics = checkpoints.documents(name)
+        return {"config": config, "metrics": metrics}
+
+    try:
+        return _tidied(_environment(SHARED).get_template("figures.md").render(of=of))
+    except TemplateError as error:
+        raise ValueError(f"the figures cannot be written: {error.message}") from error
+
+
 def system_folder(recipe: str) -> Path:
     """Return the folder with the template of a recipe: the longest name that the recipe's begins with.
 
@@ -212,7 +231,13 @@ def _environment(folder: Path) -> Environment:
         keep_trailing_newline=True,  # the last line of what is included ends as any other
     )
     environment.filters |= FILTERS
-    environment.globals |= {"beside": beside, "controls": CONTROLS, "verdict": verdict}
+    environment.globals |= {
+        "beside": beside,
+        "controls": CONTROLS,
+        "least_distance": MIN_DISTANCE,
+        "paper_of": paper,
+        "verdict": verdict,
+    }
     return environment
 
 

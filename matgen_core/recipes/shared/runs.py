@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,11 @@ def _commit() -> str:
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def measured(apart: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+    """Measure the figures that a recipe measures by themselves; NaN becomes None."""
+    return {name: without_nan(measure()) for name, measure in apart.items()}
 
 
 def without_nan(figures: Any) -> Any:

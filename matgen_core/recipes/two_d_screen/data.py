@@ -11,6 +11,7 @@ from matgen_core.materials.formulas import Formulas
 
 TWO_DIMENSIONAL = ("mc2d_exfoliable", "matbench_jdft2d")
 BULK = "mp_structures"
+MONOLAYERS = "mc2d_monolayers"  # nothing is learned from it
 _BULK_DIMENSIONS, _LAYERED_DIMENSIONS = 3, 2  # of the network of bonds
 
 
@@ -41,6 +42,21 @@ def load_two_dimensional() -> Dataset:
     table["two_dimensional"] = table["source"] != BULK
     table["has_layered_polymorph"] = np.isin(table.pop("key").to_numpy(), layered)
     return replace(load(TWO_DIMENSIONAL[0]), name="two_dimensional", table=table)
+
+
+def learned_as_bulk(table: pd.DataFrame) -> dict[str, int]:
+    """Hold the labels against another list of 2D materials, the monolayers of MC2D.
+
+    Args:
+        table: As `load_two_dimensional` gives it.
+
+    Returns:
+        n formulas of the list, and how many of them were learned as two-dimensional, as bulk and not at all.
+    """
+    others = np.unique(_reduced(load(MONOLAYERS).table["formula"]).keys())
+    keys, labels = _reduced(table["formula"]).keys(), table["two_dimensional"].to_numpy(bool)
+    two_d, bulk = (int(np.isin(others, keys[chosen]).sum()) for chosen in (labels, ~labels))
+    return {"n": len(others), "two_dimensional": two_d, "bulk": bulk, "unknown": len(others) - two_d - bulk}
 
 
 def _reduced(texts: pd.Series) -> Formulas:

@@ -3,6 +3,7 @@
 Reference: Song et al., ACS Appl. Mater. Interfaces 13, 53303 (2021), doi:10.1021/acsami.1c01044, arXiv:2012.09314
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,10 @@ from matgen_core.networks.arrays import tensors
 from matgen_core.networks.learning import runs
 from matgen_core.networks.models.random_forest import RandomForest, RandomForestConfig
 from matgen_core.recipes.shared.card import with_card
+from matgen_core.recipes.shared.runs import measured as measured_apart
 from matgen_core.recipes.shared.runs import provenance, settings_of
 from matgen_core.recipes.two_d_screen import figures as measured
-from matgen_core.recipes.two_d_screen.data import BULK, TWO_DIMENSIONAL, load_two_dimensional
+from matgen_core.recipes.two_d_screen.data import BULK, TWO_DIMENSIONAL, learned_as_bulk, load_two_dimensional
 from matgen_core.recipes.two_d_screen.figures import Material
 from matgen_core.recipes.two_d_screen.forest import Growth, grow
 from matgen_core.representations import MagpieFeatures
@@ -128,7 +130,8 @@ class TwoDScreenRecipe:
             },
             index=_index(dataset.table, evidence.probabilities["sigmoid"]),
         )
-        metrics = recipe._figures(dataset, material, fold, evidence) | self.candidates(checkpoint)
+        figures = recipe._figures(dataset, material, fold, evidence)
+        metrics = figures | self.candidates(checkpoint) | measured_apart(self.apart(checkpoint))
         metrics["tried"] = [
             {
                 "settings": label,
@@ -147,7 +150,11 @@ class TwoDScreenRecipe:
         material = Material.of(dataset, representation)
         fold = measured.folds_by_system(dataset, self.n_folds, self.seed)
         figures = self._figures(dataset, material, fold, self._cross_validate(material, fold))
-        return figures | self.candidates(checkpoint)
+        return figures | self.candidates(checkpoint) | measured_apart(self.apart(checkpoint))
+
+    def apart(self, checkpoint: Checkpoint) -> Mapping[str, Callable[[], Any]]:
+        """The labels that were learned, held against another list of 2D materials."""
+        return {"labels": lambda: learned_as_bulk(load_two_dimensional().table)}
 
     def candidates(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Count likely 2D materials among what MatGAN generates.

@@ -155,6 +155,45 @@ def cross_validate(
     }
 
 
+def hold_out(
+    score: Score,
+    training: Sequence[PhaseField],
+    held_out: Sequence[PhaseField],
+    n_controls: int = 10,
+    seed: int = 0,
+    n_resamples: int = 1000,
+) -> dict[str, Any]:
+    """Rank fields that were held out as one group against random fields.
+
+    Args:
+        score: Of a ranker that was trained on `training`.
+        training: Known fields, for the controls: these are drawn for all known fields, as in `cross_validate`.
+        held_out: Known fields; one with a repeated element is not judged, as no control has one.
+        n_controls: Random fields for every known one.
+        seed: Draws the random fields and the resamples.
+        n_resamples: Of the held-out fields, for the interval.
+
+    Returns:
+        n_training, n_held_out, and for each control "auc", "auc_95" (the interval that holds 95 % of the areas when the
+        held-out fields are drawn anew with replacement), "enrichment_1" and "enrichment_5".
+    """
+    known = [*training, *held_out]
+    judged = [field for field in held_out if len(set(field)) == len(field)]
+    of_held_out = score(judged)
+    again = np.random.default_rng(seed).integers(len(judged), size=(n_resamples, len(judged)))
+    found: dict[str, Any] = {"n_training": len(training), "n_held_out": len(judged)}
+    for name, fields in controls(known, n_controls * len(known), seed).items():
+        of_random = score(fields)
+        areas = [roc_auc(of_held_out[rows], of_random) for rows in again]
+        found[name] = {
+            "auc": round(roc_auc(of_held_out, of_random), 4),
+            "auc_95": [round(float(limit), 4) for limit in np.quantile(areas, (0.025, 0.975))],
+            "enrichment_1": round(enrichment(of_held_out, of_random, 0.01), 4),
+            "enrichment_5": round(enrichment(of_held_out, of_random, 0.05), 4),
+        }
+    return found
+
+
 def _spread(values: Sequence[float]) -> dict[str, Any]:
     return {
         "mean": round(float(np.mean(values)), 4),
