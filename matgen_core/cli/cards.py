@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from matgen_core import checkpoint as checkpoints
+from matgen_core.jobs.outputs import write_text
 
 
 def card(
@@ -25,5 +26,5 @@ def card(
         cards.rewrite(name)
         typer.echo(f"wrote {checkpoints.root() / name / 'card.md'}", err=True)
     if figures:
-        figures.write_text(cards.figures())
+        write_text(figures, cards.figures())
         typer.echo(f"wrote {figures}", err=True)
