@@ -160,7 +160,16 @@ def test_a_trained_network_is_read_and_serves_as_a_checkpoint(tmp_path, monkeypa
     assert not read.training
     z = torch.randn(2, 6, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(read.draw(z), model.eval().draw(z), rtol=0.02, atol=0.02)  # stored in float16
-    made = Checkpoint("paper", "icsg3d_paper", read, layout, metrics={}, card="", precision="float16")
+    made = Checkpoint(
+        "paper",
+        "icsg3d_paper",
+        read,
+        layout,
+        metrics={},
+        card="",
+        provenance={"title": "paper", "system": "none", "level": "structure"},
+        precision="float16",
+    )
     save(made, tmp_path / "paper")
     monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path))
     space = LatentSpace.of(load("paper"))

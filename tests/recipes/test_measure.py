@@ -71,7 +71,11 @@ def test_a_figure_is_measured_stored_and_written_into_the_card(
     card = (folder / "card.md").read_text()
     assert f"{new['pseudo_time']['ranker']['same_counts']['auc']:.3f} (" in card
     after = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert {name for name in before | after if before.get(name) != after.get(name)} == {"metrics.json", "card.md"}
+    assert {name for name in before | after if before.get(name) != after.get(name)} == {
+        "config.json",
+        "metrics.json",
+        "card.md",
+    }
     checkpoint.load("phase_field_norm")
 
 

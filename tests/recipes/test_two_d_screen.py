@@ -193,7 +193,8 @@ def test_candidates_are_different_and_balanced(tmp_path: Path, monkeypatch: pyte
     assert recipe.candidates(screen) == {}
     torch.manual_seed(0)
     gan = MatGAN(MatGANConfig(n_elements=6, n_counts=4, n_slots=3, hidden=16, critic=8))
-    generator = Checkpoint("matgan_icsd", "matgan", gan, layout, {}, "card")
+    facts = {"title": "generator", "system": "none", "level": "composition"}
+    generator = Checkpoint("matgan_icsd", "matgan", gan, layout, {}, "card", facts)
     checkpoint.save(generator, tmp_path / "matgan_icsd")
     found = recipe.candidates(screen)["candidates"]
     texts = set()
