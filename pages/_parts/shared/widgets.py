@@ -106,25 +106,15 @@ def choose_checkpoint(
         for line in summaries()[1]:
             st.error(line)
         st.stop()
-    tell_if_gone(key, names)
-    return st.selectbox(label, names, key=key, bind="query-params", on_change=on_change)
-
-
-def tell_if_gone(key: str, names: Sequence[str]) -> None:
-    """Say in one line that the checkpoint which this session had chosen is not there any more; another is taken.
-
-    Args:
-        key: Of the choice.
-        names: What can be chosen now.
-    """
-    seen = f"{key}@seen"
-    before = st.session_state.get(seen)
+    before = st.session_state.get(f"{key}@seen")
     if before is not None and before not in names:
         st.warning(f"{before} is not here any more, or cannot be used; this is another model.")
-        if st.session_state.get(key) == before:
-            del st.session_state[key]
-    chosen = st.session_state.get(key)
-    st.session_state[seen] = chosen if chosen in names else names[0]
+        st.session_state[key] = names[0]
+        if callable(on_change):
+            on_change()
+    chosen = st.selectbox(label, names, key=key, bind="query-params", on_change=on_change)
+    st.session_state[f"{key}@seen"] = chosen
+    return chosen
 
 
 # State
