@@ -115,8 +115,10 @@ def test_a_map_without_what_it_needs_breaks_no_page(name: str, models: Path) -> 
         assert name not in ("home", "trust") or len([line for line in lines if "metrics.json" in line]) == 1
 
 
-def test_home_says_which_models_have_no_hashes(models: Path) -> None:
+def test_home_and_trust_say_which_models_have_no_hashes(models: Path) -> None:
     assert NO_HASHES not in said(page("home").run())
     without_hashes(models / "formulas")
     shown = said(page("home").run())
     assert shown.count(NO_HASHES) == 1
+    assert [each.value for each in page("trust", checkpoint="formulas").run().warning] == [NO_HASHES]
+    assert not page("trust", checkpoint="crystals").run().warning
