@@ -16,6 +16,7 @@ from pages._parts.latent_map import cards, map_state, recompute, selection_panel
 from pages._parts.shared import latent_maps, widgets
 
 
+@widgets.while_it_is_there
 def find_material() -> None:
     """Go to the one material that a search line names outright."""
     text = (st.session_state["find"] or "").strip()
@@ -31,6 +32,7 @@ def find_material() -> None:
             map_state.look_at("")
 
 
+@widgets.while_it_is_there
 def on_event(events: MapEvents, placed: list[str]) -> None:
     """Take up what the visitor did on the map; `placed` are its markers."""
     if events.clicked is not None:

@@ -99,6 +99,21 @@ def test_who_had_chosen_a_model_that_is_removed_gets_one_line(name: str, models:
     assert test.session_state[key] == next(iter(test.selectbox(key=key).options))
 
 
+@pytest.mark.parametrize("name", ["latent_map", "journeys", "place", "compositions"])
+def test_a_click_on_what_has_just_been_removed_breaks_nothing(name: str, models: Path) -> None:
+    test = page(name, **{CHOICE[name]: OPEN_AT[name]})
+    run(test)
+    shutil.rmtree(models / OPEN_AT[name])
+    if name == "latent_map":
+        test.text_input(key="find").set_value("LiF")
+    elif name == "journeys":
+        test.selectbox(key="journey").set_value("formulas")
+    else:
+        label = {"place": "Try it with crystals that the model was not trained on", "compositions": "Generate"}[name]
+        next(each for each in test.button if each.label == label).click()
+    run(test)
+
+
 @pytest.mark.parametrize("name", OPEN_AT)
 def test_a_map_without_what_it_needs_breaks_no_page(name: str, models: Path) -> None:
     """Without hashes an index of other columns is found where it is used."""

@@ -1,9 +1,10 @@
 """Inputs that several pages share, state that outlives a page, and what every page says of a checkpoint."""
 
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from contextlib import suppress
+from functools import partial, wraps
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec
 
 import pandas as pd
 import streamlit as st
@@ -18,6 +19,7 @@ from matgen_core.materials.levels import LEVELS, PHASE_FIELD, Level
 from matgen_core.materials.properties import Column
 from pages._parts.shared.folder_caches import by_folder
 
+_Given = ParamSpec("_Given")
 PROJECTIONS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
 
 
@@ -83,6 +85,20 @@ def readable(names: Sequence[str]) -> list[str]:
         else:
             found.append(name)
     return found
+
+
+def while_it_is_there(callback: Callable[_Given, None]) -> Callable[_Given, None]:
+    """Let a callback do nothing if a checkpoint that it needs has been removed or broken since the page was drawn.
+
+    The run of the page that follows says so.
+    """
+
+    @wraps(callback)
+    def called(*arguments: _Given.args, **named: _Given.kwargs) -> None:
+        with suppress(CheckpointError):
+            callback(*arguments, **named)
+
+    return called
 
 
 def choose_checkpoint(
