@@ -388,7 +388,7 @@ def _verify(folder: Path, config: dict[str, Any], *files: str) -> tuple[str, ...
         try:
             seals.check(config, _CONFIG, folder, [] if name == _CONFIG else [name])
         except seals.SealError as error:
-            raise CheckpointError(f"{folder}: {error}; put back the whole folder, or {_mend(folder)}") from error
+            raise _broken(folder / error.file, f"{error}; put back the whole folder") from error
         except (OSError, ValueError) as error:
             raise _broken(folder / name, error) from error
     return ()

@@ -36,6 +36,7 @@ WANTED: dict[Mode, str] = {
 NEEDED: dict[Mode, int] = {"Path": 2, "Arithmetic": 3, "Axis": 1, "Samples": 1}
 
 
+@widgets.while_it_is_there
 def forget_strangers() -> None:
     """Drop waypoints that the model that was just chosen does not know."""
     new = st.session_state["journey"]
@@ -66,6 +67,7 @@ def lasso_rows() -> tuple[int, ...]:
     return () if chosen is None else tuple((chosen.mask & space.has_point).nonzero()[0].tolist())
 
 
+@widgets.while_it_is_there
 def on_event(events: MapEvents, marker_steps: tuple[int, ...], first: int) -> None:
     """Take up what the visitor did on the map."""
     if events.lasso is not None:

@@ -18,6 +18,7 @@ from pages._parts.shared import latent_maps, login, plain_text, widgets
 login.require()
 
 
+@widgets.while_it_is_there
 def find_material() -> None:
     """Go to the one material that a search line names outright."""
     text = (st.session_state["find"] or "").strip()
@@ -33,6 +34,7 @@ def find_material() -> None:
             map_state.look_at("")
 
 
+@widgets.while_it_is_there
 def on_event(events: MapEvents, placed: list[str]) -> None:
     """Take up what the visitor did on the map; `placed` are its markers."""
     if events.clicked is not None:

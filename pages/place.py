@@ -69,6 +69,7 @@ def on_upload(key: str) -> None:
     take(bench_crystals.read_uploaded(st.session_state[key]))
 
 
+@widgets.while_it_is_there
 def take_examples(model: str) -> None:
     """Place crystals that the model was not trained on, to see what this page does."""
     files = []

@@ -91,9 +91,8 @@ def choose() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         known: list[Entry] = []
         if models:
-            widgets.tell_if_gone("bench_model", models)
             with st.container(width=210):
-                model = st.selectbox("Crystals known to", models, key="bench_model", bind="query-params")
+                model = widgets.choose_checkpoint("Crystals known to", models, key="bench_model")
             known = [Entry(model, key) for key in latent_maps.map_table(model)["key"]]
         mine = [Entry(bench.UPLOAD, digest) for digest in bench_crystals.uploads()]
         st.session_state["bench_chosen"] = [str(entry) for entry in on_it]

@@ -78,6 +78,8 @@ if good:
             widgets.chart(
                 charts.faithfulness(space.index, space.projections), "faithfulness", "Faithfulness of the projections"
             )
+        for note in model.notes:
+            plain_text.warning(note)
         st.markdown("**Made by**")
         st.dataframe(widgets.provenance(name), hide_index=True, alt="Provenance")
     with right:

@@ -93,7 +93,7 @@ def viewer_library(playwright: Any) -> None:
     """3Dmol.js, which npm brings; without it the tests that look at crystals are skipped, in CI they fail."""
     from matgen_core.views.crystals import web_page
 
-    if line := web_page.library_problem():
+    if line := web_page.viewer_problem():
         pytest.fail(line) if os.environ.get("CI") else pytest.skip(line)
 
 

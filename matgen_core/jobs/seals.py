@@ -13,10 +13,14 @@ HASHES = "sha256"  # in the document: by the name of the file
 
 
 class SealError(ValueError):
-    """A file that is not what was written; `file` is its name."""
+    """A file that is not what was written.
+
+    Attributes:
+        file: Its name.
+    """
 
     def __init__(self, file: str) -> None:
-        super().__init__(f"{file} is not what was written, for its SHA-256 is another")
+        super().__init__("it is not what was written, for its SHA-256 is another")
         self.file = file
 
 

@@ -39,7 +39,7 @@ def test_without_the_library_there_are_still_pictures_and_one_line(tmp_path, mon
     monkeypatch.setattr(web_page, "VIEWER_LIBRARY", tmp_path)
     app = AppTest.from_file(str(APP), default_timeout=60).run()
     assert not app.exception
-    assert [seen(message.value) for message in app.info] == [web_page.library_problem()]
+    assert [seen(message.value) for message in app.info] == [web_page.viewer_problem()]
     assert seen(app.info[0].value).endswith("run: make install")
 
 

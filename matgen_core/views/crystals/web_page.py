@@ -12,7 +12,7 @@ from matgen_core.views.crystals.scene import COMPLETING, Scene, scene
 VIEWER_LIBRARY = Path(__file__).parents[3] / "static" / "vendor" / "3dmol"
 
 
-def library_problem() -> str | None:
+def viewer_problem() -> str | None:
     """Say in one line why structures cannot turn in 3D here; None if the browser library is in place."""
     missing = [name for name in ("3Dmol.es6-min.js", "3Dmol-min.js") if not (VIEWER_LIBRARY / name).is_file()]
     if not missing:
@@ -26,7 +26,7 @@ def html_page(structure: Structure, title: str | None = None) -> str:
     Raises:
         ValueError: If 3Dmol.js is not installed; the message says how to install it.
     """
-    problem = library_problem()
+    problem = viewer_problem()
     if problem:
         raise ValueError(problem)
     drawn = scene(structure)

@@ -39,6 +39,7 @@ def _runs() -> list[Generation]:
     return []
 
 
+@widgets.while_it_is_there
 def start(asked: Asked) -> None:
     """Begin a run; the one before is stopped and forgotten."""
     for run in _runs():

@@ -228,6 +228,7 @@ def under_way(journey: Journey) -> journeys.Recording:
     return current
 
 
+@widgets.while_it_is_there
 def halt(journey: Journey) -> None:
     """Stop a journey; what has arrived stays."""
     st.session_state["halted"] = journey

@@ -97,6 +97,8 @@ def _portable(name: str, chosen: Selection | None) -> tuple[tuple[str, selection
 
 
 def _stored_positions(name: str) -> dict[str, object]:
+    if problem := latent_maps.map_problem(name):
+        raise ValueError(problem)
     space = latent_maps.load_map(name)
     return {key: space.positions(key) for key in space.projections}
 

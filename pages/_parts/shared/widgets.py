@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from contextlib import suppress
+from functools import partial, wraps
 from importlib.metadata import version
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -23,6 +24,7 @@ from pages._parts.shared.folder_caches import by_folder
 from pages._parts.shared.plain_text import plain
 
 _Option = TypeVar("_Option")
+_Given = ParamSpec("_Given")
 PROJECTIONS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
 
 
@@ -90,6 +92,20 @@ def readable(names: Sequence[str]) -> list[str]:
     return found
 
 
+def while_it_is_there(callback: Callable[_Given, None]) -> Callable[_Given, None]:
+    """Let a callback do nothing if a checkpoint that it needs has been removed or broken since the page was drawn.
+
+    The run of the page that follows says so.
+    """
+
+    @wraps(callback)
+    def called(*arguments: _Given.args, **named: _Given.kwargs) -> None:
+        with suppress(CheckpointError):
+            callback(*arguments, **named)
+
+    return called
+
+
 def choose_checkpoint(
     label: str,
     names: Sequence[str],
@@ -111,25 +127,15 @@ def choose_checkpoint(
         for line in summaries()[1]:
             plain_text.error(line)
         st.stop()
-    tell_if_gone(key, names)
-    return st.selectbox(label, names, key=key, bind="query-params", on_change=on_change)
-
-
-def tell_if_gone(key: str, names: Sequence[str]) -> None:
-    """Say in one line that the checkpoint which this session had chosen is not there any more; another is taken.
-
-    Args:
-        key: Of the choice.
-        names: What can be chosen now.
-    """
-    seen = f"{key}@seen"
-    before = st.session_state.get(seen)
+    before = st.session_state.get(f"{key}@seen")
     if before is not None and before not in names:
         plain_text.warning(f"{before} is not here any more, or cannot be used; this is another model.")
-        if st.session_state.get(key) == before:
-            del st.session_state[key]
-    chosen = st.session_state.get(key)
-    st.session_state[seen] = chosen if chosen in names else names[0]
+        st.session_state[key] = names[0]
+        if callable(on_change):
+            on_change()
+    chosen = st.selectbox(label, names, key=key, bind="query-params", on_change=on_change)
+    st.session_state[f"{key}@seen"] = chosen
+    return chosen
 
 
 # State

@@ -14,7 +14,7 @@ import streamlit as st
 
 from matgen_core.views.crystals.picture import picture
 from matgen_core.views.crystals.scene import AtomReference, Scene, describe
-from matgen_core.views.crystals.web_page import library_problem
+from matgen_core.views.crystals.web_page import viewer_problem
 from pages._parts.components.registration import registered
 from pages._parts.shared.plain_text import plain
 
@@ -65,7 +65,7 @@ def crystal_viewer(
     for note in dict.fromkeys(note for scene in scenes for note in scene["notes"]):
         st.caption(plain(note[:1].upper() + note[1:] + "."))
     captions = [*captions, *[""] * (len(scenes) - len(captions))]
-    problem = library_problem() or st.session_state.get(key, {}).get("problem")
+    problem = viewer_problem() or st.session_state.get(key, {}).get("problem")
     if problem:
         _still_pictures(scenes, captions, problem)
         return ViewerEvents()
