@@ -223,7 +223,7 @@ def test_a_checkpoint_keeps_its_known_formulas(writer: Checkpoint, saved: Path) 
     checkpoint.amend("tiny", {"headline": {}}, pd.DataFrame({"formula": ["Li2O"]}))
     assert checkpoint.load("tiny").known.keys.tolist() == writer.known.keys.tolist()
     (saved / "checkpoints" / "tiny" / "known.parquet").write_bytes(b"PAR1")
-    with pytest.raises(checkpoint.CheckpointError, match=r"known\.parquet is not what was written"):
+    with pytest.raises(checkpoint.CheckpointError, match=r"known\.parquet cannot be used"):
         checkpoint.load("tiny")
 
 
