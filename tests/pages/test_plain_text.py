@@ -133,7 +133,7 @@ def test_no_address_makes_the_browser_ask_outside(streamlit_app: Callable[[str],
     for name, asked in addresses.items():
         for address in asked:
             browser_page.goto(f"{streamlit_app('app.py')}/{name}?{urlencode(address)}")
-            browser_page.get_by_role("heading", level=1).wait_for()
+            browser_page.get_by_role("heading", level=1).first.wait_for()
             browser_page.wait_for_function(
                 "!document.querySelector('[data-testid=stSkeleton], [data-testid=stStatusWidgetRunningIcon]')"
             )
