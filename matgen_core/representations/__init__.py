@@ -10,6 +10,7 @@ from matgen_core.representations._errors import DecodeError
 from matgen_core.representations.crystal_graph import CrystalGraph
 from matgen_core.representations.element_counts import ElementCounts
 from matgen_core.representations.element_features import ElementFeatures
+from matgen_core.representations.element_fractions import ElementFractions
 from matgen_core.representations.magpie_features import MagpieFeatures
 from matgen_core.representations.padded_voxels import PaddedVoxels
 from matgen_core.representations.voxel_grid import VoxelGrid
@@ -85,6 +86,7 @@ REPRESENTATIONS: dict[str, type[Representation]] = {
     "crystal_graph": CrystalGraph,
     "element_counts": ElementCounts,
     "element_features": ElementFeatures,
+    "element_fractions": ElementFractions,
     "magpie_features": MagpieFeatures,
     "padded_voxels": PaddedVoxels,
     "voxel_grid": VoxelGrid,
@@ -97,6 +99,7 @@ __all__ = [
     "DecodeError",
     "ElementCounts",
     "ElementFeatures",
+    "ElementFractions",
     "FormulaDecoder",
     "FormulaEncoder",
     "Invertible",

@@ -4,6 +4,7 @@ from typing import Any
 
 from matgen_core.networks.models.cgcnn import CGCNN
 from matgen_core.networks.models.ding import DING
+from matgen_core.networks.models.formation_references import FormationReferences
 from matgen_core.networks.models.icsg3d import ICSG3D
 from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper
 from matgen_core.networks.models.matgan import MatGAN
@@ -14,6 +15,7 @@ from matgen_core.networks.models.random_forest import RandomForest
 MODELS: dict[str, Any] = {
     "cgcnn": CGCNN,
     "ding": DING,
+    "formation_references": FormationReferences,
     "icsg3d": ICSG3D,
     "icsg3d_paper": ICSG3DPaper,
     "matgan": MatGAN,
