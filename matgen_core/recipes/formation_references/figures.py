@@ -32,6 +32,7 @@ from matgen_core.recipes.formation_references.fit import Compositions
 CALLS = {"at_0": STABLE, "at_005": 0.05, "at_01": NEAR}  # eV/atom above the hull
 BINS = (None, -0.1, 0.0, 0.05, 0.1, 0.2, None)  # of the predicted distance, eV/atom
 LARGE_ERROR = 0.1  # eV/atom
+RETURNED = 0.005  # eV/atom; so near lies a crystal that came back to its undistorted start
 Array = NDArray[np.float64]
 
 
@@ -181,8 +182,8 @@ def _course(done: RelaxedArrays) -> dict[str, Any]:
 
 
 def _returned(known: RelaxedArrays, distorted: RelaxedArrays) -> float:
-    """Share of the distorted crystals that come back to the energy of the undistorted within 5 meV/atom."""
-    return float(((known.energy - distorted.energy).abs() < 0.005).double().mean())
+    """Share of the distorted crystals that come back to the energy of the undistorted ones."""
+    return float(((known.energy - distorted.energy).abs() < RETURNED).double().mean())
 
 
 def _bonded(first: Cells, done: RelaxedArrays) -> Array:

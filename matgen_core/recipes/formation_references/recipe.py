@@ -12,7 +12,7 @@ from pymatgen.core import Element
 from matgen_core import data
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks.physics.bonds import BOND_KINDS
-from matgen_core.checks.physics.energies import FormationEnergies
+from matgen_core.checks.physics.energies import IMPOSSIBLE_DISTANCE, NEAR, STABLE, FormationEnergies
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.arrays.formation import FIT, HELD_OUT, ROLES, FormationArrays, PotentialArrays
@@ -26,8 +26,8 @@ from matgen_core.networks.learning.formation_references import (
 from matgen_core.networks.models.formation_references import FormationReferences, FormationReferencesConfig
 from matgen_core.networks.potentials import evaluate, load_potential
 from matgen_core.recipes.formation_references.data import HULL, STRUCTURES, formation_arrays
-from matgen_core.recipes.formation_references.figures import Judge, calls
-from matgen_core.recipes.formation_references.fit import Compositions, Shifts, compositions, fitted
+from matgen_core.recipes.formation_references.figures import CALLS, LARGE_ERROR, RETURNED, Judge, calls
+from matgen_core.recipes.formation_references.fit import LEAST_OF_ELEMENT, Compositions, Shifts, compositions, fitted
 from matgen_core.recipes.formation_references.phases import Phases, known_phases
 from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.runs import provenance, without_nan
@@ -35,6 +35,15 @@ from matgen_core.representations import ElementFractions
 
 SYSTEM = "Physics: energies above the hull"
 BEST = "7net-l3i5"  # the potential of the headline
+# eV/atom: what a card says of the figures
+LIMITS = {
+    "stable": STABLE,
+    "between": CALLS["at_005"],
+    "near": NEAR,
+    "large_error": LARGE_ERROR,
+    "impossible": IMPOSSIBLE_DISTANCE,
+    "returned": RETURNED,
+}
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,7 @@ class FormationReferencesRecipe:
             "error_bars": {name: figures.pop("error_bars") for name, figures in judged.items()},
             "baselines": _baselines(judge, elements, found),
             "fit": _fit_figures(arrays, shares, shifts, elements),
+            "limits": LIMITS,
             "hull": {"n_phases": len(phases.ids), "n_read": phases.n_read, "n_unreadable": phases.n_unreadable},
             "speed": {
                 part: {"seconds": float(seconds), "n": int(n), "per_second": float(n / seconds)}
@@ -186,6 +196,7 @@ def _fit_figures(
     each = next(iter(shifts.values()))
     return {
         "n": len(rows),
+        "least_of_element": LEAST_OF_ELEMENT,
         "n_of_element": dict(zip(elements, (shares.fractions[rows] > 0).sum(0).tolist(), strict=True)),
         "without_shift": [symbol for symbol, shift in zip(elements, each.elements, strict=True) if np.isnan(shift)],
         "without_ground_state": [
