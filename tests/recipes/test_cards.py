@@ -20,7 +20,9 @@ from tests.support.commands import matgen
 TEMPLATES = sorted([*cards.RECIPES.glob("*/card.md"), *cards.SHARED.glob("*.md")])
 
 # Digits that are no figures: references, names of networks, materials, data and numbers in names of properties.
-NAMES = re.compile(r"7net-0|7net-l3i5|at_0\d*|doi:\S+|arXiv:\d{4}\.\d{5}|iCSG3D|icsg3d|Perov-5|Ti2O4|2DMatPedia|2D|SHA-256")
+NAMES = re.compile(
+    r"7net-0|7net-l3i5|at_0\d*|doi:\S+|arXiv:\d{4}\.\d{5}|iCSG3D|icsg3d|Perov-5|Ti2O4|2DMatPedia|2D|SHA-256"
+)
 
 
 @pytest.fixture

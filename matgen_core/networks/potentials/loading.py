@@ -35,11 +35,11 @@ class SevenNet:
             raise ValueError(f"{name!r} is no potential; known: {', '.join(POTENTIALS)}")
         if find_spec("sevenn") is None:
             raise ValueError(f"{name} needs the package sevenn, which brings its weights; pip install sevenn==0.13.0")
-        import sevenn._keys as keys  # takes seconds
-        from sevenn.util import load_checkpoint
-
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that no accelerator is installed
+            warnings.simplefilter("ignore")  # that TorchScript is old, and that no accelerator is installed
+            import sevenn._keys as keys  # takes seconds
+            from sevenn.util import load_checkpoint
+
             fast = device == "cuda" and find_spec("openequivariance") is not None
             model: Any = load_checkpoint(name).build_model(enable_oeq=fast)
         model.to(device).eval().requires_grad_(False)

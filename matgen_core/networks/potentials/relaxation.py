@@ -321,7 +321,8 @@ def _result(
         elif not settings.guards.volume_change[0] < change < settings.guards.volume_change[1]:
             why = f"the volume became {change:.2g} times that of the start"
         else:
-            why = f"a force of {worst:.2g} eV/Å" if np.isfinite(worst) else "the potential gave no finite number"
+            finite = np.isfinite(worst) and np.isfinite(energy)
+            why = f"a force of {worst:.2g} eV/Å" if finite else "the potential gave no finite number"
         reason = f"given up at step {step}: {why}"
     if frames and frames[-1].step != step:
         frames = [*frames, Frame(step, energy / n, sites[1], sites[2])]
