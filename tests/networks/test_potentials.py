@@ -11,6 +11,7 @@ from pymatgen.core import Lattice, Structure
 from matgen_core.networks.arrays.cells import Cells, distorted
 from matgen_core.networks.potentials import (
     CONVERGED,
+    Evaluation,
     Guards,
     Potential,
     RelaxSettings,
@@ -21,7 +22,7 @@ from matgen_core.networks.potentials import (
     relaxing,
 )
 from matgen_core.networks.potentials.neighbors import neighbors
-from tests.support.potentials import ROCKSALT, Pairs, salts
+from tests.support.potentials import ROCKSALT, Pairs, calculator_of, salts
 
 CUBE = np.eye(3)
 TRICLINIC = np.array([[4.1, 0.3, -0.2], [1.2, 3.7, 0.4], [-0.8, 0.9, 5.2]])
@@ -202,6 +203,36 @@ def test_an_energy_that_is_no_number_ends_that_crystal_alone() -> None:
     found = relax(Pairs(broken=35), bromide.joined(salts(5.4)))
     assert [each.outcome for each in found] == ["exploded", "converged"]
     assert found[0].reason == "given up at step 0: the potential gave no finite number"
+
+
+def test_an_atom_that_loses_its_neighbors_ends_that_crystal() -> None:
+    """An atom alone feels no force, so it would else be taken for converged."""
+
+    class Losing(Pairs):
+        def __call__(self, crystals: Cells) -> Evaluation:
+            return replace(super().__call__(crystals), lonely=torch.full((len(crystals),), len(self.calls) > 3))
+
+    (found,) = relax(Losing(), salts(5.0))
+    assert (found.outcome, found.reason) == ("exploded", "given up at step 3: an atom has lost all its neighbors")
+
+
+def test_strongly_sheared_cells_take_the_steps_that_ase_takes() -> None:
+    """In double precision, so that they are the same steps, however far the deformation goes."""
+    from ase import Atoms
+    from ase.filters import FrechetCellFilter
+    from ase.optimize import FIRE
+
+    sheared = [5.2 * ROCKSALT @ shear for shear in (np.eye(3) + 0.25 * np.eye(3, k=1), np.diag([1.25, 0.9, 0.85]))]
+    crystals = distorted(Cells.of([([11, 17], cell, [[0, 0, 0], [0.45, 0.5, 0.55]]) for cell in sheared]), 0.05, 0.1, 2)
+    settings = RelaxSettings(max_force=0.01, max_steps=300)
+    for found, (numbers, cell, coords) in zip(relax(Pairs(), crystals, settings), crystals.sites(), strict=True):
+        atoms = Atoms(numbers, cell=cell, scaled_positions=coords, pbc=True)
+        atoms.calc = calculator_of(Pairs())
+        optimizer = FIRE(FrechetCellFilter(atoms), logfile=None)
+        assert optimizer.run(fmax=0.01, steps=300)
+        assert found.steps == optimizer.nsteps > 10
+        np.testing.assert_allclose(found.cell, atoms.cell.array, atol=1e-6)
+        np.testing.assert_allclose(found.frac_coords @ found.cell, atoms.positions, atol=1e-6)
 
 
 def test_frames_are_thin_and_begin_and_end_where_the_crystal_does() -> None:

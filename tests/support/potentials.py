@@ -1,5 +1,7 @@
 """A potential that anyone can follow, in place of a network: pairs of atoms with a least energy at one distance."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -45,6 +47,27 @@ class Pairs:
         alone = torch.zeros(len(crystals), dtype=torch.int64).index_add_(0, owners, lonely.long()) > 0
         found = energy.detach().masked_fill(of_broken, torch.nan)
         return Evaluation(found, -slope, stress / crystals.volumes[:, None, None], alone)
+
+
+def calculator_of(potential: Pairs) -> Any:
+    """The same potential as ASE takes it, one crystal at a time."""
+    from ase.calculators.calculator import Calculator, all_changes
+    from ase.stress import full_3x3_to_voigt_6_stress
+
+    class OfPairs(Calculator):
+        implemented_properties = ("energy", "forces", "stress")
+
+        def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+            super().calculate(atoms, properties, system_changes)
+            cells = Cells.of([(atoms.numbers, atoms.cell.array, atoms.get_scaled_positions(wrap=False))])
+            found = potential(cells)
+            self.results = {
+                "energy": float(found.energy[0]),
+                "forces": found.forces.numpy(),
+                "stress": full_3x3_to_voigt_6_stress(found.stress[0].numpy()),
+            }
+
+    return OfPairs()
 
 
 def salts(*edges: float, rattle: float = 0.05) -> Cells:

@@ -120,7 +120,7 @@ class FormationEnergies:
             energy.potential,
             torch.tensor([energy.per_atom], dtype=torch.float64),
             torch.from_numpy(fractions)[None],
-            torch.tensor([bool(symbols & {"O", "F"}) and len(symbols) > 1]),
+            torch.tensor([bool(symbols & {"O", "F"})]),
             corrected_atoms(cells) / len(structure),
         )
         if not bool(found.isfinite()):

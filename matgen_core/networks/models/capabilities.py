@@ -130,5 +130,5 @@ VERBS: dict[str, type] = {
     "decode": Decoder,
     "score": Scorer,
     "predict": Predictor,
-    "refer": EnergyReference,
+    "compare": EnergyReference,
 }

@@ -21,7 +21,7 @@ class Compositions:
 
     Attributes:
         fractions: (S, n_elements).
-        oxidized: (S,) whether a compound holds O or F.
+        oxidized: (S,) whether a crystal holds O or F.
         bonded: (S, n_bond_kinds).
     """
 
@@ -63,7 +63,7 @@ def compositions(arrays: FormationArrays, numbers: NDArray[np.int64]) -> Composi
     np.add.at(atoms, (crystals.owners.numpy(), place[crystals.numbers.numpy()]), 1.0)
     counts = crystals.counts.numpy()[:, None]
     anions = atoms[:, np.isin(numbers, (8, 9))].sum(1) > 0
-    return Compositions(atoms / counts, anions & ((atoms > 0).sum(1) > 1), corrected_atoms(crystals).numpy() / counts)
+    return Compositions(atoms / counts, anions, corrected_atoms(crystals).numpy() / counts)
 
 
 def fitted(
