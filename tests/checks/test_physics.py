@@ -275,9 +275,7 @@ def test_structures_relax_and_what_cannot_be_relaxed_says_why() -> None:
     empty = Structure(Lattice.cubic(4), [], [])
     charged = ROCKSALT.get_primitive_structure().add_oxidation_state_by_element({"Na": 1, "Cl": -1})
     given = [partial, ROCKSALT.get_primitive_structure(), crowded, empty, charged]
-    threads = torch.get_num_threads()
     found = dict(relax_structures(Pairs(), given, RelaxSettings(frames=3)))
-    assert torch.get_num_threads() == threads
     assert sorted(found) == [0, 1, 2, 3, 4]
     assert [found[place].structure is None for place in range(5)] == [True, False, True, True, False]
     assert found[0].reason == "some sites are partially occupied; order the structure first"

@@ -1,10 +1,8 @@
 """Crystals into a potential and relaxed crystals out, each with its reason; only the one that fails, fails."""
 
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-import torch
 from pymatgen.core import Element, Lattice, Structure
 
 from matgen_core.networks.arrays.cells import Cells
@@ -39,8 +37,6 @@ def relax_structures(
 ) -> Generator[tuple[int, Relaxation], None, None]:
     """Relax crystals, positions and cell; each comes out, with its place, as soon as it is done.
 
-    On a CPU one thread is used: two processes with a thread each do more than one with two.
-
     Args:
         potential: From `load_potential`.
         structures: Any; what is disordered or cannot be relaxed comes out with its reason.
@@ -54,13 +50,8 @@ def relax_structures(
         else:
             places.append(place)
             crystals.append(([site.specie.Z for site in structure], structure.lattice.matrix, structure.frac_coords))
-    work = relaxing(potential, Cells.of(crystals), settings)
-    while True:
-        with _one_thread(potential.device):
-            done = next(work, None)
-        if done is None:
-            return
-        yield places[done[0]], _relaxation(done[1])
+    for place, done in relaxing(potential, Cells.of(crystals), settings):
+        yield places[place], _relaxation(done)
 
 
 def _problem(structure: Structure) -> str:
@@ -86,14 +77,3 @@ def _relaxation(done: Relaxed) -> Relaxation:
         done.reason,
         done.frames,
     )
-
-
-@contextmanager
-def _one_thread(device: torch.device) -> Iterator[None]:
-    before = torch.get_num_threads()
-    if device.type == "cpu":
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
