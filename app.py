@@ -23,6 +23,7 @@ page = st.navigation(
 )
 login.require()
 try:
-    page.run()
+    with server.nobody_else_imports():
+        page.run()
 finally:  # pages may stop in the middle
     server.get_ready()
