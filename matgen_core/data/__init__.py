@@ -5,7 +5,7 @@ from matgen_core.data.fetching import fetch
 from matgen_core.data.importers import ImportLimits, ImportReport, import_file
 from matgen_core.data.registry import DATASETS, Source
 from matgen_core.data.rows import structure
-from matgen_core.data.store import load, load_crystal, load_crystals_like, overview, path_of, root
+from matgen_core.data.store import compounds_of, load, load_crystal, load_crystals_like, overview, path_of, root
 from matgen_core.data.structure_files import StructureFile, read_structures
 from matgen_core.data.uploads import Upload, read_uploads
 
@@ -17,6 +17,7 @@ __all__ = [
     "Source",
     "StructureFile",
     "Upload",
+    "compounds_of",
     "fetch",
     "import_file",
     "load",
