@@ -119,11 +119,12 @@ with st.grid(4, gap="small"):
                 st.switch_page(page, query_params=parameters)
 
 # The first import takes seconds on a cold server; the page above stands while it goes on.
-from pages._parts.shared import plain_text, rankings, widgets  # noqa: E402
+from pages._parts.phase_fields import made  # noqa: E402
+from pages._parts.shared import plain_text, widgets  # noqa: E402
 from pages._parts.shared.plain_text import code, plain  # noqa: E402
 
 good, broken = widgets.summaries()
-if told := rankings.ranks_of_made():
+if told := made.ranks_of_made():
     of_made.markdown(f":small[{plain(told)}]")
 st.subheader("Models")
 for line in broken:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from pymatgen.analysis.local_env import CrystalNN
 from pymatgen.core import Element, Structure
 
 Image = tuple[int, int, int]
@@ -37,6 +36,8 @@ def bonding(structure: Structure) -> Bonding:
     On 150 random Materials Project structures CrystalNN took 4.4 ms a site (median); the distance rule agrees
     with it to F1 = 0.90, while a cut at 1.15 times the sum of radii reaches 0.71 and finds no bond in a Heusler.
     """
+    from pymatgen.analysis.local_env import CrystalNN  # a second to import
+
     if not structure.is_ordered:
         return _bonding_by_distances(structure, "bonds by distances: some sites are partially occupied")
     if len(structure) > MAX_CRYSTALNN_SITES:

@@ -12,11 +12,7 @@ from matgen_core.materials.fields import PhaseField
 from matgen_core.tasks.ranking.baselines import PairCoOccurrence
 from matgen_core.tasks.ranking.choice import Choice
 from matgen_core.tasks.ranking.scores import known_fields, misfits, rank, ranks_of
-from matgen_core.tasks.ranking.summary import BASELINES, HARDEST
-
-PAIRS = "pair_co_occurrence"
-PUBLISHED = "phase_field_norm"  # gives every published score within 0.001, as its card says
-_SHORT = {PUBLISHED: "published", PAIRS: "pairs"}
+from matgen_core.tasks.ranking.summary import HARDEST, PAIRS
 
 
 @dataclass(frozen=True)
@@ -82,16 +78,6 @@ def compare(checkpoints: Sequence[Checkpoint], fields: Sequence[PhaseField]) -> 
 def rankers_of(table: pd.DataFrame) -> list[str]:
     """Return the rankers beside the first in a table of `compare`."""
     return [each.removesuffix("_score") for each in table if each.endswith("_score")]
-
-
-def ranker_title(name: str) -> str:
-    """Call a ranker of `compare` by a name that people read."""
-    return f"published ranking ({name})" if name == PUBLISHED else BASELINES.get(name, name)
-
-
-def short_ranker_title(name: str) -> str:
-    """Call a ranker of `compare` by a word that fits over a column."""
-    return _SHORT.get(name, name)
 
 
 def standings(table: pd.DataFrame, field: str, first: str) -> list[Standing]:

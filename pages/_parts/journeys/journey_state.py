@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
-from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.structure_export import cif_archive
 from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.materials.properties import Column
@@ -20,6 +19,9 @@ from pages._parts.components.film_strip import Frame
 from pages._parts.shared import latent_maps, plain_text, widgets
 from pages._parts.shared.folder_caches import all_present, by_folder
 from pages._parts.shared.plain_text import plain
+
+if TYPE_CHECKING:  # it brings torch
+    from matgen_core.checkpoint import Checkpoint
 
 Mode = Literal["Path", "Arithmetic", "Axis", "Samples"]
 AxisKind = Literal["principal", "coordinate"]
@@ -196,7 +198,7 @@ def _drawn(steps: Iterator[journeys.Step]) -> Iterator[journeys.Step]:
         yield replace(step, scene=drawable_scene(step.material))
 
 
-def _property_models(name: str) -> list[Checkpoint]:
+def _property_models(name: str) -> list["Checkpoint"]:
     """Return what predicts properties of the materials of a model."""
     level = latent_maps.level(name)
     if level is PHASE_FIELD:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from matgen_core import data
-from matgen_core.checkpoint import Checkpoint
+from matgen_core.checkpoint import Checkpoint, CheckpointError
 from matgen_core.latent.errors import error_kind
 from matgen_core.materials.fields import PhaseField
 from matgen_core.materials.formulas import subscripted
@@ -86,7 +86,7 @@ def _compounds(maps: Sequence[str], field: str) -> None:
     """List the compounds of a field and of the known fields nearest to it, as far as the data here have any."""
     try:
         near = list(latent_maps.neighbors(maps[0], field)["name"]) if maps else []
-    except ValueError:  # said above
+    except (ValueError, CheckpointError):  # said above
         near = []
     lines = [f"**{PhaseField.read(each).chemists_order()}**: {_formulas(each)}" for each in (field, *near)]
     with st.expander("Compounds of this field and of its neighbors", icon=":material/science:"):

@@ -14,7 +14,7 @@ from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.tasks import ranking
 from matgen_core.views import charts
 from pages._parts.shared import plain_text, widgets
-from pages._parts.shared.folder_caches import all_present, by_folder
+from pages._parts.shared.folder_caches import by_folder
 from pages._parts.shared.plain_text import plain
 
 # The choice
@@ -53,8 +53,13 @@ def elements_without_features(known: Collection[str]) -> dict[str, str]:
 
 
 def rankers(first: str) -> tuple[str, ...]:
-    """Return the rankers that can be used, one of them first."""
-    return (first, *(each for each in widgets.readable(widgets.names_with("score")) if each != first))
+    """Return the rankers that can be used, one of them first; Home and Trust say of the others why they cannot."""
+    found = [first]
+    for name in widgets.names_with("score"):
+        with suppress(CheckpointError):
+            widgets.read(name)
+            found += [name] if name != first else []
+    return tuple(found)
 
 
 @by_folder(st.cache_data, about=lambda names, choice: names, max_entries=16, show_spinner="Ranking …")
@@ -67,22 +72,6 @@ def ranked(names: tuple[str, ...], choice: ranking.Choice) -> pd.DataFrame:
 def why_they_differ(first: str) -> str:
     """Say why the rankers that are here differ."""
     return ranking.why_they_differ([widgets.read(name) for name in rankers(first)])
-
-
-@by_folder(st.cache_data, about=all_present, max_entries=4, show_spinner=False)
-def ranks_of_made() -> str:
-    """Say where each ranker put the field in which the study then made a compound; "" if none says."""
-    told = []
-    for name in widgets.names_with("score"):
-        with suppress(CheckpointError), checkpoints.blamed(name):
-            if where := ranking.rank_of_made(checkpoints.documents(name)[1]):
-                told.append(f"{ranking.ranker_title(name)} {where}")
-    made = ranking.MADE.chemists_order()
-    if not told:
-        return ""
-    return (
-        f"The study went on to make a compound of {made}. Its rank: {'; '.join(told)}. The page says why they differ."
-    )
 
 
 def for_a_file(table: pd.DataFrame) -> pd.DataFrame:
