@@ -92,7 +92,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     n_anions = widgets.whole_number(
         "of them anions", 0, n_elements, min(ranking.STUDY.n_anions, n_elements), "n_anions", width=130
     )
-asked_for = st.query_params.get("n_elements", str(n_elements))
+asked_for = st.query_params.pop("n_elements", str(n_elements))
 if asked_for != str(n_elements):
     plain_text.warning(
         f"The address asks for fields of {asked_for} elements; {name} ranks fields of {n_elements}, so these are shown."

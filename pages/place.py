@@ -26,6 +26,7 @@ login.require()
 
 A_STEP = 8  # crystals between two movements of the progress bar
 Color = Literal["blue", "gray", "green", "orange"]
+EXAMPLES = "examples"
 FAR = 95  # percent
 NOVELTY: dict[bool | None, tuple[str, Color]] = {
     True: ("new", "blue"),
@@ -66,9 +67,9 @@ def forget() -> None:
     )  # an uploader of a new key is empty
 
 
-def on_upload(key: str) -> None:
-    """Read the files that were just handed over or taken back."""
-    take(bench_crystals.read_uploaded(st.session_state[key]))
+def wait_for(what: str) -> None:
+    """Have the page read the examples, or the files of an uploader that are its value, with a sign that it does."""
+    st.session_state["place_pending"] = what
 
 
 @widgets.while_it_is_there
@@ -326,7 +327,13 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
             bind="query-params",
         )
 if st.query_params.pop("example", "") and not st.session_state.get("place_files"):
-    take_examples(name)
+    wait_for(EXAMPLES)
+if pending := st.session_state.pop("place_pending", ""):
+    with st.spinner("Reading the files …"):
+        if pending == EXAMPLES:
+            take_examples(name)
+        else:
+            take(bench_crystals.read_uploaded(st.session_state.get(pending) or []))
 given: list[StructureFile] = st.session_state.get("place_files", [])
 with st.expander("Files", icon=":material/upload_file:", expanded=not given):
     upload_key = f"place_upload_{st.session_state.get('place_uploads', 0)}"
@@ -334,7 +341,7 @@ with st.expander("Files", icon=":material/upload_file:", expanded=not given):
         "CIF, POSCAR, extended XYZ, or a zip of them",
         accept_multiple_files=True,
         key=upload_key,
-        on_change=on_upload,
+        on_change=wait_for,
         args=(upload_key,),
     )
     if given:
@@ -346,7 +353,7 @@ if not given:
         "Drop in crystals of your own to see where they lie on the map of a model, what they are nearest to, whether"
         " they are new to the data that it learned from, how unusual they are, and whether the model can draw them."
     )
-    st.button("Try it with crystals that the model was not trained on", on_click=take_examples, args=(name,))
+    st.button("Try it with crystals that the model was not trained on", on_click=wait_for, args=(EXAMPLES,))
 else:
     placed, properties = place(given)
     if len(placed) < len(given):

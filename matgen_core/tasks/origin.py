@@ -15,26 +15,27 @@ MADE_BY, VERSIONS, SETTINGS = "made_by", "made_by_versions", "made_with"
 _SHOWN = 12  # letters of a hash: enough to tell folders apart
 
 
-def with_origin(table: pd.DataFrame, models: Sequence[str], settings: Mapping[str, Any]) -> pd.DataFrame:
-    """Add to every row which models made it, in which version, and with what settings.
-
-    Rows are taken out of a file, joined with others and sorted, so it stands in each of them.
+def origin(models: Sequence[str], settings: Mapping[str, Any]) -> dict[str, str]:
+    """Say which models made something, in which version, and with what settings.
 
     Args:
-        table: Any table.
         models: Names of the checkpoints.
         settings: All that was chosen, the seed among it; JSON can write it.
 
     Returns:
-        The table and three columns: made_by, made_by_versions (of the app; of each checkpoint the commit that trained
-        it and the first letters of the SHA-256 of its settings and of its weights), made_with (the settings as JSON).
+        made_by, made_by_versions (of the app; of each checkpoint the commit that trained it and the first letters of
+        the SHA-256 of its settings and of its weights), made_with (the settings as JSON).
     """
-    texts = {
+    return {
         MADE_BY: ", ".join(models),
         VERSIONS: "; ".join([f"MatGen Explorer {version('matgen-explorer')}", *map(checkpoint_version, models)]),
         SETTINGS: json.dumps(settings, ensure_ascii=False, sort_keys=True),
     }
-    return table.assign(**texts)
+
+
+def with_origin(table: pd.DataFrame, models: Sequence[str], settings: Mapping[str, Any]) -> pd.DataFrame:
+    """Add `origin` to every row of a table: rows are taken out of a file, joined with others and sorted."""
+    return table.assign(**origin(models, settings))
 
 
 def checkpoint_version(name: str) -> str:

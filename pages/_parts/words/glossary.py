@@ -150,7 +150,7 @@ def halves(first: str = "") -> tuple[list[str], list[str]]:
     lines = []
     for key, word in sorted(WORDS.items(), key=lambda each: (each[0] != first, each[1].title.casefold())):
         mark = ":orange[:material/arrow_right:] " if key == first else ""
-        lines.append(f"- {mark}**{word.title}**: {word.meaning}")
+        lines.append(f"- :small[{mark}**{word.title}**: {word.meaning}]")
     lengths = list(accumulate(map(len, lines)))
     middle = sum(length <= lengths[-1] / 2 for length in lengths)
     return lines[:middle], lines[middle:]
