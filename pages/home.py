@@ -21,7 +21,7 @@ STEPS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ),
     (
         "pages/structure_bench.py",
-        "What the model draws",
+        "What it draws",
         "SrTiO₃ and what comes back of it, side by side.",
         {"bench": "icsg3d:mp-5229:original,icsg3d:mp-5229"},
     ),
@@ -108,15 +108,13 @@ for number, (column, (page, title, text, parameters)) in enumerate(
         st.caption(text)
 
 st.subheader("The pages")
-of_made = st.empty()  # the ranks of the field that the study made a compound in: read when the page stands
 with st.grid(4, gap="small"):
     for title, icon, question, page, example, parameters in PAGES:
         with st.container(border=True, height="stretch", gap="xsmall"):
             st.markdown(f"**:material/{icon}: {title}**  \n:small[{question}]")
-            if page == "pages/phase_fields.py":
-                of_made = st.empty()
             if st.button(example, icon=":material/arrow_forward:", key=f"example_{page}"):
                 st.switch_page(page, query_params=parameters)
+of_made = st.empty()  # the ranks of the field that the study made a compound in: read when the page stands
 
 # The first import takes seconds on a cold server; the page above stands while it goes on.
 from pages._parts.phase_fields import made  # noqa: E402
@@ -125,7 +123,7 @@ from pages._parts.shared.plain_text import code, plain  # noqa: E402
 
 good, broken = widgets.summaries()
 if told := made.ranks_of_made():
-    of_made.markdown(f":small[{plain(told)}]")
+    of_made.markdown(f":small[:material/info: {plain(told)}]")
 st.subheader("Models")
 for line in broken:
     plain_text.error(line)

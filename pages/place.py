@@ -180,6 +180,7 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
         + (f"moves by **{each.deviation:.3f} Å** a site." if each.comes_back else f"fails: {plain(each.reason)}.")
     )
     near = table.iloc[list(each.rows)].assign(distance=each.distances)
+    near = near.assign(formula=list(map(subscripted, near["formula"])))
     bench_crystals.open_on_bench([Entry(name, near["key"].iloc[0])], "place_bench", [each.file])
     nearest, predicted = st.tabs(["Nearest known", "Predicted properties"])
     nearest.dataframe(

@@ -23,6 +23,7 @@ from matgen_core.tasks.origin import with_origin
 from pages._parts.shared import plain_text
 from pages._parts.shared.folder_caches import by_folder
 from pages._parts.shared.plain_text import plain
+from pages._parts.words import glossary
 
 if TYPE_CHECKING:  # it brings torch
     from matgen_core.checkpoint import Checkpoint
@@ -283,29 +284,27 @@ def field_table(
             **(more or {}),
             column: st.column_config.TextColumn("Material" if column == "id" else "Phase field"),
             "formula": st.column_config.TextColumn("Formula"),
-            "score": st.column_config.NumberColumn("Score", format="%.3f", help="low is familiar"),
+            "score": st.column_config.NumberColumn("Score", format="%.3f", help=glossary.help_on("score")),
             "score_std": st.column_config.NumberColumn(
                 "± members", format="%.3f", help="standard deviation over the ensemble"
             ),
             "rank": st.column_config.NumberColumn("Rank", format="%d", help="1 is most like known chemistry"),
-            "ranks": st.column_config.TextColumn(
-                "Rank, 90 %", help="5 to 95 % range of the ranks that the members give"
-            ),
+            "ranks": st.column_config.TextColumn("Rank, 90 %", help=glossary.help_on("interval")),
             "known": st.column_config.CheckboxColumn("Known"),
             "unseen_elements": st.column_config.TextColumn("Never seen", help="elements that are in no training field"),
-            "distance": st.column_config.NumberColumn("Distance", format="%.2f", help="no unit"),
+            "distance": st.column_config.NumberColumn("Distance", format="%.2f", help=glossary.help_on("latent")),
             "anions": st.column_config.TextColumn("Anions"),
             "reconstruction_error": st.column_config.NumberColumn("Score", format="%.2f"),
             "split": st.column_config.TextColumn("Split"),
             **{
                 f"{projection}_faithfulness": st.column_config.NumberColumn(
-                    f"True neighbors kept, {title}", format="percent"
+                    f"True neighbors kept, {title}", format="percent", help=glossary.help_on("faithfulness")
                 )
                 for projection, title in PROJECTIONS.items()
             },
             **{
                 f"{projection}_stability": st.column_config.NumberColumn(
-                    f"Kept with other seeds, {title}", format="percent"
+                    f"Kept with other seeds, {title}", format="percent", help=glossary.help_on("stability")
                 )
                 for projection, title in PROJECTIONS.items()
             },
@@ -389,13 +388,16 @@ def reconstruction_metrics(metrics: dict[str, Any]) -> None:
     if "explained_variance" not in reconstruction:
         return
     with st.container(horizontal=True):
-        st.metric("explained variance", f"{reconstruction['explained_variance']:.0%}")
+        help_on = glossary.help_on
+        variance = f"{reconstruction['explained_variance']:.0%}"
+        st.metric("explained variance", variance, help=help_on("explained_variance"))
         st.metric(
             "decoder spread",
             f"{reconstruction['decoder_spread']:.2f}",
-            help="1 is the spread of the data; 0 is a collapse",
+            help=help_on("decoder_spread"),
         )
-        st.metric("active dimensions", plain(reconstruction["active_dimensions"]))
+        active = plain(reconstruction["active_dimensions"])
+        st.metric("active dimensions", active, help=help_on("active_dimensions"))
 
 
 def provenance(name: str) -> pd.DataFrame:
