@@ -22,4 +22,4 @@ def ranks_of_made() -> str:
     made = ranking.MADE.chemists_order()
     if not told:
         return ""
-    return f"The study went on to make a compound of {made}. Its rank: {'; '.join(told)}. Phase fields says why they differ."
+    return f"The study went on to make a compound of {made}. Its rank: {'; '.join(told)}. Phase fields says why."
