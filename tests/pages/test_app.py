@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymatgen.core import Lattice, Structure
 from streamlit.config import get_config_options
 from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint
+from matgen_core.data import StructureFile
 from matgen_core.latent import selection
 from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.tasks import ranking
@@ -266,6 +268,28 @@ def test_a_filter_keeps_what_it_finds() -> None:
     assert all("Sn" in field for field in shown["phase_field"])
     test = page("phase_fields", ranker="phase_field_norm", filter="has:Pb").run()
     assert "No field passes the filter" in test.info[0].value
+
+
+# Place my structures
+
+
+def test_the_page_opens_on_the_first_crystal_that_has_a_place() -> None:
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.69), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    test = page("place", place_model="icsg3d")
+    test.session_state["place_files"] = [
+        StructureFile("no.cif", "no", problem="it is no CIF"),
+        StructureFile("hexagonal.cif", "hexagonal", Structure(Lattice.hexagonal(3, 5), ["Mg"], [[0, 0, 0]])),
+        StructureFile("large.cif", "large", salt.get_primitive_structure() * (5, 5, 5)),
+    ]
+    test.run()
+    whole(test)
+    shown = said(test)
+    assert "**NaCl · large.cif**" in shown
+    assert "as near as the training data" in shown
+    assert [each.value for each in test.subheader] == ["Placed: 1 of 3"]
+    assert "**Not placed: 2**" in shown
+    left_out = next(each.value for each in test.dataframe if list(each.value.columns) == ["file", "formula", "problem"])
+    assert list(left_out["file"]) == ["no.cif", "hexagonal.cif"]
 
 
 # Latent map
