@@ -1,0 +1,44 @@
+"""What made a table stands in the table: models, their versions, settings and seed."""
+
+import io
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from matgen_core import checkpoint
+from matgen_core.jobs.csv_cells import csv_text
+from matgen_core.tasks import origin
+
+
+def test_every_row_says_where_it_is_from() -> None:
+    table = pd.DataFrame({"formula": ["NaN", "=LiF", "CaO"], "score": [1.5, 2.5, 3.5]})
+    settings = {"seed": 7, "must": ["Li", "O"], "filter": 'Li-*, "S"', "near": None}
+    written = csv_text(origin.with_origin(table, ["icsg3d", "phase_field_vae"], settings))
+    again = pd.read_csv(io.StringIO(written), keep_default_na=False)
+    assert list(again.columns) == ["formula", "score", "made_by", "made_by_versions", "made_with"]
+    assert set(again["made_by"]) == {"icsg3d, phase_field_vae"}
+    assert [json.loads(text) for text in again["made_with"]] == [settings] * 3
+    config = json.loads((checkpoint.root() / "icsg3d" / "config.json").read_text(encoding="utf-8"))
+    assert all(config["commit"] in text for text in again["made_by_versions"])
+    assert all(config["sha256"]["weights.safetensors"][:12] in text for text in again["made_by_versions"])
+
+
+def test_a_changed_checkpoint_has_another_version_and_an_old_one_says_that_it_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path))
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    seen = []
+    for facts in (
+        {"sha256": {"weights.safetensors": "a" * 64, "config.json": "b" * 64}, "commit": "abc"},
+        {"sha256": {"weights.safetensors": "c" * 64, "config.json": "b" * 64}, "commit": "abc"},
+        {"sha256": {"weights.safetensors": "a" * 64, "config.json": "d" * 64}, "commit": "abc"},
+        {},
+    ):
+        (folder / "config.json").write_text(json.dumps(facts), encoding="utf-8")
+        seen.append(origin.checkpoint_version("mine"))
+    assert len(set(seen)) == 4
+    assert seen[-1] == "mine: without hashes"
