@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -247,6 +247,9 @@ def _read_known(path: Path) -> KnownFormulas:
 
 def _build(config_class: Any, values: dict[str, Any], wrap: Any = None) -> Any:
     """Make a dataclass from JSON values (lists are tuples again), and what `wrap` makes of it."""
+    for name, kind in get_type_hints(config_class).items():
+        if kind is int and name in values and type(values[name]) is not int:
+            raise ValueError(f"{name} is {values[name]!r:.40}; a whole number is expected")
     made = config_class(**{key: _tuples(value) for key, value in values.items()})
     return wrap(made) if wrap else made
 
