@@ -147,12 +147,13 @@ def explorer() -> None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(":orange[:material/filter_alt_off:] Not among what is shown: the filters leave it out.")
                 st.button("Close the card", on_click=map_state.forget_material)
+        if at:
+            journey_state.button_to_add(name, at)
         if not at:
             st.markdown("**Click a point**")
             st.caption(f"Its values and the {noun} nearest to it appear here.")
         else:
             cards.CARDS[latent_maps.level(name)](name, projection, at)
-            journey_state.button_to_add(name, at)
     if shown is None:
         st.caption(f"Draw a lasso on the map or search to list {noun} here.")
     else:

@@ -126,6 +126,7 @@ def _show_placed(name: str, projection: str, key: str) -> None:
         map_state.ask_for(name, projection, framing.around(where[["x", "y"]], positions))
 
 
+@widgets.while_it_is_there
 def _step(name: str, projection: str, rows: Sequence[int], place: int) -> None:
     row = rows[place % len(rows)]
     map_state.look_at(str(latent_maps.map_table(name)["key"].iloc[row]))
@@ -155,12 +156,17 @@ def report(
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(_in_words(name, text, rows, place, n_all), width="content")
         if len(rows) > 1:
-            step = (name, projection, rows)
-            before = st.button("Previous", icon=":material/chevron_left:", help="Shift + Enter on the map")
-            after = st.button("Next", icon=":material/chevron_right:", help="Enter on the map")
-            if before or after:
-                _step(*step, (0 if place is None else place + (1 if after else -1)))
-                st.rerun(scope="fragment")
+            for words, icon, keys, to in (
+                ("Previous", "chevron_left", "Shift + Enter", -1 if place is None else place - 1),
+                ("Next", "chevron_right", "Enter", 0 if place is None else place + 1),
+            ):
+                st.button(
+                    words,
+                    icon=f":material/{icon}:",
+                    help=f"{keys} on the map",
+                    on_click=_step,
+                    args=(name, projection, rows, to),
+                )
         if rows:
             st.button("Show all" if len(rows) > 1 else "Show", on_click=show_rows, args=(name, projection, rows))
     if not rows:
