@@ -39,9 +39,7 @@ if broken_link:
 controls = st.container(horizontal=True, vertical_alignment="bottom")
 with controls:
     with st.container(width=210):
-        name = widgets.choose_checkpoint(
-            "Model", widgets.names_with_map(), key="map", on_change=map_state.forget_material
-        )
+        name = widgets.choose_checkpoint("Model", widgets.names_with_map(), key="map", on_change=map_state.forget_model)
 space = latent_maps.load_map(name)
 table = latent_maps.map_table(name)
 keys, noun, is_fields = tuple(table["key"]), latent_maps.noun(name), latent_maps.level(name) is PHASE_FIELD

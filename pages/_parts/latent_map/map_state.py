@@ -29,8 +29,14 @@ def look_at(key: str) -> None:
 
 
 def forget_material() -> None:
-    """Close the card: the material of one model means nothing to another."""
+    """Close the card."""
     look_at("")
+
+
+def forget_model() -> None:
+    """Close the card and drop the ranges of values: those of one model mean nothing to another."""
+    forget_material()
+    st.session_state["ranges"] = ""
 
 
 def own_formula(text: str) -> str:

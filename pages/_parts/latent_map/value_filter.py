@@ -26,13 +26,6 @@ def asked(name: str) -> tuple[Range, ...]:
         return ()
 
 
-def forget_others(name: str) -> None:
-    """Drop the ranges of columns that a model does not know."""
-    known = latent_maps.numbers_of(name)
-    kept = [part for part in st.session_state.get("ranges", "").split(";") if part.partition(":")[0] in known]
-    st.session_state["ranges"] = ";".join(kept)
-
-
 def drop() -> None:
     """Drop all ranges."""
     st.session_state["ranges"] = ""
