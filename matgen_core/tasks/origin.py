@@ -8,8 +8,6 @@ from typing import Any
 import pandas as pd
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core.jobs import seals
-from matgen_core.jobs.inputs import read_json
 
 MADE_BY, VERSIONS, SETTINGS = "made_by", "made_by_versions", "made_with"
 _SHOWN = 12  # letters of a hash: enough to tell folders apart
@@ -40,8 +38,8 @@ def with_origin(table: pd.DataFrame, models: Sequence[str], settings: Mapping[st
 
 def checkpoint_version(name: str) -> str:
     """Tell one state of a checkpoint from every other: "icsg3d: commit 9c4b609c4cab, settings 1f…, weights 3b…"."""
-    config = read_json(checkpoints.root() / name / "config.json")
-    hashes = config.get(seals.HASHES, {})
+    config, _ = checkpoints.documents(name)
+    hashes = checkpoints.hashes(name)
     parts = {
         "commit": config.get("commit"),
         "settings": hashes.get("config.json", "")[:_SHOWN],
