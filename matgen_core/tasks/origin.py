@@ -40,9 +40,7 @@ def checkpoint_version(name: str) -> str:
     """Tell one state of a checkpoint from every other: "icsg3d: commit 9c4b609c4cab, settings 1f…, weights 3b…"."""
     config, _ = checkpoints.documents(name)
     hashes = checkpoints.hashes(name)
-    parts = {
-        "commit": config.get("commit"),
-        "settings": hashes.get("config.json", "")[:_SHOWN],
-        "weights": hashes.get("weights.safetensors", "")[:_SHOWN],
-    }
-    return f"{name}: " + (", ".join(f"{key} {value}" for key, value in parts.items() if value) or "without hashes")
+    said = [f"commit {config['commit']}"] if config.get("commit") else []
+    files = {"settings": "config.json", "weights": "weights.safetensors"}
+    said += [f"{what} {hashes[file][:_SHOWN]}" for what, file in files.items() if file in hashes]
+    return f"{name}: {', '.join(said if hashes else [*said, 'without hashes'])}"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from matgen_core import checkpoint
 from matgen_core.jobs.csv_cells import csv_text
 from matgen_core.tasks import origin
+from tests.support.broken import without_hashes
 
 
 def test_every_row_says_where_it_is_from() -> None:
@@ -25,20 +27,15 @@ def test_every_row_says_where_it_is_from() -> None:
     assert all(config["sha256"]["weights.safetensors"][:12] in text for text in again["made_by_versions"])
 
 
-def test_a_changed_checkpoint_has_another_version_and_an_old_one_says_that_it_has_none(
+def test_a_changed_checkpoint_has_another_version_and_an_old_one_says_that_it_has_no_hashes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shutil.copytree(checkpoint.root() / "phase_field_norm", tmp_path / "mine")
     monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path))
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    seen = []
-    for facts in (
-        {"sha256": {"weights.safetensors": "a" * 64, "config.json": "b" * 64}, "commit": "abc"},
-        {"sha256": {"weights.safetensors": "c" * 64, "config.json": "b" * 64}, "commit": "abc"},
-        {"sha256": {"weights.safetensors": "a" * 64, "config.json": "d" * 64}, "commit": "abc"},
-        {},
-    ):
-        (folder / "config.json").write_text(json.dumps(facts), encoding="utf-8")
-        seen.append(origin.checkpoint_version("mine"))
-    assert len(set(seen)) == 4
-    assert seen[-1] == "mine: without hashes"
+    seen = [origin.checkpoint_version("mine")]
+    checkpoint.amend("mine", checkpoint.load("mine").metrics | {"more": 1})
+    seen.append(origin.checkpoint_version("mine"))
+    commit = checkpoint.documents("mine")[0]["commit"]
+    without_hashes(tmp_path / "mine")
+    assert len(set(seen)) == 2
+    assert origin.checkpoint_version("mine") == f"mine: commit {commit}, without hashes"

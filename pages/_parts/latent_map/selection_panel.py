@@ -1,7 +1,6 @@
 """What is found and selected on the latent map: its table, how it differs from the rest, its files."""
 
-from collections.abc import Sequence
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 

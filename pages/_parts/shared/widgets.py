@@ -217,9 +217,7 @@ def search(
     label: str,
     key: str,
     names: Sequence[str],
-    on_change: Callable[[], None] | None = None,
     label_visibility: Literal["visible", "collapsed"] = "visible",
-    ids: Sequence[str] = (),
 ) -> list[bool]:
     """Show a search line and tell which names it finds; all of them if it is empty or cannot be understood."""
     text = st.text_input(
@@ -229,10 +227,9 @@ def search(
         placeholder=f"{label}: Li-*-S-*   has:Li not:Pb",
         label_visibility=label_visibility,
         help=plain(query.HELP),
-        on_change=on_change or "rerun",
     )
     try:
-        found = query.find(text or "", names, ids)
+        found = query.find(text or "", names)
         for note in query.notes(text or ""):
             st.text(note)
         return found
