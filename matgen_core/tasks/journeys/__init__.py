@@ -1,6 +1,6 @@
 """Journeys through a latent space: where they go, what is found on the way, and how far each step can be trusted."""
 
-from matgen_core.tasks.journeys.recording import Recording
+from matgen_core.tasks.journeys.recording import Recording, SharedSteps
 from matgen_core.tasks.journeys.routes import (
     PATHS,
     PathKind,
@@ -26,6 +26,7 @@ from matgen_core.tasks.journeys.steps import (
     table,
     tally,
     titles,
+    verdict,
     walk,
 )
 
@@ -37,6 +38,7 @@ __all__ = [
     "PathKind",
     "Recording",
     "Route",
+    "SharedSteps",
     "Step",
     "Waypoint",
     "arithmetic",
@@ -52,6 +54,7 @@ __all__ = [
     "table",
     "tally",
     "titles",
+    "verdict",
     "walk",
     "waypoint",
 ]

@@ -82,6 +82,7 @@ class Step:
     nearest: str
     numbers: dict[str, float] = field(default_factory=dict)
     scene: dict[str, Any] | None = None  # what is drawn of it, where a page has found that out
+    picture: str = ""  # the same as SVG
 
     @property
     def answer(self) -> Answer:
@@ -186,6 +187,17 @@ def _steps(
             )
         )
     return made
+
+
+def verdict(step: Step) -> str:
+    """Say in one sentence how a step was judged, the worst first."""
+    if step.material is None:
+        return "It decodes to no material."
+    for answer, words in (("no", "Not to be trusted"), ("undecided", "With a question mark")):
+        named = [LIGHTS[light.name].lower() for light in step.lights if light.answer == answer]
+        if named:
+            return f"{words}: {', '.join(named)}."
+    return "It passes every check that was made."
 
 
 def _formula(material: Any) -> str:

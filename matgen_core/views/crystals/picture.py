@@ -43,7 +43,8 @@ def picture(scene: Scene, size: int = 220, label: str | None = None) -> str:
 
     drawn: list[tuple[float, str]] = []  # depth, shape
     for start, end in cell:
-        drawn.append((min(start[2], end[2]), _line(place(start), place(end), "#8a8f98", 1.0)))
+        edge = _line(place(start), place(end), "#8a8f98", 1.0, ' vector-effect="non-scaling-stroke"')
+        drawn.append((min(start[2], end[2]), edge))
     for a, b in bonds:
         halfway = (points[a] + points[b]) / 2
         for end in (a, b):
@@ -72,11 +73,11 @@ def _view() -> NDArray[np.float64]:
     return tilt @ turn
 
 
-def _line(start: tuple[float, float], end: tuple[float, float], color: str, width: float) -> str:
+def _line(start: tuple[float, float], end: tuple[float, float], color: str, width: float, more: str = "") -> str:
     (x1, y1), (x2, y2) = start, end
     return (
         f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
-        f' stroke="{color}" stroke-width="{width:.1f}" stroke-linecap="round"/>'
+        f' stroke="{color}" stroke-width="{width:.1f}" stroke-linecap="round"{more}/>'
     )
 
 
