@@ -7,7 +7,6 @@ import streamlit as st
 
 from matgen_core.jobs.job import Status
 from matgen_core.latent.index import faithfulness_column
-from matgen_core.materials.formulas import subscripted
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD
 from matgen_core.tasks import journeys
 from matgen_core.views import charts
@@ -407,8 +406,9 @@ def draw_map(drawn: Overlay, first: int) -> None:
 
 def step_card(step: journeys.Step) -> None:
     """Show one step: the crystal in 3D, its lights with reasons, what is predicted."""
-    st.subheader(f"{step.number + 1} · {plain(subscripted(step.formula)) or 'no material'}")
-    about = [step.label, step.space_group, f"nearest known: {step.nearest}"]
+    st.subheader(f"{step.number + 1} · {plain(telling.with_subscripts(step.formula)) or 'no material'}")
+    nearest = telling.with_subscripts(step.nearest)
+    about = [telling.with_subscripts(step.label), step.space_group, f"nearest known: {nearest}"]
     st.caption(" · ".join(plain(text) for text in about if text))
     telling.lights(step)
     lines = journeys.property_lines(step)

@@ -1,5 +1,6 @@
 """What is told of a journey: frames, lights, counts, a presentation, files, and the same in Python."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
 
@@ -23,7 +24,7 @@ def frames(steps: Sequence[journeys.Step]) -> list[Frame]:
     return [
         Frame(
             title=step.formula,
-            tag=step.label,
+            tag=with_subscripts(step.label),
             picture=step.picture,
             lights=[(journeys.LIGHTS[light.name], light.answer, light.word, light.reason) for light in step.lights],
             verdict=journeys.verdict(step),
@@ -32,6 +33,11 @@ def frames(steps: Sequence[journeys.Step]) -> list[Frame]:
         )
         for step in steps
     ]
+
+
+def with_subscripts(text: str) -> str:
+    """Write the formulas in a text with their numbers below the line; other numbers stay."""
+    return re.sub(r"(?<=[A-Za-z)])\d+", lambda number: subscripted(number[0]), text)
 
 
 def talk(journey: Journey, steps: Sequence[journeys.Step], projection: str) -> Talk:
@@ -53,7 +59,7 @@ def _waypoints(journey: Journey) -> list[journeys.Waypoint]:
 
 
 def _title(journey: Journey) -> str:
-    names = [subscripted(pin.name) for pin in _waypoints(journey)]
+    names = [with_subscripts(pin.name) for pin in _waypoints(journey)]
     if journey.mode == "Path":
         return f"{names[0]} to {names[-1]}"
     if journey.mode == "Arithmetic":

@@ -231,13 +231,24 @@ def told() -> Iterator[None]:
         plain_text.error(f"Not computed: {error}")
 
 
-def scene(key: str, structure: Any, is_foreign: bool) -> dict[str, Any]:
-    """Return what a viewer draws of a crystal.
+def scene(
+    key: str,
+    structure: Any,
+    is_foreign: bool,
+    cells: tuple[int, int, int] = (1, 1, 1),
+    longest: float | None = None,
+) -> dict[str, Any]:
+    """Return what a viewer draws of a crystal: so many cells, with bonds up to so many Å if that is given.
 
     Raises:
         FigureError: As every figure here: if there is none, or if a file's takes more than it may.
     """
-    return dict(_found("scene", key, (), is_foreign, structure))
+    return dict(_found("scene", key, (cells, longest), is_foreign, structure))
+
+
+def primitive(crystal: Crystal) -> Any:
+    """Return the primitive cell of a visitor's crystal that was written as a supercell, else None."""
+    return _found("primitive", crystal.key, (), True, crystal.structure) if crystal.is_foreign else None
 
 
 def still(crystal: Crystal, size: int) -> str:

@@ -160,6 +160,7 @@ export class CrystalViewer {
       muted: dark ? "#a9b0bb" : "#5c6470",
       border: dark ? "#3a404b" : "#d5d9e0",
       accent: dark ? "#ffb454" : "#6a1bd1",
+      empty: dark ? "#4a525e" : "#eef1f4",
       cell: dark ? "#8f98a6" : "#5a626e",
       axes: dark ? ["#ff7b72", "#7ee787", "#79b8ff"] : ["#c62828", "#2e7d32", "#1559c0"],
       rim: (color) => mixed(color, dark ? "#ffffff" : "#101418", 0.45),

@@ -52,7 +52,7 @@ export class Presentation {
     }
     if (this.isOpen || signal.aborted) return;
     this.dialog = element("dialog", "fs-show", { "aria-label": `Presentation: ${this.data.talk.title}` });
-    this.page = element("div", "fs-page", { "aria-live": "polite" });
+    this.page = element("div", "fs-page", { "aria-live": "polite", tabindex: "-1", autofocus: "" });
     this.playing = button("play", "", () => this.player.toggle());
     const controls = element("div", "fs-controls");
     this.count = element("span", "fs-count");
@@ -67,6 +67,8 @@ export class Presentation {
     this.root.append(this.dialog);
     this.dialog.showModal();
     this.dialog.addEventListener("cancel", () => this.close(), { signal });
+    // After a click on a button, keys go to the pages again; who came there by Tab stays there.
+    controls.addEventListener("click", (event) => event.detail && this.page.focus(), { signal });
     this.page.addEventListener("click", () => this.step(1), { signal });
     window.addEventListener("keydown", (event) => this.key(event), { signal, capture: true });
     document.addEventListener("fullscreenchange", () => document.fullscreenElement || this.close(), { signal });
