@@ -22,4 +22,7 @@ page = st.navigation(
     position="hidden" if standing == "outside" else "top",
 )
 login.require()
-page.run()
+try:
+    page.run()
+finally:  # pages may stop in the middle
+    server.get_ready()

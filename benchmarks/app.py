@@ -58,20 +58,6 @@ def first_pictures(browser: Browser, address: str, n_points: int) -> list[float]
     return found
 
 
-def openings(browser: Browser) -> list[float]:
-    """Seconds from the address of Compositions to the end of the page; each time the server has just started."""
-    found = []
-    for _ in range(REPEATS):
-        with served(ROOT / "app.py") as address, visited(browser) as (page, _):
-
-            def look(page: Page = page, address: str = address) -> None:
-                page.goto(f"{address}/compositions")
-                page.get_by_text("Nothing is generated yet").wait_for()
-
-            found.append(timed(look))
-    return found
-
-
 def lassos(browser: Browser, address: str, n_points: int) -> tuple[list[float], list[int]]:
     """Seconds from the end of a box to the table of what it holds, and bytes sent up each time."""
     found, sizes = [], []
@@ -164,7 +150,6 @@ def main() -> None:
             tables, lasso_bytes = lassos(browser, address, 1_000_000)
         with served(ROOT / "app.py") as address:
             clicks, whole, click_bytes, contexts = cards(browser, address)
-        opened = openings(browser)
         browser.close()
     publish(
         "app",
@@ -172,7 +157,6 @@ def main() -> None:
         table(
             ["what", "budget", "first time", "then (median)"],
             [
-                row("address to the page Compositions, of a server that has just started", opened, "3 s"),
                 row("address to whole map, 100,000 points", pictures, "3 s"),
                 row("click to the crystal's card", clicks, "0.5 s"),
                 row("click to the end of the card, its crystal decoded", whole, "none"),

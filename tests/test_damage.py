@@ -150,6 +150,9 @@ WAYS: dict[str, Callable[[Path], object]] = {
     "level []": lambda folder: without_hashes(folder, level=[]),
     "title {}": lambda folder: without_hashes(folder, title={}),
     "format []": lambda folder: without_hashes(folder, format=[]),
+    "format of two lines": lambda folder: without_hashes(folder, format="2\n3"),
+    "a setting that is no whole number": lambda folder: without_hashes(folder, model_config={**CONFIG, "n_slots": 3.0}),
+    "a long setting": lambda folder: without_hashes(folder, model_config={**CONFIG, "x" * 2_000: 1}),
     "huge": lambda folder: without_hashes(folder, model_config={**CONFIG, "hidden": 10**6, "critic": 10**6}),
     "hashes []": lambda folder: (folder / "config.json").write_text(
         json.dumps(json.loads((folder / "config.json").read_text()) | {"sha256": []})

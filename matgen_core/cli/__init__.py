@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import pandas as pd
 import typer
 import typer.core
 
@@ -18,9 +17,10 @@ from matgen_core import checkpoint as checkpoints
 from matgen_core import data
 from matgen_core.checkpoint import CheckpointError
 from matgen_core.cli import cards, crystals, latent, phase_fields
-from matgen_core.cli._tables import print_out
+from matgen_core.cli._options import print_out
 from matgen_core.jobs import guard
 from matgen_core.jobs.outputs import claimed
+from matgen_core.jobs.processes import compute_on_one_thread
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _LONGEST = 900  # letters of a line that says what is wrong
@@ -73,6 +73,7 @@ def main() -> None:
 
     SIGINT and SIGTERM end it with one line too, and exit 130 or 143, as shells expect.
     """
+    compute_on_one_thread()
     received: list[int] = []
 
     def stop(number: int, frame: object) -> None:
@@ -111,8 +112,17 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON")] =
     if as_json:
         print_out(json.dumps(rows, indent=2))
     else:
-        table = pd.DataFrame([row | {"capabilities": " ".join(row["capabilities"])} for row in rows])
-        print_out(table.drop(columns="notes", errors="ignore").to_string())
+        columns = ("name", "title", "system", "level", "capabilities", "headline")
+        lines = [columns] + [tuple(_in_a_line(row[column]) for column in columns) for row in rows]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        print_out("\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines))
+
+
+def _in_a_line(value: Any) -> str:
+    """Write what a list of checkpoints holds; a headline is the figure, ours and the paper's."""
+    if isinstance(value, dict):
+        return f"{value['figure']}: {value['ours']} (paper: {value['paper']})"
+    return " ".join(value) if isinstance(value, list) else str(value)
 
 
 @app.command()

@@ -9,7 +9,8 @@ import pandas as pd
 
 from matgen_core import checks
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.cli._tables import Input, new_folder, read_csv, read_fields, write_csv, write_structures
+from matgen_core.cli._options import new_folder
+from matgen_core.cli._tables import Input, read_csv, read_fields, write_csv, write_structures
 from matgen_core.data import read_structures
 from matgen_core.latent.space import Decoded
 from matgen_core.materials.formulas import Formulas

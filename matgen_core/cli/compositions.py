@@ -1,21 +1,21 @@
 """Formulas in bulk on the command line: `matgen generate` for models of compositions."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core.checkpoint import Checkpoint
-from matgen_core.jobs.tables import growing
-from matgen_core.latent.space import LatentSpace
-from matgen_core.materials.notation import shown
-from matgen_core.networks.learning.draws import TOLERANCE
-from matgen_core.tasks import funnel, prediction
-from matgen_core.tasks.funnel.answers import Answer, answers_to, option
+
+if TYPE_CHECKING:
+    from matgen_core.checkpoint import Checkpoint
+    from matgen_core.tasks import funnel
+    from matgen_core.tasks.funnel.answers import Answer
 
 Must = Annotated[str, typer.Option(help="Compositions: elements that must occur, Li,O")]
 May = Annotated[str, typer.Option(help="Compositions: elements that may occur beside those; any if not given")]
@@ -38,11 +38,20 @@ Within = Annotated[
         " for volume and energy too, and needs --predict",
     ),
 ]
-CONDITIONS = {option(name): name for name in TOLERANCE}  # by the option that asks for it
+
+
+def conditions() -> dict[str, str]:
+    """Return the properties that can be asked for, by the option that asks."""
+    from matgen_core.networks.learning.draws import TOLERANCE
+    from matgen_core.tasks.funnel.answers import option
+
+    return {option(name): name for name in TOLERANCE}
 
 
 def wanted(must: str, may: str, never: str, n_elements: str, n_atoms: str) -> funnel.Wanted:
     """Read what is wanted from the options as they were typed."""
+    from matgen_core.tasks import funnel
+
     defaults = funnel.Wanted()
     return funnel.Wanted(
         must=_symbols(must),
@@ -55,6 +64,9 @@ def wanted(must: str, may: str, never: str, n_elements: str, n_atoms: str) -> fu
 
 def tolerances(within: Sequence[str], condition: Mapping[str, float]) -> dict[str, float]:
     """Read tolerances by property from the options as they were typed."""
+    from matgen_core.materials.notation import shown
+
+    properties = conditions()
     read: dict[str, float] = {}
     for text in within:
         name, _, value = text.partition("=")
@@ -62,13 +74,13 @@ def tolerances(within: Sequence[str], condition: Mapping[str, float]) -> dict[st
             tolerance = float(value)
         except ValueError:
             tolerance = None
-        if name not in CONDITIONS or tolerance is None:
-            raise ValueError(f"--within {shown(text)[1:-1]}; write NAME=VALUE with a NAME of {', '.join(CONDITIONS)}")
-        if CONDITIONS[name] in read:
+        if name not in properties or tolerance is None:
+            raise ValueError(f"--within {shown(text)[1:-1]}; write NAME=VALUE with a NAME of {', '.join(properties)}")
+        if properties[name] in read:
             raise ValueError(f"--within {name} is given twice; give it once")
-        if CONDITIONS[name] not in condition:
+        if properties[name] not in condition:
             raise ValueError(f"--within {shown(text)[1:-1]}, but no {name} is asked for; add --{name}")
-        read[CONDITIONS[name]] = tolerance
+        read[properties[name]] = tolerance
     return read
 
 
@@ -76,6 +88,11 @@ def generate(
     checkpoint: Checkpoint, request: funnel.Request, out: Path, unique: bool, predictors: Sequence[str] = ()
 ) -> None:
     """Write a row for every sample, or for the first of each formula, to CSV or to a folder of parquet files."""
+    from matgen_core.jobs.tables import growing
+    from matgen_core.latent.space import LatentSpace
+    from matgen_core.tasks import funnel
+    from matgen_core.tasks.funnel.answers import answers_to
+
     if out.suffix not in (".csv", ".parquet"):
         raise ValueError(f"{out}: name it .csv, or .parquet for a folder of parquet files")
     for line in LatentSpace.of(checkpoint).far_from_training(request.condition):
@@ -113,6 +130,8 @@ def _line(answer: Answer) -> str:
 
 
 def _predictor(name: str) -> funnel.Predictor:
+    from matgen_core.tasks import prediction
+
     checkpoint = checkpoints.load(name)
     if not prediction.predicts_formulas(checkpoint):
         raise ValueError(f"{name} predicts nothing of a formula; see: matgen models")
@@ -124,6 +143,8 @@ def _symbols(text: str) -> tuple[str, ...]:
 
 
 def _span(option: str, text: str) -> tuple[int, int] | None:
+    from matgen_core.materials.notation import shown
+
     if not text:
         return None
     match = re.fullmatch(r"([0-9]{1,6})(?:-([0-9]{1,6}))?", text.strip())

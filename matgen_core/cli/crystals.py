@@ -1,19 +1,19 @@
 """Properties and checks of a person's own materials on the command line."""
 
-from pathlib import Path
-from typing import Annotated
+from __future__ import annotations
 
-import pandas as pd
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import checks
-from matgen_core.cli._tables import Counter, Out, holds_out, read_csv, report_problems, report_rows, write_csv
-from matgen_core.data import StructureFile, read_structures
+from matgen_core.cli._options import Counter, Out, holds_out, report_problems
 from matgen_core.materials.levels import COMPOSITION
-from matgen_core.materials.notation import note_on
-from matgen_core.tasks import prediction
-from matgen_core.tasks.remarks import remark_on
+
+if TYPE_CHECKING:
+    from matgen_core.data import StructureFile
 
 
 @holds_out(is_folder=False)
@@ -33,6 +33,14 @@ def predict(
 
     A model of compositions takes structure files too, and predicts from their formulas.
     """
+    import pandas as pd
+
+    from matgen_core.cli._tables import read_csv, report_rows, write_csv
+    from matgen_core.data import read_structures
+    from matgen_core.materials.notation import note_on
+    from matgen_core.tasks import prediction
+    from matgen_core.tasks.remarks import remark_on
+
     checkpoint = checkpoints.load(name)
     tables = _tables_alone(inputs)
     if prediction.predicts_formulas(checkpoint) and tables:
@@ -74,6 +82,11 @@ def check(
 
     A verdict is True, False, or empty where the check cannot tell.
     """
+    from matgen_core.cli._tables import read_csv, report_rows, write_csv
+    from matgen_core.data import read_structures
+    from matgen_core.materials.notation import note_on
+    from matgen_core.tasks.remarks import remark_on
+
     tables = _tables_alone(inputs)
     if tables:
         given = read_csv(tables[0], COMPOSITION.column, "Fe2O3")

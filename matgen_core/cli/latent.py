@@ -1,38 +1,23 @@
 """Latent spaces on the command line: encode, decode, reconstruct, generate."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from __future__ import annotations
 
-import pandas as pd
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import checks
-from matgen_core.checkpoint import Checkpoint
 from matgen_core.cli import compositions
-from matgen_core.cli._levels import files_of, write_samples
-from matgen_core.cli._tables import (
-    Counter,
-    MixedValence,
-    check_number,
-    holds_out,
-    new_folder,
-    read_points,
-    report_problems,
-    write_parquet,
-    write_structures,
-)
-from matgen_core.data import read_structures
-from matgen_core.latent.map import LatentMap
-from matgen_core.latent.space import LatentSpace, Z
+from matgen_core.cli._options import Counter, MixedValence, check_number, holds_out, new_folder, report_problems
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL
-from matgen_core.networks.models.capabilities import Decoder
-from matgen_core.tasks import funnel
-from matgen_core.tasks.reconstruction import reconstruct as reconstruct_files
-from matgen_core.tasks.remarks import remark_on, remarks
+
+if TYPE_CHECKING:
+    from matgen_core.checkpoint import Checkpoint
+    from matgen_core.latent.space import LatentSpace, Z
 
 MAX_WIDTH = 10.0  # standard deviations of the prior; farther out no model has learned anything
-CHECKS = (*checks.STRUCTURE_CHECKS, *checks.COMPOSITION_CHECKS)
 
 Name = Annotated[str, typer.Argument(help="Name of a checkpoint; see: matgen models")]
 Structures = Annotated[list[Path], typer.Argument(help="CIF, POSCAR or extended XYZ files, or folders of them")]
@@ -50,6 +35,12 @@ def encode(
     mixed_valence: MixedValence = False,
 ) -> None:
     """Give the latent point of each input: one row each with input, z, the problem where it has none, and notes."""
+    import pandas as pd
+
+    from matgen_core.cli._levels import files_of
+    from matgen_core.cli._tables import write_parquet
+    from matgen_core.latent.space import LatentSpace
+
     checkpoint = checkpoints.load(name)
     space = LatentSpace.of(checkpoint)
     inputs = files_of(checkpoint).read(files, mixed_valence)
@@ -70,6 +61,9 @@ def decode(
     out: Annotated[Path, typer.Option("--out", help="Folder to write for structures, else a CSV file")],
 ) -> None:
     """Decode latent points: a folder of CIF with table.csv, or a CSV of formulas or phase fields; one row a point."""
+    from matgen_core.cli._levels import files_of
+    from matgen_core.cli._tables import read_points
+
     checkpoint, space = _decoder(name)
     files = files_of(checkpoint)
     files.prepare(out)
@@ -84,6 +78,12 @@ def reconstruct(name: Name, files: Structures, out: Folder) -> None:
     Columns match, rmsd (in units of (V/N)^(1/3)), length_error (Å), angle_error (degrees), volume_error
     (relative), and the reason where there is no match.
     """
+    from matgen_core.cli._tables import write_structures
+    from matgen_core.data import read_structures
+    from matgen_core.latent.map import LatentMap
+    from matgen_core.tasks.reconstruction import reconstruct as reconstruct_files
+    from matgen_core.tasks.remarks import remark_on
+
     checkpoint, _ = _decoder(name)
     _require_crystals(checkpoint)
     space = LatentMap(checkpoint)
@@ -127,11 +127,14 @@ def generate(
 
     Models of compositions screen what they write; the counts of each stage go to standard error.
     """
+    from matgen_core.cli._levels import files_of, write_samples
+    from matgen_core.tasks import funnel
+
     checkpoint = checkpoints.load(name)
     if checkpoint.level is COMPOSITION:
         if near is not None or width is not None:
             raise ValueError(f"--near and --width are not for {name}, which draws formulas from its prior")
-        values = zip(compositions.CONDITIONS.values(), (formation_energy, volume, energy), strict=True)
+        values = zip(compositions.conditions().values(), (formation_energy, volume, energy), strict=True)
         properties = {key: value for key, value in values if value is not None}
         request = funnel.Request(
             n_samples,
@@ -165,7 +168,8 @@ def generate(
     decoded = space.decode(z, decoded_under, Counter(n_samples, "samples decoded"))
     typer.echo(f"seed {seed}, width {width:g}", err=True)
     if checkpoint.level is CRYSTAL:
-        checked = checks.screen(decoded, CHECKS, Counter(n_samples, "samples checked"))
+        every = (*checks.STRUCTURE_CHECKS, *checks.COMPOSITION_CHECKS)
+        checked = checks.screen(decoded, every, Counter(n_samples, "samples checked"))
         write_samples(decoded, checked, out)
     else:
         files_of(checkpoint).write(decoded, out)
@@ -177,6 +181,9 @@ def _require_crystals(checkpoint: Checkpoint) -> None:
 
 
 def _decoder(name: str) -> tuple[Checkpoint, LatentSpace]:
+    from matgen_core.latent.space import LatentSpace
+    from matgen_core.networks.models.capabilities import Decoder
+
     checkpoint = checkpoints.load(name)
     if not isinstance(checkpoint.model, Decoder):
         able = [row["name"] for row in checkpoints.summaries()[0] if "decode" in row["capabilities"]]
@@ -186,6 +193,10 @@ def _decoder(name: str) -> tuple[Checkpoint, LatentSpace]:
 
 def _point_of(checkpoint: Checkpoint, path: Path) -> Z:
     """Latent point of the one crystal in a file."""
+    from matgen_core.data import read_structures
+    from matgen_core.latent.space import LatentSpace
+    from matgen_core.tasks.remarks import remarks
+
     _require_crystals(checkpoint)
     read = read_structures([path])
     if len(read) > 1:

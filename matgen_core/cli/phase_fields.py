@@ -3,14 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-import pandas as pd
 import typer
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core.cli._tables import MixedValence, Out, holds_out, read_fields, report_rows, write_csv
-from matgen_core.materials.fields import ANIONS
+from matgen_core.cli._options import MixedValence, Out, holds_out
 from matgen_core.materials.levels import PHASE_FIELD
-from matgen_core.tasks import ranking
 
 Model = Annotated[str, typer.Option("--model", help="Name of a checkpoint; see: matgen models")]
 
@@ -19,7 +16,9 @@ Model = Annotated[str, typer.Option("--model", help="Name of a checkpoint; see: 
 def enumerate_command(
     must: Annotated[str, typer.Option(help="Elements in every field, as in Li or Li,O")] = "",
     cations: Annotated[str, typer.Option(help="Elements for the other cation places, as in Mg,Al,Si")] = "",
-    anions: Annotated[str, typer.Option(help="Elements for the anion places")] = ",".join(ANIONS),
+    anions: Annotated[
+        str | None, typer.Option(help="Elements for the anion places; N,P,As,O,S,Se,Te,F,Cl,Br,I if not given")
+    ] = None,
     n_elements: Annotated[int, typer.Option(help="Elements in a field")] = 4,
     n_anions: Annotated[int, typer.Option(help="How many of them are anions")] = 2,
     unexplored: Annotated[
@@ -28,8 +27,15 @@ def enumerate_command(
     out: Out = None,
 ) -> None:
     """List every phase field that can be made of some elements."""
+    import pandas as pd
+
+    from matgen_core.cli._tables import write_csv
+    from matgen_core.materials.fields import ANIONS
+    from matgen_core.tasks import ranking
+
     known = ranking.known_fields(checkpoints.load(unexplored)) if unexplored else set()
-    fields = ranking.enumerate_fields(_symbols(must), _symbols(cations), _symbols(anions), n_elements, n_anions, known)
+    for_anions = ANIONS if anions is None else _symbols(anions)
+    fields = ranking.enumerate_fields(_symbols(must), _symbols(cations), for_anions, n_elements, n_anions, known)
     write_csv(pd.DataFrame({"phase_field": [field.write() for field in fields]}), out)
 
 
@@ -45,6 +51,11 @@ def rank(
     Every row of the input is in the output, spelled as it came and with its other columns; one that is no field of
     this model has no rank and the problem, and stands at the end.
     """
+    import pandas as pd
+
+    from matgen_core.cli._tables import read_fields, report_rows, write_csv
+    from matgen_core.tasks import ranking
+
     checkpoint = checkpoints.load(model)
     given, inputs = read_fields(fields, mixed_valence)
     unfit = iter(ranking.misfits(checkpoint, [each.material for each in inputs if each.material is not None]))

@@ -1,31 +1,5 @@
 """Data sets: what is known, what is installed, reading, splitting, importing and fetching them."""
 
-from matgen_core.data.dataset import Dataset
-from matgen_core.data.fetching import fetch
-from matgen_core.data.importers import ImportLimits, ImportReport, import_file
-from matgen_core.data.registry import DATASETS, Source
-from matgen_core.data.rows import structure
-from matgen_core.data.store import load, load_crystal, load_crystals_like, overview, path_of, root
-from matgen_core.data.structure_files import StructureFile, read_structures
-from matgen_core.data.uploads import Upload, read_uploads
+import lazy_loader
 
-__all__ = [
-    "DATASETS",
-    "Dataset",
-    "ImportLimits",
-    "ImportReport",
-    "Source",
-    "StructureFile",
-    "Upload",
-    "fetch",
-    "import_file",
-    "load",
-    "load_crystal",
-    "load_crystals_like",
-    "overview",
-    "path_of",
-    "read_structures",
-    "read_uploads",
-    "root",
-    "structure",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifWriter
-from pymatgen.io.vasp import Poscar
 
 from matgen_core import __version__
 from matgen_core.materials.report import symmetry
@@ -151,6 +150,8 @@ def poscar(structure: Structure) -> str:
     Raises:
         ValueError: If a site is partially occupied, which POSCAR cannot say.
     """
+    from pymatgen.io.vasp import Poscar  # a second to import
+
     _require_ordered(structure, "POSCAR")
     return Poscar(structure, sort_structure=True).get_str(significant_figures=12)
 

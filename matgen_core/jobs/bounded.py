@@ -19,14 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matgen_core.jobs.processes import Companion, line_to_parent
+from matgen_core.jobs.processes import ONE_THREAD, Companion, line_to_parent
 from matgen_core.jobs.turns import Turns
 
 Functions = Mapping[str, Callable[..., Any]]
 _MAX_WAITING = 16  # calls in line
 _MAX_ANSWER = 200 * 1024**2  # bytes
 _MAX_CALLS = 500  # of one process; then another takes its place, since libraries keep some of what they saw
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True)
@@ -183,7 +182,7 @@ class Bounded:
 
     def _started(self) -> "_Server":
         try:
-            return _Server(Companion(__name__, self._module, json.dumps(vars(self.limits)), **_ONE_THREAD))
+            return _Server(Companion(__name__, self._module, json.dumps(vars(self.limits)), **ONE_THREAD))
         except (OSError, EOFError) as error:
             raise BusyError(f"no process can be started ({type(error).__name__}); try again in a minute") from error
 

@@ -8,8 +8,6 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 MAX_TEXT = 4_000_000  # bytes of a document
 MAX_DEPTH = 32  # lists and objects in one another
 MAX_HEADER = 10_000_000  # bytes of what tensors say of themselves
@@ -87,6 +85,8 @@ def check_parquet(path: Path) -> None:
         OSError: If it cannot be read.
         ValueError: If it is none, or holds more than is read.
     """
+    import pyarrow.parquet as pq
+
     size_of(path)
     facts = pq.read_metadata(path)
     unpacked = sum(facts.row_group(number).total_byte_size for number in range(facts.num_row_groups))

@@ -14,6 +14,17 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def compute_on_one_thread() -> None:
+    """Let an operation of torch or numpy take one thread in this process, unless the environment says otherwise.
+
+    Threads that share an operation wait for one another, spinning: on a quiet machine that gains little, on a busy one
+    it costs several times the work (docs/speed.md). Call it before torch is imported.
+    """
+    for name, value in ONE_THREAD.items():
+        os.environ.setdefault(name, value)
 
 
 class Companion:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from matgen_core.latent.index import systems_of
 from matgen_core.materials.properties import Column
@@ -56,6 +55,8 @@ def differences(table: pd.DataFrame, columns: Sequence[Column], mask: NDArray[np
 
 def cliffs_delta(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
     """Chance that a value of the first is higher than one of the second, less the chance that it is lower."""
+    from scipy.stats import rankdata  # most of a second to import
+
     ranks = rankdata(np.concatenate([first, second]))
     above = ranks[: len(first)].sum() - len(first) * (len(first) + 1) / 2
     return float(2 * above / (len(first) * len(second)) - 1)

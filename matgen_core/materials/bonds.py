@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pymatgen.analysis.local_env import CrystalNN
 from pymatgen.core import Element, Structure
 
 _TOO_NEAR = 0.65  # of the sum of two radii: no bond is so short
@@ -47,6 +46,8 @@ def bonding(structure: Structure, longest: float | None = None) -> Bonding:
     """
     if longest is not None:
         return _bonding_by_distances(structure, f"bonds up to {longest:g} Å", longest)
+    from pymatgen.analysis.local_env import CrystalNN  # a second to import
+
     if not structure.is_ordered:
         return _bonding_by_distances(structure, "bonds by distances: some sites are partially occupied")
     if len(structure) > MAX_CRYSTALNN_SITES:

@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pymatgen.analysis.diffraction.xrd import WAVELENGTHS, XRDCalculator
 from pymatgen.core import Structure
 
 RADIATIONS = ("CuKa", "CuKa1", "MoKa", "CoKa", "CrKa", "FeKa", "AgKa")
@@ -44,6 +43,8 @@ def reflections(
         ValueError: If the radiation is not known, an element has no scattering factors, the range is not within 0 to
             180 degrees, or more than `MAX_REFLECTIONS` lattice points would have to be summed.
     """
+    from pymatgen.analysis.diffraction.xrd import XRDCalculator  # a second to import
+
     if radiation not in RADIATIONS:
         raise ValueError(f"radiation {radiation!r}: known are {', '.join(RADIATIONS)}")
     low, high = two_theta
@@ -78,6 +79,8 @@ def _index(value: int) -> str:
 
 def wavelength(radiation: str) -> float:
     """Return the wavelength in Å."""
+    from pymatgen.analysis.diffraction.xrd import WAVELENGTHS
+
     return float(WAVELENGTHS[radiation])
 
 

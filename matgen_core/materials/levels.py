@@ -6,12 +6,12 @@ What a level is called and how its materials are named stands here alone; elsewh
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pymatgen.core import Composition
+if TYPE_CHECKING:  # what a level is called costs no import of what reads its materials
+    from pymatgen.core import Composition
 
-from matgen_core.materials.fields import PhaseField
-from matgen_core.materials.formulas import Formulas
+    from matgen_core.materials.fields import PhaseField
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,9 @@ class Level:
     display: Callable[[str], str]
 
 
-def _parse_field(text: str) -> PhaseField:
+def _parse_field(text: str) -> "PhaseField":
+    from matgen_core.materials.fields import PhaseField
+
     return PhaseField.parse(text, mixed_valence=True)
 
 
@@ -47,8 +49,10 @@ def _field_as_chemists_write_it(text: str) -> str:
     return _parse_field(text).chemists_order()
 
 
-def _parse_formula(text: str) -> Composition:
+def _parse_formula(text: str) -> "Composition":
     """The reduced formula of a text: an index holds no other."""
+    from matgen_core.materials.formulas import Formulas
+
     return Formulas.of_text(text).reduced().compositions()[0]
 
 

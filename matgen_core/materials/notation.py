@@ -185,7 +185,7 @@ def _parts(text: str, plain: str, notes: list[str]) -> Iterator[tuple[float, str
             yield 1.0, body
             continue
         if re.match(r"0[0-9]|0$", found[0]) or (found[2] and not int(found[2])):
-            raise _refusal(text, f"{found[0]} before {body[:20]} is no number")
+            raise _refusal(text, f"{found[0]} before {shown(body[:20])} is no number")
         if _ZERO_IN_WATER.match(body):
             raise _refusal(text, "a zero where oxygen may be meant; is it H2O?")
         yield (int(found[1]) / int(found[2]) if found[2] else float(found[0])), body

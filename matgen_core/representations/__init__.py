@@ -1,107 +1,18 @@
 """Representations: how a material becomes an array and an array becomes a material again."""
 
-from typing import Any, ClassVar, Protocol, runtime_checkable
+import lazy_loader
 
-import numpy as np
-from numpy.typing import NDArray
+from matgen_core import Named
 
-from matgen_core.materials.formulas import Formulas
-from matgen_core.representations._errors import DecodeError
-from matgen_core.representations.crystal_graph import CrystalGraph
-from matgen_core.representations.element_counts import ElementCounts
-from matgen_core.representations.element_features import ElementFeatures
-from matgen_core.representations.magpie_features import MagpieFeatures
-from matgen_core.representations.padded_voxels import PaddedVoxels
-from matgen_core.representations.voxel_grid import VoxelGrid
+__getattr__, __dir__, _ = lazy_loader.attach_stub(__name__, __file__)
 
-
-class Representation(Protocol):
-    """A frozen dataclass that knows one array layout.
-
-    Fields that are numpy arrays are stored with the weights of a checkpoint, all other fields in its
-    `config.json`, so a loaded representation needs no data set.
-    """
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    def encode(self, material: Any) -> Any:
-        """Turn one material into its array, or a graph into its arrays.
-
-        Raises:
-            ValueError: If the material does not fit; the message names what does not.
-        """
-        ...
-
-
-class Invertible(Representation, Protocol):
-    """A representation whose arrays become materials again; a graph does not."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the array of one material, without the batch axis."""
-        ...
-
-    def decode(self, array: NDArray[np.float32]) -> Any:
-        """Turn one array into a material.
-
-        Raises:
-            DecodeError: If the array is no material.
-        """
-        ...
-
-
-@runtime_checkable
-class BatchDecoder(Protocol):
-    """A representation that decodes many arrays at once sooner than one by one."""
-
-    def decode_batch(self, arrays: NDArray[np.float32]) -> list[Any]:
-        """Turn arrays (n, ...) into the material of each, or the `DecodeError` that says why it is none."""
-        ...
-
-
-@runtime_checkable
-class FormulaEncoder(Protocol):
-    """A representation of formulas, many at once, that says which of them fit."""
-
-    def encode_formulas(self, formulas: Formulas) -> NDArray[np.float32]:
-        """Return an array for each formula."""
-        ...
-
-    def misfits(self, formulas: Formulas) -> list[str]:
-        """Say what of each formula does not fit, "" if all does."""
-        ...
-
-
-@runtime_checkable
-class FormulaDecoder(Protocol):
-    """A representation whose arrays become formulas, many at once."""
-
-    def formulas(self, arrays: NDArray[np.float32]) -> Formulas:
-        """Return the formula of each array; one without elements for an array that is none."""
-        ...
-
-
-REPRESENTATIONS: dict[str, type[Representation]] = {
-    "crystal_graph": CrystalGraph,
-    "element_counts": ElementCounts,
-    "element_features": ElementFeatures,
-    "magpie_features": MagpieFeatures,
-    "padded_voxels": PaddedVoxels,
-    "voxel_grid": VoxelGrid,
-}
-
-__all__ = [
-    "REPRESENTATIONS",
-    "BatchDecoder",
-    "CrystalGraph",
-    "DecodeError",
-    "ElementCounts",
-    "ElementFeatures",
-    "FormulaDecoder",
-    "FormulaEncoder",
-    "Invertible",
-    "MagpieFeatures",
-    "PaddedVoxels",
-    "Representation",
-    "VoxelGrid",
-]
+REPRESENTATIONS = Named(
+    {
+        "crystal_graph": "matgen_core.representations.crystal_graph:CrystalGraph",
+        "element_counts": "matgen_core.representations.element_counts:ElementCounts",
+        "element_features": "matgen_core.representations.element_features:ElementFeatures",
+        "magpie_features": "matgen_core.representations.magpie_features:MagpieFeatures",
+        "padded_voxels": "matgen_core.representations.padded_voxels:PaddedVoxels",
+        "voxel_grid": "matgen_core.representations.voxel_grid:VoxelGrid",
+    }
+)

@@ -132,6 +132,7 @@ REFUSED = {
     "Ca()2": "an empty one",
     "Qq2O3": "'Qq' is no element",
     "=SUM(A1)": "no formula",
+    "0b1\nLi2S": "0 before 'b1\\nLi2S' is no number",
 }
 
 

@@ -26,7 +26,7 @@ def refuse(name):
 def guarded(name, globals=None, locals=None, fromlist=(), level=0):
     if globals and str(globals.get("__name__")).partition(".")[0] == "matgen_core":
         refuse(name)
-        for part in fromlist or () if name == "matgen_core" else ():
+        for part in set(fromlist or ()) - {"Named"} if name == "matgen_core" else ():
             refuse(f"matgen_core.{part}")
     return plain(name, globals, locals, fromlist, level)
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -87,22 +86,6 @@ def test_the_samples_depend_on_the_seed_alone(writer: Checkpoint) -> None:
     assert (made.texts() != whole["formula"]).sum() <= 2  # one large batch rounds otherwise
 
 
-def test_torch_is_left_as_it_was(writer: Checkpoint) -> None:
-    seen: list[int] = []
-
-    def look() -> None:
-        seen.append(torch.get_num_threads())
-
-    for chunks in (None, funnel.run(writer, Request(N), chunk_size=BATCH)):
-        if chunks is not None:
-            next(chunks)
-            chunks.close()  # as a visitor who cancels
-        thread = Thread(target=look)
-        thread.start()
-        thread.join()
-    assert seen == [torch.get_num_threads()] * 2
-
-
 def test_undecided_formulas_go_on_when_asked_for(writer: Checkpoint) -> None:
     strict, open_too = (everything(writer, Request(N, keep_undecided=keep))[1].counts for keep in (False, True))
     assert open_too["neutral"] > strict["neutral"]
@@ -174,6 +157,14 @@ def test_wishes_that_cannot_be_met_are_refused(wanted: dict, line: str) -> None:
 def test_a_number_that_one_run_does_not_take_is_refused(n: int) -> None:
     with pytest.raises(ValueError, match=f"^{n} samples; one run takes 1 to 10,000,000$"):
         Request(n)
+
+
+def test_a_number_of_a_thousand_digits_is_refused_in_a_short_line() -> None:
+    long = 10**1_000
+    for made in (lambda: Request(long), lambda: Request(1, seed=-long), lambda: Wanted(n_atoms=(long, 1))):
+        with pytest.raises(ValueError, match="; ") as refused:
+            made()
+        assert len(str(refused.value)) < 200
 
 
 def test_other_models_and_conditions_are_refused(writer: Checkpoint) -> None:

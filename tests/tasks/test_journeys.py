@@ -21,7 +21,6 @@ from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.representations import DecodeError
 from matgen_core.tasks import journeys
-from matgen_core.tasks.journeys.recording import N_THREADS
 from matgen_core.views import charts
 from matgen_core.views.maps.journey import journey_overlay, steps_outside, waypoint_pins
 
@@ -439,19 +438,3 @@ def test_a_recording_stops_goes_on_and_keeps_what_it_has() -> None:
     recording.job.wait(60)
     assert recording.job.state == "done"
     assert [step.number for step in recording.steps] == list(range(4))
-
-
-def test_a_walk_takes_one_core_and_leaves_the_others_as_they_were() -> None:
-    before, seen = torch.get_num_threads(), list[int]()
-
-    def steps() -> Iterator[journeys.Step]:
-        seen.append(torch.get_num_threads())
-        yield step(0)
-
-    recording = journeys.Recording(steps(), 1)
-    recording.start()
-    recording.job.wait(60)
-    later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
-    later.start()
-    later.join()
-    assert (seen, torch.get_num_threads()) == ([1, N_THREADS], before)

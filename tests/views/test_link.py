@@ -83,6 +83,7 @@ GOOD = {"v": 1, "model": "a"}
         written({**GOOD, "at": "x" * 300_000}),  # a bomb: a few hundred letters
         written([1]),
         written({**GOOD, "v": 2}),
+        written({**GOOD, "v": "1\n2"}),
         written({"v": 1}),
         written({**GOOD, "model": 3}),
         written({**GOOD, "evil": 1}),

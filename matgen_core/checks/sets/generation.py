@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from pymatgen.core import Species, Structure
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.stats import wasserstein_distance
 
 from matgen_core.checks import as_material, lattice_problem
 from matgen_core.checks.sets.fingerprints import CoverageCutoffs, Fingerprints, coverage, fingerprints
@@ -82,6 +81,8 @@ def property_distances(
     Returns:
         `density_distance` (g/cm^3), `n_elements_distance`, `energy_distance` (eV/atom), `n_samples`.
     """
+    from scipy.stats import wasserstein_distance  # most of a second to import
+
     kept = [structure for structure in map(_usable, samples) if structure is not None]
     if not kept:
         raise ValueError(f"none of {len(samples)} samples is a structure: nothing to compare with the reference")

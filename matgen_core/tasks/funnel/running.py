@@ -28,7 +28,6 @@ from matgen_core.tasks.funnel.stages import STAGES
 MAX_SAMPLES = 10_000_000  # 80 MB to know the unique ones again; a few minutes
 BATCH = 4_096  # samples decoded at once, wherever a chunk ends: a sum of floats depends on the size of its batch
 CHUNK = 12 * BATCH
-_N_THREADS = torch.get_num_threads()  # of one operation, as torch was set when this was imported
 
 Predictor = Callable[[Formulas], pd.DataFrame]  # a row a formula: properties, their _std, and problem
 
@@ -63,7 +62,8 @@ class Wanted:
         for name in ("n_elements", "n_atoms", "counts"):
             low, high = getattr(self, name)
             if not 1 <= low <= high:
-                raise ValueError(f"{name} from {low} to {high}; expected 1 or more, the smaller number first")
+                given = shown(f"{name} from {low} to {high}")[1:-1]
+                raise ValueError(f"{given}; expected 1 or more, the smaller number first")
         if len(set(self.must)) > self.n_elements[1]:
             raise ValueError(f"{len(set(self.must))} elements must occur, but a formula may have {self.n_elements[1]}")
 
@@ -106,9 +106,9 @@ class Request:
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_samples <= MAX_SAMPLES:
-            raise ValueError(f"{self.n_samples} samples; one run takes 1 to {MAX_SAMPLES:,}")
+            raise ValueError(f"{shown(str(self.n_samples))[1:-1]} samples; one run takes 1 to {MAX_SAMPLES:,}")
         if self.seed < 0:
-            raise ValueError(f"seed {self.seed}; expected 0 or more")
+            raise ValueError(f"seed {shown(str(self.seed))[1:-1]}; expected 0 or more")
         for name, tolerance in self.tolerance.items():
             if name not in self.condition:
                 raise ValueError(
@@ -206,9 +206,7 @@ def samples(space: LatentSpace, request: Request, chunk_size: int = CHUNK) -> It
     def decode(noise: torch.Tensor) -> Formulas:
         return space.representation.formulas(space.arrays_of(noise, condition).numpy())
 
-    # A batch a core: threads that share one batch wait for each other, above all where other work runs beside them.
-    # The setting holds for the thread that sets it, and for threads that begin later: so it is set back.
-    pool = ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(os.cpu_count())  # a batch a core
     try:
         ahead: deque[Iterator[Formulas]] = deque()
         for noise in space.noise(sizes, request.seed):
@@ -218,7 +216,6 @@ def samples(space: LatentSpace, request: Request, chunk_size: int = CHUNK) -> It
         yield from (Formulas.concatenate(list(parts)) for parts in ahead)
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(_N_THREADS)
 
 
 def _judge(checkpoint: Checkpoint, wanted: Wanted, formulas: Formulas, first: NDArray[np.bool_]) -> pd.DataFrame:

@@ -3,15 +3,12 @@
 import threading
 from collections.abc import Iterable, Iterator
 
-import torch
-
 from matgen_core.jobs.job import Handle, Job
 from matgen_core.jobs.turns import Turns
 from matgen_core.tasks.journeys.steps import Step
 
 AT_ONCE = 2  # walks, of all visitors of one server, so that none takes the machine from the others
 TURNS = Turns(AT_ONCE)
-N_THREADS = torch.get_num_threads()  # of one operation outside walks, as torch was set when this was imported
 
 
 class SharedSteps:
@@ -91,14 +88,8 @@ class Recording:
         self.job.wait_for(lambda: bool(self._kept), seconds)
 
     def _walk(self, handle: Handle) -> None:
-        # On one core: cores shared by several walks wait for each other. The setting holds for the thread that sets it,
-        # and for threads that begin later: so it is set back.
-        torch.set_num_threads(1)
-        try:
-            for step in self._source:
-                self._kept.append(step)
-                handle.report(done=len(self._kept), total=self.n_steps)
-                if handle.is_stopped:
-                    return
-        finally:
-            torch.set_num_threads(N_THREADS)
+        for step in self._source:
+            self._kept.append(step)
+            handle.report(done=len(self._kept), total=self.n_steps)
+            if handle.is_stopped:
+                return

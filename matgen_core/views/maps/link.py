@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from matgen_core.latent.selection import MAX_VERTICES, Lasso, Selection, extend
+from matgen_core.materials.notation import shown
 from matgen_core.views.maps.scene import Camera
 
 VERSION = 1
@@ -87,7 +88,7 @@ def decode(text: str) -> View:
         raise ValueError(_BROKEN.format("it is damaged")) from error
     if not isinstance(values, dict) or values.get("v") != VERSION:
         found = values.get("v") if isinstance(values, dict) else None
-        raise ValueError(_BROKEN.format(f"version {str(found)[:20]}, this app reads version {VERSION}"))
+        raise ValueError(_BROKEN.format(f"version {shown(str(found)[:20])[1:-1]}, this app reads version {VERSION}"))
     known = {each.name for each in fields(View)} | {"v"}
     if set(values) - known:
         raise ValueError(_BROKEN.format("it asks for what this app does not know"))

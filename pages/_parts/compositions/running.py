@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
 
-from matgen_core.checkpoint import Checkpoint
 from matgen_core.materials.formulas import Formulas, subscripted
 from matgen_core.tasks import prediction
 from matgen_core.tasks.funnel import session
@@ -19,6 +18,9 @@ from pages._parts.shared import job_words, verdict_words, widgets
 from pages._parts.shared.folder_caches import by_folder
 from pages._parts.shared.plain_text import code, plain
 from pages._parts.shared.property_columns import plain_title, predicted_by, short_title, title_of, unit
+
+if TYPE_CHECKING:  # it brings torch
+    from matgen_core.checkpoint import Checkpoint
 
 _RETURN = 180.0  # s; a visitor who is away for more than 120 finds a new session
 MOST_BYTES = 100_000_000  # of an archive that a browser gets
@@ -74,7 +76,7 @@ def progress_line(seen: Snapshot, n_samples: int) -> str:
     return f"{line} · {seen.rate:,.0f} per second · {_duration(left)} left"
 
 
-def meaning(stage: str, model: Checkpoint) -> str:
+def meaning(stage: str, model: "Checkpoint") -> str:
     """Say what a stage of the funnel means for a model."""
     if stage == "novel" and model.known is None:
         return f"Open: {plain(model.name)} keeps no list of the formulas of its data set, so every formula goes on."
@@ -226,7 +228,7 @@ def known_2d(formula: str, name: str) -> tuple[str, float, bool] | None:
     return str(found["nearest_known"]), float(found["distance"]), bool(found["is_known"])
 
 
-def about_training(model: Checkpoint, formula: str) -> list[str]:
+def about_training(model: "Checkpoint", formula: str) -> list[str]:
     """Say how a formula stands to what a generator was trained on."""
     is_novel = session.novel(model, formula)
     lines = [

@@ -4,11 +4,10 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
-from matgen_core.checkpoint import Checkpoint
 from matgen_core.jobs.turns import Turns
 from matgen_core.latent.index import find_formula
 from matgen_core.materials.fields import PhaseField
@@ -19,6 +18,9 @@ from matgen_core.views.crystals.scene import drawable_scene
 from matgen_core.views.maps.journey import Overlay, journey_overlay, sketch, steps_outside
 from pages._parts.shared import latent_maps, plain_text, widgets
 from pages._parts.shared.folder_caches import all_present, by_folder
+
+if TYPE_CHECKING:  # it brings torch
+    from matgen_core.checkpoint import Checkpoint
 
 Mode = Literal["Path", "Arithmetic", "Axis", "Samples"]
 AxisKind = Literal["principal", "coordinate"]
@@ -287,7 +289,7 @@ def _drawn(steps: Iterator[journeys.Step]) -> Iterator[journeys.Step]:
         yield replace(step, scene=scene, picture=picture.picture(scene, PICTURE) if scene else "")
 
 
-def property_models(name: str) -> list[Checkpoint]:
+def property_models(name: str) -> list["Checkpoint"]:
     """Return what predicts properties of the materials of a model."""
     level = latent_maps.level(name)
     if level is PHASE_FIELD:

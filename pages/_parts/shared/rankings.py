@@ -1,12 +1,13 @@
 """What pages with a ranking of phase fields share: the choice of elements, the chart, and how far to trust it."""
 
 from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core.checkpoint import Checkpoint, CheckpointError
+from matgen_core.checkpoint import CheckpointError
 from matgen_core.latent.errors import error_kind
 from matgen_core.materials.elements import check_elements, every_element
 from matgen_core.tasks import ranking
@@ -14,6 +15,9 @@ from matgen_core.views import charts
 from pages._parts.shared import plain_text, widgets
 from pages._parts.shared.folder_caches import by_folder
 from pages._parts.shared.plain_text import plain
+
+if TYPE_CHECKING:  # it brings torch
+    from matgen_core.checkpoint import Checkpoint
 
 # The choice
 
@@ -86,7 +90,7 @@ def ranking_chart(table: pd.DataFrame, field: str, unit: str, *, key: str, on_cl
 # How far it can be trusted
 
 
-def what_the_score_means(model: Checkpoint) -> None:
+def what_the_score_means(model: "Checkpoint") -> None:
     """Say what a ranking means and how far it can be trusted, in figures; this stands beside every ranking."""
     meaning, reconstruction = error_kind(model.index), model.metrics["reconstruction"]
     active = plain(reconstruction["active_dimensions"])

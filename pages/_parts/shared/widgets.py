@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial, wraps
 from importlib.metadata import version
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -13,7 +13,7 @@ from streamlit.elements import plotly_chart as _  # noqa: F401 puts Streamlit's 
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import data
-from matgen_core.checkpoint import Checkpoint, CheckpointError
+from matgen_core.checkpoint import CheckpointError
 from matgen_core.jobs.csv_cells import csv_text
 from matgen_core.materials import query
 from matgen_core.materials.fields import PhaseField
@@ -23,6 +23,9 @@ from pages._parts.shared import plain_text
 from pages._parts.shared.folder_caches import by_folder
 from pages._parts.shared.plain_text import plain
 
+if TYPE_CHECKING:  # it brings torch
+    from matgen_core.checkpoint import Checkpoint
+
 _Option = TypeVar("_Option")
 _Given = ParamSpec("_Given")
 PROJECTIONS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
@@ -31,8 +34,8 @@ PROJECTIONS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA"}
 # Checkpoints
 
 
-@by_folder(st.cache_resource, max_entries=6, show_spinner="Reading the model …")
-def read(name: str) -> Checkpoint:
+@by_folder(st.cache_resource, max_entries=24, show_spinner="Reading the model …")  # all shipped: 0.4 GB
+def read(name: str) -> "Checkpoint":
     """Return a checkpoint.
 
     Raises:
@@ -70,7 +73,7 @@ def names_with_map() -> list[str]:
     return [each["name"] for each in sorted(mapped, key=lambda each: levels.index(each["level"]))]
 
 
-def load(name: str) -> Checkpoint:
+def load(name: str) -> "Checkpoint":
     """Return a checkpoint, or show why it cannot be used and end the page."""
     try:
         return read(name)

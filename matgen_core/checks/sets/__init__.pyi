@@ -1,0 +1,16 @@
+from .fingerprints import MP20_CUTOFFS as MP20_CUTOFFS
+from .fingerprints import PEROV5_CUTOFFS as PEROV5_CUTOFFS
+from .fingerprints import CoverageCutoffs as CoverageCutoffs
+from .fingerprints import Fingerprints as Fingerprints
+from .fingerprints import coverage as coverage
+from .fingerprints import fingerprints as fingerprints
+from .generation import evaluate_generation as evaluate_generation
+from .generation import property_distances as property_distances
+from .generation import same_structure as same_structure
+from .generation import uniqueness_and_novelty as uniqueness_and_novelty
+from .reconstruction import evaluate_reconstruction as evaluate_reconstruction
+from .reconstruction import matcher as matcher
+from .reconstruction import summarize as summarize
+from .validity import composition_validity as composition_validity
+from .validity import structure_validity as structure_validity
+from .validity import validity as validity
