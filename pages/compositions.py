@@ -410,7 +410,8 @@ except ValueError as error:
     plain_text.error(f"The address of this page cannot be used: {error}")
     st.stop()
 
-left, right = st.columns([11, 10], gap="medium")
+with st.container(key="room_compositions"):
+    left, right = st.columns([11, 10], gap="medium")
 with left:
     choose_elements()
 with right, st.container(border=True):

@@ -9,6 +9,7 @@ import streamlit as st
 from matgen_core import checkpoint
 from matgen_core.data import StructureFile
 from matgen_core.data.uploads import LIMITS
+from matgen_core.materials.formulas import subscripted
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks import placement
 from matgen_core.tasks.placement import Placement
@@ -19,6 +20,7 @@ from matgen_core.views.maps.scene import MapMarker, MapScene
 from pages._parts.components.crystal_viewer import crystal_viewer
 from pages._parts.shared import bench_crystals, latent_maps, login, plain_text, widgets
 from pages._parts.shared.plain_text import code, plain
+from pages._parts.words import glossary
 
 login.require()
 
@@ -52,7 +54,7 @@ def take(files: Sequence[StructureFile]) -> None:
     """Take up files in place of those that were there."""
     st.session_state["place_files"] = list(files)
     set_stopped(False)
-    look_at(next((file.name for file in files if file.structure is not None), ""))
+    look_at("")  # the first that gets a place
 
 
 def forget() -> None:
@@ -143,7 +145,8 @@ def map_with_pins(placed: Sequence[Placement], chosen: Placement | None) -> None
 
 def card(each: Placement, properties: pd.DataFrame) -> None:
     """What the model makes of one crystal."""
-    formula = f"{each.file.structure.composition.reduced_formula} · " if each.file.structure is not None else ""
+    structure = each.file.structure
+    formula = f"{subscripted(structure.composition.reduced_formula)} · " if structure is not None else ""
     st.markdown(f"**{plain(formula + each.file.name)}**")
     if each.file.structure is None or each.problem:
         plain_text.error(each.problem or each.file.problem)
@@ -162,7 +165,10 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
         crystal_viewer(scenes, key="place_crystals", captions=captions, height=330)
     with st.container(horizontal=True, gap="xsmall"):
         st.badge(NOVELTY[each.novel.passed][0], color=NOVELTY[each.novel.passed][1])
-        st.badge(f"unusual: {each.percentile:.0f} %", color="orange" if each.percentile > FAR else "gray")
+        if each.percentile > FAR:
+            st.badge("farther out than most of the training data", color="orange", help=UNUSUAL)
+        else:
+            st.badge("as near as the training data", color="gray", help=UNUSUAL)
         if each.comes_back:
             st.badge("comes back", color="green")
         else:
@@ -182,7 +188,7 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
         column_config={
             "formula": "Formula",
             "id": "Material",
-            "distance": NUMBER("Latent distance", format="%.2f", help="no unit"),
+            "distance": NUMBER("Latent distance", format="%.2f", help=glossary.help_on("latent")),
             "space_group": "Space group",
         },
         alt="Nearest known crystals",
@@ -198,7 +204,9 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
             "property": "Property",
             "predicted": TEXT("Predicted", help="± one calibrated standard deviation"),
             "unit": TEXT("Unit", width="small"),
-            "mae": NUMBER("Mean error", format="%.3f", help="of the model over its test crystals"),
+            "mae": NUMBER(
+                "Mean error", format="%.3f", help=f"of the model over its test crystals.  \n{glossary.help_on('mae')}"
+            ),
         },
         alt="Predicted properties",
     )
@@ -208,11 +216,18 @@ def results(files: Sequence[StructureFile], placed: Sequence[Placement], propert
     """A row for every crystal that was placed, and one for every file that was not, with the reason."""
     full = placement.placement_table(placed, table)
     good = [each for each in placed if not each.problem]
-    head = st.container(horizontal=True, vertical_alignment="center")
-    head.subheader(f"Placed: {len(good)} of {len(files)}", width="stretch")
-    with head:
-        widgets.download(placement.with_properties(full, properties), "placed.csv")
+    with st.container(
+        horizontal=True, vertical_alignment="center"
+    ):  # at the left: the tools of a table appear at its right
+        st.subheader(f"Placed: {len(good)} of {len(files)}", width="content")
+        widgets.download(
+            placement.with_properties(full, properties),
+            "placed.csv",
+            models=(name, *(each for each in widgets.names_with("predict", CRYSTAL) if len(properties))),
+            settings={"neighbors": placement.N_NEIGHBORS},
+        )
     shown = placement.with_properties(full, properties, as_text=True)
+    shown = shown.assign(**{each: list(map(subscripted, shown[each])) for each in ("formula", "nearest")})
     there = shown[full["problem"].eq("") | full["comes_back"].notna()]
     names = list(there["file"])
 
@@ -279,8 +294,8 @@ def explorer(files: Sequence[StructureFile], placed: Sequence[Placement], proper
     results(files, placed, properties)
 
 
-DEVIATION = "mean deviation of the sites between a crystal and what its latent point decodes to; empty: no match"
-UNUSUAL = "share of the training crystals that lie nearer to the others than this one does; 100 is outside them all"
+DEVIATION = f"of what its latent point decodes to; empty: no match.  \n{glossary.help_on('rmsd', 'comes_back')}"
+UNUSUAL = glossary.help_on("training_percentile")
 
 st.title("Place my structures")
 models = bench_crystals.crystal_models()
@@ -310,6 +325,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
             key="place_color",
             bind="query-params",
         )
+if st.query_params.pop("example", "") and not st.session_state.get("place_files"):
+    take_examples(name)
 given: list[StructureFile] = st.session_state.get("place_files", [])
 with st.expander("Files", icon=":material/upload_file:", expanded=not given):
     upload_key = f"place_upload_{st.session_state.get('place_uploads', 0)}"
@@ -340,6 +357,7 @@ widgets.same_in_python(
     f"""
 from matgen_core import checkpoint, data
 from matgen_core.latent import LatentMap, known_materials
+from matgen_core.materials.formulas import subscripted
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks import placement
 

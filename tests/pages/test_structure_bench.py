@@ -78,6 +78,7 @@ def test_a_value_is_written_as_precisely_as_it_is_known() -> None:
     assert prediction.with_deviation(-0.4792, 0.0314) == "-0.479 ± 0.031"
     assert prediction.with_deviation(45.889, 5.47) == "45.9 ± 5.5"
     assert prediction.with_deviation(431.2, 120.0) == "431 ± 120"
+    assert prediction.with_deviation(-0.00001, 0.05) == "0.000 ± 0.050"
     assert prediction.with_deviation(float("nan"), 1.0) == "none"
 
 

@@ -1,9 +1,9 @@
 """Inputs that several pages share, state that outlives a page, and what every page says of a checkpoint."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from functools import partial, wraps
+from functools import wraps
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
@@ -19,6 +19,7 @@ from matgen_core.materials import query
 from matgen_core.materials.fields import PhaseField
 from matgen_core.materials.levels import LEVELS, PHASE_FIELD, Level
 from matgen_core.materials.properties import Column
+from matgen_core.tasks.origin import with_origin
 from pages._parts.shared import plain_text
 from pages._parts.shared.folder_caches import by_folder
 from pages._parts.shared.plain_text import plain
@@ -245,8 +246,18 @@ def field_table(
     on_choose: Callable[[str], None],
     height: int | Literal["content"],
     titles: Sequence[Column] = (),
+    more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Show a table of phase fields (`name` or `phase_field`) or of materials (`id`); a click on a row chooses one."""
+    """Show a table of phase fields (`name` or `phase_field`) or of materials (`id`); a click on a row chooses one.
+
+    Args:
+        table: The rows.
+        key: Of the table.
+        on_choose: Called with what was clicked.
+        height: Of the table.
+        titles: Columns of the index that are in it.
+        more: Settings of further columns, by name.
+    """
     column = next(each for each in ("id", "phase_field", "name") if each in table)
     names = tuple(table[column])
 
@@ -269,6 +280,7 @@ def field_table(
         selection_mode="single-cell",
         column_config={
             **units,
+            **(more or {}),
             column: st.column_config.TextColumn("Material" if column == "id" else "Phase field"),
             "formula": st.column_config.TextColumn("Formula"),
             "score": st.column_config.NumberColumn("Score", format="%.3f", help="low is familiar"),
@@ -310,11 +322,28 @@ def chart(figure: Any, key: str, alt: str) -> None:
     st.plotly_chart(plain_text.figure(figure), key=key, config={"displayModeBar": False}, alt=alt)
 
 
-def download(table: pd.DataFrame, file_name: str, label: str = "Save as CSV") -> None:
-    """Offer a table as a CSV file, in full precision and with the columns' own names."""
-    st.download_button(
-        label, partial(csv_text, table), file_name, "text/csv", on_click="ignore", icon=":material/download:"
-    )
+def download(
+    table: pd.DataFrame,
+    file_name: str,
+    label: str = "Save as CSV",
+    *,
+    models: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> None:
+    """Offer a table as a CSV file, in full precision and with the columns' own names.
+
+    Args:
+        table: What is saved.
+        file_name: Of the file.
+        label: Of the button.
+        models: Checkpoints that made it; with their versions and the settings they stand in every row.
+        settings: What was chosen to make it.
+    """
+
+    def text() -> str:
+        return csv_text(with_origin(table, models, settings or {}) if models else table)
+
+    st.download_button(label, text, file_name, "text/csv", on_click="ignore", icon=":material/download:")
 
 
 def download_text(text: str, file_name: str, label: str) -> None:
