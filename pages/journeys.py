@@ -315,7 +315,7 @@ def details() -> None:
     else:
         if (scene := steps[current].scene) is not None:
             with places[1]:
-                crystal_viewer([scene], key="journey_crystal", height=LOW)
+                crystal_viewer([scene], key="journey_crystal", height=LOW, origin=telling.origin(asked))
         with places[-1]:
             step_card(steps[current])
     if not walk.job.is_over:
@@ -441,8 +441,9 @@ def curve(steps: list[journeys.Step], route: journeys.Route, current: int) -> No
 def results(steps: list[journeys.Step]) -> None:
     """Offer the steps as a table and as files."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        widgets.download(journeys.table(steps), "journey.csv")
-        telling.save_crystals(steps, "journey.zip")
+        models = [name, *(each.name for each in journey_state.property_models(name) if each.name != name)]
+        widgets.download(journeys.table(steps), "journey.csv", models=models, settings=telling.settings(asked))
+        telling.save_crystals(asked, steps, "journey.zip")
     with st.expander(f"All {len(steps)} steps as a table", icon=":material/table:"):
         telling.table(steps)
 

@@ -144,6 +144,7 @@ def overview(crystals: Sequence[Crystal]) -> None:
         key="bench_viewer",
         captions=[each.label if each.entry.is_upload else each.source for each in crystals],
         height=430,
+        origin=". ".join(map(bench_crystals.origin, crystals)),
     )
     for each in crystals:
         bench_crystals.show_remarks(each.structure, each.notes, each.label)

@@ -68,6 +68,9 @@ def bonding(structure: Structure, longest: float | None = None) -> Bonding:
 def _bonding_by_distances(structure: Structure, note: str, longest: float | None = None) -> Bonding:
     """Bond what is near by the standards of both ends: within 1.35 times the shortest distance of each, or `longest`.
 
+    Beyond the bonds a site counts in its shell the element that is nearest to it by its own standard, as CrystalNN
+    does: the oxygens around the large cation of a perovskite, which count the small one alone.
+
     Alike elements (electronegativities within 0.4) must be as near as the nearest, or metals and anions
     would be bonded over their second shells.
     """
@@ -78,15 +81,32 @@ def _bonding_by_distances(structure: Structure, note: str, longest: float | None
     np.minimum.at(shortest, centers, distances)
     electronegativity = np.array([electronegativity_of(symbol) for symbol in main_elements(structure)])
     alike = np.abs(electronegativity[centers] - electronegativity[neighbors]) <= 0.4
-    nearest = np.minimum(shortest[centers], shortest[neighbors])
     farthest = np.maximum(shortest[centers], shortest[neighbors])
-    near = distances <= (1.35 * nearest if longest is None else longest)
+    if longest is None:
+        near = distances <= 1.35 * np.minimum(shortest[centers], shortest[neighbors])
+        near |= (distances <= 1.35 * shortest[centers]) & _of_the_nearest_element(
+            structure, centers, neighbors, distances
+        )
+    else:
+        near = distances <= longest
     bonded = (distances > 0.4) & near & (~alike | (distances <= 1.05 * farthest))
     shells: list[list[tuple[int, Image]]] = [[] for _ in structure]
     for center, neighbor, image in zip(centers[bonded], neighbors[bonded], images[bonded], strict=True):
         shells[center].append((int(neighbor), as_image(image)))
     sorted_shells = tuple(tuple(sorted(shell)) for shell in shells)
     return Bonding(_mutual(sorted_shells), sorted_shells, "distances" if longest is None else "cut-off", note)
+
+
+def _of_the_nearest_element(
+    structure: Structure, centers: NDArray[np.int64], neighbors: NDArray[np.int64], distances: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Which neighbors are of the element that is nearest to their center."""
+    symbols = np.array(main_elements(structure))
+    nearest = np.full(len(structure), "", symbols.dtype)
+    order = np.argsort(distances)[::-1]
+    nearest[centers[order]] = symbols[neighbors[order]]  # of several the last stays, the nearest
+    same: NDArray[np.bool_] = symbols[neighbors] == nearest[centers]
+    return same
 
 
 def _alternatives(

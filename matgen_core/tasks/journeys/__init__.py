@@ -17,6 +17,7 @@ from matgen_core.tasks.journeys.routes import (
 from matgen_core.tasks.journeys.steps import (
     EDGE,
     LIGHTS,
+    Answer,
     Light,
     Step,
     properties_of,
@@ -34,6 +35,7 @@ __all__ = [
     "EDGE",
     "LIGHTS",
     "PATHS",
+    "Answer",
     "Light",
     "PathKind",
     "Recording",

@@ -43,9 +43,9 @@ class SharedSteps:
 
     def _step(self, number: int) -> Step | None:
         with self._lock:
-            if self._fault is not None:
-                raise self._fault  # a generator that has failed would only say that it is at its end
             if number == len(self._kept):
+                if self._fault is not None:
+                    raise self._fault  # a generator that has failed would only say that it is at its end
                 try:
                     self._kept.append(next(self._source))
                 except StopIteration:

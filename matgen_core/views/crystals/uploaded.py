@@ -51,6 +51,10 @@ def _still(structure: Structure, size: int) -> str:
     return picture.picture(scene(structure), size)
 
 
+def _chemiscope(structures: dict[str, Structure], source: str) -> str:
+    return structure_export.chemiscope_json(structures, source=source)
+
+
 def _files(plain: list[Any]) -> list[StructureFile]:
     return [file_of(each) for each in plain]
 
@@ -91,7 +95,7 @@ FIGURES = {
     "poscar": Figure(structure_export.poscar),
     "extended_xyz": Figure(structure_export.extended_xyz),
     "web_page": Figure(web_page.html_page),
-    "chemiscope": Figure(structure_export.chemiscope_json),
+    "chemiscope": Figure(_chemiscope),
     "novelty": Figure(
         novelty, lambda verdict: [verdict.passed, verdict.reason], lambda plain: Verdict(plain[0], plain[1])
     ),

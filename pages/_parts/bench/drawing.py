@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
-from pymatgen.core import Structure
 
 from matgen_core.views.crystals.bench import MAX_CELLS, Entry
 from pages._parts.shared import bench_crystals, plain_text, widgets
@@ -58,7 +58,7 @@ def offer_primitive(
         if cell is None:
             continue
 
-        def reduce(crystal: Crystal = crystal, cell: Structure = cell) -> None:
+        def reduce(crystal: Crystal = crystal, cell: Any = cell) -> None:
             note = f"reduced from {len(crystal.structure)} sites to its primitive cell"
             file = bench_crystals.uploads()[crystal.entry.key]
             made = replace(file, name=f"{file.name}, primitive", structure=cell, notes=(*file.notes, note))

@@ -1,7 +1,9 @@
 """What the bench says of the crystals on it: sites, powder patterns, properties, comparison, files."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from matgen_core.data.structure_export import distinct_names
@@ -24,6 +26,20 @@ def deviation(crystal: Crystal) -> float | None:
     known = bench_crystals.find(Entry(crystal.entry.source, crystal.entry.key, True))
     table = bench_crystals.comparison(known, [crystal])
     return table["RMSD (Å)"].iloc[0]
+
+
+def save(
+    table: pd.DataFrame,
+    file_name: str,
+    crystals: Sequence[Crystal],
+    models: Sequence[str] = (),
+    **settings: Any,
+) -> None:
+    """Offer a table that says in each row what it is about, what made it and with which settings."""
+    sources = [each.entry.source for each in crystals if not each.is_foreign]
+    about = {each.label: bench_crystals.origin(each) for each in crystals}
+    made_by = list(dict.fromkeys([*sources, *models]))
+    widgets.download(table, file_name, models=made_by, settings={"structures": about, **settings})
 
 
 def by_label(crystals: Sequence[Crystal]) -> dict[str, object]:
@@ -71,7 +87,7 @@ def show_sites(crystals: Sequence[Crystal]) -> None:
         | {f"{name} (Å)": NUMBER(format="%.3f") for name in ("X", "Y", "Z", "Nearest neighbor")},
         alt=f"{len(table)} sites of {crystal.label}",
     )
-    widgets.download(table, "sites.csv")
+    save(table, "sites.csv", [crystal], symprec=symprec())
 
 
 def on_pattern(key: str) -> None:
@@ -160,7 +176,7 @@ def show_diffraction(crystals: Sequence[Crystal]) -> None:
             },
             alt=f"Reflections of {crystal.label}",
         )
-        widgets.download(peaks[crystal.label], "reflections.csv")
+        save(peaks[crystal.label], "reflections.csv", [crystal], radiation=radiation, two_theta=limits)
 
 
 def show_properties(crystals: Sequence[Crystal]) -> None:
@@ -207,7 +223,7 @@ def show_properties(crystals: Sequence[Crystal]) -> None:
         " that the model never saw. Dielectric figures mean nothing for a metal, where the predicted gap is near 0."
         " What a model decodes is not relaxed, and its properties are predicted as it stands."
     )
-    widgets.download(table, "properties.csv")
+    save(table, "properties.csv", crystals, models)
 
 
 def show_comparison(crystals: Sequence[Crystal]) -> None:
@@ -242,7 +258,7 @@ def show_comparison(crystals: Sequence[Crystal]) -> None:
         " Sites are matched within half of (volume per site)^(1/3), lengths within 30 %, angles within 10°; both cells"
         " keep their volume."
     )
-    widgets.download(table, "comparison.csv")
+    save(table, "comparison.csv", [reference, *others])
 
 
 def show_export(crystals: Sequence[Crystal]) -> None:

@@ -1,8 +1,11 @@
 """What is told of a journey: frames, lights, counts, a presentation, files, and the same in Python."""
 
+import json
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
@@ -10,6 +13,7 @@ from matgen_core.data.structure_export import cif_archive
 from matgen_core.materials.formulas import subscripted
 from matgen_core.materials.properties import Column
 from matgen_core.tasks import journeys
+from matgen_core.tasks.origin import checkpoint_version
 from pages._parts.components.film_strip import Frame, Talk
 from pages._parts.journeys import journey_state
 from pages._parts.journeys.journey_state import Journey
@@ -108,13 +112,23 @@ _COUNTED = {
 }
 
 
-def save_crystals(steps: Sequence[journeys.Step], file_name: str) -> None:
+def settings(journey: Journey) -> dict[str, Any]:
+    """Return all that was asked for, as a file holds it."""
+    return {name: value for name, value in asdict(journey).items() if name != "model" and value not in ((), "")}
+
+
+def origin(journey: Journey) -> str:
+    """Say in a line what made the crystals of a journey, for whoever is given a file of one."""
+    return f"{checkpoint_version(journey.model)}; {json.dumps(settings(journey), ensure_ascii=False)}"
+
+
+def save_crystals(journey: Journey, steps: Sequence[journeys.Step], file_name: str) -> None:
     """Offer the decoded crystals as an archive of CIF files."""
     crystals = journeys.structures_of(steps)
     if crystals:
         st.download_button(
             f"Save {len(crystals)} CIF",
-            partial(cif_archive, crystals),
+            partial(cif_archive, crystals, origin(journey)),
             file_name,
             "application/zip",
             on_click="ignore",
@@ -174,6 +188,7 @@ def same_in_python(journey: Journey, example: tuple[str, str]) -> str:
 from matgen_core import checkpoint
 from matgen_core.latent import LatentMap
 from matgen_core.tasks import journeys
+from matgen_core.tasks.origin import checkpoint_version
 
 space = LatentMap(checkpoint.load({journey.model!r}))
 route = {way}

@@ -1,6 +1,7 @@
 // The crystal viewer: toolbar, one stage with one WebGL context, legend, readout. 3Dmol draws, Python decides what.
 import { bounded, gestures, looking, projection, shiftBy, startCamera, turnBy, unit } from "./camera.js";
 import { captionHeight, drawInk, written } from "./ink.js";
+import { described } from "./png.js";
 import { measured, Panel, STYLES } from "./panel.js";
 
 const stroke = (path) =>
@@ -431,10 +432,14 @@ export class CrystalViewer {
     const context = picture.getContext("2d");
     context.drawImage(source, 0, 0);
     this.inkOn(context, source.width / stage.clientWidth, false);
-    const link = document.createElement("a");
     const name = this.panels.map((panel) => panel.scene.formula.replace(/[^A-Za-z0-9.]/g, "")).join("-");
-    Object.assign(link, { href: picture.toDataURL("image/png"), download: `${name || "structure"}.png` });
-    link.click();
+    picture.toBlob(async (blob) => {
+      const link = document.createElement("a");
+      const href = URL.createObjectURL(await described(blob, "Description", this.data.origin));
+      Object.assign(link, { href, download: `${name || "structure"}.png` });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(href), 60_000);
+    });
   }
 
   fail(message, tell) {
