@@ -281,6 +281,9 @@ def film() -> None:
     standing, steps = walk.job.status(), walk.steps
     if was_under_way and standing.is_over:
         st.rerun()  # the whole page once more, and then no more looks
+    if st.session_state.get("awaited_step", len(steps)) < len(steps):
+        del st.session_state["awaited_step"]
+        st.rerun([FILM, DETAILS])
     film_strip(
         telling.frames(steps),
         len(route),
@@ -311,6 +314,7 @@ def details() -> None:
     with places[0]:
         draw_map(journey_state.overlay(asked, projection, current), route.walked_from or 0)
     if current >= len(steps):
+        st.session_state["awaited_step"] = current
         places[-1].caption(f"Step {current + 1} is on its way.")
     else:
         if (scene := steps[current].scene) is not None:
