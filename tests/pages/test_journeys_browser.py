@@ -37,7 +37,7 @@ def test_from_a_perovskite_to_a_heusler(
     page.get_by_text("Choose 2 places").wait_for()
     page.locator(".lm[data-state=ready]").wait_for()
     shoot(page, "journeys_empty")
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=120_000)
 
     first, last = journeys.example(space)
     started = time.monotonic()
@@ -45,7 +45,7 @@ def test_from_a_perovskite_to_a_heusler(
     page.locator(".fs-light").first.wait_for()
     print(f"first frame after {time.monotonic() - started:.2f} s")
     expect(page.locator(".fs-title")).to_have_count(12)
-    expect(page.locator(".fs-coming")).to_have_count(0, timeout=90_000)
+    expect(page.locator(".fs-coming")).to_have_count(0, timeout=240_000)
     print(f"12 steps after {time.monotonic() - started:.2f} s")
     settle(page)
     assert f"via={first}%2C{last}" in page.url

@@ -71,7 +71,7 @@ def test_a_path_is_walked_and_reopened_by_its_address(fields: LatentMap) -> None
         ("Arithmetic", (1, 5, 9), {"n_arithmetic": "4"}, "Of **6** steps"),
         ("Axis", (1,), {"n_axis": "5", "axis_number": "3"}, "Of **5** steps"),
         ("Samples", (1, 2), {"n_samples": "6", "seed": "3", "elements": "has:O"}, "as asked **"),
-        ("Samples", (), {"around": "Prior", "n_samples": "4"}, "in the data **0**"),
+        ("Samples", (), {"around": "Prior", "n_samples": "4"}, "near the data **0**"),
     ],
 )
 def test_every_kind_of_journey(

@@ -276,7 +276,7 @@ def _data(space: LatentMap, nearest: str, distance: float, percentile: float) ->
         f" {percentile:.0f} % of the training materials lie nearer to their own nearest"
     )
     if percentile <= EDGE:
-        return Light("data", "yes", "in the data", reason)
+        return Light("data", "yes", "near the data", reason)
     if percentile <= OUTSIDE:
         return Light("data", "undecided", "at the edge", reason)
     return Light("data", "no", "off the data", reason)

@@ -106,7 +106,7 @@ _COUNTED = {
     "neutral": "neutral",
     "charge": "charge-balanced",
     "known": "known",
-    "data": "in the data",
+    "data": "near the data",
     "returns": "return",
     "elements": "as asked",
 }
