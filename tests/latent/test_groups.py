@@ -185,3 +185,12 @@ def test_a_zip_names_every_crystal_and_holds_those_that_decode(
     with pytest.raises(ValueError, match="501 crystals; from 1 to 500 are decoded at once"):
         cif_zip(space, table, list(range(501)))
     assert export.MOST_CRYSTALS == 500
+
+
+def test_a_column_that_one_side_does_not_know_is_not_compared() -> None:
+    table = pd.DataFrame(
+        {"name": ["Li2O", "NaF"], "chemical_system": ["Li-O", "F-Na"], "here": [1.0, np.nan], "there": [np.nan, 2.0]}
+    )
+    columns = [Column("here", "Here", ""), Column("there", "There", "")]
+    found = groups.differences(table, columns, np.array([True, False]))
+    assert [each.column.label for each in found] == ["Elements"]

@@ -96,3 +96,11 @@ def test_the_numbers_of_parts_in_files_stay() -> None:
     assert splits.TWO_PARTS == ("train", "held_out")
     assert splits.GROUPS == ("guide", "judge", "validation", "test")
     assert splits.TRAINING_GROUPS == ("guide", "judge")
+
+
+def test_an_empty_slot_takes_nothing_from_the_first_element() -> None:
+    """The element of the first column stands before the empty slots, between them and behind them."""
+    species = torch.tensor([[0, -1, -1], [-1, 0, -1], [1, -1, 0]], dtype=torch.int8)
+    counts = torch.tensor([[3, 0, 0], [0, 2, 0], [1, 0, 4]], dtype=torch.int8)
+    arrays = FormulaArrays(("Li", "O"), species, counts, torch.zeros(3, dtype=torch.int8))
+    assert arrays.dense(torch.arange(3)).tolist() == [[3, 0], [2, 0], [4, 1]]

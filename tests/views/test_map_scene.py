@@ -398,3 +398,10 @@ def test_equal_values_take_the_middle_color_of_their_share():
     coloring = color_by_value([0.0] * 500 + list(range(1, 501)), label="E", axis="quantile")
     code = np.frombuffer(coloring.buffer.data, np.uint8)[0]
     assert code == pytest.approx(N_LEVELS / 4, abs=2)
+
+
+def test_the_wider_side_of_a_map_goes_from_minus_one_to_one() -> None:
+    points = point_cloud(np.array([[10.0, 3.0], [30.0, 3.0], [20.0, 7.0]]))
+    sent = np.frombuffer(points.buffer.data, "<f4").reshape(-1, 2)
+    np.testing.assert_allclose(sent, [[-1, -0.2], [1, -0.2], [0, 0.2]], rtol=1e-6)
+    assert (points.center, points.half_span) == ((20.0, 5.0), 10.0)
