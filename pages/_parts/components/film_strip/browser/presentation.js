@@ -172,7 +172,8 @@ function stepPage(frame, number, total) {
   for (const [name, answer, word] of frame.lights) {
     const line = element("li", `fs-answer fs-${answer}`);
     line.append(element("span", "fs-mark", { "aria-hidden": "true" }, MARKS[answer]));
-    line.append(element("span", "", {}, name), element("strong", "", {}, word));
+    line.append(element("span", "", {}, name));
+    if (word !== name.toLowerCase()) line.append(element("strong", "", {}, word)); // "Decodes decodes" says nothing more
     lights.append(line);
   }
   const caption = [`Step ${number} of ${total}`, frame.tag, frame.about].filter(Boolean).join(" · ");
