@@ -174,7 +174,7 @@ def test_from_a_perovskite_to_a_heusler(
     assert len(requests) == n_runs  # nothing was fetched
     page.keyboard.press("Escape")
     expect(show).to_have_count(0)
-    assert page.evaluate("document.fullscreenElement") is None
+    page.wait_for_function("!document.fullscreenElement")
     looks_at(6)
     frames.nth(5).press("ArrowRight")
     looks_at(7)

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -181,6 +182,8 @@ def test_the_still_picture_shows_the_shares_of_a_site(species: dict[str, float],
     colors = ["#d7dbe0" if each == "empty" else scene["elements"][each]["color"] for each in sectors]
     n_atoms = sum(atom[1] != COMPLETING for atom in scene["atoms"])
     assert [each[-1] for each in drawn] == colors * n_atoms
+    for before, after in pairwise(drawn):
+        assert before[:2] != after[:2] or before[5:7] == after[2:4]  # within a ball one follows the other
     for x, y, *ends, color in drawn:
         x0, y0, radius, x1, y1 = map(float, (ends[0], ends[1], ends[2], ends[3], ends[4]))
         center = np.array([float(x), float(y)])
