@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -33,7 +34,8 @@ def test_a_changed_checkpoint_has_another_version_and_an_old_one_says_that_it_ha
     shutil.copytree(checkpoint.root() / "phase_field_norm", tmp_path / "mine")
     monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path))
     seen = [origin.checkpoint_version("mine")]
-    checkpoint.amend("mine", checkpoint.load("mine").metrics | {"more": 1})
+    made = checkpoint.load("mine")
+    checkpoint.save(replace(made, provenance=made.provenance | {"seed": 99}), tmp_path / "mine")
     seen.append(origin.checkpoint_version("mine"))
     commit = checkpoint.documents("mine")[0]["commit"]
     without_hashes(tmp_path / "mine")

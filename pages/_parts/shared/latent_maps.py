@@ -365,9 +365,9 @@ def island_labels(name: str, key: str) -> list[map_scene.MapLabel]:
     return map_columns.island_labels(map_table(name), _load_map(name).positions(key))
 
 
-def map_chart(scene: MapScene, key: str, on_event: Callable[[MapEvents], None]) -> None:
-    """Show a map; what the visitor does on it is handed on before the page runs again."""
-    latent_map(scene, key=key, height=600, on_event=on_event)
+def map_chart(scene: MapScene, key: str, on_event: Callable[[MapEvents], None], height: int = 600) -> None:
+    """Show a map, so many pixels high; what the visitor does on it is handed on before the page runs again."""
+    latent_map(scene, key=key, height=height, on_event=on_event)
 
 
 @by_folder(st.cache_resource, max_entries=12, show_spinner=False)

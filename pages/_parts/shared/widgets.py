@@ -337,7 +337,7 @@ def download(
     """
 
     def text() -> str:
-        return csv_text(with_origin(table, models, settings or {}) if models else table)
+        return csv_text(with_origin(table, models, settings or {}) if models or settings else table)
 
     st.download_button(label, text, file_name, "text/csv", on_click="ignore", icon=":material/download:")
 
