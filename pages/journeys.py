@@ -283,7 +283,7 @@ def film() -> None:
         st.rerun()  # the whole page once more, and then no more looks
     if st.session_state.get("awaited_step", len(steps)) < len(steps):
         del st.session_state["awaited_step"]
-        st.rerun([FILM, DETAILS])
+        st.rerun()  # the details beside the film wait for this step
     film_strip(
         telling.frames(steps),
         len(route),

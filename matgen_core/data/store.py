@@ -37,7 +37,7 @@ _UNREADABLE = (ValueError, KeyError, TypeError, OSError, pa.ArrowException)
 _COMPOSITION = ("formula", "numbers", "phase_field")
 _NUMBERS = "numbers"  # data sets that name the elements of a row by these alone have no formulas
 _REPORTED = "icsd_flag"  # 1: reported, 0: calculated only, -1: not known
-_MEASURED = ("obelix_li_conductors",)  # data sets in which every row is a compound that was made
+MEASURED = ("obelix_li_conductors",)  # data sets in which every row is a compound that was made
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 
 
@@ -169,7 +169,7 @@ def compounds_of(symbols: Iterable[str]) -> DataFrame:
             if chemical_system(text) == system:
                 formula = _reduced(text)
                 names, before = found.get(formula, (set(), False))
-                found[formula] = names | {name}, before or is_reported or name in _MEASURED
+                found[formula] = names | {name}, before or is_reported or name in MEASURED
     rows = [(formula, known or None, ", ".join(sorted(names))) for formula, (names, known) in found.items()]
     table = DataFrame(rows, columns=["formula", "is_reported", "data_sets"])
     return table.sort_values(["is_reported", "formula"], na_position="last", ignore_index=True)

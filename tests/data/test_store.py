@@ -56,7 +56,7 @@ def test_compounds_of_some_elements_are_found_in_what_is_installed(folder, monke
         "broken": source(name="broken", file="broken.parquet"),
     }
     monkeypatch.setattr(store, "DATASETS", sets)
-    monkeypatch.setattr(store, "_MEASURED", ("measured",))
+    monkeypatch.setattr(store, "MEASURED", ("measured",))
     one = ["LiFeO2", "Li2O", "Li2Fe2O4", "Li(FeO2)2", "LiFeO2F", "LiFePO4", "CoLiO2", "Fe2Li3O4"]
     flags = [0, 1, 1, 0, 1, 1, 1, -1]
     pd.DataFrame({"formula": one, "icsd_flag": flags}).to_parquet(folder / "one.parquet")
