@@ -146,7 +146,7 @@ def test_from_a_lasso_to_files_a_map_and_a_link(
     page.wait_for_timeout(500)
     shoot(page, "map_new")
     page.get_by_role("button", name="Make the map").click()
-    page.get_by_text("PCA, mine 1").first.wait_for(timeout=90_000)
+    page.wait_for_function("document.querySelector('[data-testid=stSelectbox] input[value^=PCA]')", timeout=90_000)
     page.get_by_role("button", name="How made").click()
     page.get_by_text(f"seed 0, of {lower} points; the others are gray").wait_for()
     page.keyboard.press("Escape")
