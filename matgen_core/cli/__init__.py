@@ -19,7 +19,7 @@ from matgen_core.checkpoint import CheckpointError
 from matgen_core.cli import cards, crystals, latent, phase_fields
 from matgen_core.cli._options import print_out
 from matgen_core.jobs import guard
-from matgen_core.jobs.outputs import claimed
+from matgen_core.jobs.files.outputs import claimed
 from matgen_core.jobs.processes import compute_on_one_thread
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 import typer
 
-from matgen_core.jobs.outputs import UNFINISHED, claimed
+from matgen_core.jobs.files.outputs import UNFINISHED, claimed
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
 MAX_POINTS = 10_000  # decoded in one run; each is held in memory with its crystal

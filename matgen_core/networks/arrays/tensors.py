@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialized
 from torch import Tensor
 
-from matgen_core.jobs.outputs import whole_file
+from matgen_core.jobs.files.outputs import whole_file
 
 Item = TypeVar("Item")
 _KIND = "kind"  # in the header: the class of the whole

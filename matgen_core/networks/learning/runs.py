@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 import torch
 from safetensors.torch import load_file
 
-from matgen_core.jobs.outputs import write_text
+from matgen_core.jobs.files.outputs import write_text
 from matgen_core.networks.arrays import tensors
 
 Network = TypeVar("Network", bound=torch.nn.Module)
