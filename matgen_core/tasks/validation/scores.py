@@ -1,0 +1,95 @@
+"""One generator on the scoreboard: shares of all that was asked for, each with how far chance alone may move it.
+
+The names are those of LeMat-GenBench (arXiv:2512.04562) where the measures are the same: uniqueness, novelty,
+stability, metastability, SUN, MSUN. The protocol is not theirs: here one potential relaxes what is judged, and the
+hull is that of the Materials Project's own energies.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+_Z = 1.96  # of a 95 % interval
+NEAR_VOLUME = 0.1  # of the relaxed volume
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One column of the scoreboard.
+
+    Attributes:
+        key: As results are stored.
+        title: As people read it.
+        meaning: In one sentence.
+        is_share: Of all that was asked for; else a number with a unit.
+    """
+
+    key: str
+    title: str
+    meaning: str
+    is_share: bool = True
+
+
+MEASURES = (
+    Measure("decoded", "made", "a crystal came out at all"),
+    Measure("valid", "valid", "no distance below 0.5 Å or 0.7 of the radii sum, and a volume that known crystals have"),
+    Measure("unique", "unique", "not the same as one before it"),
+    Measure("novel", "novel", "no known crystal of the Materials Project data matches it"),
+    Measure("stability", "stable", "relaxed, it lies on the hull of known phases or below (0 eV/atom)"),
+    Measure("metastability", "within 0.1 eV/atom", "relaxed, it lies at most 0.1 eV/atom above that hull"),
+    Measure("sun", "S.U.N.", "stable, unique, novel and valid"),
+    Measure("msun", "S.U.N. within 0.1", "the same within 0.1 eV/atom"),
+    Measure("volume_kept", "volume kept", "its volume was within 10 % of the relaxed one"),
+    Measure("smact_valid", "charges", "charges can add up by SMACT's rule, which alloys pass"),
+    Measure("displacement", "moved, Å", "median of how far sites moved when it was relaxed", is_share=False),
+    Measure("hull_median", "above hull, eV/atom", "median of the distance, of those that were checked", is_share=False),
+)
+
+
+def score(table: pd.DataFrame) -> dict[str, Any]:
+    """Count a table of `sets.table_of`.
+
+    Returns:
+        n, and for each of MEASURES its share or median; for shares `KEY_low` and `KEY_high`, Wilson's 95 % interval. What
+        could not be told at all, as novelty without known crystals, is None.
+    """
+    n = len(table)
+    holds = {
+        "decoded": table["volume_per_atom"].notna() if "volume_per_atom" in table else pd.Series(False, table.index),
+        "valid": table["valid"],
+        "unique": table["unique"],
+        "novel": table["novel"],
+        "stability": table["stable"],
+        "metastability": table["near_stable"],
+        "sun": table["sun"],
+        "msun": table["msun"],
+        "volume_kept": table["volume_kept"] if "volume_kept" in table else pd.Series(False, table.index),
+        "smact_valid": table["smact_valid"],
+    }
+    found: dict[str, Any] = {"n": n}
+    for key, column in holds.items():
+        if key in ("novel", "sun", "msun") and column.isna().all():
+            found |= {key: None, f"{key}_low": None, f"{key}_high": None}
+            continue
+        count = int(column.eq(True).sum())
+        low, high = wilson(count, n)
+        found |= {key: count / n, f"{key}_low": low, f"{key}_high": high}
+    found["displacement"] = _median(table.get("displacement"))
+    found["hull_median"] = _median(table.get("energy_above_hull"))
+    return found
+
+
+def wilson(count: int, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share (Wilson, J. Am. Stat. Assoc. 22, 209 (1927))."""
+    share = count / n
+    middle = share + _Z**2 / (2 * n)
+    half = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
+    scale = 1 + _Z**2 / n
+    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+
+
+def _median(column: pd.Series | None) -> float | None:
+    known = None if column is None else pd.to_numeric(column, errors="coerce").dropna()
+    return None if known is None or known.empty else float(known.median())
