@@ -17,13 +17,15 @@ LOCKED := $(PIP) --require-hashes --requirement
 install: .venv/.installed $(VIEWER)/3Dmol.es6-min.js $(BUNDLES)
 
 # The lock holds every package with the hashes of its files, those that torch asks for on every machine too. torch comes
-# behind them and unlocked, since its build differs from machine to machine; nothing in the lock asks for another.
+# behind them and unlocked, since its build differs from machine to machine; nothing in the lock asks for another. The
+# potentials do ask for torch, so they come last, with all that they need listed and nothing looked for.
 # The last line compiles the screening of formulas, so that nobody waits for it later.
-.venv/.installed: requirements.txt requirements/runtime.lock pyproject.toml
+.venv/.installed: requirements.txt requirements/runtime.lock requirements/physics.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(LOCKED) requirements/runtime.lock
 	$(PIP) "$$(grep '^torch==' requirements.txt)"
+	$(LOCKED) requirements/physics.lock --no-deps
 	$(PIP) --no-deps --no-build-isolation --editable .
 	$(BIN)/python -c 'from matgen_core import checks; checks.screen_texts(["NaCl"], checks.COMPOSITION_RULES)'
 	@touch $@
@@ -40,6 +42,7 @@ lock: .venv/.installed-dev
 	$(LOCK) requirements/runtime.lock requirements.txt
 	$(LOCK) requirements/login.lock --constraint requirements/runtime.lock requirements/login.txt
 	$(LOCK) requirements/node.lock requirements/node.txt
+	$(LOCK) requirements/physics.lock --constraint requirements/runtime.lock requirements/physics.txt
 	$(LOCK) requirements/dev.lock --constraint requirements/runtime.lock requirements.txt requirements-dev.txt requirements/login.txt
 
 # 3Dmol.js draws the crystals, esbuild joins the modules of the pages; both are fetched and never committed. Where there

@@ -1,11 +1,14 @@
 """The app: configuration, navigation, login where there is one. `streamlit run app.py` or `matgen app` opens it."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from pages._parts.shared import login, server
 
 server.prepare()
 st.set_page_config(page_title="MatGen Explorer", page_icon="static/icon.svg", layout="wide")
+st.html(Path(__file__).parent / "static" / "app.css")
 standing = login.standing()
 page = st.navigation(
     [
@@ -23,6 +26,7 @@ page = st.navigation(
 )
 login.require()
 try:
-    page.run()
+    with server.nobody_else_imports():
+        page.run()
 finally:  # pages may stop in the middle
     server.get_ready()

@@ -11,6 +11,7 @@ from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.elements import every_element
 from matgen_core.materials.formulas import subscripted
 from matgen_core.materials.levels import COMPOSITION
+from matgen_core.tasks import origin
 from matgen_core.tasks.funnel import session
 from matgen_core.tasks.funnel.session import Generation, Snapshot
 from matgen_core.tasks.funnel.stages import STAGES
@@ -128,7 +129,9 @@ def status() -> None:
     if seen.status.state == "failed":
         plain_text.error(job_words.line(seen.status))
     if seen.answers and not is_running:
-        st.markdown(running.answer_lines(seen.answers, asked_then))
+        st.markdown(running.answer_lines(seen.answers, asked_then, run))
+    if not is_running and (told := running.asked_line(seen, run)):
+        st.markdown(f":small[{told}]")
     left, right = st.columns([6, 5], gap="medium")
     with left:
         is_open = dict(seen.undecided)
@@ -178,7 +181,7 @@ def rows_to_show(run: Generation, seen: Snapshot) -> pd.DataFrame:
         if side == "left":
             st.caption(f"The first {len(seen.left):,} samples that were not kept, and the stage that each stopped at.")
             return seen.left
-        by = {"": "As they came"}
+        by = {"": "As they came, radioactive ones last"}
         if "off_by" in seen.kept:
             by["off_by"] = "Nearest to what was asked for"
         for each in running.predicted(seen.kept):
@@ -196,7 +199,12 @@ def rows_to_show(run: Generation, seen: Snapshot) -> pd.DataFrame:
                 format_func=lambda each: plain(property_columns.plain_title(each)),
                 key="shown_properties",
             )
-        table = run.best(first.lstrip("-"), not first.startswith("-")) if first else seen.kept
+        if first:
+            table = run.best(first.lstrip("-"), not first.startswith("-"))
+        else:
+            table, n_last = session.radioactive_last(seen.kept) if len(seen.kept) else (seen.kept, 0)
+            if n_last:
+                st.caption(f"{n_last:,} hold an element without a stable isotope (Tc, Pm, U …): they come last.")
         if run.n_kept > len(table):
             st.caption(f"{len(table):,} of {run.n_kept:,} are shown; the archive has all.")
     return table
@@ -211,7 +219,7 @@ def results(asked_then: Asked, run: Generation, seen: Snapshot) -> None:
             st.info("Every sample was kept." if table is seen.left else running.why_nothing(seen))
         else:
             formula_table(table, asked_then)
-        downloads(table, run)
+        downloads(table, asked_then, run)
     with right, st.container(border=True):
         formula = st.session_state.get("formula") or (str(table["formula"].iloc[0]) if len(table) else "")
         if formula:
@@ -250,16 +258,18 @@ def formula_table(table: pd.DataFrame, asked_then: Asked) -> None:
     )
 
 
-def downloads(table: pd.DataFrame, run: Generation) -> None:
+def downloads(table: pd.DataFrame, asked_then: Asked, run: Generation) -> None:
     """Offer the table, and all that was kept."""
     if table.empty:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        widgets.download(table, "formulas.csv", f"Save {len(table):,} as CSV")
+        models, settings = (asked_then.model, *asked_then.predictors), running.settings_of(asked_then)
+        label = f"Save {len(table):,} as CSV"
+        widgets.download(table, "formulas.csv", label, models=list(dict.fromkeys(models)), settings=settings)
         if run.n_kept and run.n_bytes() <= running.MOST_BYTES:
             st.download_button(
                 f"Save all {run.n_kept:,} kept as parquet",
-                run.archive,
+                lambda: run.archive(origin.origin(list(dict.fromkeys(models)), settings)),
                 "formulas.zip",
                 "application/zip",
                 on_click="ignore",
@@ -389,7 +399,7 @@ def shortlist() -> None:
             alt=f"Shortlist of {len(table)} formulas",
         )
         with st.container(horizontal=True, vertical_alignment="center"):
-            widgets.download(table, "shortlist.csv")
+            widgets.download(table, "shortlist.csv", models=list(dict.fromkeys(table["model"])), settings={})
             st.button("Clear", icon=":material/delete:", on_click=running.clear_shortlist)
             st.caption("It lasts as long as this session: save it before you close the page.")
 
@@ -410,7 +420,8 @@ except ValueError as error:
     plain_text.error(f"The address of this page cannot be used: {error}")
     st.stop()
 
-left, right = st.columns([11, 10], gap="medium")
+with st.container(key="room_compositions"):
+    left, right = st.columns([11, 10], gap="medium")
 with left:
     choose_elements()
 with right, st.container(border=True):

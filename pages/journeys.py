@@ -7,7 +7,6 @@ import streamlit as st
 
 from matgen_core.jobs.job import Status
 from matgen_core.latent.index import faithfulness_column
-from matgen_core.materials.formulas import subscripted
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD
 from matgen_core.tasks import journeys
 from matgen_core.views import charts
@@ -16,7 +15,7 @@ from matgen_core.views.maps.journey import Overlay, waypoint_pins
 from matgen_core.views.maps.scene import MapScene
 from pages._parts.components.crystal_viewer import crystal_viewer
 from pages._parts.components.film_strip import film_strip
-from pages._parts.journeys import journey_state
+from pages._parts.journeys import journey_state, telling
 from pages._parts.journeys.journey_state import Around, AxisKind, Journey, Mode
 from pages._parts.latent_map import map_state
 from pages._parts.shared import job_words, latent_maps, login, plain_text, widgets
@@ -26,6 +25,7 @@ login.require()
 
 AXES: dict[AxisKind, str] = {"principal": "Principal axis", "coordinate": "Coordinate"}
 FILM, DETAILS = "film", "details"  # fragments
+LOW, HIGH = 300, 600  # px; a low map and crystal share a small screen with the strip
 POLL = 0.4  # s between two looks at a journey under way
 WANTED: dict[Mode, str] = {
     "Path": "Waypoints, in order",
@@ -39,26 +39,18 @@ NEEDED: dict[Mode, int] = {"Path": 2, "Arithmetic": 3, "Axis": 1, "Samples": 1}
 @widgets.while_it_is_there
 def forget_strangers() -> None:
     """Drop waypoints that the model that was just chosen does not know."""
-    new = st.session_state["journey"]
-    keys = [key for key in st.session_state.get("via", "").split(",") if latent_maps.row_of(new, key) is not None]
-    journey_state.set_waypoints(keys)
+    journey_state.forget_unknown(st.session_state["journey"])
 
 
 def choose_waypoints() -> None:
-    """Take over what stands in the list of waypoints."""
-    journey_state.set_waypoints(st.session_state["waypoints"])
+    """Take over what stands in the list of waypoints, or was typed there."""
+    journey_state.set_waypoints([journey_state.key_of(name, text) for text in st.session_state["waypoints"]])
 
 
 def look_at(number: int) -> None:
     """Look at a step everywhere."""
     st.session_state["step"] = str(number + 1)
     st.rerun([FILM, DETAILS])
-
-
-def looked_at(n_steps: int) -> int:
-    """Return the step that is looked at, the first if the address names none that is there."""
-    text = widgets.remembered("step", "1")
-    return int(text) - 1 if text.isdecimal() and 1 <= int(text) <= n_steps else 0
 
 
 def lasso_rows() -> tuple[int, ...]:
@@ -92,7 +84,7 @@ def options() -> Journey:
     if asked.kind == "known":
         return asked
     title = "Samples" if mode == "Samples" else "Steps"
-    n_steps = widgets.whole_number(title, 2, 60, 12, f"n_{mode.lower()}", width=110)
+    n_steps = widgets.whole_number(title, 2, 60, 12, f"n_{mode.lower()}", width=95)
     return replace(asked, n_steps=n_steps)
 
 
@@ -217,25 +209,28 @@ def ways_to_begin() -> None:
             )
 
 
-st.title("Journeys")
 controls = st.container(horizontal=True, vertical_alignment="bottom")
 with controls:
-    with st.container(width=230):
+    st.title("Journeys", width="content")
+    with st.container(width=150):
         name = widgets.choose_checkpoint("Model", widgets.names_with_map(), key="journey", on_change=forget_strangers)
-    mode: Mode = widgets.one_of("Journey", list(NEEDED), "Path", "mode", width="content")
+    mode: Mode = widgets.one_of(
+        "Journey", list(NEEDED), "Path", "mode", width="content", on_change=journey_state.change_kind
+    )
 space = latent_maps.load_map(name)
 table = latent_maps.map_table(name)
 keys, noun, level = tuple(table["key"][space.has_point]), latent_maps.noun(name), latent_maps.level(name)
 whose = "known" if space.encodes else "generated"
-types_formulas = level is COMPOSITION and space.encodes
 projection = space.projections[0]
 via = journey_state.waypoints()
+journey_state.begin_kind(mode)
 with controls:
     asked = options()
+journey_state.keep_settings(mode, space.condition_properties)
 
 if asked.around == "waypoints":
     st.session_state["waypoints"] = via[-journey_state.MOST_WAYPOINTS[mode] :]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.multiselect(
             WANTED[mode],
             [*keys, *(key for key in via if latent_maps.row_of(name, key) is None)],
@@ -243,17 +238,17 @@ if asked.around == "waypoints":
             key="waypoints",
             on_change=choose_waypoints,
             max_selections=journey_state.MOST_WAYPOINTS[mode],
-            accept_new_options=types_formulas,
-            filter_mode="contains" if types_formulas else "fuzzy",
-            placeholder=("Type any formula, or search" if types_formulas else "Search")
-            + f" {len(keys):,} {whose} {noun} by name",
+            accept_new_options=True,
+            filter_mode="contains",
+            placeholder=f"{WANTED[mode]}: type a formula, in any order, or an id; {len(keys):,} {whose} {noun}",
+            label_visibility="collapsed",
         )
         st.button(
             "Reverse",
             icon=":material/swap_horiz:",
             on_click=journey_state.set_waypoints,
             args=(via[::-1],),
-            disabled=not via,
+            disabled=len(via) < 2 or mode == "Axis",
         )
 
 if about := latent_maps.without_encoder(name):
@@ -268,8 +263,9 @@ if len(pins) < len(asked.keys):
     pass  # a line says which of them are not here
 elif asked.around != "waypoints" or len(pins) >= NEEDED[mode]:
     try:
-        journey_state.recording(asked)
-        route = journey_state.route(asked)
+        with st.spinner("Reading the model and laying out the journey …"):
+            journey_state.recording(asked)
+            route = journey_state.route(asked)
     except ValueError as error:
         plain_text.error(error)
 else:
@@ -285,32 +281,52 @@ def film() -> None:
     standing, steps = walk.job.status(), walk.steps
     if was_under_way and standing.is_over:
         st.rerun()  # the whole page once more, and then no more looks
-    status(steps, standing, len(route))
-    film_strip(journey_state.frames(steps), len(route), looked_at(len(route)), key="strip", on_choose=look_at)
+    if st.session_state.get("awaited_step", len(steps)) < len(steps):
+        del st.session_state["awaited_step"]
+        st.rerun()  # the details beside the film wait for this step
+    film_strip(
+        telling.frames(steps),
+        len(route),
+        journey_state.looked_at(asked, len(route)),
+        telling.talk(asked, steps, projection),
+        walk=journey_state.name_of(asked),
+        key="strip",
+        on_choose=look_at,
+    )
+    if standing.state != "done":
+        status(steps, standing, len(route))
 
 
 @st.fragment(key=DETAILS)
 def details() -> None:
     """The map, what is said of the step that is looked at, and what comes of them all."""
-    left, right = st.columns([6, 5], gap="medium")
     if route is None:
+        left, right = st.columns([6, 5], gap="medium")
         with left:
             draw_map(waypoint_pins(space, pins, projection), 0)
         with right, st.container(border=True):
             about_lights()
         return
     walk = journey_state.under_way(asked)
-    steps, current = walk.steps, looked_at(len(route))
-    with left:
+    steps, current = walk.steps, journey_state.looked_at(asked, len(route))
+    drawn = level is CRYSTAL
+    places = st.columns([4, 4, 3] if drawn else [3, 2], gap="small")
+    with places[0]:
         draw_map(journey_state.overlay(asked, projection, current), route.walked_from or 0)
-    with right, st.container(border=True):
-        if current < len(steps):
+    if current >= len(steps):
+        st.session_state["awaited_step"] = current
+        places[-1].caption(f"Step {current + 1} is on its way.")
+    else:
+        if (scene := steps[current].scene) is not None:
+            with places[1]:
+                crystal_viewer([scene], key="journey_crystal", height=LOW, origin=telling.origin(asked))
+        with places[-1]:
             step_card(steps[current])
-        else:
-            st.caption(f"Step {current + 1} is on its way.")
     if not walk.job.is_over:
         st.caption("The curve, the table and the files follow with the last step.")
     elif steps:
+        if walk.job.state == "done":
+            st.markdown(telling.tally(steps, len(route), counted()))
         curve(steps, route, current)
         results(steps)
 
@@ -342,15 +358,19 @@ def about_lights() -> None:
             ]
         )
     )
-    st.caption("No light says that a material is stable or can be made.")
+    st.caption(telling.NO_PROOF)
+
+
+def counted() -> str:
+    """Name what is counted."""
+    return "samples" if mode == "Samples" else "steps"
 
 
 def status(steps: list[journeys.Step], standing: Status, n_steps: int) -> None:
     """Say how far the journey is and how its steps were judged."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        noun = "samples" if mode == "Samples" else "steps"
         none = "" if standing.state == "failed" else "Decoding the first …"
-        st.markdown(journey_state.tally(steps, n_steps, noun) if steps else none, width="stretch")
+        st.markdown(telling.tally(steps, n_steps, counted()) if steps else none, width="stretch")
         words = job_words.line(standing, f"decoding {len(steps) + 1} of {n_steps}")
         if not standing.is_over:
             st.badge(plain(words), icon=":material/progress_activity:", color="blue")
@@ -379,6 +399,7 @@ def draw_map(drawn: Overlay, first: int) -> None:
             noun=noun,
         ),
         key=f"journey_map_{name}",
+        height=HIGH if route is None else LOW,
         on_event=partial(on_event, marker_steps=drawn.marker_steps, first=first),
     )
     st.caption(
@@ -389,12 +410,11 @@ def draw_map(drawn: Overlay, first: int) -> None:
 
 def step_card(step: journeys.Step) -> None:
     """Show one step: the crystal in 3D, its lights with reasons, what is predicted."""
-    st.subheader(f"{step.number + 1} · {plain(subscripted(step.formula)) or 'no material'}")
-    about = [step.label, step.space_group, f"nearest known: {step.nearest}"]
+    st.subheader(f"{step.number + 1} · {plain(telling.with_subscripts(step.formula)) or 'no material'}")
+    nearest = telling.with_subscripts(step.nearest)
+    about = [telling.with_subscripts(step.label), step.space_group, f"nearest known: {nearest}"]
     st.caption(" · ".join(plain(text) for text in about if text))
-    if step.scene is not None:
-        crystal_viewer([step.scene], key="journey_crystal", height=330)
-    journey_state.lights(step)
+    telling.lights(step)
     lines = journeys.property_lines(step)
     if lines:
         st.markdown(" · ".join(f"{plain(label)} **{value}** {plain(unit)}".strip() for label, value, unit in lines))
@@ -425,15 +445,17 @@ def curve(steps: list[journeys.Step], route: journeys.Route, current: int) -> No
 def results(steps: list[journeys.Step]) -> None:
     """Offer the steps as a table and as files."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        widgets.download(journeys.table(steps), "journey.csv")
-        journey_state.save_crystals(steps, "journey.zip")
+        models = [name, *(each.name for each in journey_state.property_models(name) if each.name != name)]
+        widgets.download(journeys.table(steps), "journey.csv", models=models, settings=telling.settings(asked))
+        telling.save_crystals(asked, steps, "journey.zip")
     with st.expander(f"All {len(steps)} steps as a table", icon=":material/table:"):
-        journey_state.table(steps)
+        telling.table(steps)
 
 
 was_under_way = False
 if route is not None:
-    was_under_way = not journey_state.under_way(asked).job.is_over
+    with st.spinner("Decoding the first step …"):
+        was_under_way = not journey_state.under_way(asked).job.is_over
 st.fragment(film, key=FILM, run_every=POLL if was_under_way else None)()
 details()
-widgets.same_in_python(journey_state.same_in_python(asked, journeys.example(space)))
+widgets.same_in_python(telling.same_in_python(asked, journeys.example(space)))

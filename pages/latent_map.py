@@ -1,37 +1,23 @@
 """Latent map: known materials where a model puts them, with what lies near to each."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
 from matgen_core.latent import selection
-from matgen_core.latent.index import faithfulness_column, find_formula, stability_column
-from matgen_core.materials.levels import COMPOSITION, PHASE_FIELD
+from matgen_core.latent.index import faithfulness_column, stability_column
+from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.tasks import ranking
 from matgen_core.views.maps import columns as map_columns
 from matgen_core.views.maps.events import MapEvents
 from matgen_core.views.maps.scene import Coloring, MapScene
 from pages._parts.journeys import journey_state
-from pages._parts.latent_map import cards, map_state, recompute, selection_panel
+from pages._parts.latent_map import cards, finding, making, map_state, recompute, selection_panel, value_filter
 from pages._parts.shared import latent_maps, login, plain_text, widgets
 
 login.require()
-
-
-@widgets.while_it_is_there
-def find_material() -> None:
-    """Go to the one material that a search line names outright."""
-    text = (st.session_state["find"] or "").strip()
-    if latent_maps.row_of(name, text) is not None:
-        map_state.look_at(text)
-    elif latent_maps.level(name) is COMPOSITION:
-        if key := find_formula(latent_maps.map_table(name), text) or map_state.own_formula(text):
-            map_state.look_at(key)
-    elif is_fields and text.count("-") and "*" not in text:
-        try:
-            map_state.look_at(widgets.known_or_parsed(text, keys))
-        except ValueError:  # the line is a search; its own message stands beside it
-            map_state.look_at("")
 
 
 @widgets.while_it_is_there
@@ -53,9 +39,7 @@ if broken_link:
 controls = st.container(horizontal=True, vertical_alignment="bottom")
 with controls:
     with st.container(width=210):
-        name = widgets.choose_checkpoint(
-            "Model", widgets.names_with_map(), key="map", on_change=map_state.forget_material
-        )
+        name = widgets.choose_checkpoint("Model", widgets.names_with_map(), key="map", on_change=map_state.forget_model)
 space = latent_maps.load_map(name)
 table = latent_maps.map_table(name)
 keys, noun, is_fields = tuple(table["key"]), latent_maps.noun(name), latent_maps.level(name) is PHASE_FIELD
@@ -80,17 +64,8 @@ with controls:
         with st.container(width=100):
             element = st.selectbox("Element", latent_maps.elements_in(name), key="element", bind="query-params")
     with st.container(width="stretch"):
-        searched = widgets.search(
-            "Find a field or search" if is_fields else "Find a formula or search",
-            "find",
-            tuple(table["name"]),
-            on_change=find_material,
-            ids=() if is_fields else keys,
-        )
-    if map_state.is_placed(name, st.session_state["find"]):
-        searched = [True] * len(keys)  # what the line names is a mark of its own, and the map stays as it is
+        searched = finding.line(name, projection)
     filtered = map_state.element_filter(name)
-    found = selection.in_all(searched, filtered)
     overlay = is_fields and st.toggle(
         "Candidates", key="candidates", bind="query-params", help="those of the page Phase fields"
     )
@@ -110,8 +85,9 @@ def explorer() -> None:
     marked = [] if own else list(candidates[: latent_maps.MOST_CANDIDATES])
     if at and row is None and not own and at not in marked and not latent_maps.misfit(name, at):
         marked.append(at)
-    chosen = map_state.selected(name)
-    shown = selection.in_both(found, chosen)
+    chosen, wanted = map_state.selected(name), value_filter.asked(name)
+    in_ranges = value_filter.kept(name, wanted)
+    shown = selection.in_both(selection.in_all(searched, filtered, in_ranges), chosen)
     n_shown = len(keys) if shown is None else int(shown.sum())
     near = latent_maps.neighbor_rows(name, at)
     where = latent_maps.placed(name, projection, tuple(marked))
@@ -122,7 +98,6 @@ def explorer() -> None:
             left_out = f", the first {len(marked):,} of them drawn" if len(candidates) > len(marked) else ""
             st.caption(
                 f"Showing {n_shown:,} of {len(keys):,} {latent_maps.everyone_in_words(name)}"
-                + ("" if shown is None else ", the others in gray")
                 + (
                     f", {len(candidates):,} not known and placed by their true neighbors{left_out}"
                     if candidates
@@ -130,8 +105,19 @@ def explorer() -> None:
                 ),
                 width="stretch",
             )
+            making.button(name, projection)
             recompute.button(name, shown)
             map_state.link_button(name, projection, color, element)
+        filters: dict[str, tuple[Any, Callable[[], None]]] = {
+            "the element filter": (filtered, lambda: map_state.set_elements((), ()))
+        }
+        filters[value_filter.NAME] = (in_ranges, value_filter.drop)
+        if chosen is not None:
+            filters["the lasso"] = (chosen.mask, lambda: map_state.set_selection(name, None))
+        finding.report(name, projection, searched, filters)
+        value_filter.chips(name, wanted)
+        if note := st.session_state.pop("empty_outline", ""):
+            plain_text.warning(note)
         latent_maps.map_chart(
             MapScene(
                 latent_maps.point_cloud(name, projection),
@@ -143,6 +129,7 @@ def explorer() -> None:
                 marker_links=[(placed.index(at), each) for each in near if at in placed],
                 markers=latent_maps.markers(name, where, at),
                 outlines=[] if chosen is None else [each.polygon for key, each in chosen.steps if key == projection],
+                labels=[] if own else latent_maps.island_labels(name, projection),
                 camera=map_state.asked_camera(name, projection),
                 axis_labels=latent_maps.axis_labels(name, projection),
                 title=f"{latent_maps.projection_title(name, projection)} map of {name}",
@@ -151,14 +138,20 @@ def explorer() -> None:
             key="chart",
             on_event=partial(on_event, placed=placed),
         )
-        st.caption(latent_maps.grades_in_words(name, projection))
+    with right:
+        value_filter.panel(name, wanted)
     with right, st.container(border=True):
+        if row is not None and shown is not None and not shown[row]:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(":orange[:material/filter_alt_off:] Not among what is shown: the filters leave it out.")
+                st.button("Close the card", on_click=map_state.forget_material)
+        if at:
+            journey_state.button_to_add(name, at)
         if not at:
             st.markdown("**Click a point**")
             st.caption(f"Its values and the {noun} nearest to it appear here.")
         else:
             cards.CARDS[latent_maps.level(name)](name, projection, at)
-            journey_state.button_to_add(name, at)
     if shown is None:
         st.caption(f"Draw a lasso on the map or search to list {noun} here.")
     else:

@@ -1,21 +1,25 @@
 """Phase fields: choose elements, rank the fields that follow, and see why one ranks as it does."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import pandas as pd
 import streamlit as st
 
+from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent.errors import error_kind
-from matgen_core.materials.fields import ANIONS, PhaseField
+from matgen_core.materials.fields import ANIONS
 from matgen_core.tasks import ranking
-from matgen_core.views import charts
 from pages._parts.components.periodic_table import periodic_table
-from pages._parts.shared import element_choice, latent_maps, login, plain_text, rankings, widgets
+from pages._parts.phase_fields import field_card
+from pages._parts.shared import element_choice, login, plain_text, rankings, widgets
+from pages._parts.shared.plain_text import plain
 
 login.require()
 
 MOST = 100_000  # fields that are ranked while one waits
 DRAWN = 20  # rows of the chart: what fits on a page
+FEW_KNOWN = 0.01  # share of the known fields below which a ranker has hardly seen the like
 
 
 def choose_field(name: str) -> None:
@@ -35,56 +39,70 @@ def funnel_line(steps: pd.DataFrame) -> str:
     return f":small[**{first.left:,}** of {first.step}, {', '.join(taken)}: **{others[-1].left:,}** left]"
 
 
-def field_detail(ranker: str, field: str, table: pd.DataFrame) -> None:
-    """Show why a field scores as it does, and the known fields nearest to it."""
-    try:
-        asked = PhaseField.parse(field, mixed_valence=True)
-        model = widgets.load(ranker)
-        parts = ranking.contributions(model, asked)
-        score = float(ranking.score(model, [asked]).mean())
-    except ValueError as error:
-        plain_text.error(error)
-        return
-    field = asked.write()
-    row = table[table["phase_field"] == field]
-    rank = f"rank {row['rank'].iloc[0]:,} of {len(table):,}" if len(row) else "not among the fields ranked here"
-    maps = widgets.names_with("encode")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(asked.chemists_order(), width="stretch")
-        if maps and st.button("Show on latent map", icon=":material/scatter_plot:"):
-            st.switch_page("pages/latent_map.py", query_params={"map": maps[0], "at": field})
-    meaning = error_kind(model.index)
-    st.markdown(f"Score **{score:.3f}** ({meaning.unit}), {rank}")
-    if len(row) and row["unseen_elements"].iloc[0]:
+def mend(elements: Sequence[str], choice: ranking.Choice) -> None:
+    """Let the visitor mend a choice that no field follows from, where the ranking would stand."""
+
+    def change() -> None:
+        rankings.set_elements(choice.must, [each for each in st.session_state["mend"] if each not in choice.must])
+
+    st.session_state["mend"] = [each for each in choice.may if each in elements]
+    st.multiselect(
+        "Elements that may be there",
+        elements,
+        key="mend",
+        on_change=change,
+        placeholder="Type or choose elements",
+        help="The same as in the periodic table.",
+    )
+    st.button(
+        "Start from the published study",
+        icon=":material/replay:",
+        key="mend_all",
+        on_click=start_from,
+        args=(ranking.STUDY.must, ranking.STUDY.may),
+    )
+
+
+def tell_of_anions(model: Checkpoint, choice: ranking.Choice) -> None:
+    """Warn where the ranker has hardly seen fields with as many anions as are asked for."""
+    alike, n_known = ranking.known_alike(model, choice)
+    if alike < FEW_KNOWN * n_known:
+        what = "no anions: alloys and compounds of metals" if not choice.n_anions else f"{choice.n_anions} anions"
         plain_text.warning(
-            f"No training field holds {row['unseen_elements'].iloc[0]}: the score rests on its features alone."
+            f"You ask for fields with {what}. Of the {n_known:,} known fields of {model.name} {alike:,} are like that,"
+            " so these scores go beyond what it has learned, and the ranking says little."
         )
-    st.markdown(f"**What each element adds** :small[to the {meaning.parts}]")
-    widgets.chart(
-        charts.contributions(parts, meaning.unit), "contributions", f"What each element adds to the score of {field}"
-    )
-    latent_maps.nearest_known(maps, field, "nearest", choose_field)
-    st.markdown("**Where it stands**")
-    known_scores = [] if model.index is None else model.index["error"]
-    widgets.chart(
-        charts.scores(known_scores, table["score"], score, meaning.unit),
-        "scores",
-        "Scores of known fields and candidates",
-    )
 
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Phase fields", width="stretch")
     with st.container(width=250):
         name = widgets.choose_checkpoint("Ranker", widgets.names_with("score"), key="ranker")
-    n_elements = widgets.whole_number("Elements", 2, 8, ranking.STUDY.n_elements, "n_elements", width=130)
-    n_anions = widgets.whole_number("of them anions", 0, 8, ranking.STUDY.n_anions, "n_anions", width=130)
-
-model = widgets.load(name)
-rankings.what_the_score_means(model)
+    model = widgets.load(name)
+    n_elements = ranking.scorer(model)[1].n_slots
+    st.number_input(
+        "Elements",
+        n_elements,
+        n_elements,
+        n_elements,
+        disabled=True,
+        width=130,
+        help=f"{plain(name)} was trained on fields of {n_elements} elements and ranks no others.",
+    )
+    n_anions = widgets.whole_number(
+        "of them anions", 0, n_elements, min(ranking.STUDY.n_anions, n_elements), "n_anions", width=130
+    )
+asked_for = st.query_params.pop("n_elements", str(n_elements))
+if asked_for != str(n_elements):
+    plain_text.warning(
+        f"The address asks for fields of {asked_for} elements; {name} ranks fields of {n_elements}, so these are shown."
+    )
+field_card.what_the_score_means(model)
 unit = error_kind(model.index).unit
+names = rankings.rankers(name)
 
-left, middle, right = st.columns([11, 10, 9], gap="medium")
+with st.container(key="room_phase_fields"):
+    left, middle, right = st.columns([11, 10, 9], gap="medium")
 with left:
     top = st.container(gap="xsmall")
     anions = st.multiselect(
@@ -106,7 +124,7 @@ except ValueError as error:
     st.stop()
 try:
     if choice.n_fields() <= MOST:
-        table = rankings.ranked(name, choice)
+        table = rankings.ranked(names, choice)
     else:
         problem = (
             f"{choice.n_fields():,} fields; this page ranks up to {MOST:,} at once. Allow fewer elements,"
@@ -135,9 +153,14 @@ with top:
     element_choice.element_sets(choice.must, choice.may, elements, rankings.set_elements)
     if not problem:
         st.markdown(funnel_line(ranking.funnel(choice, elements, known)))
+        tell_of_anions(model, choice)
 
 if table is None:
-    plain_text.error(problem, middle)
+    with middle:
+        if not choice.must and not choice.may:
+            problem = "No element is chosen, so there are no fields. Choose some in the periodic table, or here."
+        plain_text.error(problem)
+        mend(elements, choice)
     st.stop()
 
 field = widgets.remembered("field", str(table["phase_field"].iloc[0]))
@@ -147,25 +170,36 @@ with middle:
             found = widgets.search("Filter", "filter", table["phase_field"], label_visibility="collapsed")
         view = widgets.one_of("View", ["Chart", "Table"], "Chart", "view", label_visibility="collapsed")
     kept = table[found]
-    passing = f", {len(kept):,} of them pass the filter" if len(kept) < len(table) else ""
+    if len(kept) and field in set(table["phase_field"]) and field not in set(kept["phase_field"]):
+        field = str(kept["phase_field"].iloc[0])  # the card follows the filter; without it the field is there again
+    passes = "passes" if len(kept) == 1 else "pass"
+    passing = f", {len(kept):,} of them {passes} the filter" if len(kept) < len(table) else ""
     st.markdown(f"**{len(table):,} fields**, none in the training data{passing}. Rank 1 is most like known chemistry.")
     if kept.empty:
         st.info("No field passes the filter; empty it to see all.")
     elif view == "Table":
         shown = rankings.with_ranks(kept)
-        columns = ["rank", "ranks", "phase_field", "score", "score_std", "unseen_elements"]
-        if not shown["unseen_elements"].any():
-            columns.remove("unseen_elements")
-        widgets.field_table(shown[[each for each in columns if each in shown]], "ranking", choose_field, 500)
+        others = rankings.ranker_columns(shown)
+        columns = ["phase_field", "rank", "ranks", *(each for each in others if each.endswith("_rank"))]
+        columns += ["score", "score_std", *(each for each in others if each.endswith("_score"))]
+        if shown["unseen_elements"].any():
+            columns.append("unseen_elements")
+        chosen = shown[[each for each in columns if each in shown]]
+        widgets.field_table(chosen, "ranking", choose_field, 500, more=others)
     else:
         rankings.ranking_chart(kept.head(DRAWN), field, unit, key="ranking_chart", on_click=choose_field)
     with st.container(horizontal=True, vertical_alignment="center"):
-        widgets.download(kept, "phase_fields_ranked.csv")
+        widgets.download(
+            rankings.for_a_file(kept),
+            "phase_fields_ranked.csv",
+            models=names,
+            settings={**asdict(choice), "filter": st.session_state.get("filter") or ""},
+        )
         if view == "Chart" and len(kept) > DRAWN:
-            st.caption(f"The {DRAWN} most familiar of {len(kept):,}; the table has all.")
+            st.caption(f"The {DRAWN} most familiar of {len(kept):,}; the table has all, by every ranker.")
 
 with right, st.container(border=True):
-    field_detail(name, field, table)
+    field_card.show(name, field, table, choose_field)
 
 widgets.same_in_python(
     f"""
@@ -181,7 +215,8 @@ choice = ranking.Choice(
     n_elements={n_elements},
     n_anions={n_anions},
 )
-table = ranking.rank(model, choice.fields(known=ranking.known_fields(model)))
+others = [checkpoint.load(name) for name in {list(names[1:])!r}]
+table = ranking.compare([model, *others], choice.fields(known=ranking.known_fields(model)))
 print(table.head(10).to_string())
 print(ranking.contributions(model, PhaseField.parse({field!r}, mixed_valence=True)).to_string())
 """

@@ -9,6 +9,7 @@ import streamlit as st
 from matgen_core import checkpoint
 from matgen_core.data import StructureFile
 from matgen_core.data.uploads import LIMITS
+from matgen_core.materials.formulas import subscripted
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks import placement
 from matgen_core.tasks.placement import Placement
@@ -19,11 +20,13 @@ from matgen_core.views.maps.scene import MapMarker, MapScene
 from pages._parts.components.crystal_viewer import crystal_viewer
 from pages._parts.shared import bench_crystals, latent_maps, login, plain_text, widgets
 from pages._parts.shared.plain_text import code, plain
+from pages._parts.words import glossary
 
 login.require()
 
 A_STEP = 8  # crystals between two movements of the progress bar
 Color = Literal["blue", "gray", "green", "orange"]
+EXAMPLES = "examples"
 FAR = 95  # percent
 NOVELTY: dict[bool | None, tuple[str, Color]] = {
     True: ("new", "blue"),
@@ -52,7 +55,7 @@ def take(files: Sequence[StructureFile]) -> None:
     """Take up files in place of those that were there."""
     st.session_state["place_files"] = list(files)
     set_stopped(False)
-    look_at(next((file.name for file in files if file.structure is not None), ""))
+    look_at("")  # the first that gets a place
 
 
 def forget() -> None:
@@ -64,9 +67,9 @@ def forget() -> None:
     )  # an uploader of a new key is empty
 
 
-def on_upload(key: str) -> None:
-    """Read the files that were just handed over or taken back."""
-    take(bench_crystals.read_uploaded(st.session_state[key]))
+def wait_for(what: str) -> None:
+    """Have the page read the examples, or the files of an uploader that are its value, with a sign that it does."""
+    st.session_state["place_pending"] = what
 
 
 @widgets.while_it_is_there
@@ -143,7 +146,8 @@ def map_with_pins(placed: Sequence[Placement], chosen: Placement | None) -> None
 
 def card(each: Placement, properties: pd.DataFrame) -> None:
     """What the model makes of one crystal."""
-    formula = f"{each.file.structure.composition.reduced_formula} · " if each.file.structure is not None else ""
+    structure = each.file.structure
+    formula = f"{subscripted(structure.composition.reduced_formula)} · " if structure is not None else ""
     st.markdown(f"**{plain(formula + each.file.name)}**")
     if each.file.structure is None or each.problem:
         plain_text.error(each.problem or each.file.problem)
@@ -162,7 +166,10 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
         crystal_viewer(scenes, key="place_crystals", captions=captions, height=330)
     with st.container(horizontal=True, gap="xsmall"):
         st.badge(NOVELTY[each.novel.passed][0], color=NOVELTY[each.novel.passed][1])
-        st.badge(f"unusual: {each.percentile:.0f} %", color="orange" if each.percentile > FAR else "gray")
+        if each.percentile > FAR:
+            st.badge("farther out than most of the training data", color="orange", help=UNUSUAL)
+        else:
+            st.badge("as near as the training data", color="gray", help=UNUSUAL)
         if each.comes_back:
             st.badge("comes back", color="green")
         else:
@@ -173,6 +180,7 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
         + (f"moves by **{each.deviation:.3f} Å** a site." if each.comes_back else f"fails: {plain(each.reason)}.")
     )
     near = table.iloc[list(each.rows)].assign(distance=each.distances)
+    near = near.assign(formula=list(map(subscripted, near["formula"])))
     bench_crystals.open_on_bench([Entry(name, near["key"].iloc[0])], "place_bench", [each.file])
     nearest, predicted = st.tabs(["Nearest known", "Predicted properties"])
     nearest.dataframe(
@@ -182,7 +190,7 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
         column_config={
             "formula": "Formula",
             "id": "Material",
-            "distance": NUMBER("Latent distance", format="%.2f", help="no unit"),
+            "distance": NUMBER("Latent distance", format="%.2f", help=glossary.help_on("latent")),
             "space_group": "Space group",
         },
         alt="Nearest known crystals",
@@ -198,7 +206,9 @@ def card(each: Placement, properties: pd.DataFrame) -> None:
             "property": "Property",
             "predicted": TEXT("Predicted", help="± one calibrated standard deviation"),
             "unit": TEXT("Unit", width="small"),
-            "mae": NUMBER("Mean error", format="%.3f", help="of the model over its test crystals"),
+            "mae": NUMBER(
+                "Mean error", format="%.3f", help=f"of the model over its test crystals.  \n{glossary.help_on('mae')}"
+            ),
         },
         alt="Predicted properties",
     )
@@ -208,11 +218,18 @@ def results(files: Sequence[StructureFile], placed: Sequence[Placement], propert
     """A row for every crystal that was placed, and one for every file that was not, with the reason."""
     full = placement.placement_table(placed, table)
     good = [each for each in placed if not each.problem]
-    head = st.container(horizontal=True, vertical_alignment="center")
-    head.subheader(f"Placed: {len(good)} of {len(files)}", width="stretch")
-    with head:
-        widgets.download(placement.with_properties(full, properties), "placed.csv")
+    with st.container(
+        horizontal=True, vertical_alignment="center"
+    ):  # at the left: the tools of a table appear at its right
+        st.subheader(f"Placed: {len(good)} of {len(files)}", width="content")
+        widgets.download(
+            placement.with_properties(full, properties),
+            "placed.csv",
+            models=(name, *(each for each in widgets.names_with("predict", CRYSTAL) if len(properties))),
+            settings={"neighbors": placement.N_NEIGHBORS},
+        )
     shown = placement.with_properties(full, properties, as_text=True)
+    shown = shown.assign(**{each: list(map(subscripted, shown[each])) for each in ("formula", "nearest")})
     there = shown[full["problem"].eq("") | full["comes_back"].notna()]
     names = list(there["file"])
 
@@ -279,8 +296,8 @@ def explorer(files: Sequence[StructureFile], placed: Sequence[Placement], proper
     results(files, placed, properties)
 
 
-DEVIATION = "mean deviation of the sites between a crystal and what its latent point decodes to; empty: no match"
-UNUSUAL = "share of the training crystals that lie nearer to the others than this one does; 100 is outside them all"
+DEVIATION = f"of what its latent point decodes to; empty: no match.  \n{glossary.help_on('rmsd', 'comes_back')}"
+UNUSUAL = glossary.help_on("training_percentile")
 
 st.title("Place my structures")
 models = bench_crystals.crystal_models()
@@ -310,6 +327,14 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
             key="place_color",
             bind="query-params",
         )
+if st.query_params.pop("example", "") and not st.session_state.get("place_files"):
+    wait_for(EXAMPLES)
+if pending := st.session_state.pop("place_pending", ""):
+    with st.spinner("Reading the files …"):
+        if pending == EXAMPLES:
+            take_examples(name)
+        else:
+            take(bench_crystals.read_uploaded(st.session_state.get(pending) or []))
 given: list[StructureFile] = st.session_state.get("place_files", [])
 with st.expander("Files", icon=":material/upload_file:", expanded=not given):
     upload_key = f"place_upload_{st.session_state.get('place_uploads', 0)}"
@@ -317,7 +342,7 @@ with st.expander("Files", icon=":material/upload_file:", expanded=not given):
         "CIF, POSCAR, extended XYZ, or a zip of them",
         accept_multiple_files=True,
         key=upload_key,
-        on_change=on_upload,
+        on_change=wait_for,
         args=(upload_key,),
     )
     if given:
@@ -329,7 +354,7 @@ if not given:
         "Drop in crystals of your own to see where they lie on the map of a model, what they are nearest to, whether"
         " they are new to the data that it learned from, how unusual they are, and whether the model can draw them."
     )
-    st.button("Try it with crystals that the model was not trained on", on_click=take_examples, args=(name,))
+    st.button("Try it with crystals that the model was not trained on", on_click=wait_for, args=(EXAMPLES,))
 else:
     placed, properties = place(given)
     if len(placed) < len(given):
@@ -340,6 +365,7 @@ widgets.same_in_python(
     f"""
 from matgen_core import checkpoint, data
 from matgen_core.latent import LatentMap, known_materials
+from matgen_core.materials.formulas import subscripted
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks import placement
 

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from matgen_core.checks.structures import MIN_DISTANCE
 from matgen_core.views import charts
 from pages._parts.shared import latent_maps, login, plain_text, rankings, widgets
 from pages._parts.shared.plain_text import code, plain
+from pages._parts.words import glossary
 
 login.require()
 
@@ -14,21 +14,11 @@ st.markdown(
     "What was measured, on what, and beside what. Every figure here was measured by code of this project, except where"
     " a card names its source."
 )
-with st.expander("What the words mean", expanded=True):
-    st.markdown(
-        f"- **Valid** on a line means that no two atoms are closer than {MIN_DISTANCE} Å, and nothing more; of"
-        " generated crystals it also asks for charges that can add up to zero. Most points between two unlike crystals"
-        " hold elements that neither has, or have a wrong volume: the cards of the crystal models say how many.\n"
-        "- **Cubic crystals** are three families: binary compounds, Heusler phases and perovskites. Others are taken"
-        " without having been learned, and most do not come back.\n"
-        "- **Comes back** is often little more than to recognize the elements: the card has the share that the formula"
-        " and the nearest training crystal reach without a network.\n"
-        "- **Held out** differs: rankings by cross-validation look better than on the fields that older databases lack."
-        " Both are on the cards.\n"
-        "- **MatGAN** is a recurrent language model with a short adversarial stage. Its temperatures were chosen on the"
-        " figures that it is judged by.\n"
-        "- **Meets a request** means that another network says so. It is no calculation."
-    )
+word = widgets.remembered("word")
+with st.expander("What the words mean", icon=":material/dictionary:", expanded=True):
+    for column, lines in zip(st.columns(2, gap="large"), glossary.halves(word), strict=True):
+        column.markdown("\n".join(lines))
+    st.caption("A link opens this list at a word, such as /trust?word=nats: " + ", ".join(map(code, glossary.WORDS)))
 good, broken = widgets.summaries()
 for line in broken:
     plain_text.error(line)
@@ -55,10 +45,14 @@ else:
         column_config={
             "ranker": "Ranker",
             "control": "Against",
-            "auc": st.column_config.NumberColumn("AUC", format="%.3f"),
+            "auc": st.column_config.NumberColumn("AUC", format="%.3f", help=glossary.help_on("auc")),
             "auc_std": st.column_config.NumberColumn("± over folds", format="%.3f"),
-            "enrichment_1": st.column_config.NumberColumn("Enrichment, top 1 %", format="%.1f", help="1 is chance"),
-            "enrichment_5": st.column_config.NumberColumn("top 5 %", format="%.1f", help="1 is chance"),
+            "enrichment_1": st.column_config.NumberColumn(
+                "Enrichment, top 1 %", format="%.1f", help=glossary.help_on("enrichment")
+            ),
+            "enrichment_5": st.column_config.NumberColumn(
+                "top 5 %", format="%.1f", help=glossary.help_on("enrichment")
+            ),
         },
         alt="Held-out evidence",
     )

@@ -37,9 +37,19 @@ STATIONS = (
     "recipes",
     "cli",
 )
-FLOORS = ("arrays", "models", "learning")  # of networks, likewise
+FLOORS = ("arrays", "models", "potentials", "learning")  # of networks, likewise
 SYSTEMS = {path.parent.name for path in CORE.glob("recipes/*/recipe.py")} | set(MODELS)
-SLOW = {"umap", "chgnet", "matminer", "openTSNE", "sklearn", "matplotlib"}  # seconds to import: inside functions
+SLOW = {
+    "umap",
+    "chgnet",
+    "sevenn",
+    "torch_geometric",
+    "e3nn",
+    "matminer",
+    "openTSNE",
+    "sklearn",
+    "matplotlib",
+}  # seconds to import: inside functions
 MOST_ENTRIES, MOST_AT_THE_TOP, MOST_LINES = 12, 14, 500
 
 

@@ -15,6 +15,7 @@ from pymatgen.core import Composition, Lattice, Structure
 
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.checks.physics import Energy, FormationEnergies
 from matgen_core.latent.map import LatentMap
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.fields import PhaseField
@@ -94,7 +95,18 @@ def written_formulas(shipped: Checkpoint) -> dict[str, Any]:
     return {"features": features, "written": list(written.texts())}
 
 
+def hull_distances(shipped: Checkpoint) -> dict[str, Any]:
+    """Formation energy and hull distance of SrTiO3 at an energy, and what it is held against."""
+    found = FormationEnergies(shipped).stability(SRTIO3, Energy("7net-0", -8.0), leave_out=["mp-5229"])
+    return {
+        "formation_energy": found.formation_energy,
+        "distance": found.distance,
+        "phases": [formula for formula, _ in found.phases],
+    }
+
+
 KINDS = {
+    "formation_references": hull_distances,
     "phase_field_norm": phase_fields,
     "phase_field_vae": phase_fields,
     "ding": drawn_formulas,

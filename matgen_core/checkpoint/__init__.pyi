@@ -17,6 +17,9 @@ from .folder import (
     has_map as has_map,
 )
 from .folder import (
+    hashes as hashes,
+)
+from .folder import (
     names as names,
 )
 from .folder import (

@@ -139,6 +139,17 @@ def documents(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
         return facts, read_part(folder / METRICS, read_json)
 
 
+def hashes(name: str) -> dict[str, str]:
+    """Return the SHA-256 of the files of a checkpoint as its `config.json` holds them; none in formats 1 and 2.
+
+    Raises:
+        CheckpointError: If there is no such checkpoint, or its `config.json` is missing or broken.
+    """
+    folder = folder_of(name)
+    with blamed(name):
+        return dict(read_config(folder).get(seals.HASHES) or {})
+
+
 def folder_of(name: str) -> Path:
     """Return the folder of a checkpoint.
 

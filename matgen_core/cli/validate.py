@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from matgen_core.cli._options import Counter, holds_out, new_folder, report_problems
 
 if TYPE_CHECKING:
-    from matgen_core.jobs.pieces import Workers
-    from matgen_core.tasks.validation.inputs import Candidate
+    pass
 
 
 @holds_out(is_folder=True)
@@ -27,10 +24,14 @@ def validate(
         ),
     ],
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write; new or empty")] = None,
-    potential: Annotated[str, typer.Option(help="What relaxes: 7net-0, or 7net-l3i5, which takes three times as long")] = "7net-0",
+    potential: Annotated[
+        str, typer.Option(help="What relaxes: 7net-0, or 7net-l3i5, which takes three times as long")
+    ] = "7net-0",
     max_steps: Annotated[int, typer.Option(help="End of a relaxation that does not come to rest")] = 300,
     processes: Annotated[int, typer.Option(help="Processes of this machine; its cores if not given")] = 0,
-    scheduler: Annotated[str, typer.Option(help="Address of a Dask scheduler, tcp://host:8786, in place of these")] = "",
+    scheduler: Annotated[
+        str, typer.Option(help="Address of a Dask scheduler, tcp://host:8786, in place of these")
+    ] = "",
     scoreboard: Annotated[str, typer.Option(metavar="NAME", help="Keep the shares under this name, for Trust")] = "",
     prepare: Annotated[
         Path | None, typer.Option(help="Write the crystals to this file, to be relaxed on another machine")
@@ -47,7 +48,9 @@ def validate(
     from matgen_core.tasks.validation import inputs, runs, scoreboards
 
     if (prepare is None) == (out is None) or (prepare and relaxed):
-        raise ValueError("give --out FOLDER for the results, or --prepare FILE for crystals that another machine relaxes")
+        raise ValueError(
+            "give --out FOLDER for the results, or --prepare FILE for crystals that another machine relaxes"
+        )
     protocol = validation.Protocol(potential=potential, max_steps=max_steps)
     candidates = inputs.candidates_of(files)
     report_problems([each.name for each in candidates], [each.problem for each in candidates])
@@ -60,7 +63,9 @@ def validate(
     if relaxed:
         rows, rests = runs.judged_from(candidates, relaxed)
     else:
-        rows, rests = runs.judged(candidates, protocol, _workers(processes, scheduler), Counter(len(candidates), "crystals judged", every=1))
+        rows, rests = runs.judged(
+            candidates, protocol, _workers(processes, scheduler), Counter(len(candidates), "crystals judged", every=1)
+        )
     table = validation.table_of(candidates, rows)
     score = validation.score(table)
     runs.write(candidates, table, rests, out)

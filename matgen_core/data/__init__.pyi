@@ -6,6 +6,7 @@ from .importers import import_file as import_file
 from .registry import DATASETS as DATASETS
 from .registry import Source as Source
 from .rows import structure as structure
+from .store import compounds_of as compounds_of
 from .store import load as load
 from .store import load_crystal as load_crystal
 from .store import load_crystals_like as load_crystals_like

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pandas import DataFrame
 from platformdirs import user_data_path
@@ -26,12 +27,17 @@ from matgen_core.data.tables import read_csv
 from matgen_core.jobs.files.inputs import sha256_of
 from matgen_core.jobs.files.outputs import whole_file
 from matgen_core.jobs.files.tables import save_csv
+from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL
+from matgen_core.materials.systems import chemical_system
 
 _PROVENANCE = b"matgen_source"
 # What a file that is cut off, or of another kind, can raise when it is read.
 _UNREADABLE = (ValueError, KeyError, TypeError, OSError, pa.ArrowException)
 _COMPOSITION = ("formula", "numbers", "phase_field")
+_NUMBERS = "numbers"  # data sets that name the elements of a row by these alone have no formulas
+_REPORTED = "icsd_flag"  # 1: reported, 0: calculated only, -1: not known
+MEASURED = ("obelix_li_conductors",)  # data sets in which every row is a compound that was made
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 
 
@@ -133,6 +139,59 @@ def load_crystals_like(name: str, materials: Iterable[Structure]) -> dict[str, S
             f"{path}: this file of data set {name} cannot be read ({_first_line(error)}); get it again"
         ) from error
     return {str(row["material_id"]): structure(row) for row in rows.to_dict("records")}
+
+
+def compounds_of(symbols: Iterable[str]) -> DataFrame:
+    """List the compounds of exactly some elements in the data sets that are installed here.
+
+    Args:
+        symbols: The elements.
+
+    Returns:
+        A row a reduced formula: formula, is_reported (True: the Materials Project marks it as reported in ICSD, or it
+        was measured; None: not said, and it may be calculated only), data_sets (joined by ", "); reported ones first.
+    """
+    wanted = sorted(set(symbols))
+    system = "-".join(wanted)
+    # Only what these letters can write is parsed: a file has hundreds of thousands of formulas.
+    pattern = f"^(?:(?:{'|'.join(wanted)})[0-9.]*|[][(){{}}0-9.])+$"
+    found: dict[str, tuple[set[str], bool]] = {}
+    for name, source in DATASETS.items():
+        path = path_of(name)
+        column = "formula" if "formula" in source.columns else source.composition_column
+        if source.level not in (COMPOSITION.key, CRYSTAL.key) or column == _NUMBERS or not path.is_file():
+            continue
+        try:
+            formulas, reported = _formulas_of(path, column, pattern)
+        except _UNREADABLE:
+            continue  # the list of data sets says that it cannot be read
+        for text, is_reported in zip(formulas, reported, strict=True):
+            if chemical_system(text) == system:
+                formula = _reduced(text)
+                names, before = found.get(formula, (set(), False))
+                found[formula] = names | {name}, before or is_reported or name in MEASURED
+    rows = [(formula, known or None, ", ".join(sorted(names))) for formula, (names, known) in found.items()]
+    table = DataFrame(rows, columns=["formula", "is_reported", "data_sets"])
+    return table.sort_values(["is_reported", "formula"], na_position="last", ignore_index=True)
+
+
+def _reduced(text: str) -> str:
+    try:
+        return str(Formulas.of_text(text).reduced().texts()[0])
+    except ValueError:  # amounts that are not whole stay as they are written
+        return text
+
+
+def _formulas_of(path: Path, column: str, pattern: str) -> tuple[list[str], list[bool]]:
+    """Read the formulas of a file that a pattern fits, and whether the file marks them as reported."""
+    if path.suffix == ".csv":
+        table = pa.Table.from_pandas(read_table(path)[[column]].astype(str))
+    else:
+        there = pq.read_schema(path).names
+        table = pq.read_table(path, columns=[each for each in (column, _REPORTED) if each in there])
+    table = table.filter(pc.match_substring_regex(table[column], pattern))
+    reported = table[_REPORTED].to_pylist() if _REPORTED in table.column_names else [0] * len(table)
+    return table[column].to_pylist(), [flag == 1 for flag in reported]
 
 
 def reduced_counts(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:

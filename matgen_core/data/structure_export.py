@@ -17,6 +17,7 @@ from matgen_core import __version__
 from matgen_core.materials.report import symmetry
 
 _EXACT = 1e-3  # Å; nearer, a site stands at its symmetric place, and the operations say where the others are
+_LONGEST_REMARK = 1_000  # letters; a line of a CIF may have twice as many
 _PER_CELL = 24  # translations of space groups are multiples of this part of an edge
 
 
@@ -28,7 +29,7 @@ def cif(structure: Structure, source: str = "") -> str:
 
     Args:
         structure: Any structure.
-        source: Where it comes from, for the remark on the first line.
+        source: Where it comes from and how it was made, for the remark on the first line.
     """
     group = symmetry(structure)
     found = group.problem or _asymmetric(structure, group.number)
@@ -54,12 +55,15 @@ def cif(structure: Structure, source: str = "") -> str:
         block.data["_symmetry_equiv_pos_as_xyz"] = operations
     _label_sites(block, written, multiplicities)
     lines = str(file).splitlines()[1:]  # the first says that pymatgen wrote it
-    author = f"# written by MatGen Explorer {__version__}" + (f", from {_remark(source)}" if source else "")
-    return "\n".join([author, f"# space group {_remark(said)}", *lines, ""])
+    return "\n".join([f"# {_author(source)}", f"# space group {_remark(said)}", *lines, ""])
+
+
+def _author(source: str) -> str:
+    return f"written by MatGen Explorer {__version__}" + (f", from {_remark(source)}" if source else "")
 
 
 def _remark(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)[:200]
+    return "".join(c if c.isprintable() else " " for c in text)[:_LONGEST_REMARK]
 
 
 def _label_sites(block: Any, structure: Structure, multiplicities: Sequence[int]) -> None:
@@ -144,8 +148,12 @@ def _parameters(metric: Any) -> list[float]:
     return [*lengths.tolist(), *map(float, angles)]
 
 
-def poscar(structure: Structure) -> str:
+def poscar(structure: Structure, source: str = "") -> str:
     """Write POSCAR in direct coordinates, sites grouped by species.
+
+    Args:
+        structure: An ordered structure.
+        source: As `cif` takes it; it stands on the first line.
 
     Raises:
         ValueError: If a site is partially occupied, which POSCAR cannot say.
@@ -153,11 +161,16 @@ def poscar(structure: Structure) -> str:
     from pymatgen.io.vasp import Poscar  # a second to import
 
     _require_ordered(structure, "POSCAR")
-    return Poscar(structure, sort_structure=True).get_str(significant_figures=12)
+    comment = f"{structure.composition.reduced_formula}, {_author(source)}"
+    return Poscar(structure, comment, sort_structure=True).get_str(significant_figures=12)
 
 
-def extended_xyz(structure: Structure) -> str:
+def extended_xyz(structure: Structure, source: str = "") -> str:
     """Write extended XYZ with the lattice on the comment line and Cartesian coordinates in Å.
+
+    Args:
+        structure: An ordered structure.
+        source: As `cif` takes it; it stands on the comment line as "origin".
 
     Raises:
         ValueError: If a site is partially occupied, which XYZ cannot say.
@@ -168,9 +181,9 @@ def extended_xyz(structure: Structure) -> str:
         f"{site.specie.symbol:<3}" + "".join(f" {x:16.10f}" for x in site.coords)
         for site in structure  # the columns are declared on the second line
     ]
-    return "\n".join(
-        [str(len(structure)), f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 pbc="T T T"', *rows, ""]
-    )
+    origin = _author(source).replace('"', "'").replace("\\", "/")  # both mean something within quotes
+    comment = f'Lattice="{lattice}" Properties=species:S:1:pos:R:3 pbc="T T T" origin="{origin}"'
+    return "\n".join([str(len(structure)), comment, *rows, ""])
 
 
 def distinct_names(stems: Sequence[str]) -> list[str]:
@@ -192,26 +205,30 @@ def distinct_names(stems: Sequence[str]) -> list[str]:
     return names
 
 
-def cif_archive(structures: Sequence[tuple[str, Structure]]) -> bytes:
+def cif_archive(structures: Sequence[tuple[str, Structure]], source: str = "") -> bytes:
     """Write a zip archive of CIF files.
 
     Args:
         structures: What each should be called, without extension, and the structure.
+        source: Of all of them, as `cif` takes it; what each is called stands before it.
     """
     archive = io.BytesIO()
     names = distinct_names([name for name, _ in structures])
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, (_, structure) in zip(names, structures, strict=True):
-            file.writestr(f"{name}.cif", cif(structure))
+        for name, (called, structure) in zip(names, structures, strict=True):
+            file.writestr(f"{name}.cif", cif(structure, f"{called}; {source}" if source else ""))
     return archive.getvalue()
 
 
-def chemiscope_json(structures: dict[str, Structure], properties: dict[str, list[float]] | None = None) -> str:
+def chemiscope_json(
+    structures: dict[str, Structure], properties: dict[str, list[float]] | None = None, source: str = ""
+) -> str:
     """Write the input of chemiscope.org: structures by name, with properties of each if there are any.
 
     Args:
         structures: Ordered structures by the name that is shown.
         properties: Columns with one number a structure; the unit belongs in the name, "Band gap (eV)".
+        source: As `cif` takes it.
 
     Raises:
         ValueError: If a site is partially occupied, or a column has another length than `structures`.
@@ -229,7 +246,7 @@ def chemiscope_json(structures: dict[str, Structure], properties: dict[str, list
         entries.append({"size": len(structure), "names": names, "x": x, "y": y, "z": z, "cell": cell})
     table: dict[str, dict[str, Any]] = {"name": {"target": "structure", "values": list(structures)}}
     table |= {name: {"target": "structure", "values": values} for name, values in columns.items()}
-    meta = {"name": ", ".join(structures), "description": "Written by MatGen Explorer"}
+    meta = {"name": ", ".join(structures), "description": _author(source)}
     settings = {"structure": [{"unitCell": True, "bonds": True, "axes": "abc"}]}
     return json.dumps({"meta": meta, "structures": entries, "properties": table, "settings": settings}, allow_nan=False)
 

@@ -13,6 +13,7 @@ from matgen_core.latent.errors import error_kind
 from matgen_core.materials.fields import PhaseField
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.properties import PROPERTIES, Column
+from matgen_core.materials.query.structures import Structures
 from matgen_core.materials.systems import symbols_of
 from matgen_core.networks.arrays.splits import HELD_OUT, TEST, TRAIN, VAL
 
@@ -93,6 +94,19 @@ def _space_group(number: float) -> str:
     if pd.isna(number):
         return ""
     return f"{sg_symbol_from_int_number(int(number))} ({int(number)})"
+
+
+def structures_of(table: pd.DataFrame) -> Structures:
+    """Return what a search line can ask of the structures of known materials.
+
+    Args:
+        table: As `known_materials` gives it.
+    """
+    families = tuple(table["family"].fillna("")) if "family" in table else ()
+    if "space_group" not in table:
+        return Structures(families)
+    numbers = table["space_group"].str.extract(r"\((\d+)\)$", expand=False)
+    return Structures(families, tuple(None if pd.isna(number) else int(number) for number in numbers))
 
 
 def known_columns(table: pd.DataFrame, checkpoint: Checkpoint) -> list[Column]:

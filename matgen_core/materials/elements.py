@@ -14,6 +14,13 @@ from pymatgen.core import Element
 
 from matgen_core.materials.notation import ISOTOPES, SYMBOLS, meant, shown
 
+# Without a stable isotope; Bi, with a half-life of 2e19 years, counts as stable.
+RADIOACTIVE = (
+    *("Tc", "Pm", "Po", "At", "Rn", "Fr", "Ra", "Ac", "Th", "Pa", "U", "Np", "Pu", "Am", "Cm", "Bk", "Cf"),
+    *("Es", "Fm", "Md", "No", "Lr", "Rf", "Db", "Sg", "Bh", "Hs", "Mt", "Ds", "Rg", "Cn", "Nh", "Fl", "Mc"),
+    *("Lv", "Ts", "Og"),
+)
+
 
 @dataclass(frozen=True)
 class ElementFacts:

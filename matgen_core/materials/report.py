@@ -75,6 +75,28 @@ def _symmetry(structure: Structure, symprec: float) -> Symmetry:
         )
 
 
+def primitive(structure: Structure, symprec: float = 0.01) -> Structure | None:
+    """Return the primitive cell of a structure that was written as a supercell.
+
+    Args:
+        structure: Any structure.
+        symprec: How far an atom may lie from its place, in Å.
+
+    Returns:
+        None where the cell is no larger than the conventional one, or no symmetry is found.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            analyzer = SpacegroupAnalyzer(structure, symprec=symprec)
+            if len(structure) <= len(analyzer.get_refined_structure()):
+                return None
+            found = analyzer.find_primitive()
+    except (SymmetryUndeterminedError, ValueError, TypeError, AttributeError):
+        return None
+    return found
+
+
 def summary_table(structures: Mapping[str, Structure], symprec: float = 0.1) -> pd.DataFrame:
     """Lay out what tells structures apart, a row each: formula, space group, cell, volume and density.
 

@@ -12,6 +12,7 @@ from matgen_core.latent import projection
 from matgen_core.networks.learning import LEARNERS, runs
 from matgen_core.recipes.cgcnn.recipe import CGCNNRecipe
 from matgen_core.recipes.ding.recipe import DINGRecipe
+from matgen_core.recipes.formation_references.recipe import FormationReferencesRecipe
 from matgen_core.recipes.icsg3d.recipe import ICSG3DRecipe
 from matgen_core.recipes.icsg3d_paper.recipe import ICSG3DPaperRecipe
 from matgen_core.recipes.matgan.recipe import MatGANRecipe
@@ -80,6 +81,7 @@ RECIPES: dict[str, Recipe] = {
     "cgcnn_elastic": CGCNNRecipe("cgcnn_elastic", LEARNERS["cgcnn_elastic"]),
     "cgcnn_dielectric": CGCNNRecipe("cgcnn_dielectric", LEARNERS["cgcnn_dielectric"]),
     "ding": DINGRecipe(),
+    "formation_references": FormationReferencesRecipe(),
     "icsg3d": ICSG3DRecipe(n_index=5_000),
     "icsg3d_perov5": ICSG3DRecipe(
         "icsg3d_perov5",

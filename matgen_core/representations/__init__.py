@@ -11,6 +11,7 @@ REPRESENTATIONS = Named(
         "crystal_graph": "matgen_core.representations.crystal_graph:CrystalGraph",
         "element_counts": "matgen_core.representations.element_counts:ElementCounts",
         "element_features": "matgen_core.representations.element_features:ElementFeatures",
+        "element_fractions": "matgen_core.representations.element_fractions:ElementFractions",
         "magpie_features": "matgen_core.representations.magpie_features:MagpieFeatures",
         "padded_voxels": "matgen_core.representations.padded_voxels:PaddedVoxels",
         "voxel_grid": "matgen_core.representations.voxel_grid:VoxelGrid",

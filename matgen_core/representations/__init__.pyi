@@ -4,6 +4,7 @@ from ._errors import DecodeError as DecodeError
 from .crystal_graph import CrystalGraph as CrystalGraph
 from .element_counts import ElementCounts as ElementCounts
 from .element_features import ElementFeatures as ElementFeatures
+from .element_fractions import ElementFractions as ElementFractions
 from .magpie_features import MagpieFeatures as MagpieFeatures
 from .padded_voxels import PaddedVoxels as PaddedVoxels
 from .protocols import BatchDecoder as BatchDecoder

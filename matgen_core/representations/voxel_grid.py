@@ -10,8 +10,10 @@ References: Court et al., J. Chem. Inf. Model. 60, 4518 (2020), doi:10.1021/acs.
 Hoffmann et al., arXiv:1909.00949; Noh et al., Matter 1, 1370 (2019), doi:10.1016/j.matt.2019.08.017
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import gcd
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +27,7 @@ from matgen_core.representations._errors import DecodeError
 
 Setting = Literal["as_given", "cubic_cell", "cubic"]
 _NARROWEST = 0.6  # grid steps; a narrower Gaussian can fall between the grid points
+_MOST_REDUCED = 600  # sites of a cell whose symmetry is looked for: without any, that takes a second or two
 _LENGTHS = (1.5, 100.0)  # Å; edges of a cell that a decoded lattice may have
 _LEAST_VOLUME = 3.0  # Å^3 a site; a hydrogen atom in the densest known hydrides takes about 4
 
@@ -85,11 +88,17 @@ class VoxelGrid:
             raise ValueError(
                 f"{name}: {', '.join(unknown)} is not one of the {len(self.elements)} elements of this model"
             )
-        self._check_number(structure)
+        may_be_supercell = self.setting == "cubic" and len(structure) <= _MOST_REDUCED
+        if not may_be_supercell or self._smallest(structure) > self.max_sites:
+            self._check_number(structure)  # the search for the symmetry reduces a supercell
         if self.setting != "as_given":
             structure = cubic_setting(structure, conventional=self.setting == "cubic")
             self._check_number(structure)
         return structure
+
+    def _smallest(self, structure: Structure) -> int:
+        """How many sites the smallest cell of a crystal has at least: a supercell holds each element n times."""
+        return len(structure) // gcd(*Counter(site.specie for site in structure).values())
 
     def encode(self, material: Structure) -> NDArray[np.float32]:
         """Draw one crystal in its standard cell.

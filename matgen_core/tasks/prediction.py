@@ -226,7 +226,8 @@ def with_deviation(value: float, std: float) -> str:
     if not (np.isfinite(value) and np.isfinite(std)):
         return "none"
     decimals = max(0, 1 - int(np.floor(np.log10(std)))) if std > 0 else 3
-    return f"{value:.{decimals}f} ± {std:.{decimals}f}"
+    rounded = round(float(value), decimals) + 0.0  # no "-0.00"
+    return f"{rounded:.{decimals}f} ± {std:.{decimals}f}"
 
 
 def side_by_side(table: pd.DataFrame) -> pd.DataFrame:

@@ -40,7 +40,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     tetragonal = Structure(Lattice.tetragonal(3, 4), ["Ti", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     einsteinium = Structure(Lattice.cubic(3), ["Es", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     half.to(str(folder / "half.cif"))
-    (folder / "big.cif").write_text(cif(NACL * (4, 4, 4)))
+    big = NACL * (4, 4, 4)
+    big.replace(0, "K")  # so that it is no supercell of anything
+    (folder / "big.cif").write_text(cif(big))
     (folder / "tetragonal.cif").write_text(cif(tetragonal))
     (folder / "einsteinium.cif").write_text(cif(einsteinium))
     (folder / "broken.cif").write_text("data_x\n_cell_length_a nonsense\n")

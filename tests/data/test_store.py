@@ -44,6 +44,43 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_compounds_of_some_elements_are_found_in_what_is_installed(folder, monkeypatch):
+    columns = {"formula": "", "icsd_flag": ""}
+    sets = {
+        "one": source(name="one", file="one.parquet", columns=columns),
+        "two": source(name="two", file="two.parquet", columns={"formula": ""}),
+        "measured": source(name="measured", file="measured.csv", columns={"made": ""}, composition_column="made"),
+        "fields": source(name="fields", file="fields.parquet", level="phase field"),
+        "cells": source(name="cells", file="cells.parquet", composition_column="numbers", columns={"numbers": ""}),
+        "missing": source(name="missing", file="missing.parquet"),
+        "broken": source(name="broken", file="broken.parquet"),
+    }
+    monkeypatch.setattr(store, "DATASETS", sets)
+    monkeypatch.setattr(store, "MEASURED", ("measured",))
+    one = ["LiFeO2", "Li2O", "Li2Fe2O4", "Li(FeO2)2", "LiFeO2F", "LiFePO4", "CoLiO2", "Fe2Li3O4"]
+    flags = [0, 1, 1, 0, 1, 1, 1, -1]
+    pd.DataFrame({"formula": one, "icsd_flag": flags}).to_parquet(folder / "one.parquet")
+    pd.DataFrame({"formula": ["Li1Fe1O2", "Fe1Li5O4", "NaN", "NO", "No1O1"]}).to_parquet(folder / "two.parquet")
+    (folder / "measured.csv").write_text("made\nLi0.5FeO2\nLi1.0Fe1.0O2.0\nNaN\n", encoding="utf-8")
+    pd.DataFrame({"formula": ["LiFeO2"]}).to_parquet(folder / "fields.parquet")
+    pd.DataFrame({"numbers": [[3, 8]]}).to_parquet(folder / "cells.parquet")
+    (folder / "broken.parquet").write_bytes(b"PAR1 and nothing else")
+    rows = {row.formula: row for row in data.compounds_of(["O", "Li", "Fe"]).itertuples()}
+    assert {key: (row.is_reported, row.data_sets) for key, row in rows.items()} == {
+        "LiFeO2": (True, "measured, one, two"),
+        "Li0.5FeO2": (True, "measured"),
+        "LiFe2O4": (None, "one"),
+        "Li3Fe2O4": (None, "one"),
+        "Li5FeO4": (None, "two"),
+    }
+    reported = [bool(each) for each in data.compounds_of(["O", "Li", "Fe"])["is_reported"]]
+    assert reported == sorted(reported, reverse=True)
+    assert list(data.compounds_of(["Na", "N"])["formula"]) == ["NaN"]  # sodium nitride is not a missing value
+    assert list(data.compounds_of(["N", "O"])["formula"]) == ["NO"]  # and nitrogen oxide is not nobelium
+    assert list(data.compounds_of(["No", "O"])["formula"]) == ["NoO"]
+    assert data.compounds_of(["Xe", "Kr"]).empty
+
+
 # --- the registry and the real files ---------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from matgen_core.materials import report
-from tests.support.crystals import NACL, RUTILE
+from tests.support.crystals import NACL, RUTILE, rock_salt
 
 
 def test_symmetry_of_rutile() -> None:
@@ -103,3 +103,31 @@ def test_cells_that_nobody_waits_for_are_not_matched() -> None:
     found = report.compare(large, large)
     assert found.problem == "216 sites; at most 150 are matched"
     assert found.lattice["Difference"].abs().max() == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("structure", "n_sites"),
+    [
+        (rock_salt() * (5, 5, 5), 2),
+        (rock_salt() * (2, 1, 1), 2),
+        (rock_salt(), None),  # the conventional cell is what people mean
+        (rock_salt().get_primitive_structure(), None),
+        (RUTILE, None),
+        (RUTILE * (2, 2, 1), 6),
+        (RUTILE * (1, 1, 3), 6),
+        (Structure(Lattice.cubic(12), ["Fe"], [[0.1, 0.2, 0.3]]), None),
+        (Structure(Lattice.cubic(12), ["Fe"], [[0.1, 0.2, 0.3]]) * (2, 2, 2), 1),
+        (Structure(Lattice.cubic(4), [{"Ba": 0.5}, "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]) * (1, 3, 1), 2),
+        (Structure(Lattice.cubic(4), ["Fe", "Fe"], [[0, 0, 0], [0.0001, 0, 0]]), None),
+    ],
+)
+def test_a_supercell_is_offered_its_primitive_cell(structure: Structure, n_sites: int | None) -> None:
+    found = report.primitive(structure)
+    assert (None if found is None else len(found)) == n_sites
+    if found is not None:
+        assert found.composition.fractional_composition.almost_equals(structure.composition.fractional_composition)
+        assert found.volume / len(found) == pytest.approx(structure.volume / len(structure))
+    moved = structure.copy()
+    if len(moved) > 2:
+        moved.translate_sites([0], [0.05, 0.02, 0.01])
+        assert report.primitive(moved) is None  # it is a supercell no more

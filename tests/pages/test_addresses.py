@@ -153,10 +153,10 @@ def test_addresses_that_once_broke_a_page(small: Path) -> None:
     )
     for name, address in broken:
         shown(name, dict(address))
-    test = shown("phase_fields", {"ranker": "phase_field_norm", "n_elements": "inf"})
-    assert "n_elements" not in test.query_params
-    assert next(each for each in test.number_input if each.key == "n_elements").value == 4
-    assert page("phase_fields", n_elements="3", n_anions="1").run().session_state["n_elements"] == 3
+    test = shown("phase_fields", {"ranker": "phase_field_norm", "n_anions": "inf"})
+    assert "n_anions" not in test.query_params
+    assert next(each for each in test.number_input if each.key == "n_anions").value == 2
+    assert page("phase_fields", n_anions="1").run().session_state["n_anions"] == 1
 
 
 EVIL = f"{IMAGE} {WEB} :red[x] $x$ <img src=http://evil.example/y.png>"

@@ -9,19 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymatgen.core import Lattice, Structure
 from streamlit.config import get_config_options
 from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint
+from matgen_core.data import StructureFile
 from matgen_core.latent import selection
-from matgen_core.materials.elements import every_element
 from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.tasks import ranking
+from pages._parts.shared import rankings, server
+from pages._parts.words import glossary
 from tests.support.page_checks import page, said, seen, whole
 from tests.support.serving import ROOT
 
 pytestmark = pytest.mark.usefixtures("fresh_caches")
 
+FEATURED = checkpoint.load("phase_field_norm").representation.elements  # type: ignore[union-attr]
 PAGES = ("home", "latent_map", "structure_bench", "journeys", "place", "phase_fields", "compositions", "trust")
 TITLES = {
     "home": "MatGen Explorer",
@@ -71,6 +75,36 @@ def test_the_server_knows_every_setting_and_tells_nobody_of_its_visitors() -> No
     assert settings["browser.gatherUsageStats"] is False
     assert settings["server.address"] == "localhost"
     assert not [value for value in settings.values() if "://" in str(value)]  # no font or picture from elsewhere
+
+
+def test_home_leads_to_every_page_and_tells_both_ranks_of_the_field_that_was_made() -> None:
+    test = page("home").run()
+    steps = [each.key for each in test.button if str(each.key).startswith("step_")]
+    assert steps == [f"step_{number}" for number in range(1, 6)]
+    cards = {str(each.key) for each in test.button if str(each.key).startswith("example_")}
+    assert cards == {f"example_pages/{name}.py" for name in PAGES if name != "home"}
+    shown = said(test)
+    for name in ("phase_field_vae", "phase_field_norm"):
+        assert ranking.rank_of_made(checkpoint.load(name).metrics) in shown
+
+
+def test_every_link_of_home_opens_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "get_ready", lambda: None)  # imports beside a page are a matter of their own
+    for key in [str(each.key) for each in page("home").run().button]:
+        test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+        next(each for each in test.button if each.key == key).click().run()
+        whole(test)
+        assert test.title[0].value != TITLES["home"], key
+
+
+def test_a_word_has_its_meaning_and_its_address() -> None:
+    test = page("trust", word="nats").run()
+    lists = [each.value for each in test.markdown if each.value.startswith("- :small[")]
+    assert "**Nats**" in lists[0].split("\n")[0]
+    assert sum(text.count("\n") + 1 for text in lists) == len(glossary.WORDS)
+    for word in glossary.WORDS.values():
+        assert f"**{word.title}**: {word.meaning}" in "\n".join(lists)
+    whole(page("trust", word="[x](y)").run())
 
 
 def test_home_names_every_checkpoint() -> None:
@@ -143,8 +177,8 @@ def test_a_set_is_excluded_and_allowed_by_one_click() -> None:
     ("address", "said"),
     [
         ({"must": "Li,Na,K"}, "has no place for them"),
-        ({"n_elements": "3"}, "this model ranks fields of 4"),
-        ({"must": "Li", "may": ",".join(every_element()), "n_elements": "7"}, "ranks up to 100,000 at once"),
+        ({"must": "", "may": ",".join(each for each in FEATURED if each != "Li")}, "ranks up to 100,000 at once"),
+        ({"must": "", "may": ""}, "No element is chosen"),
         ({"must": "Li", "may": "Mg,Bk,O,S"}, "Bk: this model has no features"),
         ({"must": "Li", "may": "O,S"}, "no phase fields to rank"),
         ({"must": "Lx"}, "'Lx' is no element"),
@@ -159,6 +193,74 @@ def test_what_cannot_be_used_costs_one_line(address: dict[str, str], said: str) 
     assert said in seen(test.error[0].value)
 
 
+def test_the_table_holds_every_ranker_and_the_card_says_why_they_differ() -> None:
+    test = page("phase_fields", ranker="phase_field_vae", view="Table", field="Cl-Li-S-Sn").run()
+    whole(test)
+    models = [checkpoint.load(name) for name in ("phase_field_vae", "phase_field_norm")]
+    table = ranking.compare(models, ranking.STUDY.fields(ranking.known_fields(models[0])))
+    shown = next(each.value for each in test.dataframe if "score" in each.value)
+    for column in ("rank", "phase_field_norm_rank", "pair_co_occurrence_score"):
+        assert list(shown[column]) == pytest.approx(list(table[column]))
+    for each in ranking.standings(table, "Cl-Li-S-Sn", "phase_field_vae"):
+        assert each.in_words() in said(test)
+    assert ranking.why_they_differ(models) in said(test)
+
+
+def test_the_card_follows_the_filter_and_goes_back() -> None:
+    test = page("phase_fields", ranker="phase_field_norm", field="Li-O-P-S", filter="Li-Sn-S-Cl").run()
+    assert "1 of them passes the filter" in said(test)
+    assert test.subheader[0].value == "Li-Sn-S-Cl"
+    test.text_input(key="filter").set_value("Li-Sn-*-*").run()
+    assert "of them pass the filter" in said(test)
+    test.text_input(key="filter").set_value("").run()
+    assert test.subheader[0].value == PHASE_FIELD.display("Li-O-P-S")
+
+
+def test_a_known_field_is_said_to_be_known_with_its_compounds() -> None:
+    known = checkpoint.load("phase_field_norm").index["phase_field"].iloc[5]  # type: ignore[index]
+    test = page("phase_fields", ranker="phase_field_norm", field=known).run()
+    shown = said(test)
+    assert "Known fields are not ranked" in shown
+    assert "known: in the training data" in shown
+    assert f"**{PHASE_FIELD.display(known)}**: " in shown
+    other = page("phase_fields", ranker="phase_field_norm", field="K-Na-O-S").run()
+    assert "Not among the fields ranked here" in said(other)
+
+
+def test_an_empty_choice_is_mended_where_it_is_told() -> None:
+    test = page("phase_fields", ranker="phase_field_norm", must="", may="").run()
+    whole(test, "No element is chosen")
+    test.multiselect(key="mend").set_value(["Li", "Na", "O", "S", "Cl"]).run()
+    whole(test)
+    assert "**3 fields**" in said(test)
+    test.session_state["must"], test.session_state["may"] = "", ""
+    test.run()
+    test.button(key="mend_all").click().run()
+    assert "**303 fields**" in said(test)
+
+
+def test_what_a_ranker_has_not_learned_is_told() -> None:
+    assert not page("phase_fields", ranker="phase_field_norm").run().warning
+    test = page("phase_fields", ranker="phase_field_norm", n_anions="0").run()
+    whole(test)
+    assert "no anions: alloys" in seen(test.warning[0].value)
+    model = checkpoint.load("phase_field_norm")
+    alike, n = ranking.known_alike(model, replace(ranking.STUDY, n_anions=0))
+    assert f"Of the {n:,} known fields of {model.name} {alike} are like that" in seen(test.warning[0].value)
+    test = page("phase_fields", ranker="phase_field_norm", n_elements="5").run()
+    assert "ranks fields of 4, so these are shown" in seen(test.warning[0].value)
+    elements = next(each for each in test.number_input if each.label == "Elements")
+    assert (elements.min, elements.max, elements.value, elements.disabled) == (4, 4, 4, True)
+
+
+def test_a_file_has_the_elements_in_the_order_of_the_screen() -> None:
+    model = checkpoint.load("phase_field_norm")
+    table = ranking.rank(model, ranking.STUDY.fields(ranking.known_fields(model)))
+    written = rankings.for_a_file(table)
+    assert written["phase_field"].iloc[0] == "Li-Si-S-Cl"
+    assert list(written["phase_field"]) == [PHASE_FIELD.display(each) for each in table["phase_field"]]
+
+
 def test_a_filter_keeps_what_it_finds() -> None:
     test = page("phase_fields", ranker="phase_field_norm", filter="Li-Sn-*-*", view="Table").run()
     shown = next(each.value for each in test.dataframe if "score" in each.value)
@@ -166,6 +268,28 @@ def test_a_filter_keeps_what_it_finds() -> None:
     assert all("Sn" in field for field in shown["phase_field"])
     test = page("phase_fields", ranker="phase_field_norm", filter="has:Pb").run()
     assert "No field passes the filter" in test.info[0].value
+
+
+# Place my structures
+
+
+def test_the_page_opens_on_the_first_crystal_that_has_a_place() -> None:
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.69), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    test = page("place", place_model="icsg3d")
+    test.session_state["place_files"] = [
+        StructureFile("no.cif", "no", problem="it is no CIF"),
+        StructureFile("hexagonal.cif", "hexagonal", Structure(Lattice.hexagonal(3, 5), ["Mg"], [[0, 0, 0]])),
+        StructureFile("large.cif", "large", salt.get_primitive_structure() * (5, 5, 5)),
+    ]
+    test.run()
+    whole(test)
+    shown = said(test)
+    assert "**NaCl · large.cif**" in shown
+    assert "as near as the training data" in shown
+    assert [each.value for each in test.subheader] == ["Placed: 1 of 3"]
+    assert "**Not placed: 2**" in shown
+    left_out = next(each.value for each in test.dataframe if list(each.value.columns) == ["file", "formula", "problem"])
+    assert list(left_out["file"]) == ["no.cif", "hexagonal.cif"]
 
 
 # Latent map

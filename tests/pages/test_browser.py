@@ -67,10 +67,10 @@ def test_the_story(browser_page: Any, streamlit_app: Callable[[str], str], shoot
     settle(page, "MatGen Explorer")
     shoot(page, "home")
 
-    page.get_by_role("button", name="Rank phase fields").click()
+    page.get_by_role("button", name="4. A ranking").click()
     settle(page, "Phase fields")
     page.get_by_text("303 fields").wait_for()
-    page.get_by_role("heading", name=fields[0], exact=True).wait_for()
+    page.get_by_role("heading", name="Li-Sn-S-Cl", exact=True).wait_for()
     page.locator(".js-plotly-plot .point").first.wait_for()
     shoot(page, "phase_fields")
 

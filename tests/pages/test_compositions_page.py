@@ -76,13 +76,16 @@ def test_a_run_shows_the_funnel_and_the_formulas_that_were_kept() -> None:
     wanted = Wanted(must=("O",), never=("F",), n_elements=(2, 4))
     ding = checkpoint.load("ding")
     (chunk,) = funnel.run(ding, Request(N, 5, wanted), [partial(predict_formulas, ding)])
-    kept = chunk.rows[chunk.rows["kept"]]
-    assert 0 < len(kept) < N
+    kept, n_last = session.radioactive_last(chunk.rows[chunk.rows["kept"]])
+    assert 0 < n_last < len(kept) < N
     assert f"**{N:,} samples** of `ding`, seed 5" in said(test)
     (shown,) = [each.value for each in test.dataframe]
     assert list(shown["formula"]) == [subscripted(text) for text in kept["formula"]]
     assert list(shown["volume_per_atom"]) == pytest.approx(list(kept["volume_per_atom"]))
     assert set(shown["charge_neutral"]) == {"✓"}
+    assert f"{n_last:,} hold an element without a stable isotope" in said(test)
+    share = chunk.counts["wanted"] / chunk.counts["generated"]
+    assert f"As asked for: **{share:.1%}** of the samples; of the training formulas **" in said(test)
     first = kept["formula"].iloc[0]
     assert test.subheader[0].value == subscripted(first)
     assert all("O" in Composition(text) and "F" not in Composition(text) for text in kept["formula"])
@@ -196,7 +199,7 @@ def test_only_what_is_predicted_near_is_kept_unless_that_is_switched_off() -> No
     (shown,) = [each.value for each in test.dataframe]
     assert shown[ENERGY].between(-2.2, -1.8).all()
     assert 0 < len(shown) == seen.counts["near"] < seen.counts["predicted"]
-    assert list(shown["formula"]) == [subscripted(text) for text in seen.kept["formula"]]
+    assert list(shown["formula"]) == [subscripted(text) for text in session.radioactive_last(seen.kept)[0]["formula"]]
     share = seen.counts["near"] / seen.counts["predicted"]
     line = next(each.value for each in test.markdown if each.value.startswith("Asked for formation energy **-2**"))
     assert f"(median of {seen.counts['predicted']:,}), **{share:.1%}** within ±0.2" in line

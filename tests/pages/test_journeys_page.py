@@ -1,14 +1,17 @@
 """The page Journeys alone: nothing chosen, every kind of journey, and what cannot be gone."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.runtime.caching import cache_resource_api
 from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint
+from matgen_core.latent.index import known_materials
 from matgen_core.latent.map import LatentMap
 from matgen_core.tasks import journeys
 from matgen_core.tasks.journeys import recording
@@ -68,7 +71,7 @@ def test_a_path_is_walked_and_reopened_by_its_address(fields: LatentMap) -> None
         ("Arithmetic", (1, 5, 9), {"n_arithmetic": "4"}, "Of **6** steps"),
         ("Axis", (1,), {"n_axis": "5", "axis_number": "3"}, "Of **5** steps"),
         ("Samples", (1, 2), {"n_samples": "6", "seed": "3", "elements": "has:O"}, "as asked **"),
-        ("Samples", (), {"around": "Prior", "n_samples": "4"}, "in the data **0**"),
+        ("Samples", (), {"around": "Prior", "n_samples": "4"}, "near the data **0**"),
     ],
 )
 def test_every_kind_of_journey(
@@ -76,6 +79,88 @@ def test_every_kind_of_journey(
 ) -> None:
     test = whole(all_steps(page(mode=mode, via=keys_of(fields, *rows), **address)))
     assert expected in said(test)
+
+
+def test_each_kind_keeps_its_waypoints_and_settings(fields: LatentMap) -> None:
+    two, three = keys_of(fields, 3, 40), keys_of(fields, 3, 40, 9)
+    test = whole(all_steps(page(via=two, step="5", n_path="7", way="Spherical")))
+
+    def turn_to(mode: str) -> tuple[str, list[str], int]:
+        test.button_group(key="mode").set_value(mode).run()
+        whole(all_steps(test))
+        shown = next(each.value for each in test.multiselect)
+        return test.session_state["via"], shown, test.number_input(key=f"n_{mode.lower()}").value
+
+    a, b, c = three.split(",")
+    assert turn_to("Axis") == (two, [b], 12)
+    assert "step" not in test.query_params  # it was another journey's
+    test.number_input(key="n_axis").set_value(5).run()
+    test.number_input(key="reach").set_value(4.0).run()
+    assert turn_to("Path") == (two, [a, b], 7)
+    assert test.button_group(key="way").value == "spherical"
+    test.multiselect(key="waypoints").set_value([a, b, c]).run()
+    assert turn_to("Axis") == (three, [c], 5)  # which has none of its own yet
+    assert test.number_input(key="reach").value == 4.0
+    test.multiselect(key="waypoints").set_value([a]).run()
+    assert turn_to("Arithmetic") == (a, [a], 12)
+    test.multiselect(key="waypoints").set_value([b, a, c]).run()
+    assert turn_to("Axis") == (a, [a], 5)
+    assert turn_to("Path") == (three, [a, b, c], 7)
+    assert turn_to("Arithmetic") == (f"{b},{a},{c}", [b, a, c], 12)
+
+
+def test_a_step_stays_with_its_journey(fields: LatentMap) -> None:
+    test = whole(all_steps(page(via=keys_of(fields, 3, 40), step="5", n_path="7")))
+    assert test.query_params["step"] == "5"
+    whole(all_steps(test))  # a run of the page alone is no other journey
+    assert test.query_params["step"] == "5"
+    test.number_input(key="n_path").set_value(9).run()
+    assert "step" not in whole(test).query_params
+    assert any(each.value.startswith("1 · ") for each in test.subheader)
+
+
+def test_what_is_typed_is_found_in_any_order(crystal_map: checkpoint.Checkpoint) -> None:
+    from pages._parts.journeys import journey_state
+
+    table = known_materials(crystal_map)
+    first = {}
+    for key, name in zip(table["key"], table["name"], strict=True):
+        first.setdefault(name, key)
+    for name in list(first)[:6]:
+        parts = re.findall(r"[A-Z][a-z]?\d*", name)
+        for typed in {"".join(parts), "".join(reversed(parts)), " ".join(parts[1:] + parts[:1]), f" {name} "}:
+            assert journey_state.key_of("crystals", typed) == first[name], typed
+    for nothing in ("Xx2O3", "Na,Cl,Xx", "<b>", "mp-0"):
+        assert journey_state.key_of("crystals", nothing) == nothing.replace(",", " ")
+    assert journey_state.key_of("crystals", "mp-3") == "mp-3"
+    test = whole(page(journey="crystals", via="mp-1"))
+    other = next(name for name, key in first.items() if key != "mp-1" and key.startswith("mp-"))
+    test.multiselect(key="waypoints").set_value(["mp-1", other]).run()
+    assert test.session_state["via"] == f"mp-1,{first[other]}"
+
+
+def test_a_field_is_found_in_any_order(fields: LatentMap) -> None:
+    from pages._parts.journeys import journey_state
+
+    for typed in ("Sn-Li-S-Cl", "Cl-S-Sn-Li", " Li-Sn-Cl-S ", "Cl-Li-S-Sn"):
+        assert journey_state.key_of(fields.name, typed) == "Cl-Li-S-Sn"
+    assert journey_state.key_of(fields.name, "Xx-Li") == "Xx-Li"
+
+
+def test_a_journey_is_computed_once_for_all_visitors(fields: LatentMap, monkeypatch: pytest.MonkeyPatch) -> None:
+    walked = []
+
+    def walk(*arguments: Any, **named: Any) -> Any:
+        walked.append(arguments)
+        return real(*arguments, **named)
+
+    real = journeys.walk
+    monkeypatch.setattr(journeys, "walk", walk)
+    for _ in range(3):
+        test = whole(all_steps(page(via=keys_of(fields, 5, 41), n_path="4")))
+        assert "Of **4** steps" in said(test)
+        cache_resource_api.clear_session_cache("test session id")  # the next is another visitor
+    assert len(walked) == 1
 
 
 def test_crystals_have_lights_for_their_atoms(crystal_map: checkpoint.Checkpoint) -> None:

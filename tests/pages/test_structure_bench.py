@@ -1,5 +1,6 @@
 """The structure bench: what lies on it, where it comes from, and what bad input costs."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from matgen_core.data.structure_export import cif
 from matgen_core.latent.index import known_materials
 from matgen_core.materials import report
 from matgen_core.tasks import prediction
-from matgen_core.views.crystals import bench
+from matgen_core.views.crystals import bench, uploaded
 from matgen_core.views.crystals.bench import Entry
 from tests.support.crystals import RUTILE
 from tests.support.page_checks import said, seen, whole
@@ -78,6 +79,7 @@ def test_a_value_is_written_as_precisely_as_it_is_known() -> None:
     assert prediction.with_deviation(-0.4792, 0.0314) == "-0.479 ± 0.031"
     assert prediction.with_deviation(45.889, 5.47) == "45.9 ± 5.5"
     assert prediction.with_deviation(431.2, 120.0) == "431 ± 120"
+    assert prediction.with_deviation(-0.00001, 0.05) == "0.000 ± 0.050"
     assert prediction.with_deviation(float("nan"), 1.0) == "none"
 
 
@@ -183,7 +185,7 @@ def test_every_view_shows_files(salt_and_rutile: Callable[..., AppTest], view: s
     if column:
         assert len(table_with(test, column))
     else:
-        assert test.code[0].value == cif(ROCK_SALT).strip()
+        assert test.code[0].value == cif(ROCK_SALT, "salt.cif").strip()
 
 
 def test_what_a_file_is_called_is_shown_and_not_obeyed(salt_and_rutile: Callable[..., AppTest]) -> None:
@@ -276,3 +278,65 @@ def test_a_pattern_in_decimal_commas_or_of_a_vendor_is_taken_up_and_a_bad_one_is
     test.file_uploader(key="measured_file").set_value(("no.raw", b"\0\1" * 50, "application/octet-stream")).run()
     whole(test, "")
     assert "no.raw: no readable .raw pattern" in seen(test.error[0].value)
+
+
+def test_cells_and_bonds_stand_in_the_link_and_can_be_reset(salt_and_rutile: Callable[..., AppTest]) -> None:
+    drawn: list[tuple[Any, ...]] = []
+
+    def watch(key: str, structure: Any, is_foreign: bool, cells: Any = (1, 1, 1), longest: Any = None) -> Any:
+        drawn.append((cells, longest))
+        return scene_of(key, structure, is_foreign, cells, longest)
+
+    from pages._parts.shared import bench_crystals
+
+    scene_of = bench_crystals.scene
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench_crystals, "scene", watch)
+        test = salt_and_rutile()
+        for key, value in {"na": "2", "nc": "3", "longest": "2.9"}.items():
+            test.query_params[key] = value
+        whole(test.run())
+        assert drawn[-1] == ((2, 1, 3), 2.9)
+        assert "Bonds up to 2\\.9 Å\\." in [each.value for each in test.caption]
+        next(each for each in test.button if each.label == "Reset").click()
+        whole(test.run())
+        assert drawn[-1] == ((1, 1, 1), None)
+        for key, value in {"na": "9", "nb": "x", "longest": "99"}.items():  # what is none of them counts as not said
+            test = salt_and_rutile()
+            test.query_params[key] = value
+            whole(test.run())
+            assert drawn[-1] == ((1, 1, 1), None)
+
+
+def test_a_supercell_is_reduced_when_the_visitor_says_so() -> None:
+    from matgen_core.data import StructureFile
+
+    file = StructureFile("big.cif", "big", ROCK_SALT * (3, 3, 3), notes=("read anyhow",))
+    test = page()
+    test.session_state["uploads"] = {"big": file}
+    test.session_state["bench"] = "upload:big,icsg3d:mp-10036"
+    assert "big.cif is a supercell of 216 sites; its primitive cell has 2." in said(whole(test.run()))
+    next(each for each in test.button if each.label.startswith("Reduce")).click()
+    whole(test.run())
+    shown = table_with(test, "Space group").set_index("Structure")
+    assert list(shown.index) == ["big.cif, primitive", "Ce3AlC decoded"]
+    assert shown["Sites"].iloc[0] == 2
+    assert "reduced from 216 sites to its primitive cell" in said(test)
+    assert not any(each.label.startswith("Reduce") for each in test.button)
+
+
+def test_what_is_saved_says_what_made_it() -> None:
+    from pages._parts.shared import bench_crystals
+
+    known = bench_crystals.find(Entry("icsg3d", "mp-10036"))
+    source = bench_crystals.origin(known)
+    assert re.fullmatch(r"mp-10036, decoded by icsg3d; icsg3d: .*weights [0-9a-f]{12}", source)
+    for kind, ending in {"cif": "cif", "poscar": "vasp", "extended_xyz": "xyz"}.items():
+        written = uploaded.here(kind, known.structure, source)
+        assert sum(source in line and "MatGen Explorer" in line for line in written.splitlines()) == 1
+        odd = uploaded.here(kind, known.structure, 'a "b" \\ c=1 \n\u2028 d # loop_')
+        for text in (written, odd):  # and is read back all the same
+            (file,) = uploaded.here("read", f"a.{ending}", f"a.{ending}", text.encode())
+            assert file.structure is not None, file.problem
+            assert file.structure.composition == known.structure.composition
+    assert source in uploaded.here("chemiscope", {"a": known.structure}, source)

@@ -24,6 +24,7 @@ from matgen_core.networks.learning import LEARNERS, runs
 from matgen_core.networks.learning.__main__ import main
 from matgen_core.networks.learning.cgcnn import CGCNNLearner, PropertyGraphs
 from matgen_core.networks.learning.ding import DINGLearner, encode, read_note, read_run
+from matgen_core.networks.learning.formation_references import FormationReferencesLearner
 from matgen_core.networks.learning.icsg3d import ICSG3DLearner
 from matgen_core.networks.learning.icsg3d_paper import BoxedCrystals, Elements, ICSG3DPaperLearner
 from matgen_core.networks.learning.matgan import MatGANLearner
@@ -40,6 +41,7 @@ from matgen_core.recipes.shared.runs import ARRAYS, cache
 from matgen_core.recipes.two_d_screen.forest import Growth, grow
 from matgen_core.recipes.two_d_screen.recipe import Examples, TwoDScreenRecipe
 from tests.support.arrays import crystal_arrays, formula_arrays, labelled_formulas, packed_graphs
+from tests.support.potentials import known_crystals
 from tests.support.rows import each_row
 
 AMOUNTS = ((1, 1), (1, 2), (2, 1), (1, 3), (3, 1), (2, 3))
@@ -84,6 +86,7 @@ def arrays_of(learner: Any) -> Any:
     return {
         CGCNNLearner: PropertyGraphs(packed_graphs(), {"of_site.weight": torch.ones(2)}),
         DINGLearner: labelled_formulas(40),
+        FormationReferencesLearner: known_crystals(),
         ICSG3DLearner: crystals,
         ICSG3DPaperLearner: BoxedCrystals(crystals, Elements(torch.arange(6.0) + 3, torch.ones(6))),
         MatGANLearner: formula_arrays(),

@@ -135,6 +135,24 @@ def test_too_many_peaks_are_refused() -> None:
         grid(max_sites=7).decode(array)
 
 
+def test_a_supercell_is_the_crystal_itself() -> None:
+    standard = grid(setting="cubic").standardize(rock_salt())
+    primitive = rock_salt().get_primitive_structure()
+    for cell, times in ((primitive, 5), (primitive, (4, 3, 6)), (rock_salt(), 3), (rock_salt(), (4, 4, 4))):
+        large = cell * times
+        assert len(large) > 80
+        again = grid(setting="cubic").standardize(large)
+        assert again.lattice.a == pytest.approx(standard.lattice.a)
+        assert again.species == standard.species
+        np.testing.assert_allclose(again.frac_coords, standard.frac_coords, atol=1e-6)
+
+
+def _crowd() -> Structure:
+    """A cell that is no supercell: one atom of Sr among 80 of Na."""
+    places = np.stack(np.meshgrid(*[np.arange(5) / 5] * 3), -1).reshape(-1, 3)[:81]
+    return Structure(Lattice.cubic(20), ["Sr", *["Na"] * 80], places)
+
+
 @pytest.mark.parametrize(
     ("structure", "options", "reason"),
     [
@@ -145,6 +163,8 @@ def test_too_many_peaks_are_refused() -> None:
         ),
         (Structure(Lattice.cubic(4), ["Na", "Kr"], [[0, 0, 0], [0.5] * 3]), {}, "Kr is not one of the 8 elements"),
         (rock_salt() * (4, 4, 4), {}, "512 sites in the cell, but this model holds at most 80"),
+        (rock_salt() * (5, 5, 5), {"setting": "cubic"}, "1000 sites in the cell, but this model holds at most 80"),
+        (_crowd(), {"setting": "cubic"}, "81 sites in the cell, but this model holds at most 80"),
         (Structure(Lattice.hexagonal(3, 5), ["Na"], [[0, 0, 0]]), {"setting": "cubic"}, "not cubic .*P6/mmm"),
         (
             Structure(Lattice.tetragonal(3, 5), ["Na"], [[0, 0, 0]]),

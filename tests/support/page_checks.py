@@ -1,5 +1,6 @@
 """What tests of single pages ask of any page."""
 
+import json
 import re
 import time
 from typing import Any
@@ -17,6 +18,12 @@ def seen(markdown: str) -> str:
 def said(test: AppTest) -> str:
     """Every text on a page."""
     return seen("\n".join(str(each.value) for each in [*test.title, *test.subheader, *test.markdown, *test.caption]))
+
+
+def handed_to(test: AppTest, component: str) -> list[dict[str, Any]]:
+    """What each component of a kind on a page was given to show."""
+    drawn = [each.proto for each in test.get("bidi_component")]  # type: ignore[attr-defined]
+    return [json.loads(each.json) for each in drawn if each.component_name == f"matgen.{component}"]
 
 
 def whole(test: AppTest, *errors: str) -> AppTest:

@@ -25,6 +25,9 @@ TINY: dict[str, Any] = {
         predictor_width=8,
         judge_width=9,
     ),
+    "formation_references": MODELS["formation_references"].Config(
+        n_elements=5, potentials=("a", "b"), bond_kinds=("c", "d", "e"), n_phases=7, widest=4
+    ),
     "icsg3d": MODELS["icsg3d"].Config(
         grid=8,
         width=0.1,

@@ -4,6 +4,7 @@ import io
 import threading
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -438,3 +439,59 @@ def test_a_recording_stops_goes_on_and_keeps_what_it_has() -> None:
     recording.job.wait(60)
     assert recording.job.state == "done"
     assert [step.number for step in recording.steps] == list(range(4))
+
+
+def test_shared_steps_are_computed_once_whoever_asks() -> None:
+    computed = []
+
+    def steps() -> Iterator[journeys.Step]:
+        for number in range(5):
+            computed.append(number)
+            yield step(number)
+
+    shared = journeys.SharedSteps(steps(), 5)
+    first = iter(shared)
+    assert [next(first).number, next(first).number] == [0, 1]
+    assert not shared.is_whole
+    later = journeys.Recording(shared, 5, Turns(1))  # who comes later has at once what is there, and goes on
+    later.start()
+    later.job.wait(60)
+    assert [each.number for each in later.steps] == list(range(5))
+    assert shared.is_whole
+    assert [each.number for each in first] == [2, 3, 4]
+    assert all(a is b for a, b in zip(shared, later.steps, strict=True))
+    assert computed == list(range(5))
+
+
+def test_shared_steps_of_many_threads_and_their_fault() -> None:
+    computed = []
+
+    def steps() -> Iterator[journeys.Step]:
+        for number in range(40):
+            computed.append(number)
+            yield step(number)
+        raise ValueError("the last cannot be decoded")
+
+    shared = journeys.SharedSteps(steps(), 41)
+    recordings = [journeys.Recording(shared, 41, Turns(8)) for _ in range(8)]
+    for each in recordings:
+        each.start()
+    for each in recordings:
+        each.job.wait(60)
+        assert each.job.status().problem == "the last cannot be decoded"
+        assert [one.number for one in each.steps] == list(range(40))
+    assert computed == list(range(40))
+
+
+def test_a_verdict_names_the_worst() -> None:
+    told: dict[str, dict[str, journeys.Answer]] = {
+        "It passes every check that was made.": {"decodes": "yes", "data": "yes"},
+        "With a question mark: charge balance.": {"decodes": "yes", "charge": "undecided"},
+        "With a question mark: charge balance, round trip.": {"charge": "undecided", "returns": "undecided"},
+        "Not to be trusted: round trip.": {"charge": "undecided", "returns": "no"},
+        "Not to be trusted: distances, round trip.": {"distances": "no", "returns": "no", "data": "yes"},
+    }
+    for expected, answers in told.items():
+        lights = tuple(journeys.Light(name, answer, "", "") for name, answer in answers.items())
+        assert journeys.verdict(replace(step(0), lights=lights, material="x")) == expected
+        assert journeys.verdict(replace(step(0), lights=lights)) == "It decodes to no material."

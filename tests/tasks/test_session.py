@@ -1,6 +1,7 @@
 """A run of the funnel beside a page: what it shows is what the funnel found, and what was kept stays when it ends."""
 
 import io
+import json
 import shutil
 import threading
 import zipfile
@@ -65,9 +66,34 @@ def test_a_run_shows_what_the_funnel_found(ding: Checkpoint, over: Generation) -
         assert table["formula"].to_list() == kept["formula"].to_list()
         np.testing.assert_allclose(table["volume_per_atom"], kept["volume_per_atom"])
     assert seen.rate == pytest.approx(N / seen.status.seconds)
-    with zipfile.ZipFile(io.BytesIO(over.archive())) as archive:
-        parts = [pd.read_parquet(io.BytesIO(archive.read(name))) for name in archive.namelist()]
+    with zipfile.ZipFile(io.BytesIO(over.archive({"made_by": "ding"}))) as archive:
+        assert json.loads(archive.read("formulas/origin.json")) == {"made_by": "ding"}
+        names = [name for name in archive.namelist() if name.endswith(".parquet")]
+        parts = [pd.read_parquet(io.BytesIO(archive.read(name))) for name in names]
     pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), stored)
+
+
+def test_a_share_stands_beside_that_of_the_training_formulas(over: Generation) -> None:
+    real = session.real_formulas(over.checkpoint)
+    assert over.training_share() == np.mean([each for each in over.request.wanted.passes(real)])
+    index = over.checkpoint.index
+    assert index is not None
+    name, limit = "volume_per_atom", 2.0
+    asked = replace(over.request, condition={name: 20.0}, tolerance={name: limit})
+    values = index.loc[index["split"] == "train", name].dropna()
+    near = Generation.__new__(Generation)
+    near.checkpoint, near.request = over.checkpoint, asked
+    assert near.training_share_near(name) == pytest.approx(float(((values - 20.0).abs() <= limit).mean()))
+    assert near.training_share_near("band_gap") is None
+
+
+def test_radioactive_formulas_come_last_in_their_order() -> None:
+    rows = pd.DataFrame({"formula": ["Li2UTcO6", "LiFeO2", "BiTcO4", "Li3BiO4", "PmN"], "sample": range(5)})
+    table, n_last = session.radioactive_last(rows)
+    assert n_last == 3
+    assert list(table["formula"]) == ["LiFeO2", "Li3BiO4", "Li2UTcO6", "BiTcO4", "PmN"]
+    assert list(table["sample"]) == [1, 3, 0, 2, 4]
+    assert session.radioactive_last(rows[rows["formula"] == "LiFeO2"])[1] == 0
 
 
 def test_what_was_not_kept_says_where_it_stopped(over: Generation) -> None:

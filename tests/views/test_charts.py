@@ -18,7 +18,11 @@ def test_the_ranking_shows_score_spread_and_ranks() -> None:
         | {"rank_low": [1, 2], "rank_high": [4, 9]}
     )
     figure = charts.ranking(rows, selected=NAMES[1])
-    (dots,) = figure.data
+    dots, names = figure.data
+    assert list(names.y) == list(dots.y)  # a click on a name chooses, too: an unseen bar lies under it
+    assert [list(point) for point in names.customdata] == [list(point) for point in dots.customdata]
+    assert (names.marker.opacity, names.selected.marker.opacity, names.unselected.marker.opacity) == (0, 0, 0)
+    assert list(figure.layout.yaxis.ticktext) == ["Li-Sn-S-Cl", "<b>Li-P-S-O</b>"]
     assert list(dots.y) == ["Li-Sn-S-Cl", "Li-P-S-O"]
     assert list(dots.x) == [1.0, 2.0]
     assert list(dots.error_x.array) == [0.1, 0.3]
@@ -31,7 +35,7 @@ def test_the_ranking_shows_score_spread_and_ranks() -> None:
 def test_a_ranker_without_members_has_no_whiskers() -> None:
     norm = checkpoint.load("phase_field_norm")
     rows = ranking.rank(norm, [PhaseField.read("Cl-Li-S-Sn"), PhaseField.read("Li-O-P-S")])
-    (dots,) = charts.ranking(rows).data
+    dots, _ = charts.ranking(rows).data
     assert dots.error_x.array is None
     assert list(dots.x) == list(rows["score"])
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -155,8 +156,113 @@ def test_limits_are_kept_and_said() -> None:
 def test_partial_occupancy_is_drawn_and_said() -> None:
     alloy = Structure(Lattice.cubic(3.6), [{"Cu": 0.7, "Zn": 0.3}], [[0, 0, 0]])
     scene = crystal_scene.scene(alloy)
-    assert scene["sites"] == [{"label": "Cu1", "element": "Cu", "species": alloy[0].species_string}]
+    shares = [["Cu", 0.7], ["Zn", 0.3]]
+    assert scene["sites"] == [{"label": "Cu1", "element": "Cu", "species": alloy[0].species_string, "shares": shares}]
     assert "partially occupied" in " ".join(scene["notes"])
+    assert {symbol: entry["count"] for symbol, entry in scene["elements"].items()} == {"Cu": 1, "Zn": 0}
+    assert "a cell with 1 Cu;" in crystal_scene.describe(scene)
+
+
+@pytest.mark.parametrize(
+    ("species", "sectors"),
+    [
+        ({"Cu": 1.0}, []),
+        ({"Cu": 0.7, "Zn": 0.3}, ["Zn"]),
+        ({"Cu": 0.7}, ["empty"]),
+        ({"Cu": 0.4, "Zn": 0.3}, ["Zn", "empty"]),
+        ({"Cu": 0.334, "Zn": 0.333, "Ni": 0.333}, ["Zn", "Ni"]),
+        ({"Cu": 0.25, "Zn": 0.25, "Ni": 0.25, "Fe": 0.1}, ["Zn", "Ni", "Fe", "empty"]),
+    ],
+)
+def test_the_still_picture_shows_the_shares_of_a_site(species: dict[str, float], sectors: list[str]) -> None:
+    scene = crystal_scene.scene(Structure(Lattice.cubic(3.6), [species], [[0, 0, 0]]))
+    drawn = re.findall(
+        r'<path d="M(\S+) (\S+)L(\S+) (\S+)A(\S+) .*? (\S+) (\S+)Z" fill="(.*?)"', picture.picture(scene)
+    )
+    colors = ["#d7dbe0" if each == "empty" else scene["elements"][each]["color"] for each in sectors]
+    n_atoms = sum(atom[1] != COMPLETING for atom in scene["atoms"])
+    assert [each[-1] for each in drawn] == colors * n_atoms
+    for before, after in pairwise(drawn):
+        assert before[:2] != after[:2] or before[5:7] == after[2:4]  # within a ball one follows the other
+    for x, y, *ends, color in drawn:
+        x0, y0, radius, x1, y1 = map(float, (ends[0], ends[1], ends[2], ends[3], ends[4]))
+        center = np.array([float(x), float(y)])
+        reach = [np.linalg.norm(np.array(end) - center) for end in ((x0, y0), (x1, y1))]
+        assert reach == pytest.approx([radius, radius], abs=0.2)
+        cross = (x0 - center[0]) * (y1 - center[1]) - (y0 - center[1]) * (x1 - center[0])
+        turn = np.arctan2(cross, np.dot(np.array([x0, y0]) - center, np.array([x1, y1]) - center)) / (2 * np.pi) % 1
+        share = {scene["elements"][symbol]["color"]: part for symbol, part in species.items()}
+        assert turn == pytest.approx(share.get(color, 1 - sum(species.values())), abs=0.02)
+
+
+SPLIT = {  # places for one atom, too near each other for two
+    "barium about its place": Structure(
+        Lattice.cubic(4),
+        [{"Ba": 0.5}, {"Ba": 0.5}, "Ti", "O", "O", "O"],
+        [[0.05, 0, 0], [-0.05, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]],
+    ),
+    "barium, a third each": Structure(
+        Lattice.cubic(4),
+        [{"Ba": 0.33}, {"Ba": 0.33}, {"Ba": 0.33}, "Ti", "O", "O", "O"],
+        [[0.04, 0, 0], [0, 0.04, 0], [0, 0, 0.04], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]],
+    ),
+    "two elements on one place, apart": Structure(
+        Lattice.cubic(5.64),
+        [{"Na": 0.6}, {"K": 0.4}, "Cl"],
+        [[0, 0, 0], [0.03, 0, 0], [0.5, 0, 0]],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("structure", "expected"),
+    [
+        (SPLIT["barium about its place"], [12, 12, 6]),
+        (SPLIT["barium, a third each"], [12, 12, 12, 6]),
+        (Structure(Lattice.cubic(3.6), [{"Cu": 0.5}], [[0, 0, 0]]), [6]),
+        (Structure(Lattice.cubic(2.9), [{"Fe": 0.5, "Co": 0.5}] * 2, [[0, 0, 0], [0.5, 0.5, 0.5]]), [8, 8]),
+        (Structure(Lattice.cubic(5.64), [{"Na": 0.9}, "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]), [8, 8]),
+        (Structure(Lattice.cubic(4.1), [{"La": 0.667, "Sr": 0.333}, "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]), [8, 8]),
+    ],
+)
+def test_partly_occupied_sites_have_neighbors(structure: Structure, expected: list[int]) -> None:
+    found = bonding(structure)
+    assert [len(shell) for shell in found.shells[: len(expected)]] == expected
+    for site, shell in enumerate(found.shells):
+        occupied = [structure[other].species.num_atoms + structure[site].species.num_atoms for other, _ in shell]
+        away = [structure[site].distance(structure[other], jimage=image) for other, image in shell]
+        assert all(total > 1.05 or distance > 1.5 for total, distance in zip(occupied, away, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("structure", "longest", "expected"),
+    [
+        (ROCK_SALT, 2.0, {"Na": {0}, "Cl": {0}}),
+        (ROCK_SALT, 2.9, {"Na": {6}, "Cl": {6}}),
+        (ROCK_SALT, 4.5, {"Na": {6}, "Cl": {6}}),
+        (ROCK_SALT, 5.0, {"Na": {14}, "Cl": {14}}),
+        (RUTILE, 1.96, {"Ti": {4}, "O": {2}}),
+        (RUTILE, 2.1, {"Ti": {6}, "O": {3}}),
+        (PEROVSKITE, 1.0, {"Sr": {0}, "Ti": {0}, "O": {0}}),
+        (PEROVSKITE, 2.0, {"Sr": {0}, "Ti": {6}, "O": {2}}),
+        (PEROVSKITE, 2.8, {"Sr": {12}, "Ti": {6}, "O": {6}}),
+        (SILICON, 2.3, {"Si": {0}}),
+        (SILICON, 4.0, {"Si": {4}}),
+        (HEUSLER, 2.5, {"Co": {8}, "Mn": {8}, "Si": {8}}),
+        (LAYERED, 2.5, {"Mo": {6}, "S": {3}}),
+    ],
+)
+def test_a_longest_bond_bonds_what_is_that_near(
+    structure: Structure, longest: float, expected: dict[str, set[int]]
+) -> None:
+    found = bonding(structure, longest)
+    assert (found.rule, found.note) == ("cut-off", f"bonds up to {longest:g} Å")
+    assert coordination(structure, found.bonds) == expected
+    scene = crystal_scene.scene(structure, (2, 1, 1), longest)
+    ends = np.array([row[5:8] for row in scene["atoms"]])
+    lengths = [np.linalg.norm(ends[a] - ends[b]) for a, b in scene["bonds"]]
+    assert all(length <= longest + 1e-3 for length in lengths)
+    assert scene["bond_rule"] == "cut-off"
 
 
 def test_a_lone_atom_and_overlapping_atoms_can_be_drawn() -> None:

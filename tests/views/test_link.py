@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from matgen_core.latent.selection import Lasso, extend
 from matgen_core.views.maps import link as view_link
+from matgen_core.views.maps.framing import Camera
 from matgen_core.views.maps.link import View
-from matgen_core.views.maps.scene import Camera
 from tests.support.rows import each_row
 
 TRIANGLE = Lasso(np.array([[-1.5, 2.25], [3.0, 2.25], [0.125, 7.5]]), "new")
@@ -33,7 +33,7 @@ def written(values: Any) -> str:
 )
 def test_a_view_comes_back(model: str, text: str, symbols: list[str], camera: tuple[float, float, float]) -> None:
     rounded = [float(f"{value:.6g}") for value in camera]
-    view = View(model, "umap", text, "Fe", text, tuple(symbols), ("Pb",), "mp-1", Camera(*rounded))
+    view = View(model, "umap", text, "Fe", text, tuple(symbols), ("Pb",), "gap:0:1", "mp-1", Camera(*rounded))
     link = view_link.encode(view)
     assert view_link.decode(link) == view
     assert set(link) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")

@@ -73,7 +73,8 @@ def test_every_figure_is_the_same_apart_and_here() -> None:
         "poscar": (RUTILE,),
         "extended_xyz": (RUTILE,),
         "web_page": (RUTILE,),
-        "chemiscope": ({"a": RUTILE},),
+        "chemiscope": ({"a": RUTILE}, "a file"),
+        "primitive": (RUTILE * (2, 1, 2),),
         "novelty": (salt, known, ()),
     }
     assert set(asked) == set(uploaded.FIGURES)

@@ -8,6 +8,7 @@ from typing import Any
 
 from matgen_core.networks.learning.cgcnn import DIELECTRIC, ELASTIC, ENERGY
 from matgen_core.networks.learning.ding import DINGLearner
+from matgen_core.networks.learning.formation_references import FormationReferencesLearner
 from matgen_core.networks.learning.icsg3d import PRIOR, ICSG3DLearner
 from matgen_core.networks.learning.icsg3d_paper import ICSG3DPaperLearner
 from matgen_core.networks.learning.matgan import LIKELIHOOD, MatGANLearner
@@ -23,6 +24,7 @@ LEARNERS: dict[str, Any] = {
     "energy_random_split": replace(ENERGY, split="random", members=2),
     "energy_paper_design": replace(ENERGY, weights=(), members=2, paper_design=True),
     "ding": DINGLearner(),
+    "formation_references": FormationReferencesLearner(),
     "icsg3d": ICSG3DLearner(config=ICSG3DConfig(prior_hidden=256), prior=replace(PRIOR, epochs=10_000, minutes=6.8)),
     "icsg3d_perov5": ICSG3DLearner(prior=replace(PRIOR, epochs=10_000, minutes=1.2)),
     "icsg3d_paper": ICSG3DPaperLearner(),

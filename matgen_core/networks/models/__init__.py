@@ -6,6 +6,7 @@ MODELS = Named(
     {
         "cgcnn": "matgen_core.networks.models.cgcnn:CGCNN",
         "ding": "matgen_core.networks.models.ding:DING",
+        "formation_references": "matgen_core.networks.models.formation_references:FormationReferences",
         "icsg3d": "matgen_core.networks.models.icsg3d:ICSG3D",
         "icsg3d_paper": "matgen_core.networks.models.icsg3d_paper:ICSG3DPaper",
         "matgan": "matgen_core.networks.models.matgan:MatGAN",

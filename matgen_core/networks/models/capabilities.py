@@ -113,5 +113,22 @@ class RangesKnown(Protocol):
         ...
 
 
+@runtime_checkable
+class EnergyReference(Protocol):
+    """Turns energies of a potential into formation energies."""
+
+    def formation_energy(
+        self, potential: str, energy: Tensor, fractions: Tensor, oxidized: Tensor, bonded: Tensor
+    ) -> Tensor:
+        """Return formation energies in eV/atom, (B,), of energies (B,) of crystals with a composition."""
+        ...
+
+
 # What a list of checkpoints names, in its order; methods alone, so that a class can be asked too.
-VERBS: dict[str, type] = {"encode": Encoder, "decode": Decoder, "score": Scorer, "predict": Predictor}
+VERBS: dict[str, type] = {
+    "encode": Encoder,
+    "decode": Decoder,
+    "score": Scorer,
+    "predict": Predictor,
+    "compare": EnergyReference,
+}

@@ -6,8 +6,9 @@ each other down; the others wait in line.
 """
 
 import io
+import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock, Timer
 
@@ -22,13 +23,13 @@ from matgen_core.jobs.files.tables import ParquetFolder
 from matgen_core.jobs.job import Handle, Job, Status
 from matgen_core.jobs.turns import Turns
 from matgen_core.latent.space import Z
-from matgen_core.materials.elements import element_table
+from matgen_core.materials.elements import RADIOACTIVE, element_table
 from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.arrays.splits import TRAIN
 from matgen_core.networks.models.capabilities import Critic
 from matgen_core.representations import FormulaEncoder
 from matgen_core.tasks.funnel.answers import Answer, answers_to
-from matgen_core.tasks.funnel.running import BATCH, Chunk, Predictor, Request, run, stages
+from matgen_core.tasks.funnel.running import BATCH, Chunk, Predictor, Request, off_by, run, stages
 from matgen_core.tasks.funnel.stages import STAGES
 
 SHOWN = 5_000  # rows at hand of what was kept
@@ -153,12 +154,17 @@ class Generation:
         """Return the size of what was kept."""
         return sum(part.stat().st_size for part in self.folder.glob("part-*.parquet"))
 
-    def archive(self) -> bytes:
-        """Return the folder of parquet files as a zip."""
+    def archive(self, about: Mapping[str, str]) -> bytes:
+        """Return the folder of parquet files as a zip, with origin.json.
+
+        Args:
+            about: What made them, as `origin.origin` says it.
+        """
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # the parts are compressed
             for part in sorted(self.folder.glob("part-*.parquet")):
                 archive.write(part, f"formulas/{part.name}")
+            archive.writestr("formulas/origin.json", json.dumps(dict(about), indent=2, ensure_ascii=False))
         return buffer.getvalue()
 
     def element_shares(self) -> pd.DataFrame:
@@ -182,6 +188,27 @@ class Generation:
             }
         )
         return table[table[["generated", "kept", "training"]].gt(0).any(axis=1)].reset_index(drop=True)
+
+    def training_share(self) -> float | None:
+        """Return the share of the real formulas that would pass "as asked for"; None if the checkpoint names none."""
+        real = real_formulas(self.checkpoint)
+        return float(self.request.wanted.passes(real).mean()) if len(real) else None
+
+    def training_share_near(self, name: str) -> float | None:
+        """Return the share of the real formulas whose own value of a property lies as near as is asked for.
+
+        Args:
+            name: A property of the condition.
+
+        Returns:
+            From 0 to 1; None where no limit is set or the checkpoint's index has no values of it.
+        """
+        index = self.checkpoint.index
+        if index is None or name not in index or name not in self.request.tolerance:
+            return None
+        values = index.loc[index["split"] == TRAIN, name] if "split" in index else index[name]
+        near = off_by(values.dropna(), self.request.condition[name], self.request.tolerance[name]) <= 1
+        return float(near.mean()) if len(near) else None
 
     def comparison(self) -> tuple[Z, pd.DataFrame]:
         """Lay out generated formulas beside real ones, for a map of both.
@@ -240,6 +267,18 @@ def stopped_at(rows: pd.DataFrame, keep_undecided: bool = False) -> list[str]:
             found[(found == "") & answers.isna().to_numpy()] = f"{stage.key}: undecided"
         found[(found == "") & ~answers.fillna(True).to_numpy(bool)] = stage.stopped
     return list(found)
+
+
+def radioactive_last(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Put the rows whose formulas hold an element without a stable isotope behind all others, each in its order.
+
+    Returns:
+        The rows, numbered anew, and how many were put last.
+    """
+    formulas = Formulas.of_texts(table["formula"])[0]
+    numbers = [element_table()[symbol].number for symbol in RADIOACTIVE if symbol in element_table()]
+    last = np.isin(formulas.numbers, numbers).any(axis=1)
+    return pd.concat([table[~last], table[last]], ignore_index=True), int(last.sum())
 
 
 def real_formulas(checkpoint: Checkpoint) -> Formulas:

@@ -1,6 +1,6 @@
 """Journeys through a latent space: where they go, what is found on the way, and how far each step can be trusted."""
 
-from matgen_core.tasks.journeys.recording import Recording
+from matgen_core.tasks.journeys.recording import Recording, SharedSteps
 from matgen_core.tasks.journeys.routes import (
     PATHS,
     PathKind,
@@ -17,6 +17,7 @@ from matgen_core.tasks.journeys.routes import (
 from matgen_core.tasks.journeys.steps import (
     EDGE,
     LIGHTS,
+    Answer,
     Light,
     Step,
     properties_of,
@@ -26,6 +27,7 @@ from matgen_core.tasks.journeys.steps import (
     table,
     tally,
     titles,
+    verdict,
     walk,
 )
 
@@ -33,10 +35,12 @@ __all__ = [
     "EDGE",
     "LIGHTS",
     "PATHS",
+    "Answer",
     "Light",
     "PathKind",
     "Recording",
     "Route",
+    "SharedSteps",
     "Step",
     "Waypoint",
     "arithmetic",
@@ -52,6 +56,7 @@ __all__ = [
     "table",
     "tally",
     "titles",
+    "verdict",
     "walk",
     "waypoint",
 ]

@@ -1,6 +1,7 @@
 """Steps that arrive in the background and stay, so that a page may look at any time and never waits."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 
 from matgen_core.jobs.job import Handle, Job
 from matgen_core.jobs.turns import Turns
@@ -10,18 +11,63 @@ AT_ONCE = 2  # walks, of all visitors of one server, so that none takes the mach
 TURNS = Turns(AT_ONCE)
 
 
+class SharedSteps:
+    """The steps of one walk for whoever goes it: each is computed once, by the first who comes to it.
+
+    Iterate over it from any thread, as often as wanted. Who stops leaves the rest to who goes on.
+    """
+
+    def __init__(self, steps: Iterable[Step], n_steps: int) -> None:
+        """Compute nothing yet.
+
+        Args:
+            steps: The walk, as `walk` gives it.
+            n_steps: How many steps it has.
+        """
+        self._n_steps = n_steps
+        self._source = iter(steps)
+        self._kept: list[Step] = []
+        self._fault: Exception | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left to compute."""
+        return len(self._kept) >= self._n_steps
+
+    def __iter__(self) -> Iterator[Step]:
+        number = 0
+        while (step := self._step(number)) is not None:
+            yield step
+            number += 1
+
+    def _step(self, number: int) -> Step | None:
+        with self._lock:
+            if number == len(self._kept):
+                if self._fault is not None:
+                    raise self._fault  # a generator that has failed would only say that it is at its end
+                try:
+                    self._kept.append(next(self._source))
+                except StopIteration:
+                    return None
+                except Exception as fault:
+                    self._fault = fault
+                    raise
+            return self._kept[number]
+
+
 class Recording:
-    """The steps of one walk.
+    """The steps of one walk as one visitor sees them arrive.
 
     Attributes:
         n_steps: How many there will be.
         job: How the walk stands.
     """
 
-    def __init__(self, steps: Iterator[Step], n_steps: int, turns: Turns = TURNS) -> None:
+    def __init__(self, steps: Iterable[Step], n_steps: int, turns: Turns = TURNS) -> None:
         self.n_steps = n_steps
         self.job: Job[None] = Job(turns, n_steps)
-        self._source = steps
+        self._source = iter(steps)
         self._kept: list[Step] = []
 
     @property

@@ -82,6 +82,7 @@ class Step:
     nearest: str
     numbers: dict[str, float] = field(default_factory=dict)
     scene: dict[str, Any] | None = None  # what is drawn of it, where a page has found that out
+    picture: str = ""  # the same as SVG
 
     @property
     def answer(self) -> Answer:
@@ -188,6 +189,17 @@ def _steps(
     return made
 
 
+def verdict(step: Step) -> str:
+    """Say in one sentence how a step was judged, the worst first."""
+    if step.material is None:
+        return "It decodes to no material."
+    for answer, words in (("no", "Not to be trusted"), ("undecided", "With a question mark")):
+        named = [LIGHTS[light.name].lower() for light in step.lights if light.answer == answer]
+        if named:
+            return f"{words}: {', '.join(named)}."
+    return "It passes every check that was made."
+
+
 def _formula(material: Any) -> str:
     if isinstance(material, Structure):
         return str(material.composition.reduced_formula)
@@ -264,7 +276,7 @@ def _data(space: LatentMap, nearest: str, distance: float, percentile: float) ->
         f" {percentile:.0f} % of the training materials lie nearer to their own nearest"
     )
     if percentile <= EDGE:
-        return Light("data", "yes", "in the data", reason)
+        return Light("data", "yes", "near the data", reason)
     if percentile <= OUTSIDE:
         return Light("data", "undecided", "at the edge", reason)
     return Light("data", "no", "off the data", reason)

@@ -6,7 +6,7 @@ from math import comb
 
 import pandas as pd
 
-from matgen_core.materials.elements import check_elements
+from matgen_core.materials.elements import RADIOACTIVE, check_elements
 from matgen_core.materials.fields import ANIONS, PhaseField
 from matgen_core.tasks.ranking.enumeration import enumerate_fields
 
@@ -38,11 +38,7 @@ EXCLUSIONS: dict[str, ElementSet] = {
     "noble_gases": ElementSet("Noble gases", ("He", "Ne", "Ar", "Kr", "Xe", "Rn", "Og"), "group 18"),
     "radioactive": ElementSet(
         "Radioactive",
-        (
-            *("Tc", "Pm", "Po", "At", "Rn", "Fr", "Ra", "Ac", "Th", "Pa", "U", "Np", "Pu", "Am", "Cm", "Bk", "Cf"),
-            *("Es", "Fm", "Md", "No", "Lr", "Rf", "Db", "Sg", "Bh", "Hs", "Mt", "Ds", "Rg", "Cn", "Nh", "Fl", "Mc"),
-            *("Lv", "Ts", "Og"),
-        ),
+        RADIOACTIVE,
         "no stable isotope; Bi, with a half-life of 2e19 years, counts as stable",
     ),
     "toxic": ElementSet(
@@ -109,6 +105,8 @@ STUDY = Choice(
     may=(*ELEMENT_SETS["study_cations"].elements, "N", "O", "F", "S", "Cl", "Br", "I"),
     anions=tuple(symbol for symbol in ANIONS if symbol not in ("P", "As")),
 )
+
+MADE = PhaseField.parse("Li-Sn-S-Cl")  # the field in which the study then made a new compound
 
 
 def funnel(choice: Choice, elements: Sequence[str], known: Collection[PhaseField] = ()) -> pd.DataFrame:

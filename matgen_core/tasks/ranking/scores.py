@@ -82,13 +82,13 @@ def rank(checkpoint: Checkpoint, fields: Sequence[PhaseField]) -> pd.DataFrame:
         {
             "phase_field": [field.write() for field in fields],
             "score": mean,
-            "rank": _ranks(mean),
+            "rank": ranks_of(mean),
             "known": [field in known for field in fields],
             "unseen_elements": [" ".join(symbol for symbol in field if symbol not in seen) for field in fields],
         }
     )
     if scores.shape[1] > 1:
-        member_ranks = np.apply_along_axis(_ranks, 0, scores)
+        member_ranks = np.apply_along_axis(ranks_of, 0, scores)
         low, high = np.quantile(member_ranks, (0.05, 0.95), axis=1)
         table.insert(2, "score_std", scores.std(axis=1, ddof=1))
         table.insert(4, "rank_low", np.floor(low).astype(int))
@@ -138,6 +138,6 @@ def _combinations(n: int, k: int) -> NDArray[np.int64]:
     return tuples
 
 
-def _ranks(scores: NDArray[np.floating]) -> NDArray[np.int64]:
-    """1 for the lowest; equal scores get equal ranks."""
+def ranks_of(scores: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return the rank of each score, (n,): 1 for the lowest; equal scores get equal ranks."""
     return 1 + np.searchsorted(np.sort(scores), scores, side="left")

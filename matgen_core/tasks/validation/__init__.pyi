@@ -1,3 +1,8 @@
-from .judging import Protocol as Protocol, content_of as content_of, failed as failed, structure_of as structure_of
-from .scores import MEASURES as MEASURES, Measure as Measure, score as score
+from .judging import Protocol as Protocol
+from .judging import content_of as content_of
+from .judging import failed as failed
+from .judging import structure_of as structure_of
+from .scores import MEASURES as MEASURES
+from .scores import Measure as Measure
+from .scores import score as score
 from .sets import table_of as table_of

@@ -39,9 +39,7 @@ def workers_of(processes: int = 0, scheduler: str = "") -> Workers:
     return ProcessWorkers(MODULE, processes or os.cpu_count() or 1, LIMITS)
 
 
-def begin(
-    store: Store, candidates: Sequence[Candidate], protocol: Protocol, title: str, owner: str = ""
-) -> Work:
+def begin(store: Store, candidates: Sequence[Candidate], protocol: Protocol, title: str, owner: str = "") -> Work:
     """Keep what is to be judged; see `Store.add` for what is refused."""
     pieces = [
         (each.name, judging.content_of(each.structure))
@@ -120,9 +118,7 @@ def judged_from(candidates: Sequence[Candidate], file: Path) -> tuple[Rows, list
     return rows, rests
 
 
-def write(
-    candidates: Sequence[Candidate], table: pd.DataFrame, rests: Sequence[Mapping[str, Any]], out: Path
-) -> None:
+def write(candidates: Sequence[Candidate], table: pd.DataFrame, rests: Sequence[Mapping[str, Any]], out: Path) -> None:
     """Write table.csv, and a CIF of each crystal that was relaxed."""
     from matgen_core.data.structure_export import cif, distinct_names
 

@@ -65,7 +65,9 @@ def lines(score: Mapping[str, Any]) -> str:
             found.append(f"{'not told':>22}  {each.title}: {each.meaning}")
         elif each.is_share:
             low, high = score[f"{each.key}_low"], score[f"{each.key}_high"]
-            found.append(f"{value:>8.1%} ({low:>5.1%} to {high:>5.1%})  {each.title}: {each.meaning}".replace("%)", "%)"))
+            found.append(
+                f"{value:>8.1%} ({low:>5.1%} to {high:>5.1%})  {each.title}: {each.meaning}".replace("%)", "%)")
+            )
         else:
             found.append(f"{value:>22.3f}  {each.title}: {each.meaning}")
     return "\n".join(found)

@@ -18,6 +18,7 @@ ANGLE, INTENSITY = "2 theta (degrees)", "Intensity"
 _PATTERNS = (KNOWN, ACCENT, "#009E73", CANDIDATE)  # at most four structures lie on the bench
 _HOVER = "%{customdata[0]}<br>2θ %{x:.2f}°, d %{customdata[1]:.4f} Å, %{customdata[2]:.1f} %<extra></extra>"
 
+_NAMES = 0.3  # share of the width of that chart that the names of the fields take
 _ROW_HEIGHT = 22  # px of one row of a chart with a row a field
 
 
@@ -33,10 +34,12 @@ def ranking(table: pd.DataFrame, selected: str | None = None, unit: str = "no un
         selected: The field to stress.
         unit: Unit of the score.
     """
-    shades = [ACCENT if field == selected else KNOWN for field in table["phase_field"]]
-    labels = [PHASE_FIELD.display(field) for field in table["phase_field"]]
+    fields = list(table["phase_field"])
+    shades = [ACCENT if field == selected else KNOWN for field in fields]
+    labels = [PHASE_FIELD.display(field) for field in fields]
     has_members = "score_std" in table
     ranks = [f"{row.rank_low} to {row.rank_high}" for row in table.itertuples()] if has_members else table["rank"]
+    told = pd.DataFrame({"field": table["phase_field"], "ranks": ranks}).to_numpy()
     figure = go.Figure(
         go.Scatter(
             x=table["score"],
@@ -46,9 +49,24 @@ def ranking(table: pd.DataFrame, selected: str | None = None, unit: str = "no un
             error_x={"array": table["score_std"], "color": MUTED, "thickness": 1.5, "width": 3}
             if has_members
             else None,
-            customdata=pd.DataFrame({"field": table["phase_field"], "ranks": ranks}).to_numpy(),
+            customdata=told,
             hovertemplate="<b>%{y}</b><br>score %{x:.3f}<br>rank %{customdata[1]}<extra></extra>",
+            selected={"marker": {"opacity": 1}},
+            unselected={"marker": {"opacity": 1}},
         )
+    )
+    unseen = {"marker": {"opacity": 0}}
+    figure.add_bar(  # under the names, which are the labels of the axis: these cannot be clicked, unlike a bar
+        x=[1] * len(table),
+        y=labels,
+        orientation="h",
+        xaxis="x2",
+        width=1,
+        customdata=told,
+        hovertemplate="<b>%{y}</b><br>rank %{customdata[1]}<extra></extra>",
+        marker={"opacity": 0, "color": MUTED},
+        selected=unseen,
+        unselected=unseen,
     )
     if has_members:
         beside = {"xref": "paper", "x": 1.01, "xanchor": "left", "showarrow": False, "font": {"size": 11}}
@@ -56,9 +74,18 @@ def ranking(table: pd.DataFrame, selected: str | None = None, unit: str = "no un
         rows = [{"y": label, "text": text, **beside} for label, text in zip(labels, ranks, strict=True)]
         figure.update_layout(annotations=[head, *rows])
     figure.update_layout(
-        xaxis={"title": f"score ({unit}); low is familiar", "side": "top"},
-        yaxis={"range": [len(table) - 0.4, -0.6], "type": "category", "tickfont": {"size": 12}, "automargin": True},
-        margin={"l": 10, "r": 80 if has_members else 20, "t": 60, "b": 10},
+        xaxis={"title": f"score ({unit}); low is familiar", "side": "top", "domain": [_NAMES, 1]},
+        xaxis2={"domain": [0, _NAMES - 0.02], "range": [0, 1], "visible": False},
+        yaxis={
+            "range": [len(table) - 0.4, -0.6],
+            "type": "category",
+            "tickfont": {"size": 12},
+            "tickvals": labels,
+            "ticktext": [
+                f"<b>{label}</b>" if field == selected else label for field, label in zip(fields, labels, strict=True)
+            ],
+        },
+        margin={"l": 0, "r": 80 if has_members else 20, "t": 60, "b": 10},
         height=90 + _ROW_HEIGHT * len(table),
         showlegend=False,
     )

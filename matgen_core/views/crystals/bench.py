@@ -16,6 +16,7 @@ from matgen_core.latent.errors import COMES_BACK
 
 UPLOAD = "upload"
 MAX_ENTRIES = 4
+MAX_CELLS = 5  # drawn along each axis
 _PART = re.compile(r"[\w.+-]{1,80}")
 
 

@@ -3,6 +3,7 @@
 It draws the same scene as the viewer, without a browser and without WebGL.
 """
 
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from matgen_core.views.crystals.scene import COMPLETING, Scene
 
 # Looking along -a, a little from the right and from above, with c upward: rows are right, up, toward the eye.
+_EMPTY, _LEAST = "#d7dbe0", 0.005  # color of the empty share of a site, and the smallest share that is drawn
 _TURN, _TILT = np.radians(-68.0), np.radians(12.0)
 
 
@@ -43,7 +45,8 @@ def picture(scene: Scene, size: int = 220, label: str | None = None) -> str:
 
     drawn: list[tuple[float, str]] = []  # depth, shape
     for start, end in cell:
-        drawn.append((min(start[2], end[2]), _line(place(start), place(end), "#8a8f98", 1.0)))
+        edge = _line(place(start), place(end), "#8a8f98", 1.0, ' vector-effect="non-scaling-stroke"')
+        drawn.append((min(start[2], end[2]), edge))
     for a, b in bonds:
         halfway = (points[a] + points[b]) / 2
         for end in (a, b):
@@ -52,9 +55,13 @@ def picture(scene: Scene, size: int = 220, label: str | None = None) -> str:
             start = points[end] + 0.85 * radii[end] * along  # from the surface: a stick toward the eye hides no ball
             shape = _line(place(start), place(halfway), _darker(color), max(1.2, 0.22 * scale))
             drawn.append(((start[2] + halfway[2]) / 2, shape))
-    for point, element, radius in zip(points, elements, radii, strict=True):
+    for row, point, element, radius in zip(atoms, points, elements, radii, strict=True):
         x, y = place(point)
         shape = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius * scale:.1f}" fill="url(#{_name(element)})"/>'
+        shares = scene["sites"][row[0]].get("shares")
+        if shares:
+            colors = [(scene["elements"][symbol]["color"], share) for symbol, share in shares]
+            shape += _sectors(x, y, radius * scale, colors)
         drawn.append((point[2], shape))
     drawn.sort(key=lambda item: item[0])
     shades = "".join(_shade(symbol, entry["color"]) for symbol, entry in scene["elements"].items())
@@ -66,17 +73,31 @@ def picture(scene: Scene, size: int = 220, label: str | None = None) -> str:
     )
 
 
+def _sectors(x: float, y: float, radius: float, shares: Sequence[tuple[str, float]]) -> str:
+    """The shares of a site clockwise from above; the first is the ball that lies below, the rest is empty."""
+    shapes, start = [], shares[0][1]
+    for color, share in [*shares[1:], (_EMPTY, 1 - sum(share for _, share in shares))]:
+        if share <= _LEAST:
+            continue
+        first, last = 2 * np.pi * start, 2 * np.pi * (start + share)
+        ends = [f"{x + radius * np.sin(angle):.1f} {y - radius * np.cos(angle):.1f}" for angle in (first, last)]
+        arc = f"A{radius:.1f} {radius:.1f} 0 {int(share > 0.5)} 1 {ends[1]}"
+        shapes.append(f'<path d="M{x:.1f} {y:.1f}L{ends[0]}{arc}Z" fill="{color}"/>')
+        start += share
+    return "".join(shapes)
+
+
 def _view() -> NDArray[np.float64]:
     turn = np.array([[-np.sin(_TURN), np.cos(_TURN), 0.0], [0.0, 0.0, 1.0], [np.cos(_TURN), np.sin(_TURN), 0.0]])
     tilt = np.array([[1.0, 0.0, 0.0], [0.0, np.cos(_TILT), -np.sin(_TILT)], [0.0, np.sin(_TILT), np.cos(_TILT)]])
     return tilt @ turn
 
 
-def _line(start: tuple[float, float], end: tuple[float, float], color: str, width: float) -> str:
+def _line(start: tuple[float, float], end: tuple[float, float], color: str, width: float, more: str = "") -> str:
     (x1, y1), (x2, y2) = start, end
     return (
         f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
-        f' stroke="{color}" stroke-width="{width:.1f}" stroke-linecap="round"/>'
+        f' stroke="{color}" stroke-width="{width:.1f}" stroke-linecap="round"{more}/>'
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from monty.serialization import loadfn
 from numpy.typing import NDArray
-from pymatgen.core import Element, Structure
+from pymatgen.core import Element, PeriodicSite, Structure
 from scipy.spatial import ConvexHull, QhullError
 
 from matgen_core.checks import lattice_problem
@@ -56,12 +56,18 @@ class Measurement:
     unit: Literal["Å", "°"]
 
 
-def scene(structure: Structure, supercell: Image = (1, 1, 1), max_atoms: int = MAX_ATOMS) -> Scene:
+def scene(
+    structure: Structure,
+    supercell: Image = (1, 1, 1),
+    longest: float | None = None,
+    max_atoms: int = MAX_ATOMS,
+) -> Scene:
     """Describe everything that a viewer draws of a structure; plain lists and numbers, coordinates in Å.
 
     Args:
-        structure: Any structure; a partially occupied site is drawn as its main species, and a note says so.
+        structure: Any structure; a partially occupied site has the shares of its species, and a note says so.
         supercell: Cells drawn along a, b and c, each at least 1.
+        longest: Longest bond in Å, as `materials.bonds.bonding` takes it.
         max_atoms: Most atoms drawn. A supercell that needs more is drawn as one cell, with a note.
 
     Returns:
@@ -85,8 +91,8 @@ def scene(structure: Structure, supercell: Image = (1, 1, 1), max_atoms: int = M
         notes.append(f"one cell is drawn: {drawn} cells have more than {max_atoms} atoms")
         supercell = (1, 1, 1)
     if not structure.is_ordered:
-        notes.append("partially occupied sites are drawn as their main species")
-    found = bonding(structure)
+        notes.append("partially occupied sites are drawn in the shares of their species, what is empty in gray")
+    found = bonding(structure, longest)
     if found.note:
         notes.append(found.note)
     shapes = _polyhedron_shapes(structure, found)
@@ -126,10 +132,12 @@ def _assemble(
         "angles": _rounded(structure.lattice.angles, 2),
         "supercell": list(supercell),
         "sites": [
-            {"label": label, "element": symbol, "species": site.species_string}
+            {"label": label, "element": symbol, "species": site.species_string} | _shares(site)
             for label, symbol, site in zip(site_labels(structure), symbols, structure, strict=True)
         ],
-        "elements": {symbol: _element(symbol) | {"count": symbols.count(symbol)} for symbol in dict.fromkeys(symbols)},
+        "elements": {
+            symbol: _element(symbol) | {"count": symbols.count(symbol)} for symbol in _every(structure, symbols)
+        },
         "atoms": [
             [atom.site, kind, *atom.image, *xyz]
             for (atom, kind), xyz in zip(atoms.items(), _rounded(coords), strict=True)
@@ -147,6 +155,20 @@ def _assemble(
         "bond_rule": found.rule,
         "notes": notes,
     }
+
+
+def _shares(site: PeriodicSite) -> dict[str, Any]:
+    """The share of each species of a partially occupied site, the largest first; nothing for any other."""
+    if site.is_ordered:
+        return {}
+    shares = sorted(site.species.items(), key=lambda item: -item[1])
+    return {"shares": [[species.symbol, round(float(share), 4)] for species, share in shares]}
+
+
+def _every(structure: Structure, symbols: Sequence[str]) -> list[str]:
+    """The main elements of the sites, then those that only share a site."""
+    shared = (species.symbol for site in structure if not site.is_ordered for species in site.species)
+    return list(dict.fromkeys([*symbols, *shared]))
 
 
 def _drawn_atoms(structure: Structure, supercell: Image) -> dict[AtomReference, int]:
@@ -250,7 +272,8 @@ def _cell_edges(matrix: NDArray[np.float64], supercell: Image) -> list[list[list
 
 def describe(drawn: Scene) -> str:
     """Say in a sentence what a scene shows, for people who cannot see it."""
-    elements = ", ".join(f"{entry['count']} {symbol}" for symbol, entry in drawn["elements"].items())
+    counts = {symbol: entry["count"] for symbol, entry in drawn["elements"].items()}
+    elements = ", ".join(f"{count} {symbol}" for symbol, count in counts.items() if count)
     a, b, c = drawn["lengths"]
     alpha, beta, gamma = drawn["angles"]
     cells = "" if drawn["supercell"] == [1, 1, 1] else f", {' x '.join(map(str, drawn['supercell']))} cells drawn"

@@ -18,6 +18,7 @@ from pymatgen.core import Structure
 from matgen_core.checks import Verdict
 from matgen_core.data import patterns, structure_export
 from matgen_core.data.structure_files import StructureFile, file_of, plain_file, read_content
+from matgen_core.data.structure_files.plain import plain_structure, structure_of
 from matgen_core.data.uploads import Upload, read_uploads
 from matgen_core.jobs.bounded import Bounded
 from matgen_core.materials import diffraction, report
@@ -50,8 +51,20 @@ def _still(structure: Structure, size: int) -> str:
     return picture.picture(scene(structure), size)
 
 
+def _chemiscope(structures: dict[str, Structure], source: str) -> str:
+    return structure_export.chemiscope_json(structures, source=source)
+
+
 def _files(plain: list[Any]) -> list[StructureFile]:
     return [file_of(each) for each in plain]
+
+
+def _plain_crystal(structure: Structure | None) -> Any:
+    return None if structure is None else plain_structure(structure)
+
+
+def _crystal(plain: Any) -> Structure | None:
+    return None if plain is None else structure_of(plain)
 
 
 def _symmetry(plain: dict[str, Any]) -> report.Symmetry:
@@ -66,6 +79,7 @@ def _pattern(plain: list[list[float]]) -> diffraction.Measured:
 FIGURES = {
     "read": Figure(read_content, lambda files: [plain_file(file) for file in files], _files),
     "scene": Figure(scene),
+    "primitive": Figure(report.primitive, _plain_crystal, _crystal),
     "still": Figure(_still),
     "summary": Figure(report.summary_table, _plain_table, _table),
     "sites": Figure(report.site_table, _plain_table, _table),
@@ -81,7 +95,7 @@ FIGURES = {
     "poscar": Figure(structure_export.poscar),
     "extended_xyz": Figure(structure_export.extended_xyz),
     "web_page": Figure(web_page.html_page),
-    "chemiscope": Figure(structure_export.chemiscope_json),
+    "chemiscope": Figure(_chemiscope),
     "novelty": Figure(
         novelty, lambda verdict: [verdict.passed, verdict.reason], lambda plain: Verdict(plain[0], plain[1])
     ),

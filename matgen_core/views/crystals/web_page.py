@@ -20,8 +20,13 @@ def viewer_problem() -> str | None:
     return f"{VIEWER_LIBRARY / missing[0]} is missing, so structures are shown as still pictures; run: make install"
 
 
-def html_page(structure: Structure, title: str | None = None) -> str:
+def html_page(structure: Structure, source: str = "", title: str | None = None) -> str:
     """Write a page that shows the structure in 3D by itself: 3Dmol.js inside, nothing fetched, works offline.
+
+    Args:
+        structure: Any structure.
+        source: Where it comes from and how it was made, for who reads the page's source.
+        title: Instead of the formula.
 
     Raises:
         ValueError: If 3Dmol.js is not installed; the message says how to install it.
@@ -39,6 +44,7 @@ def html_page(structure: Structure, title: str | None = None) -> str:
     body = f"{body[:start]}var $3Dmolpromise = Promise.resolve();\n{body[end:]}"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{heading}</title>'
+        f'<meta name="description" content="{escape(source)}">'
         "<style>body{margin:0;font:16px system-ui,sans-serif}h1{position:absolute;z-index:1;margin:1rem;"
         f"font-size:1.25rem}}</style><script>{script}</script></head>"
         f"<body><h1>{heading}</h1>\n{body}\n</body></html>\n"

@@ -11,12 +11,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from matgen_core.latent import clusters
-from matgen_core.latent.index import SPLITS, systems_of
+from matgen_core.latent.index import SPLITS, structures_of, systems_of
 from matgen_core.materials import query
 from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.materials.properties import Column
 from matgen_core.views.maps import scene as map_scene
-from matgen_core.views.maps.scene import Coloring, HoverText
+from matgen_core.views.maps.scene import Coloring, HoverText, MapLabel
 
 
 def coloring(table: pd.DataFrame, column: Column) -> Coloring:
@@ -65,3 +65,15 @@ def hover(table: pd.DataFrame, shown: Sequence[Column]) -> HoverText:
         fields |= {"Formula": list(table["name"]), "Material": list(table["key"])}
     fields |= {column.label: table[column.name].to_list() for column in shown}
     return map_scene.hover_text(fields, {column.label: column.unit for column in shown})
+
+
+def island_labels(table: pd.DataFrame, positions: NDArray[np.float32]) -> list[MapLabel]:
+    """Name the islands of a map by what is in them, the largest first, each where its points are thickest."""
+    labels = clusters.islands(positions)
+    named = clusters.titles(labels, table, systems_of(table), structures_of(table))
+    found = []
+    for label, text in named.items():
+        points = positions[labels == label]
+        middle = points[np.square(points - np.median(points, axis=0)).sum(axis=1).argmin()]
+        found.append(MapLabel(float(middle[0]), float(middle[1]), text, "island"))
+    return found

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from matgen_core.latent.selection import Lasso
-from matgen_core.views.maps.scene import Camera, MapScene
+from matgen_core.views.maps.framing import Camera
+from matgen_core.views.maps.scene import MapScene
 
 
 @dataclass(frozen=True)

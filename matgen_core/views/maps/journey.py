@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from matgen_core.tasks.journeys.steps import EDGE
 from matgen_core.views.maps.scene import MapLabel, MapMarker, MapPath
 
 _MOST_PINS = 8
+_SKETCHED = 1_500  # points are enough to know the cloud again
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,35 @@ def journey_overlay(
         marker_steps=tuple(pins),
         labels=tuple(labels),
     )
+
+
+def sketch(space: LatentMap, route: Route, projection: str, off_data: Sequence[int]) -> dict[str, Any]:
+    """Describe a journey on a map in few numbers, for a small picture beside something else.
+
+    Args:
+        space: The latent space.
+        route: The journey.
+        projection: Of the map.
+        off_data: Steps outside the data, as `steps_outside` finds them.
+
+    Returns:
+        What json can write: `points` (every n-th known material) and `steps`, each (x, y) from 0 to 1 on both axes
+        with the proportions of the map kept; `outside`, steps; `line_from`, the first step that is joined to the next,
+        None where none is.
+    """
+    cloud = space.positions(projection)
+    steps = np.array(_places(space, route.z, projection), np.float64).reshape(-1, 2)
+    every = np.concatenate([cloud, steps])
+    low, high = every.min(axis=0), every.max(axis=0)
+    side = max(float((high - low).max()), 1e-9)
+    corner = (low + high - side) / 2
+    some = cloud[:: -(-len(cloud) // _SKETCHED)]
+    return {
+        "points": np.round((some - corner) / side, 3).astype(float).tolist(),
+        "steps": np.round((steps - corner) / side, 3).tolist(),
+        "outside": list(off_data),
+        "line_from": route.walked_from,
+    }
 
 
 def _places(space: LatentMap, z: Z, projection: str) -> list[tuple[float, float]]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from matgen_core.latent.selection import MAX_VERTICES, Lasso, Selection, extend
 from matgen_core.materials.notation import shown
-from matgen_core.views.maps.scene import Camera
+from matgen_core.views.maps.framing import Camera
 
 VERSION = 1
 MAX_LENGTH = 6_000  # letters; browsers and mail programs pass on addresses of 8,000
@@ -37,12 +37,13 @@ class View:
     search: str = ""
     must: tuple[str, ...] = ()  # elements
     never: tuple[str, ...] = ()
+    ranges: str = ""  # filters by a value, as `latent.ranges.write` gives them
     at: str = ""  # the material whose card is open
     camera: Camera | None = None
     outlines: tuple[tuple[str, Lasso], ...] = field(default=(), compare=False)  # projection, and what was drawn on it
 
 
-_TEXTS = ("model", "projection", "color", "element", "search", "at")
+_TEXTS = ("model", "projection", "color", "element", "search", "ranges", "at")
 _SYMBOLS = ("must", "never")
 
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matgen_core.latent.selection import LARGEST, is_coordinate
 from matgen_core.views import palettes
+from matgen_core.views.maps.framing import Camera, home
 
 Axis = Literal["linear", "log", "quantile"]
 
@@ -44,6 +44,8 @@ class PointCloud:
     n_points: int
     center: tuple[float, float]
     half_span: float
+    home: tuple[float, float, float, float]  # what the map opens with: low x, low y, high x, high y, as positions
+    n_outside: int  # points that it leaves out
 
 
 @dataclass(frozen=True)
@@ -113,26 +115,7 @@ class MapLabel:
     x: float
     y: float
     text: str
-
-
-@dataclass(frozen=True)
-class Camera:
-    """What part of the map is in view, in map coordinates; independent of the window's size."""
-
-    x: float
-    y: float
-    span: float  # map units along the shorter side of the view
-
-    @classmethod
-    def of(cls, *values: Any) -> "Camera":
-        """Take x, y and span as they come from a browser or an address.
-
-        Raises:
-            ValueError: If they are not three numbers, each a coordinate and the span above 0.
-        """
-        if len(values) != 3 or not all(map(is_coordinate, values)) or values[2] <= 0:
-            raise ValueError(f"expected x, y and span of a view, within ±{LARGEST:.0e} and span above 0")
-        return cls(*map(float, values))
+    kind: Literal["note", "island"] = "note"  # names of islands can be turned off
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +175,8 @@ class MapScene:
                 "n": points.n_points,
                 "center": list(points.center),
                 "halfSpan": points.half_span,
+                "home": list(points.home),
+                "outside": points.n_outside,
             },
             "coloring": None if self.coloring is None else _coloring_payload(self.coloring, url),
             "hover": None if self.hover is None else _hover_payload(self.hover, url),
@@ -204,7 +189,7 @@ class MapScene:
                 for p in self.paths
             ],
             "markers": [{"x": m.x, "y": m.y, "label": m.label, "kind": m.kind} for m in self.markers],
-            "labels": [{"x": label.x, "y": label.y, "text": label.text} for label in self.labels],
+            "labels": [{"x": each.x, "y": each.y, "text": each.text, "kind": each.kind} for each in self.labels],
             "outlines": [_pairs(polygon) for polygon in self.outlines],
             "camera": self.camera and {"x": self.camera.x, "y": self.camera.y, "span": self.camera.span},
             "axisLabels": list(self.axis_labels),
@@ -233,7 +218,9 @@ def point_cloud(xy: ArrayLike) -> PointCloud:
     center = (low + high) / 2
     half_span = float((high - low).max() / 2) or 1.0  # one point, or all in one place: any scale will do
     packed = ((positions - center) / half_span).astype("<f4")
-    return PointCloud(Buffer(packed.tobytes()), len(positions), (float(center[0]), float(center[1])), half_span)
+    box, n_outside = home(packed)
+    middle = (float(center[0]), float(center[1]))
+    return PointCloud(Buffer(packed.tobytes()), len(positions), middle, half_span, box, n_outside)
 
 
 def color_by_value(

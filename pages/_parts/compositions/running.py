@@ -1,6 +1,7 @@
 """Compositions as the page shows them: the run of this session, what became of it, verdicts, and what was chosen."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import streamlit as st
 
 from matgen_core.materials.formulas import Formulas, subscripted
 from matgen_core.tasks import prediction
-from matgen_core.tasks.funnel import session
+from matgen_core.tasks.funnel import Wanted, session
 from matgen_core.tasks.funnel.answers import Answer
 from matgen_core.tasks.funnel.session import Generation, Snapshot
 from matgen_core.tasks.funnel.stages import STAGES
@@ -83,7 +84,25 @@ def meaning(stage: str, model: "Checkpoint") -> str:
     return STAGES[stage].meaning
 
 
-def answer_lines(answers: Sequence[Answer], asked: Asked) -> str:
+def settings_of(asked: Asked) -> dict[str, Any]:
+    """Return all that made a run, the seed among it, as files hold it."""
+    return {**asdict(asked.request), "predictors": list(asked.predictors)}
+
+
+def asked_line(seen: Snapshot, run: Generation) -> str:
+    """Say what share of the samples is as asked for, beside what is like that without asking; "" if all is wanted."""
+    if run.request.wanted == Wanted() or not seen.counts["formula"]:
+        return ""
+    of_samples = seen.counts["wanted"] / seen.counts["generated"]
+    of_training = run.training_share()
+    beside = f"; of the training formulas **{of_training:.1%}** are like that" if of_training is not None else ""
+    return (
+        f"As asked for: **{of_samples:.1%}** of the samples{beside}. The model is not told which elements you want:"
+        " it writes freely, and the others are thrown away."
+    )
+
+
+def answer_lines(answers: Sequence[Answer], asked: Asked, run: Generation) -> str:
     """Say how what is predicted lies to what was asked for, a line a property, and who predicts it."""
     lines = []
     for answer in answers:
@@ -92,6 +111,8 @@ def answer_lines(answers: Sequence[Answer], asked: Asked) -> str:
             f" predicted **{answer.median:.2f}** (median of {answer.n:,})"
         )
         near = f", **{answer.n_near / answer.n:.1%}** within ±{answer.tolerance:g}" if answer.tolerance else ""
+        unasked = run.training_share_near(answer.name)
+        near += f"; of the training formulas, by their own values, **{unasked:.1%}**" if unasked is not None else ""
         lines.append(line + near)
     # Of two that predict a property the later counts.
     used = {

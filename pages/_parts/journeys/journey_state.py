@@ -1,24 +1,23 @@
 """Journeys as the pages share them: waypoints, what is asked for, and the steps that arrive in the background."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
-from matgen_core.data.structure_export import cif_archive
-from matgen_core.materials.levels import PHASE_FIELD
-from matgen_core.materials.properties import Column
+from matgen_core.jobs.turns import Turns
+from matgen_core.latent.index import find_formula
+from matgen_core.materials.fields import PhaseField
+from matgen_core.materials.levels import COMPOSITION, PHASE_FIELD
 from matgen_core.tasks import journeys
 from matgen_core.views.crystals import picture
 from matgen_core.views.crystals.scene import drawable_scene
-from matgen_core.views.maps.journey import Overlay, journey_overlay, steps_outside
-from pages._parts.components.film_strip import Frame
+from matgen_core.views.maps.journey import Overlay, journey_overlay, sketch, steps_outside
 from pages._parts.shared import latent_maps, plain_text, widgets
 from pages._parts.shared.folder_caches import all_present, by_folder
-from pages._parts.shared.plain_text import plain
 
 if TYPE_CHECKING:  # it brings torch
     from matgen_core.checkpoint import Checkpoint
@@ -27,7 +26,13 @@ Mode = Literal["Path", "Arithmetic", "Axis", "Samples"]
 AxisKind = Literal["principal", "coordinate"]
 Around = Literal["waypoints", "lasso", "prior"]
 MOST_WAYPOINTS: dict[Mode, int] = {"Path": 8, "Arithmetic": 3, "Axis": 1, "Samples": 8}
-PICTURE = 120  # px
+_SETTINGS: dict[Mode, tuple[str, ...]] = {
+    "Path": ("way", "n_path"),
+    "Arithmetic": ("n_arithmetic",),
+    "Axis": ("axis", "axis_number", "reach", "n_axis"),
+    "Samples": ("around", "width", "seed", "elements", "n_samples"),
+}
+PICTURE = 300  # px; the strip shows it smaller, a presentation larger
 NO_POINT = "It has no latent point, since this model cannot encode. Choose a generated formula."
 _PATIENCE = 1.0  # s that a page waits for the first step before it is drawn without
 
@@ -68,6 +73,63 @@ def _taken() -> list[str]:
 def set_waypoints(keys: Sequence[str]) -> None:
     """Remember the waypoints."""
     st.session_state["via"] = ",".join(keys)
+
+
+def change_kind() -> None:
+    """Give each kind of journey the waypoints that it had; one that has none of its own takes those of the other."""
+    before, now = st.session_state.get("kind", "Path"), st.session_state["mode"]
+    if st.session_state.get("via", "") != st.session_state.get("via_at_first"):
+        st.session_state[f"via@{before}"] = st.session_state.get("via", "")
+    st.session_state["via"] = st.session_state.get(f"via@{now}", st.session_state.get("via", ""))
+    begin_kind(now)
+
+
+def begin_kind(mode: Mode) -> None:
+    """Remember which kind of journey is chosen, and what its waypoints were when it was."""
+    if st.session_state.get("kind") != mode:
+        st.session_state["kind"] = mode
+        st.session_state["via_at_first"] = (
+            st.session_state.get("via", "") if f"via@{mode}" not in st.session_state else None
+        )
+
+
+def forget_unknown(name: str) -> None:
+    """Drop the waypoints, of every kind, that a model does not know."""
+    for each in ["via", *(f"via@{mode}" for mode in MOST_WAYPOINTS)]:
+        if each in st.session_state:
+            keys = [key for key in st.session_state[each].split(",") if latent_maps.row_of(name, key) is not None]
+            st.session_state[each] = ",".join(keys)
+
+
+def keep_settings(mode: Mode, of_samples: Sequence[str]) -> None:
+    """Keep what was set for the kinds of journey that are not shown: Streamlit forgets an input that is not drawn.
+
+    Args:
+        mode: The kind that is shown.
+        of_samples: What else can be set for samples of this model.
+    """
+    for other, keys in (_SETTINGS | {"Samples": (*_SETTINGS["Samples"], *of_samples)}).items():
+        for key in keys if other != mode else ():
+            if key in st.session_state:
+                st.session_state[key] = st.session_state[key]
+
+
+def key_of(name: str, text: str) -> str:
+    """Return what a typed text is called in a model: its elements may stand in any order.
+
+    A text that names nothing stays as it is; the journey then says so.
+    """
+    text = text.replace(",", " ").strip()
+    if latent_maps.row_of(name, text) is not None:
+        return text
+    if latent_maps.level(name) is PHASE_FIELD:
+        try:
+            return PhaseField.parse(text).write()
+        except ValueError:
+            return text
+    if latent_maps.level(name) is COMPOSITION and latent_maps.load_map(name).encodes:
+        return text  # any formula has a place
+    return find_formula(latent_maps.map_table(name), text) or text
 
 
 def add_waypoint(name: str, key: str, most: int = 8) -> None:
@@ -116,7 +178,12 @@ def labels_of(name: str) -> Callable[[str], str]:
 # Routes and steps
 
 
-def _of_journey(journey: Journey) -> list[str]:
+def name_of(journey: Journey) -> str:
+    """Name a journey by what was asked for, as an address may hold it."""
+    return hashlib.sha256(repr(journey).encode()).hexdigest()[:16]
+
+
+def _of_journey(journey: Journey, *rest: Any) -> list[str]:
     return [journey.model]
 
 
@@ -143,7 +210,7 @@ def route(journey: Journey) -> journeys.Route:
 
 
 def pins(journey: Journey) -> list[journeys.Waypoint]:
-    """Return the waypoints that can be found; the route says what is wrong with the others."""
+    """Return the waypoints that can be found, and show what is wrong with the others."""
     found = []
     for key in journey.keys:
         try:
@@ -169,6 +236,33 @@ def overlay(journey: Journey, projection: str, current: int) -> Overlay:
     return journey_overlay(latent_maps.load_map(journey.model), route(journey), projection, _outside(journey), current)
 
 
+@by_folder(st.cache_data, about=_of_journey, max_entries=64, show_spinner=False)
+def sketched(journey: Journey, projection: str) -> dict[str, Any]:
+    return sketch(latent_maps.load_map(journey.model), route(journey), projection, _outside(journey))
+
+
+def looked_at(journey: Journey, n_steps: int) -> int:
+    """Return the step that is looked at: the first of a new journey, and where the address names none that is there."""
+    before = st.session_state.get("journey_before")
+    if before is not None and before != journey:
+        st.session_state["step"] = "1"
+    st.session_state["journey_before"] = journey
+    text = widgets.remembered("step", "1")
+    return int(text) - 1 if text.isdecimal() and 1 <= int(text) <= n_steps else 0
+
+
+@by_folder(st.cache_resource, about=all_present, max_entries=16, show_spinner=False)
+def _shared(journey: Journey) -> journeys.SharedSteps:
+    """Return the steps of a journey, for all visitors: who goes it first computes them."""
+    steps = journeys.walk(
+        latent_maps.load_map(journey.model),
+        route(journey),
+        properties=property_models(journey.model),
+        elements=journey.elements,
+    )
+    return journeys.SharedSteps(_drawn(steps), len(route(journey)))
+
+
 @by_folder(
     st.cache_resource,
     about=all_present,
@@ -178,27 +272,24 @@ def overlay(journey: Journey, projection: str, current: int) -> Overlay:
     show_spinner=False,
 )
 def recording(journey: Journey) -> journeys.Recording:
-    """Return the steps of a journey, which arrive in the background once it is started.
+    """Return the steps of a journey as they arrive for this visitor once it is started.
 
     Raises:
         ValueError: If the search line or the condition does not suit the model.
     """
-    steps = journeys.walk(
-        latent_maps.load_map(journey.model),
-        route(journey),
-        properties=_property_models(journey.model),
-        elements=journey.elements,
-    )
-    return journeys.Recording(_drawn(steps), len(route(journey)))
+    shared, n_steps = _shared(journey), len(route(journey))
+    # What another visitor has computed waits in no line.
+    return journeys.Recording(shared, n_steps, Turns(1)) if shared.is_whole else journeys.Recording(shared, n_steps)
 
 
 def _drawn(steps: Iterator[journeys.Step]) -> Iterator[journeys.Step]:
-    """Find out what is drawn of each step where nobody waits for it."""
+    """Draw each step where nobody waits for it."""
     for step in steps:
-        yield replace(step, scene=drawable_scene(step.material))
+        scene = drawable_scene(step.material)
+        yield replace(step, scene=scene, picture=picture.picture(scene, PICTURE) if scene else "")
 
 
-def _property_models(name: str) -> list["Checkpoint"]:
+def property_models(name: str) -> list["Checkpoint"]:
     """Return what predicts properties of the materials of a model."""
     level = latent_maps.level(name)
     if level is PHASE_FIELD:
@@ -211,7 +302,7 @@ def warm(name: str) -> None:
     """Take the first step of the example while the visitor looks round: the first takes twice as long as the next."""
     space = latent_maps.load_map(name)
     places = [journeys.waypoint(space, key) for key in journeys.example(space)]
-    steps = _drawn(journeys.walk(space, journeys.path(space, places, 2), _property_models(name)))
+    steps = _drawn(journeys.walk(space, journeys.path(space, places, 2), property_models(name)))
     journeys.Recording(islice(steps, 1), 1).start()
 
 
@@ -240,132 +331,3 @@ def halt(journey: Journey) -> None:
 def go_on() -> None:
     """Let a stopped journey go on."""
     st.session_state["halted"] = None
-
-
-# What is shown
-
-
-def frames(steps: Sequence[journeys.Step]) -> list[Frame]:
-    """Return the steps as frames of the film strip."""
-    return [
-        Frame(
-            title=step.formula,
-            tag=step.label,
-            picture=picture.picture(step.scene, PICTURE) if step.scene else "",
-            lights=[(light.answer, light.word) for light in step.lights],
-            note="\n".join(f"{journeys.LIGHTS[light.name]}: {light.reason}" for light in step.lights),
-            faded=not step.kept,
-        )
-        for step in steps
-    ]
-
-
-_COLORS = {"yes": "green", "undecided": "orange", "no": "red"}
-_MARKS = {"yes": "✓", "undecided": "?", "no": "✕"}
-
-
-def lights(step: journeys.Step) -> None:
-    """Say for each light what it says and why."""
-    lines = []
-    for light in step.lights:
-        badge = f":{_COLORS[light.answer]}-badge[{_MARKS[light.answer]} {plain(light.word)}]"
-        lines.append(f"**{journeys.LIGHTS[light.name]}** {badge} :small[{plain(light.reason)}]")
-    st.markdown("  \n".join(lines))
-
-
-def tally(steps: Sequence[journeys.Step], n_steps: int, noun: str) -> str:
-    """Say in one line how the steps so far were judged, with all of them in every count."""
-    parts = []
-    for row in journeys.tally(steps).itertuples(index=False):
-        other = "not known" if row.light == "known" else "undecided"
-        undecided = f" ({row.undecided} {other})" if row.undecided else ""
-        parts.append(f"{_COUNTED[row.light]} **{row.yes}**{undecided}")
-    so_far = f"{len(steps)} of {n_steps}" if len(steps) < n_steps else f"{n_steps}"
-    return f"Of **{so_far}** {noun}: " + " · ".join(parts)
-
-
-_COUNTED = {
-    "decodes": "decode",
-    "distances": "sound distances",
-    "neutral": "neutral",
-    "charge": "charge-balanced",
-    "known": "known",
-    "data": "in the data",
-    "returns": "return",
-    "elements": "as asked",
-}
-
-
-def save_crystals(steps: Sequence[journeys.Step], file_name: str) -> None:
-    """Offer the decoded crystals as an archive of CIF files."""
-    crystals = journeys.structures_of(steps)
-    if crystals:
-        st.download_button(
-            f"Save {len(crystals)} CIF",
-            partial(cif_archive, crystals),
-            file_name,
-            "application/zip",
-            on_click="ignore",
-            icon=":material/download:",
-        )
-
-
-def table(steps: Sequence[journeys.Step]) -> None:
-    """List the steps with units."""
-    shown = journeys.table(steps)
-    columns: list[Column] = journeys.titles(list(shown))
-    st.dataframe(
-        shown,
-        hide_index=True,
-        height=min(38 + 35 * len(shown), 500),
-        column_config={
-            each.name: (
-                st.column_config.TextColumn(each.title)
-                if each.is_category
-                else st.column_config.NumberColumn(each.title, format="%.4g")
-            )
-            for each in columns
-        },
-        alt=f"Table of {len(shown)} steps",
-    )
-
-
-def same_in_python(journey: Journey, example: tuple[str, str]) -> str:
-    """Return the Python that goes this journey; the example's where no waypoint has been chosen."""
-    keys = journey.keys or example
-    places = f"[journeys.waypoint(space, key) for key in {list(keys)!r}]"
-    if journey.mode == "Path":
-        way = f"journeys.path(space, {places}, n_steps={journey.n_steps}, kind={journey.kind!r})"
-        if len(keys) < 2:
-            way = way.replace(f"{list(keys)!r}", f"{list(example)!r}")
-    elif journey.mode == "Arithmetic":
-        three = [*keys, *example, *example][:3]
-        places = f"*(journeys.waypoint(space, key) for key in {three!r})"
-        way = f"journeys.arithmetic(space, {places}, n_steps={journey.n_steps})"
-    elif journey.mode == "Axis":
-        way = (
-            f"journeys.axis(\n    space, journeys.waypoint(space, {keys[-1]!r}), number={journey.axis},"
-            f" n_steps={journey.n_steps}, reach={journey.reach}, kind={journey.axis_kind!r}\n)"
-        )
-    else:
-        centers = {
-            "waypoints": f"space.z[[journeys.waypoint(space, key).row for key in {list(keys)!r}]]",
-            "lasso": f"space.z[{list(journey.rows)!r}]",
-            "prior": "None",
-        }[journey.around]
-        way = (
-            f"journeys.samples(\n    space, {centers},\n    n_samples={journey.n_steps}, width={journey.width},"
-            f" seed={journey.seed}, wanted={dict(journey.wanted)!r},\n)"
-        )
-    models = [each.name for each in _property_models(journey.model)]
-    return f"""
-from matgen_core import checkpoint
-from matgen_core.latent import LatentMap
-from matgen_core.tasks import journeys
-
-space = LatentMap(checkpoint.load({journey.model!r}))
-route = {way}
-properties = [checkpoint.load(name) for name in {models!r}]
-steps = journeys.walk(space, route, properties, elements={journey.elements!r})
-print(journeys.table(list(steps)).to_string())
-"""

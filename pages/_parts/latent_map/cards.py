@@ -55,7 +55,7 @@ def crystal_card(name: str, projection: str, key: str) -> None:
         plain_text.error(latent_maps.not_here(name, key))
         return
     known = latent_maps.map_table(name).iloc[row]
-    st.subheader(plain(known["name"]))
+    st.subheader(plain(subscripted(known["name"])))
     st.caption(f"{plain(key)}. {_kept(name, projection, row)}")
     show_decoded(name, row)
     bench_crystals.open_on_bench([bench.Entry(name, key)], "open_on_bench")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from matgen_core.latent import projection, selection
+from matgen_core.latent import projection, ranges, selection
 from matgen_core.latent.selection import Selection
 from matgen_core.materials import query
 from matgen_core.materials.elements import every_element
@@ -10,8 +10,9 @@ from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.levels import COMPOSITION
 from matgen_core.views.maps import link as view_link
 from matgen_core.views.maps.events import MapEvents
+from matgen_core.views.maps.framing import Camera
 from matgen_core.views.maps.link import View
-from matgen_core.views.maps.scene import Camera
+from pages._parts.components.copy_button import copy_button
 from pages._parts.components.periodic_table import periodic_table
 from pages._parts.shared import latent_maps, plain_text, widgets
 from pages._parts.shared.plain_text import plain
@@ -28,8 +29,14 @@ def look_at(key: str) -> None:
 
 
 def forget_material() -> None:
-    """Close the card: the material of one model means nothing to another."""
+    """Close the card."""
     look_at("")
+
+
+def forget_model() -> None:
+    """Close the card and drop the ranges of values: those of one model mean nothing to another."""
+    forget_material()
+    st.session_state["ranges"] = ""
 
 
 def own_formula(text: str) -> str:
@@ -68,8 +75,16 @@ def selected(name: str) -> Selection | None:
 
 
 def extend_selection(name: str, key: str, lasso: selection.Lasso) -> None:
-    """Apply an outline that was drawn on a map."""
-    set_selection(name, selection.extend(selected(name), latent_maps.positions(name, key), lasso, key))
+    """Apply an outline that was drawn on a map; one that leaves nothing is said, and what was selected stays."""
+    chosen = selection.extend(selected(name), latent_maps.positions(name, key), lasso, key)
+    if chosen is None and lasso.op != "clear":
+        st.session_state["empty_outline"] = (
+            f"No {latent_maps.level(name).noun} lies in that outline, so nothing changed."
+            if lasso.op in ("new", "add")
+            else f"That would leave no {latent_maps.level(name).noun}, so nothing changed."
+        )
+        return
+    set_selection(name, chosen)
 
 
 def set_selection(name: str, chosen: Selection | None) -> None:
@@ -107,7 +122,12 @@ def take_view(name: str, key: str, events: MapEvents) -> None:
     """Remember the part of the map that is in view."""
     if events.camera is not None and events.camera != st.session_state.get("camera_reported"):
         st.session_state["camera_reported"] = view = events.camera
-        st.session_state["camera"] = f"{name},{key},{view.x:.6g},{view.y:.6g},{view.span:.6g}"
+        ask_for(name, key, view)
+
+
+def ask_for(name: str, key: str, view: Camera) -> None:
+    """Ask for a part of a map."""
+    st.session_state["camera"] = f"{name},{key},{view.x:.8g},{view.y:.8g},{view.span:.8g}"
 
 
 def asked_camera(name: str, key: str) -> Camera | None:
@@ -180,6 +200,7 @@ def open_link() -> str:
             raise ValueError(f"this link shows a map of {view.model!r}, which is not here; here are {', '.join(here)}")
         view_link.replay(view.outlines, _stored_positions(view.model))
         query.find(" ".join(f"has:{symbol}" for symbol in (*view.must, *view.never)), ())
+        ranges.read(view.ranges, latent_maps.numbers_of(view.model))
     except ValueError as error:
         return str(error)
     written = {
@@ -196,6 +217,7 @@ def open_link() -> str:
             st.query_params[key] = label  # a widget writes what is chosen on it into the address, not what is set here
     look_at(view.at)
     set_elements(view.must, view.never)
+    st.session_state["ranges"] = view.ranges
     if view.camera:
         camera = view.camera
         st.session_state["camera"] = f"{view.model},{view.projection},{camera.x},{camera.y},{camera.span}"
@@ -206,29 +228,30 @@ def open_link() -> str:
 
 def link_button(name: str, key: str, color: str, element: str) -> None:
     """Offer a link that opens exactly this view."""
-    with st.popover("Copy link", icon=":material/link:"):
-        own = key in latent_maps.own_maps(name)
-        try:
-            view = View(
-                name,
-                "" if own else key,
-                color,
-                element,
-                st.session_state.get("find") or "",
-                tuple(_symbols("holds")),
-                tuple(_symbols("never")),
-                st.session_state.get("at", ""),
-                None if own else asked_camera(name, key),
-                _portable(name, selected(name)),
-            )
-            st.code(f"{(st.context.url or '').partition('?')[0]}?view={view_link.encode(view)}", None, wrap_lines=True)
-        except ValueError as error:
-            plain_text.warning(f"No link: {error}.")
-            return
-        st.caption(
-            "Opens this model, map, colors, search, elements, outlines, part of the map and card, for everyone who can"
-            " reach this app." + (" Your own map stays with your session: the link opens the model's." if own else "")
+    own = key in latent_maps.own_maps(name)
+    text = problem = ""
+    try:
+        view = View(
+            name,
+            "" if own else key,
+            color,
+            element,
+            st.session_state.get("find") or "",
+            tuple(_symbols("holds")),
+            tuple(_symbols("never")),
+            st.session_state.get("ranges", ""),
+            st.session_state.get("at", ""),
+            None if own else asked_camera(name, key),
+            _portable(name, selected(name)),
         )
+        text = f"?view={view_link.encode(view)}"
+    except ValueError as error:
+        problem = f"No link: {error}."
+    about = (
+        "Opens this model, map, colors, search, filters, outlines, part of the map and card, for everyone who can reach"
+        " this app." + (" Your own map stays with your session: the link opens the model's." if own else "")
+    )
+    copy_button("Copy link", text, key="link", about=about, problem=problem)
 
 
 def outside_share(name: str, chosen: Selection) -> float:

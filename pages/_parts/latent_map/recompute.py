@@ -7,7 +7,7 @@ import streamlit as st
 from matgen_core import checkpoint as checkpoints
 from matgen_core.latent import projection
 from matgen_core.latent.projection import METRICS, ProjectionSettings
-from matgen_core.latent.worker import MAX_POINTS
+from matgen_core.latent.worker import MAX_POINTS, seconds
 from pages._parts.shared import job_words, latent_maps, plain_text, widgets
 from pages._parts.shared.plain_text import plain
 
@@ -40,6 +40,10 @@ def button(name: str, shown: Any) -> None:
             key="new_method",
         )
         settings = _settings(method or "umap")
+        n_points = n_shown if shown is not None and of == "shown" else n_all
+        st.caption(
+            f"Takes about {job_words.about_seconds(*seconds(n_points, settings))}, the page stays usable meanwhile."
+        )
         if st.button("Make the map", type="primary"):
             member = shown if shown is not None and of == "shown" else latent_maps.everyone(name)
             try:
@@ -99,7 +103,9 @@ def _follow() -> None:
                 st.rerun(scope="app")
             return
         with st.container(width="stretch"):
-            of = f"{widgets.PROJECTIONS[method]} of {member.sum():,} points"
+            n_points = int(member.sum())
+            takes = job_words.about_seconds(*seconds(n_points, projection.ProjectionSettings(method)))
+            of = f"{widgets.PROJECTIONS[method]} of {n_points:,} points, about {takes} in all"
             st.progress(status.share or 0.0, plain(f"{of}: {job_words.line(status, job_words.stage(status))}"))
         if st.button("Cancel", icon=":material/close:"):
             job.stop()

@@ -1,6 +1,7 @@
 """What is found and selected on the latent map: its table, how it differs from the rest, its files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,7 @@ from matgen_core.latent import groups
 from matgen_core.latent.selection import Selection
 from matgen_core.materials.levels import CRYSTAL, PHASE_FIELD
 from matgen_core.tasks.export import MOST_CRYSTALS, cif_zip
+from matgen_core.tasks.origin import origin
 from matgen_core.views import charts
 from pages._parts.latent_map import map_state
 from pages._parts.shared import latent_maps, widgets
@@ -54,8 +56,9 @@ def panel(name: str, projection: str, shown: Any, chosen: Selection | None) -> N
     listed = rows[wanted]
     widgets.field_table(listed.head(MOST), "selected_rows", map_state.look_at, 320, columns)
     with st.container(horizontal=True, vertical_alignment="center"):
-        about = outlines_json(name, rows, chosen)
-        widgets.download(listed, "selection.csv")
+        settings = made_with(name, projection)
+        about = outlines_json(origin([name], settings), rows, chosen)
+        widgets.download(listed, "selection.csv", models=[name], settings=settings)
         widgets.download_text(about, "selection.json", "Save outlines and filters")
         if level is CRYSTAL:
             crystals(name, [row for row, each in enumerate(shown) if each], about)
@@ -63,16 +66,23 @@ def panel(name: str, projection: str, shown: Any, chosen: Selection | None) -> N
             st.caption(f"The table shows the first {MOST:,} of {len(listed):,}; the file has them all.")
 
 
-def outlines_json(name: str, rows: pd.DataFrame, chosen: Selection | None) -> str:
-    """Write down what was drawn and searched to choose these materials."""
-    state = st.session_state
-    about = {
-        "checkpoint": name,
-        "search": state.get("find") or "",
-        "must_hold": state.get("holds", ""),
-        "must_not_hold": state.get("never", ""),
-        "shown": list(rows["key"]),
+def made_with(name: str, projection: str) -> dict[str, Any]:
+    """Return what this selection was made with: the map, the search and the filters, as far as they say something."""
+    state, own = st.session_state, latent_maps.own_maps(name).get(projection)
+    said = {
+        "projection": "" if own else projection,
+        "own_map": asdict(own.made.settings) if own else None,
+        "search": state.get("find"),
+        "must_hold": state.get("holds"),
+        "must_not_hold": state.get("never"),
+        "ranges": state.get("ranges"),
     }
+    return {key: value for key, value in said.items() if value}
+
+
+def outlines_json(made_by: Mapping[str, str], rows: pd.DataFrame, chosen: Selection | None) -> str:
+    """Write down what was drawn and searched to choose these materials."""
+    about = {**made_by, "shown": list(rows["key"])}
     return (chosen or Selection(rows["key"].isna().to_numpy())).as_json(**about)
 
 

@@ -19,6 +19,7 @@ from matgen_core.jobs.bounded import BoundedError, BusyError
 from matgen_core.materials import diffraction, report
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks import prediction
+from matgen_core.tasks.origin import checkpoint_version
 from matgen_core.tasks.remarks import remarks
 from matgen_core.views.crystals import bench, uploaded
 from matgen_core.views.crystals.bench import Entry
@@ -231,13 +232,24 @@ def told() -> Iterator[None]:
         plain_text.error(f"Not computed: {error}")
 
 
-def scene(key: str, structure: Any, is_foreign: bool) -> dict[str, Any]:
-    """Return what a viewer draws of a crystal.
+def scene(
+    key: str,
+    structure: Any,
+    is_foreign: bool,
+    cells: tuple[int, int, int] = (1, 1, 1),
+    longest: float | None = None,
+) -> dict[str, Any]:
+    """Return what a viewer draws of a crystal: so many cells, with bonds up to so many Å if that is given.
 
     Raises:
         FigureError: As every figure here: if there is none, or if a file's takes more than it may.
     """
-    return dict(_found("scene", key, (), is_foreign, structure))
+    return dict(_found("scene", key, (cells, longest), is_foreign, structure))
+
+
+def primitive(crystal: Crystal) -> Any:
+    """Return the primitive cell of a visitor's crystal that was written as a supercell, else None."""
+    return _found("primitive", crystal.key, (), True, crystal.structure) if crystal.is_foreign else None
 
 
 def still(crystal: Crystal, size: int) -> str:
@@ -276,16 +288,24 @@ def reflections(crystal: Crystal, radiation: str, two_theta: tuple[float, float]
     return _table("reflections", crystal.key, (radiation, two_theta), crystal.is_foreign, crystal.structure)
 
 
+def origin(crystal: Crystal) -> str:
+    """Say in a line where a crystal comes from, for whoever is given a file of it."""
+    if crystal.is_foreign:
+        return "; ".join([crystal.label, *crystal.notes])
+    return f"{crystal.source}; {checkpoint_version(crystal.entry.source)}"
+
+
 def written_as(crystal: Crystal, kind: str) -> str:
     """Write a structure as a file: "cif", "poscar", "extended_xyz" or "web_page"."""
-    return str(_found(kind, crystal.key, (), crystal.is_foreign, crystal.structure))
+    return str(_found(kind, crystal.key, (origin(crystal),), crystal.is_foreign, crystal.structure))
 
 
 def chemiscope(crystals: Sequence[Crystal]) -> str:
     """Write structures as the input of chemiscope."""
     key = [(each.key, each.label) for each in crystals]
     given = {each.label: each.structure for each in crystals}
-    return str(_found("chemiscope", key, (), any(each.is_foreign for each in crystals), given))
+    source = ". ".join(map(origin, crystals))
+    return str(_found("chemiscope", key, (source,), any(each.is_foreign for each in crystals), given))
 
 
 def _table(name: str, key: Any, settings: tuple[Any, ...], is_foreign: bool, *given: Any) -> pd.DataFrame:

@@ -34,6 +34,7 @@ def element_sets(must: Sequence[str], may: Sequence[str], known: Sequence[str], 
             format_func=lambda each: {**ranking.ELEMENT_SETS, **ranking.EXCLUSIONS}[each].title,
             key=key,
             on_change=_toggle,
+            wrap=True,
             args=(key, exclude, on, must, may, known, on_change),
             help="  \n".join(f"**{each.title}** {' '.join(each.elements)}: {each.why}" for each in sets.values()),
         )

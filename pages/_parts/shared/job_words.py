@@ -27,3 +27,15 @@ def stage(status: Status) -> str:
     """Say what a running job is doing, how much of that is done, and how long it has been at work."""
     share = "" if status.share is None else f" {status.share:.0%}"
     return f"{status.stage}{share} ({status.seconds:.0f} s)"
+
+
+def about_seconds(low: float, high: float) -> str:
+    """Say how long something will take: "5 s to 2 min"."""
+    shortest, longest = _time(low), _time(high)
+    return shortest if shortest == longest else f"{shortest} to {longest}"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 55:
+        return f"{max(1, round(seconds) if seconds < 10 else 5 * round(seconds / 5))} s"
+    return f"{round(seconds / 60)} min"

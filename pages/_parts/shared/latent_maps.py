@@ -57,6 +57,11 @@ def map_table_columns(name: str) -> list[Column]:
     return known_columns(map_table(name), widgets.read(name))
 
 
+def numbers_of(name: str) -> list[str]:
+    """Return the columns of a map's materials that are numbers."""
+    return [column.name for column in map_table_columns(name) if not column.is_category]
+
+
 def level(name: str) -> Level:
     """Return what the materials of a map are."""
     return widgets.read(name).level
@@ -209,7 +214,7 @@ def grades_in_words(name: str, key: str) -> str:
     if own:
         made = own.made
         whole = made.trustworthiness, made.continuity
-        settings = _settings_in_words(made.settings)
+        settings = settings_in_words(made.settings)
         sentence = f"{title}: {settings}, of {int(own.member.sum()):,} points; the others are gray. {sentence}"
     else:
         grades = widgets.read(name).metrics.get("maps", {}).get("maps", {}).get(key, {})
@@ -227,7 +232,8 @@ def grades_in_words(name: str, key: str) -> str:
     )
 
 
-def _settings_in_words(settings: projection.ProjectionSettings) -> str:
+def settings_in_words(settings: projection.ProjectionSettings) -> str:
+    """Say with what settings a map was made."""
     own = {
         "umap": f"{settings.n_neighbors} neighbors, least distance {settings.min_dist:g}, {settings.metric}, ",
         "tsne": f"perplexity {settings.perplexity:g}, {settings.metric}, ",
@@ -353,9 +359,15 @@ def nearest_known(maps: Sequence[str], key_of: str, key: str, on_choose: Callabl
 # Drawing
 
 
-def map_chart(scene: MapScene, key: str, on_event: Callable[[MapEvents], None]) -> None:
-    """Show a map; what the visitor does on it is handed on before the page runs again."""
-    latent_map(scene, key=key, height=600, on_event=on_event)
+@by_folder(st.cache_resource, max_entries=12, show_spinner="Naming the islands …")
+def island_labels(name: str, key: str) -> list[map_scene.MapLabel]:
+    """Return the names of the islands of a map that a model came with."""
+    return map_columns.island_labels(map_table(name), _load_map(name).positions(key))
+
+
+def map_chart(scene: MapScene, key: str, on_event: Callable[[MapEvents], None], height: int = 600) -> None:
+    """Show a map, so many pixels high; what the visitor does on it is handed on before the page runs again."""
+    latent_map(scene, key=key, height=height, on_event=on_event)
 
 
 @by_folder(st.cache_resource, max_entries=12, show_spinner=False)

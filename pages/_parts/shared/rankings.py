@@ -1,23 +1,21 @@
 """What pages with a ranking of phase fields share: the choice of elements, the chart, and how far to trust it."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core.checkpoint import CheckpointError
-from matgen_core.latent.errors import error_kind
 from matgen_core.materials.elements import check_elements, every_element
+from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.tasks import ranking
 from matgen_core.views import charts
 from pages._parts.shared import plain_text, widgets
 from pages._parts.shared.folder_caches import by_folder
 from pages._parts.shared.plain_text import plain
-
-if TYPE_CHECKING:  # it brings torch
-    from matgen_core.checkpoint import Checkpoint
 
 # The choice
 
@@ -54,11 +52,31 @@ def elements_without_features(known: Collection[str]) -> dict[str, str]:
 # The ranking
 
 
-@by_folder(st.cache_data, max_entries=16, show_spinner="Ranking …")
-def ranked(name: str, choice: ranking.Choice) -> pd.DataFrame:
-    """Rank the fields of a choice that are not known to the model."""
-    model = widgets.read(name)
-    return ranking.rank(model, choice.fields(ranking.known_fields(model)))
+def rankers(first: str) -> tuple[str, ...]:
+    """Return the rankers that can be used, one of them first; Home and Trust say of the others why they cannot."""
+    found = [first]
+    for name in widgets.names_with("score"):
+        with suppress(CheckpointError):
+            widgets.read(name)
+            found += [name] if name != first else []
+    return tuple(found)
+
+
+@by_folder(st.cache_data, about=lambda names, choice: names, max_entries=16, show_spinner="Ranking …")
+def ranked(names: tuple[str, ...], choice: ranking.Choice) -> pd.DataFrame:
+    """Rank the fields of a choice that are not known to the first of some models, by all of them."""
+    models = [widgets.read(name) for name in names]
+    return ranking.compare(models, choice.fields(ranking.known_fields(models[0])))
+
+
+def why_they_differ(first: str) -> str:
+    """Say why the rankers that are here differ."""
+    return ranking.why_they_differ([widgets.read(name) for name in rankers(first)])
+
+
+def for_a_file(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a ranking as a file has it: each field with its elements in the order of the screen."""
+    return table.assign(phase_field=list(map(PHASE_FIELD.display, table["phase_field"])))
 
 
 def with_ranks(table: pd.DataFrame) -> pd.DataFrame:
@@ -67,6 +85,16 @@ def with_ranks(table: pd.DataFrame) -> pd.DataFrame:
         return table
     ranks = [f"{low} to {high}" for low, high in zip(table["rank_low"], table["rank_high"], strict=True)]
     return table.assign(ranks=ranks)
+
+
+def ranker_columns(table: pd.DataFrame) -> dict[str, Any]:
+    """Return titles and formats of the columns that other rankers have in a table of `ranking.compare`."""
+    shown: dict[str, Any] = {}
+    for name in ranking.rankers_of(table):
+        title, about = ranking.short_ranker_title(name), plain(ranking.ranker_title(name))
+        shown[f"{name}_rank"] = st.column_config.NumberColumn(f"Rank: {title}", format="%d", help=about)
+        shown[f"{name}_score"] = st.column_config.NumberColumn(f"Score: {title}", format="%.3f", help=about)
+    return shown
 
 
 def ranking_chart(table: pd.DataFrame, field: str, unit: str, *, key: str, on_click: Callable[[str], None]) -> None:
@@ -90,32 +118,8 @@ def ranking_chart(table: pd.DataFrame, field: str, unit: str, *, key: str, on_cl
 # How far it can be trusted
 
 
-def what_the_score_means(model: "Checkpoint") -> None:
-    """Say what a ranking means and how far it can be trusted, in figures; this stands beside every ranking."""
-    meaning, reconstruction = error_kind(model.index), model.metrics["reconstruction"]
-    active = plain(reconstruction["active_dimensions"])
-    of_all = f" of {plain(reconstruction['latent_dim'])}" if "latent_dim" in reconstruction else ""
-    with st.container(border=True):
-        what, evidence, network = st.columns([6, 7, 4], gap="medium")
-        what.markdown(
-            f":small[**Score: {meaning.text} ({meaning.unit}). Low means alike to known chemistry; it does not mean"
-            " stable.** The model saw fields that hold a compound and never one that holds none. “Not in our database”"
-            " is not “unexplored”.]"
-        )
-        evidence.markdown(
-            f":small[**Held-out evidence.** {ranking.verdict(model.metrics)}"
-            f" {_aucs(ranking.evidence_frame(model.name, model.metrics))}]"
-        )
-        measured_on = f" of {plain(reconstruction['measured_on'])}" if "measured_on" in reconstruction else ""
-        network.markdown(
-            f":small[**Has the network learnt?** Explained variance{measured_on}"
-            f" **{reconstruction['explained_variance']:.0%}**, decoder spread"
-            f" **{reconstruction['decoder_spread']:.2f}**, active latent dimensions **{active}{of_all}**;"
-            " all 0 is a collapse.]"
-        )
-
-
-def _aucs(frame: pd.DataFrame) -> str:
+def aucs(frame: pd.DataFrame) -> str:
+    """Write how a ranker and the baselines do against the hardest control; "" if that is not known."""
     rows = frame[frame["control"] == ranking.CONTROLS[ranking.HARDEST]]
     parts = [f"{plain(row.ranker)} **{row.auc:.2f}** ± {row.auc_std:.2f}" for row in rows.itertuples()]
     against = ranking.CONTROLS[ranking.HARDEST]

@@ -1,9 +1,11 @@
 """What is done once a server: with its first visitor, and behind the first page."""
 
 import ast
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
+from threading import Event, Lock, Thread, main_thread
 
 import streamlit as st
 
@@ -18,6 +20,7 @@ _NEEDED_LATER = (
     "pymatgen.io.vasp",
     "scipy.stats",
 )
+_IMPORTING, _READY = Lock(), Event()
 
 
 @st.cache_resource(show_spinner=False)
@@ -27,15 +30,33 @@ def prepare() -> None:
     guard.end_within_seconds()
 
 
+@contextmanager
+def nobody_else_imports() -> Iterator[None]:
+    """Hold off the others as long as not all is imported.
+
+    Two threads that import packages with circles in them may each wait for what the other has begun; Python ends one of
+    them with an error then. So while a server is cold, pages and the imports behind them take turns.
+    """
+    if _READY.is_set():
+        yield
+        return
+    with _IMPORTING:
+        yield
+
+
 @st.cache_resource(show_spinner=False)
 def get_ready() -> None:
     """Import what other pages need and start the first process for files, while the first visitor reads."""
-    Thread(target=_get_ready, name="get ready", daemon=True).start()
+    Thread(target=_get_ready, name="get ready").start()
 
 
 def _get_ready() -> None:
     for module in (*modules_of_pages(), *_NEEDED_LATER):
-        import_module(module)
+        if not main_thread().is_alive():  # the server ends; an import that is cut off would abort it
+            return
+        with _IMPORTING:
+            import_module(module)
+    _READY.set()
     from matgen_core.views.crystals import uploaded
 
     uploaded.warm()

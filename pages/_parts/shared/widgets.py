@@ -1,9 +1,9 @@
 """Inputs that several pages share, state that outlives a page, and what every page says of a checkpoint."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from functools import partial, wraps
+from functools import wraps
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
@@ -19,9 +19,11 @@ from matgen_core.materials import query
 from matgen_core.materials.fields import PhaseField
 from matgen_core.materials.levels import LEVELS, PHASE_FIELD, Level
 from matgen_core.materials.properties import Column
+from matgen_core.tasks.origin import with_origin
 from pages._parts.shared import plain_text
 from pages._parts.shared.folder_caches import by_folder
 from pages._parts.shared.plain_text import plain
+from pages._parts.words import glossary
 
 if TYPE_CHECKING:  # it brings torch
     from matgen_core.checkpoint import Checkpoint
@@ -215,9 +217,7 @@ def search(
     label: str,
     key: str,
     names: Sequence[str],
-    on_change: Callable[[], None] | None = None,
     label_visibility: Literal["visible", "collapsed"] = "visible",
-    ids: Sequence[str] = (),
 ) -> list[bool]:
     """Show a search line and tell which names it finds; all of them if it is empty or cannot be understood."""
     text = st.text_input(
@@ -227,10 +227,9 @@ def search(
         placeholder=f"{label}: Li-*-S-*   has:Li not:Pb",
         label_visibility=label_visibility,
         help=plain(query.HELP),
-        on_change=on_change or "rerun",
     )
     try:
-        found = query.find(text or "", names, ids)
+        found = query.find(text or "", names)
         for note in query.notes(text or ""):
             st.text(note)
         return found
@@ -245,8 +244,18 @@ def field_table(
     on_choose: Callable[[str], None],
     height: int | Literal["content"],
     titles: Sequence[Column] = (),
+    more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Show a table of phase fields (`name` or `phase_field`) or of materials (`id`); a click on a row chooses one."""
+    """Show a table of phase fields (`name` or `phase_field`) or of materials (`id`); a click on a row chooses one.
+
+    Args:
+        table: The rows.
+        key: Of the table.
+        on_choose: Called with what was clicked.
+        height: Of the table.
+        titles: Columns of the index that are in it.
+        more: Settings of further columns, by name.
+    """
     column = next(each for each in ("id", "phase_field", "name") if each in table)
     names = tuple(table[column])
 
@@ -269,31 +278,30 @@ def field_table(
         selection_mode="single-cell",
         column_config={
             **units,
+            **(more or {}),
             column: st.column_config.TextColumn("Material" if column == "id" else "Phase field"),
             "formula": st.column_config.TextColumn("Formula"),
-            "score": st.column_config.NumberColumn("Score", format="%.3f", help="low is familiar"),
+            "score": st.column_config.NumberColumn("Score", format="%.3f", help=glossary.help_on("score")),
             "score_std": st.column_config.NumberColumn(
                 "± members", format="%.3f", help="standard deviation over the ensemble"
             ),
             "rank": st.column_config.NumberColumn("Rank", format="%d", help="1 is most like known chemistry"),
-            "ranks": st.column_config.TextColumn(
-                "Rank, 90 %", help="5 to 95 % range of the ranks that the members give"
-            ),
+            "ranks": st.column_config.TextColumn("Rank, 90 %", help=glossary.help_on("interval")),
             "known": st.column_config.CheckboxColumn("Known"),
             "unseen_elements": st.column_config.TextColumn("Never seen", help="elements that are in no training field"),
-            "distance": st.column_config.NumberColumn("Distance", format="%.2f", help="no unit"),
+            "distance": st.column_config.NumberColumn("Distance", format="%.2f", help=glossary.help_on("latent")),
             "anions": st.column_config.TextColumn("Anions"),
             "reconstruction_error": st.column_config.NumberColumn("Score", format="%.2f"),
             "split": st.column_config.TextColumn("Split"),
             **{
                 f"{projection}_faithfulness": st.column_config.NumberColumn(
-                    f"True neighbors kept, {title}", format="percent"
+                    f"True neighbors kept, {title}", format="percent", help=glossary.help_on("faithfulness")
                 )
                 for projection, title in PROJECTIONS.items()
             },
             **{
                 f"{projection}_stability": st.column_config.NumberColumn(
-                    f"Kept with other seeds, {title}", format="percent"
+                    f"Kept with other seeds, {title}", format="percent", help=glossary.help_on("stability")
                 )
                 for projection, title in PROJECTIONS.items()
             },
@@ -310,11 +318,28 @@ def chart(figure: Any, key: str, alt: str) -> None:
     st.plotly_chart(plain_text.figure(figure), key=key, config={"displayModeBar": False}, alt=alt)
 
 
-def download(table: pd.DataFrame, file_name: str, label: str = "Save as CSV") -> None:
-    """Offer a table as a CSV file, in full precision and with the columns' own names."""
-    st.download_button(
-        label, partial(csv_text, table), file_name, "text/csv", on_click="ignore", icon=":material/download:"
-    )
+def download(
+    table: pd.DataFrame,
+    file_name: str,
+    label: str = "Save as CSV",
+    *,
+    models: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> None:
+    """Offer a table as a CSV file, in full precision and with the columns' own names.
+
+    Args:
+        table: What is saved.
+        file_name: Of the file.
+        label: Of the button.
+        models: Checkpoints that made it; with their versions and the settings they stand in every row.
+        settings: What was chosen to make it.
+    """
+
+    def text() -> str:
+        return csv_text(with_origin(table, models, settings or {}) if models or settings else table)
+
+    st.download_button(label, text, file_name, "text/csv", on_click="ignore", icon=":material/download:")
 
 
 def download_text(text: str, file_name: str, label: str) -> None:
@@ -360,13 +385,16 @@ def reconstruction_metrics(metrics: dict[str, Any]) -> None:
     if "explained_variance" not in reconstruction:
         return
     with st.container(horizontal=True):
-        st.metric("explained variance", f"{reconstruction['explained_variance']:.0%}")
+        help_on = glossary.help_on
+        variance = f"{reconstruction['explained_variance']:.0%}"
+        st.metric("explained variance", variance, help=help_on("explained_variance"))
         st.metric(
             "decoder spread",
             f"{reconstruction['decoder_spread']:.2f}",
-            help="1 is the spread of the data; 0 is a collapse",
+            help=help_on("decoder_spread"),
         )
-        st.metric("active dimensions", plain(reconstruction["active_dimensions"]))
+        active = plain(reconstruction["active_dimensions"])
+        st.metric("active dimensions", active, help=help_on("active_dimensions"))
 
 
 def provenance(name: str) -> pd.DataFrame:

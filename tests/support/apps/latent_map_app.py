@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from matgen_core.latent import selection
+from matgen_core.views.maps import framing
 from matgen_core.views.maps import scene as map_scene
 from matgen_core.views.maps.events import MapEvents
 from pages._parts.components.latent_map import latent_map
@@ -62,7 +63,7 @@ def map_page() -> None:
 
     color = st.selectbox("Color", ["Crystal system", "Band gap"])
     if st.button("Look at the square"):
-        state.look = map_scene.Camera(10, -8, 3)
+        state.look = framing.Camera(10, -8, 3)
     extras = {}
     if st.query_params.get("extras"):
         xy = made["xy"]

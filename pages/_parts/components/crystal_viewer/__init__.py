@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from matgen_core import __version__
 from matgen_core.views.crystals.picture import picture
 from matgen_core.views.crystals.scene import AtomReference, Scene, describe
 from matgen_core.views.crystals.web_page import viewer_problem
@@ -44,6 +45,7 @@ def crystal_viewer(
     view: dict[str, Any] | None = None,
     report_view: bool = False,
     on_pick: Callable[[], None] | None = None,
+    origin: str = "",
 ) -> ViewerEvents:
     """Show structures side by side; the camera stays when they change.
 
@@ -56,6 +58,7 @@ def crystal_viewer(
         view: A view to open with, as `ViewerEvents.view` gave it.
         report_view: Whether each new view is reported; it costs a run of the page after every movement.
         on_pick: Called before the run that a pick causes.
+        origin: What made the structures; it is written into a picture that is saved.
 
     Raises:
         ValueError: If there is no scene or more than four.
@@ -81,6 +84,7 @@ def crystal_viewer(
         "view": view,
         "report_view": report_view,
         "memory": key,
+        "origin": f"MatGen Explorer {__version__}" + (f"; {origin}" if origin else ""),
         "text": " ".join(describe(scene) for scene in scenes),
     }
     result = registered("crystal_viewer", '<div class="crystal-viewer"></div>')(

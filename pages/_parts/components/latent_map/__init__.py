@@ -38,16 +38,16 @@ def latent_map(
     Raises:
         ValueError: If the browser sent what no visitor can do.
     """
-    if on_event is None:
-        handler = _ignore
-    else:
+    heard = f"{key}@heard"  # a change of it tells the map that its event was answered, even if nothing else changed
 
-        def handler() -> None:
+    def handler() -> None:
+        st.session_state[heard] = st.session_state.get(heard, 0) + 1
+        if on_event is not None:
             on_event(MapEvents.from_component(st.session_state[key], scene))
 
     result = registered("latent_map", '<div class="lm"></div>')(
         key=key,
-        data={"id": key, "height": height, **scene.payload(_publisher(key))},
+        data={"id": key, "height": height, "heard": st.session_state.get(heard, 0), **scene.payload(_publisher(key))},
         on_clicked_change=handler,
         on_marker_change=handler,
         on_step_change=handler,
@@ -55,10 +55,6 @@ def latent_map(
         on_camera_change=handler,
     )
     return MapEvents.from_component(result, scene)
-
-
-def _ignore() -> None:
-    """Do nothing; Streamlit reports a value only where there is a callback for it."""
 
 
 def _publisher(key: str) -> Callable[[Buffer], str]:

@@ -48,19 +48,21 @@ export function looking(eye, up) {
 
 export const startCamera = () => ({ q: looking([0.366, -0.906, 0.213], [0, 0, 1]), zoom: 1, shift: [0, 0] });
 
-/** Where a panel's camera stands, for 3Dmol and for our own drawing on top of it. */
-export function projection(camera, frame, radius) {
-  const narrow = Math.min(1, frame.width / frame.height);
-  const fit = (0.86 * radius) / Math.sin(Math.atan(Math.tan(HALF_ANGLE) * narrow));
+/** Where a panel's camera stands, for 3Dmol and for our own drawing on top of it; `top` pixels are left for a caption. */
+export function projection(camera, frame, radius, top = 0) {
+  const slope = Math.tan(HALF_ANGLE);
+  const room = Math.min(frame.height - top, frame.width) / frame.height;
+  const fit = (0.86 * radius) / Math.sin(Math.atan(slope * room));
   const distance = Math.max(fit / camera.zoom, 2);
-  const shift = camera.shift.map((x) => x * radius);
+  const lower = (top * distance * slope) / frame.height;
+  const shift = [camera.shift[0] * radius, camera.shift[1] * radius - lower];
   return {
     shift,
     view: (center) => [...center.map((x) => -x), EYE - distance, ...camera.q, ...shift],
     /** Pixel x, y in the stage, depth toward the eye in Å, and pixels per Å there. */
     place: (point, center) => {
       const [x, y, z] = turned(camera.q, minus(point, center));
-      const scale = frame.height / 2 / Math.tan(HALF_ANGLE) / Math.max(distance - z, 0.1);
+      const scale = frame.height / 2 / slope / Math.max(distance - z, 0.1);
       return {
         x: frame.x + frame.width / 2 + (x + shift[0]) * scale,
         y: frame.y + frame.height / 2 - (y + shift[1]) * scale,
@@ -71,8 +73,12 @@ export function projection(camera, frame, radius) {
   };
 }
 
-/** Drag turns, with Shift or the right button moves, wheel and two fingers zoom; a press without a drag is a click. */
-export function gestures(element, camera, changed, clicked, hovered, signal) {
+/**
+ * Drag turns, with Shift or the right button moves, wheel and two fingers zoom; a press without a drag is a click.
+ * The wheel is the page's until somebody has pressed here, or with Ctrl, and again once the pointer has left.
+ */
+export function gestures(element, camera, { changed, clicked, hovered, passedBy }, signal) {
+  let taken = false;
   const down = new Map();
   let travelled = 0;
   let spread = 0;
@@ -82,6 +88,7 @@ export function gestures(element, camera, changed, clicked, hovered, signal) {
   };
   const listen = (type, act, options = {}) => element.addEventListener(type, act, { signal, ...options });
   listen("pointerdown", (event) => {
+    taken = true;
     element.focus({ preventScroll: true });
     element.setPointerCapture(event.pointerId);
     down.set(event.pointerId, { x: event.clientX, y: event.clientY });
@@ -111,11 +118,15 @@ export function gestures(element, camera, changed, clicked, hovered, signal) {
   };
   listen("pointerup", release);
   listen("pointercancel", release);
-  listen("pointerleave", () => hovered(null));
+  listen("pointerleave", () => {
+    taken = false;
+    hovered(null);
+  });
   listen("contextmenu", (event) => event.preventDefault());
   listen(
     "wheel",
     (event) => {
+      if (!taken && !event.ctrlKey && !event.metaKey) return passedBy();
       event.preventDefault();
       camera.zoom = bounded(camera.zoom * Math.exp(-Math.max(-100, Math.min(100, event.deltaY)) / 400));
       changed();

@@ -131,27 +131,32 @@ function drawAxes(context, panel, colors, font) {
   context.fill();
 }
 
+/** Pixels at the top of a panel that its caption takes; atoms begin below. */
+export const captionHeight = (panel) => (panel.caption ? 54 : 34);
+
 function drawCaption(context, panel, colors, font) {
   const { frame, scene } = panel;
   context.textAlign = "left";
   context.textBaseline = "alphabetic";
-  let x = frame.x + 14;
-  const y = frame.y + 28;
-  // In a narrow panel atoms reach behind the words: a veil in the page's color keeps these readable.
-  context.font = `400 13px ${font}`;
-  const width = Math.max(context.measureText(panel.caption).width, 11 * scene.formula.length) + 16;
-  context.globalAlpha = 0.8;
-  context.fillStyle = colors.ground;
-  context.beginPath();
-  context.roundRect(frame.x + 6, frame.y + 6, width, panel.caption ? 48 : 30, 6);
-  context.fill();
-  context.globalAlpha = 1;
-  for (const part of scene.formula.match(/[0-9.]+|[^0-9.]+/g) ?? []) {
+  const room = frame.width - 24, y = frame.y + 27;
+  let x = frame.x + 12;
+  const parts = scene.formula.match(/[0-9.]+|[^0-9.]+/g) ?? [];
+  const set = (low, large) => (context.font = `600 ${low ? Math.round(0.68 * large) : large}px ${font}`);
+  const widths = (large) => parts.reduce((sum, part) => (set(/^[0-9.]+$/.test(part), large), sum + context.measureText(part).width + 0.5), 0);
+  const large = Math.max(11, Math.min(19, Math.floor((19 * room) / Math.max(widths(19), 1))));
+  for (const part of parts) {
     const low = /^[0-9.]+$/.test(part);
-    context.font = `600 ${low ? 13 : 19}px ${font}`;
-    haloed(context, part, x, y + (low ? 5 : 0), colors.text, colors.ground);
+    set(low, large);
+    haloed(context, part, x, y + (low ? large / 4 : 0), colors.text, colors.ground);
     x += context.measureText(part).width + 0.5;
   }
   context.font = `400 13px ${font}`;
-  haloed(context, panel.caption, frame.x + 14, y + 20, colors.muted, colors.ground);
+  haloed(context, shortened(context, panel.caption, room), frame.x + 12, y + 19, colors.muted, colors.ground);
+}
+
+function shortened(context, text, room) {
+  if (context.measureText(text).width <= room) return text;
+  let end = text.length;
+  while (end > 1 && context.measureText(`${text.slice(0, end)}…`).width > room) end -= 1;
+  return `${text.slice(0, end)}…`;
 }

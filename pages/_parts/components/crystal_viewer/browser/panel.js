@@ -8,8 +8,8 @@ export class Panel {
   constructor(scene) {
     this.scene = scene;
     this.atoms = scene.atoms.map(([site, kind, ia, ib, ic, ...xyz], row) => {
-      const { label, element, species } = scene.sites[site];
-      return { row, site, kind, image: [ia, ib, ic], xyz, label, element, species, drawn: false, radius: 0 };
+      const { label, element, species, shares } = scene.sites[site];
+      return { row, site, kind, image: [ia, ib, ic], xyz, label, element, species, shares, drawn: false, radius: 0 };
     });
     const corners = scene.cell.flat();
     const far = corners.reduce((sum, p) => sum.map((x, k) => x + p[k]), [0, 0, 0]);
@@ -57,13 +57,14 @@ export class Panel {
       drawn.map((atom, k) => {
         const color = this.scene.elements[atom.element].color;
         const [x, y, z] = atom.xyz;
-        const style = { sphere: { radius: atom.radius, color } };
+        const style = { sphere: { radius: atom.shares ? 0.9 * atom.radius : atom.radius, color } };
         if (bonded[k].length) style.stick = { radius: thickness, color };
         // elem stays empty: 3Dmol would color and size by it. index and bondOrder it does not fill in by itself.
         return { elem: "", x, y, z, serial: k, index: k, bonds: bonded[k], bondOrder: bonded[k].map(() => 1), style };
       }),
     );
     this.drawPolyhedra(viewer, colors);
+    this.drawShares(viewer, drawn, colors);
     const cell = viewer.addShape({ color: colors.cell });
     for (const [a, b] of this.scene.cell) cell.addCylinder({ ...ends(a, b), radius: 0.028, color: colors.cell });
     const reach = 4 * this.radius; // depth cue: the far side fades by about a quarter
@@ -98,6 +99,23 @@ export class Panel {
     }
   }
 
+  /** Balls of partly occupied sites, in slices of their species around c; what is empty is gray. */
+  drawShares(viewer, drawn, colors) {
+    const meshes = new Map();
+    for (const atom of drawn.filter((each) => each.shares)) {
+      const filled = atom.shares.reduce((sum, [, share]) => sum + share, 0);
+      const slices = atom.shares.map(([symbol, share]) => [this.scene.elements[symbol].color, share]);
+      if (filled < 0.995) slices.push([colors.empty, 1 - filled]);
+      let from = FIRST;
+      for (const [color, share] of slices) {
+        if (!meshes.has(color)) meshes.set(color, { vertexArr: [], normalArr: [], faceArr: [] });
+        addSlice(meshes.get(color), atom, from, from + share);
+        from += share;
+      }
+    }
+    for (const [color, mesh] of meshes) viewer.addCustom({ ...mesh, color });
+  }
+
   /** The atom under a pixel, the one in front if several are. */
   hit(x, y, place) {
     let best = null;
@@ -111,6 +129,28 @@ export class Panel {
       if (!best || front > best.front) best = { atom, front };
     }
     return best?.atom ?? null;
+  }
+}
+
+const RINGS = 12; // from pole to pole
+const FIRST = -0.19; // of a turn: where slices begin, toward the eye as the viewer opens
+
+/** The part of a ball between two shares of a turn. */
+function addSlice(mesh, { xyz, radius }, from, to) {
+  const columns = Math.max(2, Math.ceil((to - from) * 24)), first = mesh.vertexArr.length;
+  for (let i = 0; i <= RINGS; i++) {
+    for (let j = 0; j <= columns; j++) {
+      const down = (Math.PI * i) / RINGS, around = 2 * Math.PI * (from + ((to - from) * j) / columns);
+      const normal = [Math.sin(down) * Math.cos(around), Math.sin(down) * Math.sin(around), Math.cos(down)];
+      mesh.normalArr.push(point(normal));
+      mesh.vertexArr.push(point(normal.map((x, k) => xyz[k] + radius * x)));
+    }
+  }
+  for (let i = 0; i < RINGS; i++) {
+    for (let j = 0; j < columns; j++) {
+      const a = first + i * (columns + 1) + j, b = a + columns + 1;
+      mesh.faceArr.push(a, b, a + 1, b, b + 1, a + 1);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 // The crystal viewer: toolbar, one stage with one WebGL context, legend, readout. 3Dmol draws, Python decides what.
 import { bounded, gestures, looking, projection, shiftBy, startCamera, turnBy, unit } from "./camera.js";
-import { drawInk, written } from "./ink.js";
+import { captionHeight, drawInk, written } from "./ink.js";
+import { described } from "./png.js";
 import { measured, Panel, STYLES } from "./panel.js";
 
 const stroke = (path) =>
@@ -12,14 +13,15 @@ const ICONS = {
   polyhedra: stroke('<path d="M10 2l7 8-7 8-7-8zM3 10l5 2 9-2M8 12l2 6M8 12l2-10"/>'),
   images: stroke('<rect x="4" y="4" width="12" height="12"/><g fill="currentColor"><circle cx="4" cy="4" r="1.6"/><circle cx="16" cy="4" r="1.6"/><circle cx="4" cy="16" r="1.6"/><circle cx="16" cy="16" r="1.6"/></g>'),
   labels: stroke('<path d="M4 15l5-11 5 11M5.8 11h6.4M17 10v5"/>'),
+  alike: stroke('<rect x="2.5" y="7" width="15" height="6" rx="1"/><path d="M6 7v2.5M10 7v3.5M14 7v2.5"/>'),
   spin: stroke('<path d="M16.5 10a6.5 6.5 0 1 1-2-4.7M16.8 2.6l-.4 3.4-3.4-.3"/>'),
   reset: stroke('<path d="M3 8V3h5M17 8V3h-5M3 12v5h5M17 12v5h-5"/><circle cx="10" cy="10" r="2"/>'),
   picture: stroke('<path d="M10 3v9M6.5 8.8L10 12.3l3.5-3.5M4 16.5h12"/>'),
   fullscreen: stroke('<path d="M7.5 3H3v4.5M12.5 3H17v4.5M3 12.5V17h4.5M17 12.5V17h-4.5"/>'),
 };
 const HELP =
-  "Drag to turn, Shift and drag to move, wheel to zoom. Keys: arrows turn, with Shift move, + and - zoom, R resets, " +
-  "A B C look along an axis, 1 to 4 choose the style, I images, L labels, Space spins, N steps to the next atom, Enter picks it, Escape clears.";
+  "Drag to turn, Shift and drag to move, click and then wheel to zoom. Keys: arrows turn, with Shift move, + and - zoom, R resets, " +
+  "A B C look along an axis, 1 to 4 choose the style, I images, L labels, S one scale, Space spins, N steps to the next atom, Enter picks it, Escape clears.";
 
 const libraries = new Map(); // address -> promise of the module
 const remembered = new Map(); // widget key -> camera and look: they outlive a change of page
@@ -36,7 +38,7 @@ export class CrystalViewer {
       <div class="bar" role="toolbar" aria-label="Crystal viewer">
         <div class="group styles"></div><div class="group toggles"></div><div class="group axes"></div><div class="group actions"></div>
       </div>
-      <div class="stage" tabindex="0" role="application" aria-roledescription="crystal structure viewer"><div class="gl"></div><canvas class="ink"></canvas><p class="problem" role="alert" hidden></p></div>
+      <div class="stage" tabindex="0" role="application" aria-roledescription="crystal structure viewer"><div class="gl"></div><canvas class="ink"></canvas><p class="hint" hidden>Click the picture, or hold Ctrl, to zoom with the wheel</p><p class="problem" role="alert" hidden></p></div>
       <div class="foot"><div class="legend" role="group" aria-label="Elements"></div><p class="readout" aria-live="polite"></p></div>
       <p class="alternative"></p>`;
     this.part = Object.fromEntries([...root.querySelectorAll("[class]")].map((node) => [node.className.split(" ").pop(), node]));
@@ -68,11 +70,12 @@ export class CrystalViewer {
   begin() {
     const kept = remembered.get(this.data.memory);
     this.camera = kept?.camera ?? startCamera();
-    this.look = kept?.look ?? { style: this.data.style, images: true, labels: false, spin: false, hidden: new Set() };
+    this.look = kept?.look ?? { style: this.data.style, images: true, labels: false, spin: false, alike: false, hidden: new Set() };
     remembered.set(this.data.memory, { camera: this.camera, look: this.look });
     this.buildBar();
     const { signal } = this.stopped;
-    gestures(this.part.stage, this.camera, () => this.moved(), (e) => this.click(e), (e) => this.point(e), signal);
+    const heard = { changed: () => this.moved(), clicked: (e) => this.click(e), hovered: (e) => this.point(e), passedBy: () => this.sayWheel() };
+    gestures(this.part.stage, this.camera, heard, signal);
     this.part.stage.addEventListener("keydown", (event) => this.key(event), { signal });
     // 3Dmol would rebuild a lost context on its own terms; one owner is enough.
     const lost = (event) => {
@@ -88,7 +91,7 @@ export class CrystalViewer {
 
   take(view) {
     Object.assign(this.camera, { q: unit(view.q), zoom: bounded(view.zoom), shift: view.shift });
-    Object.assign(this.look, { style: view.style, images: view.images, labels: view.labels, hidden: new Set(view.hidden) });
+    Object.assign(this.look, { style: view.style, images: view.images, labels: view.labels, alike: Boolean(view.alike), hidden: new Set(view.hidden) });
   }
 
   async load() {
@@ -158,6 +161,7 @@ export class CrystalViewer {
       muted: dark ? "#a9b0bb" : "#5c6470",
       border: dark ? "#3a404b" : "#d5d9e0",
       accent: dark ? "#ffb454" : "#6a1bd1",
+      empty: dark ? "#4a525e" : "#eef1f4",
       cell: dark ? "#8f98a6" : "#5a626e",
       axes: dark ? ["#ff7b72", "#7ee787", "#79b8ff"] : ["#c62828", "#2e7d32", "#1559c0"],
       rim: (color) => mixed(color, dark ? "#ffffff" : "#101418", 0.45),
@@ -166,9 +170,10 @@ export class CrystalViewer {
 
   render() {
     if (!this.viewers.length) return;
-    const radius = Math.max(...this.panels.map((panel) => panel.radius)); // one scale: an Å is as long in each panel
+    const largest = Math.max(...this.panels.map((panel) => panel.radius));
     this.panels.forEach((panel, k) => {
-      const { view, place } = projection(this.camera, panel.frame, radius);
+      const radius = this.look.alike ? largest : panel.radius;
+      const { view, place } = projection(this.camera, panel.frame, radius, captionHeight(panel));
       Object.assign(panel, { place, q: this.camera.q });
       this.viewers[k].setView(view(panel.center), true);
     });
@@ -201,9 +206,9 @@ export class CrystalViewer {
     clearTimeout(this.reporting);
     this.reporting = setTimeout(() => {
       const { q, zoom, shift } = this.camera;
-      const { style, images, labels, hidden } = this.look;
+      const { style, images, labels, alike, hidden } = this.look;
       const short = (x) => Math.round(x * 1e4) / 1e4;
-      const view = { q: q.map(short), zoom: short(zoom), shift: shift.map(short), style, images, labels, hidden: [...hidden] };
+      const view = { q: q.map(short), zoom: short(zoom), shift: shift.map(short), style, images, labels, alike, hidden: [...hidden] };
       if (JSON.stringify(view) === this.given) return;
       this.given = JSON.stringify(view);
       this.setStateValue("view", view);
@@ -225,6 +230,14 @@ export class CrystalViewer {
     this.part.stage.style.cursor = hover ? "pointer" : "grab";
     this.showReadout();
     this.render();
+  }
+
+  /** The page scrolls on; whoever meant to zoom is told how. */
+  sayWheel() {
+    const hint = this.part.hint;
+    hint.hidden = false;
+    clearTimeout(this.hinting);
+    this.hinting = setTimeout(() => (hint.hidden = true), 1600);
   }
 
   click(event) {
@@ -268,6 +281,7 @@ export class CrystalViewer {
       c: () => this.lookAlong(2),
       i: () => this.toggle("images"),
       l: () => this.toggle("labels"),
+      s: () => this.panels.length > 1 && this.toggle("alike"),
       " ": () => this.toggle("spin"),
       Escape: () => this.clear(),
       n: () => this.step(),
@@ -342,6 +356,7 @@ export class CrystalViewer {
     add("toggles", "images", "Atoms repeated on the faces of the cell (I)", ICONS.images, () => this.toggle("images"), true);
     add("toggles", "labels", "Site labels (L)", ICONS.labels, () => this.toggle("labels"), true);
     add("toggles", "spin", "Turn slowly (Space)", ICONS.spin, () => this.toggle("spin"), true);
+    add("toggles", "alike", "One scale: an Å is as long in each picture (S)", ICONS.alike, () => this.toggle("alike"), true);
     ["a", "b", "c"].forEach((name, k) => add("axes", `along-${name}`, `Look along ${name} (${name.toUpperCase()})`, `<i>${name}</i>`, () => this.lookAlong(k)));
     add("axes", "reset", "Reset the view (R)", ICONS.reset, () => this.reset());
     add("actions", "picture", "Save as PNG", ICONS.picture, () => this.savePicture());
@@ -376,6 +391,7 @@ export class CrystalViewer {
       const { name } = button.dataset;
       button.setAttribute("aria-pressed", String(name in STYLES ? this.look.style === name : this.look[name]));
     }
+    this.part.bar.querySelector('[data-name="alike"]').hidden = this.panels.length < 2;
     const none = !this.panels.some((panel) => panel.scene.polyhedra.instances.length);
     const polyhedra = this.part.bar.querySelector('[data-name="polyhedra"]');
     polyhedra.disabled = none;
@@ -403,7 +419,7 @@ export class CrystalViewer {
       const found = name(atom) + (atom.species === atom.element ? "" : `, ${atom.species}`);
       text = picked.length ? `${text}  (${found})` : found;
     }
-    this.part.readout.textContent = text || "Click two to four atoms to measure";
+    this.part.readout.textContent = text || "Click 2 to 4 atoms to measure";
     this.part.readout.classList.toggle("strong", Boolean(result));
   }
 
@@ -416,10 +432,14 @@ export class CrystalViewer {
     const context = picture.getContext("2d");
     context.drawImage(source, 0, 0);
     this.inkOn(context, source.width / stage.clientWidth, false);
-    const link = document.createElement("a");
     const name = this.panels.map((panel) => panel.scene.formula.replace(/[^A-Za-z0-9.]/g, "")).join("-");
-    Object.assign(link, { href: picture.toDataURL("image/png"), download: `${name || "structure"}.png` });
-    link.click();
+    picture.toBlob(async (blob) => {
+      const link = document.createElement("a");
+      const href = URL.createObjectURL(await described(blob, "Description", this.data.origin));
+      Object.assign(link, { href, download: `${name || "structure"}.png` });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(href), 60_000);
+    });
   }
 
   fail(message, tell) {
@@ -443,6 +463,7 @@ export class CrystalViewer {
     this.stopped.abort();
     this.sizes?.disconnect();
     clearTimeout(this.reporting);
+    clearTimeout(this.hinting);
     cancelAnimationFrame(this.turning);
     cancelAnimationFrame(this.pending);
     this.release();

@@ -5,6 +5,7 @@ import { CanvasRenderer } from "./drawing/canvas_renderer.js";
 import { clamp, packPath, simplifyTo, unpackPath } from "./plane/geometry.js";
 import { listen } from "./controls/gestures.js";
 import { GLRenderer } from "./drawing/gl_renderer.js";
+import { fly, keepInSight, keepInView } from "./plane/flight.js";
 import { PointGrid } from "./plane/grid.js";
 import { formatCount, Legend } from "./controls/legend.js";
 import { drawOverlay } from "./drawing/overlay.js";
@@ -12,11 +13,12 @@ import { savePicture } from "./drawing/picture.js";
 import { paletteOf, readTheme } from "./drawing/theme.js";
 import { Toolbar } from "./controls/toolbar.js";
 import { Tooltip } from "./controls/tooltip.js";
+import { Voice } from "./controls/voice.js";
 
 const MAX_VERTICES = 80; // of an outline: some 600 bytes on the way up
-const POINTER_REACH = 8; // CSS pixels from a pointer to a point that counts as on it
 const REPORT_DELAY = 500; // ms of rest before the view is reported
 const SETTLE_DELAY = 160; // ms of rest before all points are drawn again
+const MOST_HITS = 300; // selected points that are marked large
 
 // What outlives the page: each map, by its key, opens as it was left.
 const memories = new Map();
@@ -44,6 +46,7 @@ export class LatentMap {
     this.hovered = -1;
     this.focus = null;
     this.off = new Set();
+    this.hits = [];
     this.budget = 200000; // points drawn while the map moves; follows the machine's speed
     this.build();
     this.abort = new AbortController();
@@ -65,7 +68,7 @@ export class LatentMap {
     this.stage = make("div", "lm-layer lm-stage", { tabindex: "0", role: "application", "aria-roledescription": "map" });
     this.axes = [make("div", "lm-axis lm-axis-x"), make("div", "lm-axis lm-axis-y")];
     this.status = make("div", "lm-status", { role: "status", "aria-live": "polite" });
-    this.message = make("div", "lm-message", { role: "alert" });
+    this.voice = new Voice(this.root);
     this.legend = new Legend(this.root, (code, alone) => this.toggle(code, alone));
     this.toolbar = new Toolbar(this.root, (name) => this.press(name));
     this.tooltip = new Tooltip(this.root);
@@ -79,12 +82,15 @@ export class LatentMap {
     this.data = data;
     this.send = send;
     this.theme = readTheme(this.root);
-    this.memory = memories.get(data.id) ?? { tool: "pan", op: "new", density: null, off: {}, views: {}, reported: [] };
+    this.memory = memories.get(data.id) ?? { tool: "pan", op: "new", names: true, density: null, off: {}, views: {}, reported: [] };
     memories.set(data.id, this.memory);
     if (!before) this.focus = this.memory.focus ?? null;
-    if (!before || before.focus !== data.focus) this.focus = data.focus ?? (before ? null : this.focus);
+    this.voice.answered();
+    const changed = !before || before.focus !== data.focus;
+    if (changed) this.focus = data.focus ?? (before ? null : this.focus);
+    this.seek = before && changed ? data.focus : null; // a point that was opened elsewhere has to be in view
     this.off = new Set(this.memory.off[data.coloring?.label]);
-    this.root.style.height = `${data.height}px`;
+    this.root.style.setProperty("--lm-height", `${data.height}px`);
     this.axes.forEach((axis, i) => (axis.textContent = data.axisLabels[i] ?? ""));
     if (before?.hover?.url !== data.hover?.url) this.hoverRows = data.hover && new HoverRows(data.hover);
     this.load();
@@ -94,12 +100,12 @@ export class LatentMap {
     const { points, coloring, selected } = this.data, turn = (this.turn = (this.turn ?? 0) + 1);
     this.settled = false;
     this.root.dataset.state = "loading";
-    if (!this.total) this.say(`Loading ${formatCount(points.n)} ${this.data.noun} …`);
+    if (!this.total) this.voice.say(`Loading ${formatCount(points.n)} ${this.data.noun} …`);
     let buffers;
     try {
       buffers = await Promise.all([points, coloring, selected].map((part) => part && fetchBuffer(part.url)));
     } catch (error) {
-      if (turn === this.turn) this.say(`The map's data did not arrive (${error.message}). Reload the page.`);
+      if (turn === this.turn) this.voice.say(`The map's data did not arrive (${error.message}). Reload the page.`);
       return;
     }
     // A later run may have overtaken this one, or the page may be gone.
@@ -110,7 +116,7 @@ export class LatentMap {
     this.setStyles(codes && new Uint8Array(codes), bits && new Uint8Array(bits));
     this.refresh();
     this.aim();
-    this.say("");
+    this.voice.say("");
     this.settled = true;
     this.draw();
   }
@@ -146,6 +152,9 @@ export class LatentMap {
       styles[4 * k + 1] = bits ? (bits[i >> 3] >> (i & 7)) & 1 : 0;
     }
     this.styles = styles;
+    this.hits = [];
+    if (bits && this.data.selected.count <= MOST_HITS)
+      for (let i = 0; i < this.total; i++) if ((bits[i >> 3] >> (i & 7)) & 1) this.hits.push(i);
     this.renderer.setStyles(styles);
   }
 
@@ -156,17 +165,23 @@ export class LatentMap {
     this.renderer.setPalette(this.palette);
     this.legend.update(coloring, this.palette, this.off);
     this.showTools();
-    const summary = this.summary();
-    if (this.status.textContent !== summary) this.status.textContent = summary;
+    const summary = this.sayCount();
     const colored = coloring ? `, colored by ${coloring.label}` : "";
     this.stage.setAttribute("aria-label", `${title}: ${summary}${colored}. Press ? for keys.`);
     this.root.dataset.selected = selected ? selected.count : "";
   }
 
+  sayCount() {
+    const summary = this.summary();
+    if (this.status.textContent !== summary) this.status.textContent = summary;
+    return summary;
+  }
+
   summary() {
     const { selected, points, noun } = this.data;
+    const far = this.isHome && points.outside ? ` · ${formatCount(points.outside)} farther out (press 0 again)` : "";
     const count = selected ? `${formatCount(selected.count)} of ${formatCount(points.n)} ${noun} selected` : `${formatCount(points.n)} ${noun}`;
-    return this.renderer.name === "canvas" ? `${count} · no WebGL here, so drawn more coarsely` : count;
+    return `${count}${far}${this.renderer.name === "canvas" ? " · no WebGL here, so drawn more coarsely" : ""}`;
   }
 
   restore() {
@@ -188,18 +203,26 @@ export class LatentMap {
     // A page may hand back the view it was told of; that is no wish to move there again.
     const isNew = asked && asked !== memory.asked && !memory.reported.includes(asked);
     memory.asked = asked;
+    const isOpen = this.aimedAt === points.url;
+    if (isNew && isOpen) return fly(this, this.fromMapCamera(data.camera));
     if (isNew) this.camera.set(this.fromMapCamera(data.camera));
-    else if (this.aimedAt === points.url) return;
+    else if (isOpen) return this.seek != null && keepInView(this, this.seek);
     else if (memory.views[points.url]) this.camera.set(memory.views[points.url]);
     else this.fit();
     this.aimedAt = points.url;
     this.remember();
   }
 
-  fit() {
-    const wide = this.camera.width > 560 && !this.legend.element.hidden;
-    this.camera.inset = [wide ? this.legend.element.offsetWidth : 0, 34];
-    this.camera.fit();
+  /** Show the box that the map opens with, or, of a map that shows it already, outliers too. */
+  fit(all = false) {
+    const wide = this.camera.width > 560 && !this.legend.element.hidden, [w, h] = this.grid.extent;
+    this.camera.inset = [wide ? this.legend.element.offsetWidth : 0, 34, 30];
+    this.camera.fit(all ? [-w, -h, w, h] : this.points.home);
+    this.homeView = all ? null : JSON.stringify(this.camera.get());
+  }
+
+  get isHome() {
+    return !!this.homeView && JSON.stringify(this.camera.get()) === this.homeView;
   }
 
   fromMapCamera({ x, y, span }) {
@@ -219,6 +242,9 @@ export class LatentMap {
   /** The visitor moved the view: draw fewer points until it rests, then all, then report it. */
   moved() {
     if (!this.points) return;
+    this.flight = null;
+    keepInSight(this);
+    this.sayCount();
     this.moving = true;
     this.root.dataset.state = "moving";
     this.tooltip.hide();
@@ -330,11 +356,6 @@ export class LatentMap {
     return Math.max(5, this.view().size / 2 + 2.5);
   }
 
-  say(text) {
-    this.message.textContent = text;
-    this.message.hidden = !text;
-  }
-
   // -- pointing -----------------------------------------------------------------------------------------------
 
   isActive(i) {
@@ -342,65 +363,15 @@ export class LatentMap {
     return shownClass && (!this.data.selected || ((this.bits[i >> 3] >> (i & 7)) & 1) === 1);
   }
 
-  /** The point within `reach` of a place on the screen, one in color before a gray one; -1 where there is none. */
-  pick([sx, sy], reach) {
-    const [x, y] = this.camera.toWorld(sx, sy), radius = Math.max(reach, this.view().size / 2 + 3) / this.camera.scale;
-    const active = this.grid.nearest(x, y, radius, (i) => this.isActive(i));
-    return active >= 0 ? active : this.grid.nearest(x, y, radius, () => true);
+  colorOf(i) {
+    const code = this.codes ? this.codes[i] : 0;
+    return [...this.palette.slice(4 * code, 4 * code + 3)];
   }
 
-  /** The pin or path step at a place on the screen, or null. */
-  pickOver([sx, sy]) {
-    const near = (point, reach, dy = 0) => {
-      const [x, y] = this.mapToScreen(point);
-      return Math.hypot(x - sx, y + dy - sy) <= reach;
-    };
-    const { markers, paths } = this.data;
-    for (let k = markers.length - 1; k >= 0; k--) {
-      const { x, y, kind } = markers[k];
-      if (near([x, y], 11, kind === "pin" ? -11 : 0)) return { event: "marker", value: k, text: markers[k].label };
-    }
-    for (const [k, path] of paths.entries()) {
-      const step = path.xy.findIndex((point) => near(point, 9));
-      if (step >= 0) return { event: "step", value: { path: k, step }, text: `step ${step + 1} of ${path.xy.length}` };
-    }
-    return null;
-  }
-
-  hover(at) {
-    if (!this.points) return;
-    const over = at && this.pickOver(at), hovered = !at || over ? -1 : this.pick(at, POINTER_REACH);
-    this.stage.classList.toggle("lm-over", hovered >= 0 || !!over);
-    if (over?.text) this.tooltip.show([{}], [over.text], ...at, this.camera.width, this.camera.height);
-    else if (hovered < 0) this.tooltip.hide();
-    if (hovered === this.hovered) return;
-    this.hovered = hovered;
-    this.drawOver();
-    if (hovered >= 0 && this.hoverRows) this.showDetails(hovered, at);
-  }
-
-  async showDetails(i, at) {
-    try {
-      const values = await this.hoverRows.row(i);
-      if (this.hovered !== i || this.disposed || this.moving) return;
-      this.tooltip.show(this.data.hover.fields, values, ...at, this.camera.width, this.camera.height);
-    } catch {
-      this.tooltip.hide(); // the ring still shows the point, and a click still opens its card
-    }
-  }
-
-  click(at, reach = POINTER_REACH) {
-    if (!this.points) return;
-    const over = this.pickOver(at);
-    if (over) {
-      this.send.trigger(over.event, over.value);
-      return;
-    }
-    const i = this.pick(at, reach);
-    if (i < 0) return;
-    this.focus = this.memory.focus = i;
-    this.drawOver();
-    this.send.trigger("clicked", i);
+  /** Tell the page what was done. */
+  tell(event, value) {
+    this.send.trigger(event, value);
+    this.voice.asked();
   }
 
   // -- outlines -----------------------------------------------------------------------------------------------
@@ -422,11 +393,11 @@ export class LatentMap {
     const packed = packPath(onMap, Number(((0.5 * halfSpan) / camera.scale).toPrecision(4)));
     this.pendingOutline = unpackPath(packed);
     this.drawOver();
-    this.send.trigger("lasso", { op, polygon: packed });
+    this.tell("lasso", { op, polygon: packed });
   }
 
   escape() {
-    if (this.data.selected) this.send.trigger("lasso", { op: "clear" });
+    if (this.data.selected) this.tell("lasso", { op: "clear" });
     else if (this.tool !== "pan") this.press("pan");
     else this.focus = this.memory.focus = null;
     this.draw();
@@ -452,14 +423,16 @@ export class LatentMap {
     if (!this.points) return;
     if (["pan", "lasso", "box"].includes(name)) this.memory.tool = this.tool === name ? "pan" : name;
     else if (["new", "add", "subtract", "intersect"].includes(name)) this.memory.op = name;
-    else if (name === "clear") this.send.trigger("lasso", { op: "clear" });
+    else if (name === "clear") this.tell("lasso", { op: "clear" });
     else if (name === "zoomIn" || name === "zoomOut") this.camera.zoom(name === "zoomIn" ? 1.4 : 1 / 1.4);
-    else if (name === "fit") this.fit();
+    else if (name === "fit") this.fit(this.isHome);
+    else if (name === "home") this.fit();
+    else if (name === "names") this.memory.names = !this.memory.names;
     else if (name === "density") this.memory.density = !this.dense;
     else if (name === "picture") savePicture(this);
     else if (name === "full") this.toggleFullscreen();
     else if (name === "help") this.toolbar.help.hidden = !this.toolbar.help.hidden;
-    if (["zoomIn", "zoomOut", "fit"].includes(name)) this.moved();
+    if (["zoomIn", "zoomOut", "fit", "home"].includes(name)) this.moved();
     this.showTools();
     this.draw();
   }
@@ -472,7 +445,11 @@ export class LatentMap {
   showTools() {
     this.stage.dataset.tool = this.tool;
     const anyDensity = this.total >= 5000;
-    this.toolbar.update({ tool: this.tool, op: this.op, selected: !!this.data.selected, density: this.dense, anyDensity });
+    const anyNames = this.data.labels.some((label) => label.kind === "island");
+    this.toolbar.update({
+      tool: this.tool, op: this.op, selected: !!this.data.selected, density: this.dense, anyDensity,
+      names: this.memory.names, anyNames,
+    });
     this.root.dataset.dense = this.dense;
   }
 
@@ -492,6 +469,7 @@ export class LatentMap {
     this.observer.disconnect();
     clearTimeout(this.settling);
     clearTimeout(this.reporting);
+    this.voice.end();
     cancelAnimationFrame(this.frame);
     this.renderer.dispose();
     this.root.replaceChildren();

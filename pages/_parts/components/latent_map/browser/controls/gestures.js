@@ -1,5 +1,6 @@
 // Pointer and keys on the map's surface: move, zoom, draw an outline, point and click.
 import { boundsOf } from "../plane/geometry.js";
+import { click, hover, openNextHit } from "./pointing.js";
 
 const CLICK_REACH = 4; // CSS pixels that a hand may slip during a click
 
@@ -7,7 +8,7 @@ const CROSS_REACH = 80; // and how far the cross of the keyboard reaches for a p
 
 const KEY_TOOLS = {
   "+": "zoomIn", "=": "zoomIn", "-": "zoomOut", _: "zoomOut", 0: "fit", l: "lasso", b: "box", v: "pan",
-  d: "density", p: "picture", f: "full", "?": "help",
+  d: "density", n: "names", p: "picture", f: "full", "?": "help",
 };
 const ARROWS = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
@@ -25,15 +26,24 @@ export function listen(map, signal) {
     return [event.clientX - box.left, event.clientY - box.top];
   };
 
+  // The wheel belongs to the page until the map is clicked, and again when the pointer has left it.
+  let ours = false;
   stage.addEventListener("wheel", (event) => {
-    event.preventDefault();
+    if (!ours && !event.ctrlKey && !map.root.matches(":fullscreen")) {
+      map.voice.hint("Click the map, or hold Ctrl, to zoom with the wheel");
+      return;
+    }
     const pixels = event.deltaY * (event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1);
+    if (pixels > 0 && camera.scale <= camera.least * 1.001 && !event.ctrlKey) return; // all is in view: on with the page
+    event.preventDefault();
     camera.zoom(Math.exp(-pixels * (event.ctrlKey ? 0.01 : 0.0016)), ...place(event));
     map.moved();
   }, { ...options, passive: false });
 
   stage.addEventListener("pointerdown", (event) => {
     if (event.button > 1) return;
+    ours = true;
+    map.voice.hint("");
     stage.setPointerCapture(event.pointerId);
     const at = place(event);
     pointers.set(event.pointerId, at);
@@ -51,7 +61,7 @@ export function listen(map, signal) {
   stage.addEventListener("pointermove", (event) => {
     const at = place(event);
     if (!drag) {
-      map.hover(at);
+      hover(map, at);
       return;
     }
     const before = pointers.get(event.pointerId);
@@ -68,7 +78,7 @@ export function listen(map, signal) {
     }
     drag.slipped ||= Math.hypot(at[0] - drag.from[0], at[1] - drag.from[1]) > CLICK_REACH;
     if (!drag.slipped) return;
-    map.hover(null);
+    hover(map, null);
     if (drag.kind === "pan") {
       camera.pan(at[0] - drag.last[0], at[1] - drag.last[1]);
       map.moved();
@@ -87,7 +97,7 @@ export function listen(map, signal) {
     const { kind, slipped, path, from, op } = drag;
     drag = null;
     if (event.type === "pointercancel" || kind === "pinch") map.setDraft(null);
-    else if (!slipped) map.click(from);
+    else if (!slipped) click(map, from);
     else if (kind !== "pan" && map.draft) {
       const [left, bottom, right, top] = boundsOf(path);
       map.setDraft(null);
@@ -96,7 +106,12 @@ export function listen(map, signal) {
   };
   stage.addEventListener("pointerup", release, options);
   stage.addEventListener("pointercancel", release, options);
-  stage.addEventListener("pointerleave", () => map.hover(null), options);
+  stage.addEventListener("pointerleave", () => {
+    ours = false;
+    map.voice.hint("");
+    hover(map, null);
+  }, options);
+  stage.addEventListener("dblclick", () => map.hovered < 0 && map.press("home"), options);
 
   stage.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey) return;
@@ -107,8 +122,10 @@ export function listen(map, signal) {
       map.setCrosshair(true);
       map.moved();
     } else if (event.key === "Enter") {
-      map.setCrosshair(true);
-      map.click([camera.width / 2, camera.height / 2], CROSS_REACH);
+      if (map.crosshair || !openNextHit(map, event.shiftKey ? -1 : 1)) {
+        map.setCrosshair(true);
+        click(map, [camera.width / 2, camera.height / 2], CROSS_REACH);
+      }
     } else if (event.key === "Escape") {
       if (drag) drag = null, map.setDraft(null);
       else map.escape();

@@ -21,6 +21,7 @@ const ICONS = {
   zoomIn: '<path d="M10 4.5v11M4.5 10h11"/>',
   zoomOut: '<path d="M4.5 10h11"/>',
   fit: '<path d="M3.5 7.5v-4h4M12.5 3.5h4v4M16.5 12.5v4h-4M7.5 16.5h-4v-4"/><circle cx="10" cy="10" r="1.8" fill="currentColor" stroke="none"/>',
+  names: '<path d="M3.5 5.5v-2h9v2M8 3.5v9M6 12.5h4"/><path d="M13 9.5h4M15 9.5v7" opacity=".7"/>',
   density: '<circle cx="8" cy="11.5" r="5.5" opacity=".45"/><circle cx="8.5" cy="11" r="2.8" fill="currentColor" stroke="none"/><circle cx="15.5" cy="4.5" r="1" fill="currentColor"/><circle cx="16.5" cy="9" r=".6" fill="currentColor"/><circle cx="10.5" cy="3.5" r=".6" fill="currentColor"/>',
   picture: '<path d="M10 3v9M6.5 8.8L10 12.3l3.5-3.5M3.5 13.5v3h13v-3"/>',
   full: '<path d="M11.5 3.5h5v5M16.5 3.5l-5.5 5.5M8.5 16.5h-5v-5M3.5 16.5l5.5-5.5"/>',
@@ -36,15 +37,16 @@ const GROUPS = [
     ["intersect", "Keep what is in both (Shift + Alt)"],
   ],
   [["clear", "Clear the selection (Esc)"]],
-  [["zoomIn", "Zoom in (+)"], ["zoomOut", "Zoom out (−)"], ["fit", "Show all (0)"]],
-  [["density", "Density or points (D)"], ["picture", "Save as PNG (P)"], ["full", "Full screen (F)"], ["help", "Keys (?)"]],
+  [["zoomIn", "Zoom in (+)"], ["zoomOut", "Zoom out (−)"], ["fit", "Reset the view; once more: outliers, too (0, double click)"]],
+  [["names", "Names of islands (N)"], ["density", "Density or points (D)"], ["picture", "Save as PNG (P)"], ["full", "Full screen (F)"], ["help", "Keys (?)"]],
 ];
 
 const KEYS = [
-  ["Drag, wheel", "move and zoom"], ["Arrows, + −, 0", "move, zoom, show all"],
+  ["Drag; click, then wheel", "move and zoom"], ["Ctrl + wheel", "zoom"],
+  ["Arrows, + −, 0", "move, zoom, reset the view"], ["Double click", "reset the view"],
   ["L, B, V", "lasso, box, move"], ["Shift, Alt, both", "add, take away, keep common"],
-  ["Shift or Alt + drag", "lasso without the button"], ["Enter", "open the point at the cross"],
-  ["Esc", "cancel, then clear"], ["D, P, F", "density, PNG, full screen"],
+  ["Shift or Alt + drag", "lasso without the button"], ["Enter, Shift + Enter", "next hit, the one before; without hits the point at the cross"],
+  ["Esc", "cancel, then clear"], ["N, D, P, F", "names, density, PNG, full screen"],
 ];
 
 export class Toolbar {
@@ -84,10 +86,12 @@ export class Toolbar {
     parent.append(this.element, this.help);
   }
 
-  update({ tool, op, selected, density, anyDensity }) {
+  update({ tool, op, selected, density, anyDensity, names, anyNames }) {
     for (const name of ["pan", "lasso", "box"]) this.press(name, tool === name);
     for (const name of ["new", "add", "subtract", "intersect"]) this.press(name, op === name);
     this.press("density", density);
+    this.press("names", names);
+    this.buttons.names.hidden = !anyNames;
     this.buttons.density.hidden = !anyDensity;
     this.groups[1].hidden = tool === "pan";
     this.groups[2].hidden = !selected;

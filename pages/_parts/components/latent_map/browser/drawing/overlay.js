@@ -1,7 +1,6 @@
 // What lies over the points: neighbor lines, paths with steps, pins, names, outlines, the ring of the open point.
+import { overlap, placeOfName, placePins, standing } from "./pins.js";
 import { cssColor } from "./theme.js";
-
-const MOST_NAMED = 12; // more samples than this are smaller and tell their names when pointed at
 
 /** Draw in CSS pixels; `map` is the LatentMap, whose data it reads. */
 export function drawOverlay(context, map) {
@@ -13,13 +12,18 @@ export function drawOverlay(context, map) {
   for (const [i, j] of data.links) drawLink(context, map.pointToScreen(i), map.pointToScreen(j), theme);
   for (const [m, j] of data.markerLinks) drawLink(context, screen([data.markers[m].x, data.markers[m].y]), map.pointToScreen(j), theme);
   for (const path of data.paths) drawPath(context, path, screen, theme);
-  const named = data.markers.length <= MOST_NAMED, size = named ? 7 : 4;
-  // Pins last: a crowd of samples must not hide one.
-  for (const kind of ["sample", "pin"])
-    for (const marker of data.markers.filter((each) => each.kind === kind))
-      drawMarker(context, marker, screen([marker.x, marker.y]), theme, size, named || kind === "pin");
-  const taken = [];
-  for (const label of data.labels) drawText(context, label.text, screen([label.x, label.y]), theme, map, taken);
+  for (const i of map.hits) drawHit(context, map.pointToScreen(i), map.colorOf(i), theme);
+  map.pins = placePins(map, screen);
+  const taken = [...standing(map), ...map.pins.map(({ head: [x, y] }) => [x - 8, y - 8, x + 8, y + 8])];
+  for (const pin of map.pins) drawMarker(context, pin, theme);
+  context.font = `600 13px ${theme.font}`;
+  for (const pin of map.pins.toReversed()) {
+    const name = pin.named && pin.marker.label, place = name && placeOfName(pin, context.measureText(name).width, taken);
+    if (place) write(context, name, ...place, theme, 600);
+  }
+  for (const label of data.labels) {
+    if (label.kind === "note" || map.memory.names) drawText(context, label.text, screen([label.x, label.y]), theme, map, taken);
+  }
   if (map.hovered >= 0 && map.hovered !== map.focus) ring(context, map.pointToScreen(map.hovered), map.ringRadius(), theme, 1.5);
   if (map.focus !== null && map.points) focusRing(context, map.pointToScreen(map.focus), map.ringRadius() + 2, theme);
   if (map.crosshair) drawCrosshair(context, camera.width / 2, camera.height / 2, theme);
@@ -78,40 +82,52 @@ function drawPath(context, path, screen, theme) {
   if (path.label && steps.length) write(context, path.label, steps[0][0], steps[0][1] - 14, theme, 600);
 }
 
-function drawMarker(context, marker, [x, y], theme, size, named) {
+// A point that was searched, so large that it is seen at any zoom.
+function drawHit(context, [x, y], color, theme) {
   context.beginPath();
-  if (marker.kind === "pin") {
-    context.arc(x, y - 13, 7, Math.PI * 0.85, Math.PI * 0.15);
+  context.arc(x, y, 5.5, 0, 7);
+  context.fillStyle = cssColor(color);
+  context.fill();
+  context.strokeStyle = cssColor(theme.text);
+  context.lineWidth = 1.4;
+  context.stroke();
+}
+
+function drawMarker(context, { marker, tip: [x, y], head: [hx, hy], size }, theme) {
+  const isPin = marker.kind === "pin";
+  context.beginPath();
+  if (isPin) {
+    const lean = Math.atan2(y - hy, x - hx); // from the head to the tip
+    context.arc(hx, hy, 7, lean + 0.35 * Math.PI, lean - 0.35 * Math.PI);
     context.lineTo(x, y);
-    context.closePath();
   } else {
     for (const [dx, dy] of [[0, -size], [size, 0], [0, size], [-size, 0]]) context.lineTo(x + dx, y + dy);
-    context.closePath();
   }
+  context.closePath();
   context.fillStyle = cssColor(theme.primary);
   context.fill();
   context.strokeStyle = cssColor(theme.background);
-  context.lineWidth = size < 7 && marker.kind !== "pin" ? 1 : 1.8;
+  context.lineWidth = size < 7 && !isPin ? 1 : 1.8;
   context.stroke();
-  if (marker.kind === "pin") {
+  if (isPin) {
     context.beginPath();
-    context.arc(x, y - 13, 2.4, 0, 7);
+    context.arc(hx, hy, 2.4, 0, 7);
     context.fillStyle = cssColor(theme.background);
     context.fill();
   }
-  if (marker.label && named) write(context, marker.label, x, y + 14, theme, 600);
 }
 
-// Names of clusters: the first named wins where two would overlap.
+// Names of islands: the first named wins where two would overlap, and marks before all of them.
 function drawText(context, text, [x, y], theme, map, taken) {
   const { width, height } = map.camera;
   context.font = `600 13px ${theme.font}`;
   const half = context.measureText(text).width / 2 + 6;
   if (x < -half || y < 0 || x > width + half || y > height) return;
-  const box = [x - half, y - 10, x + half, y + 10];
-  if (taken.some((other) => box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3])) return;
+  const inside = Math.min(Math.max(x, half), Math.max(half, width - half)); // a name is not cut by the edge
+  const box = [inside - half, y - 10, inside + half, y + 10];
+  if (taken.some((other) => overlap(box, other))) return;
   taken.push(box);
-  write(context, text, x, y, theme, 600);
+  write(context, text, inside, y, theme, 600);
 }
 
 function write(context, text, x, y, theme, weight) {

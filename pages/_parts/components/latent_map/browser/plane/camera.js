@@ -11,7 +11,7 @@ export class MapCamera {
     this.width = 1;
     this.height = 1;
     this.extent = [1, 1];
-    this.inset = [0, 0]; // width that the legend takes on the right, and the toolbar on top
+    this.inset = [0, 0, 0]; // what the legend takes on the right, the toolbar on top, the count at the bottom
   }
 
   get span() {
@@ -26,12 +26,13 @@ export class MapCamera {
     this.scale = Math.min(width, height) / span;
   }
 
-  fit() {
-    const { width, height, extent } = this, [right, top] = this.inset;
-    const w = Math.max(80, width - right - 2 * PADDING), h = Math.max(80, height - top - 2 * PADDING);
-    this.scale = Math.min(w / (2 * extent[0]), h / (2 * extent[1]));
-    this.x = right / 2 / this.scale;
-    this.y = top / 2 / this.scale;
+  /** Show a box, [left, bottom, right, top] in unit coordinates. */
+  fit([left, bottom, right, top]) {
+    const { width, height } = this, [legend, tools, count] = this.inset;
+    const w = Math.max(80, width - legend - 2 * PADDING), h = Math.max(80, height - tools - count - 2 * PADDING);
+    this.scale = Math.min(w / Math.max(right - left, 0.1), h / Math.max(top - bottom, 0.1));
+    this.x = (left + right) / 2 + legend / 2 / this.scale;
+    this.y = (bottom + top) / 2 + (tools - count) / 2 / this.scale;
   }
 
   set({ x, y, span }) {
@@ -45,10 +46,24 @@ export class MapCamera {
     return { x: this.x, y: this.y, span: this.span };
   }
 
+  /** Go from one view to another; 0 is the first, 1 the second, and each zooms by the same factor in the same time. */
+  between(from, to, share) {
+    const far = from.span === to.span ? share : (from.span ** (1 - share) * to.span ** share - from.span) / (to.span - from.span);
+    this.x = from.x + (to.x - from.x) * far;
+    this.y = from.y + (to.y - from.y) * far;
+    this.scale = Math.min(this.width, this.height) / (from.span ** (1 - share) * to.span ** share);
+  }
+
   pan(dx, dy) {
     this.x -= dx / this.scale;
     this.y += dy / this.scale;
     this.limit();
+  }
+
+  /** The smallest scale: the whole cloud with some room round it. */
+  get least() {
+    const { width, height, extent, inset } = this;
+    return 0.75 * Math.min((width - inset[0]) / (2 * extent[0]), (height - inset[1]) / (2 * extent[1]));
   }
 
   /** Zoom so that what lies under (sx, sy) stays there. */
@@ -64,7 +79,7 @@ export class MapCamera {
   // never so far away that the cloud is lost.
   limit() {
     const side = Math.min(this.width, this.height) / 2;
-    this.scale = clamp(this.scale, side * 0.25, side * 4000);
+    this.scale = clamp(this.scale, this.least, side * 4000);
     this.x = clamp(this.x, -2, 2);
     this.y = clamp(this.y, -2, 2);
   }

@@ -1,0 +1,98 @@
+"""SevenNet as a function of batches of crystals: one flat graph, no loop over structures.
+
+The checkpoints are those inside the installed package `sevenn` (MIT). References: Park et al., J. Chem. Theory Comput.
+20, 4857 (2024), doi:10.1021/acs.jctc.4c00190; Batzner et al., Nat. Commun. 13, 2453 (2022),
+doi:10.1038/s41467-022-29939-5
+"""
+
+import warnings
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+
+from matgen_core.networks.arrays.cells import Cells
+from matgen_core.networks.potentials.evaluation import Evaluation, Potential
+from matgen_core.networks.potentials.neighbors import neighbors
+
+# Names of potentials with what their package calls them, and how many pairs fit into a batch on a GPU of 80 GB
+# (0.33 MB a pair for 7net-l3i5). On a CPU batches of more than a few dozen atoms bring nothing.
+POTENTIALS = {"7net-0": 200_000, "7net-l3i5": 110_000}
+_ON_CPU = 2_000
+_ORDER = torch.tensor([[0, 3, 5], [3, 1, 4], [5, 4, 2]])  # SevenNet lists stresses xx yy zz xy yz zx
+
+
+class SevenNet:
+    """A checkpoint of the package `sevenn`, ready to evaluate."""
+
+    def __init__(self, name: str, device: str) -> None:
+        """Load weights from the installed package.
+
+        Raises:
+            ValueError: If there is no such potential, or `sevenn` is not installed.
+        """
+        if name not in POTENTIALS:
+            raise ValueError(f"{name!r} is no potential; known: {', '.join(POTENTIALS)}")
+        if find_spec("sevenn") is None:
+            raise ValueError(f"{name} needs the package sevenn, which brings its weights; pip install sevenn==0.13.0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that TorchScript is old, and that no accelerator is installed
+            import sevenn._keys as keys  # takes seconds
+            from sevenn.util import load_checkpoint
+
+            fast = device == "cuda" and find_spec("openequivariance") is not None
+            model: Any = load_checkpoint(name).build_model(enable_oeq=fast)
+        model.to(device).eval().requires_grad_(False)
+        model.set_is_batch_data(True)
+        model.eval_type_map = torch.tensor(True)  # atomic numbers come in, places in its list of elements are made
+        self._model, self._keys = model, keys
+        self.name, self.device = name, torch.device(device)
+        self.cutoff = float(model.cutoff)
+        self.elements = frozenset(int(number) for number in model.type_map)
+        self.edges_at_once = POTENTIALS[name] if device == "cuda" else _ON_CPU
+
+    def __call__(self, crystals: Cells) -> Evaluation:
+        """Evaluate crystals on its device; the network computes in float32, pairs are found in float64."""
+        keys = self._keys
+        pairs = neighbors(crystals, self.cutoff)
+        graph = {
+            "x": crystals.numbers,
+            keys.ATOMIC_NUMBERS: crystals.numbers,
+            keys.NODE_ATTR: crystals.numbers,
+            keys.POS: crystals.positions.float(),
+            keys.EDGE_IDX: torch.stack([pairs.sources, pairs.targets]),
+            keys.EDGE_VEC: pairs.vectors.float(),
+            keys.CELL: crystals.cells.float(),
+            keys.CELL_SHIFT: pairs.shifts.float(),
+            keys.CELL_VOLUME: crystals.volumes.float(),
+            keys.NUM_ATOMS: crystals.counts,
+            keys.BATCH: crystals.owners,
+        }
+        found = self._model(graph)
+        with_neighbor = torch.zeros(len(crystals.numbers), dtype=torch.bool, device=self.device)
+        with_neighbor[pairs.sources] = True
+        alone = torch.zeros(len(crystals), dtype=torch.int64, device=self.device)
+        alone.index_add_(0, crystals.owners, (~with_neighbor).long())
+        return Evaluation(
+            found[keys.PRED_TOTAL_ENERGY].detach().reshape(-1),
+            found[keys.PRED_FORCE].detach(),
+            -found[keys.PRED_STRESS].detach()[:, _ORDER.to(self.device)],
+            alone > 0,
+        )
+
+
+def load_potential(name: str, device: str = "cpu") -> Potential:
+    """Load a potential by its name, with the weights that its package brings; nothing is fetched.
+
+    Args:
+        name: One of `POTENTIALS`.
+        device: "cpu" or "cuda".
+
+    Raises:
+        ValueError: If there is no such potential or device, or the package is not installed.
+    """
+    if device not in ("cpu", "cuda"):
+        raise ValueError(f"device {device!r}: expected cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device 'cuda': this machine has no GPU that torch can use; take cpu")
+    return SevenNet(name, device)
