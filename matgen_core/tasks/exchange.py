@@ -198,6 +198,13 @@ def _made(
     return found
 
 
+GENERATORS: Mapping[str, Callable[[Skeletons, int, int], list[Exchanged]]] = {
+    "ion_exchange": ion_exchange,
+    "random_elements": random_elements,
+    "distorted": distorted,
+}
+
+
 @lru_cache(maxsize=200)
 def _like(symbol: str) -> tuple[str, ...]:
     """Elements that may stand in the place of one."""

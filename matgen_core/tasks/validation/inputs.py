@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from pymatgen.core import Structure
+from pymatgen.core import Element, Structure
 
 from matgen_core.data import read_structures
 from matgen_core.networks.arrays import tensors
@@ -61,8 +61,11 @@ def of_structures(names: Sequence[str], structures: Sequence[Structure]) -> list
     return [_candidate(name, structure, "", ()) for name, structure in zip(names, structures, strict=True)]
 
 
-def save_cells(candidates: Sequence[Candidate], path: Path) -> None:
+def save_cells(candidates: Sequence[Candidate], path: Path) -> int:
     """Write the crystals that can be judged, in their order, for `python -m matgen_core.networks.potentials`.
+
+    Returns:
+        How many there are.
 
     Raises:
         ValueError: If there is none.
@@ -72,6 +75,7 @@ def save_cells(candidates: Sequence[Candidate], path: Path) -> None:
     if not crystals:
         raise ValueError("no crystal here can be relaxed")
     tensors.save(cells_of(crystals), path)
+    return len(crystals)
 
 
 def cells_of(crystals: Sequence[Structure]) -> Cells:
@@ -85,9 +89,11 @@ def _candidate(name: str, structure: Structure | None, problem: str | None, note
     why = problem or ""
     if structure is not None and not structure.is_ordered:
         why = "some sites are partially occupied; order the structure first"
-    if structure is not None:
+    elif structure is not None:
         structure = structure.copy(site_properties={})
         structure.remove_oxidation_states()
+        if not all(isinstance(site.specie, Element) for site in structure):
+            why = "a site holds no element"
     return Candidate(name, structure, why, "; ".join(notes))
 
 

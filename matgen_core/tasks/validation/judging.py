@@ -1,4 +1,4 @@
-"""One crystal at a time: relaxed by a potential, its energy held against known phases, its cell against the relaxed one.
+"""One crystal at a time: relaxed by a potential, its energy held against known phases, its cell against that at rest.
 
 `FUNCTIONS["piece"]` is what processes and clusters compute (`jobs.pieces`); a crystal goes in as text and comes out as
 a row of a table, so that equal crystals are known again and nothing but plain values is kept.
@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Element, Lattice, Structure
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core.checks.physics import (
@@ -56,7 +56,7 @@ def content_of(structure: Structure) -> str:
     """Write an ordered crystal as text; equal crystals have equal texts, whatever else they carry."""
     return json.dumps(
         {
-            "numbers": [int(site.specie.Z) for site in structure],
+            "numbers": [site.specie.Z for site in structure],
             "cell": structure.lattice.matrix.round(_DIGITS).ravel().tolist(),
             "frac_coords": (structure.frac_coords % 1.0).round(_DIGITS).ravel().tolist(),
         },
@@ -68,7 +68,8 @@ def structure_of(content: str | Mapping[str, Any]) -> Structure:
     """Read what `content_of` wrote."""
     values = json.loads(content) if isinstance(content, str) else content
     lattice = Lattice(np.reshape(values["cell"], (3, 3)))
-    return Structure(lattice, values["numbers"], np.reshape(values["frac_coords"], (-1, 3)))
+    elements = [Element.from_Z(number) for number in values["numbers"]]
+    return Structure(lattice, elements, np.reshape(values["frac_coords"], (-1, 3)))
 
 
 def settings_of(protocol: Protocol) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A whole run: candidates judged piece by piece and kept, or judged from what another machine relaxed; the folder of it."""
+"""A whole run: candidates judged piece by piece and kept, or from what another machine relaxed; its folder."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Element, Lattice, Structure
 
 from matgen_core.checks.physics import Energy, Relaxation
 from matgen_core.jobs.bounded import Limits
@@ -15,8 +15,8 @@ from matgen_core.jobs.files.outputs import whole_folder
 from matgen_core.jobs.files.tables import save_csv
 from matgen_core.jobs.pieces import ClusterWorkers, ProcessWorkers, Workers, work_through
 from matgen_core.jobs.store import Store, Work
-from matgen_core.networks.potentials import CONVERGED, EXPLODED, OUTCOMES, REFUSED
-from matgen_core.networks.potentials.remote import NOT_REACHED, RelaxedCells
+from matgen_core.networks.potentials import CONVERGED, OUTCOMES
+from matgen_core.networks.potentials.remote import RelaxedCells, fingerprint
 from matgen_core.tasks.validation import judging
 from matgen_core.tasks.validation.inputs import Candidate, cells_of
 from matgen_core.tasks.validation.judging import KIND, Protocol
@@ -65,10 +65,7 @@ def judged(
     """
     store = store or Store()
     work = begin(store, candidates, protocol, "command line")
-    try:
-        work_through(store, work.id, workers, judging.failed, lambda n_done, n: done(n_done))
-    finally:
-        workers.close()
+    work_through(store, work.id, workers, judging.failed, lambda n_done, n: done(n_done))
     return gathered(store, work.id, candidates)
 
 
@@ -77,7 +74,7 @@ def gathered(store: Store, work: str, candidates: Sequence[Candidate]) -> tuple[
     kept = iter(enumerate(store.rows(work)))
     rows, rests = [], []
     for each in candidates:
-        row, rest = {"problem": each.problem}, dict[str, Any]()
+        row, rest = _not_judged(each), dict[str, Any]()
         if each.can_be_judged:
             place, found = next(kept)
             row = found or {"problem": "not judged yet"}
@@ -96,16 +93,21 @@ def judged_from(candidates: Sequence[Candidate], file: Path) -> tuple[Rows, list
     there = [each.structure for each in candidates if each.can_be_judged and each.structure is not None]
     done = RelaxedCells.load(file)
     given = cells_of(there)
-    if len(done.cells) != len(given) or not done.cells.numbers.equal(given.numbers):
-        raise ValueError(f"{file} holds {len(done.cells):,} crystals, and not the {len(given):,} that are given here")
+    if done.given != fingerprint(given):
+        raise ValueError(
+            f"{file} holds {len(done.cells):,} relaxed crystals, and not of the {len(given):,} that are given here;"
+            " give the files that --prepare was given, as they were"
+        )
     sites = iter(zip(there, done.cells.sites(), range(len(there)), strict=True))
     references = judging.references()
     rows, rests = [], []
     for each in candidates:
-        row, rest = {"problem": each.problem}, dict[str, Any]()
+        row, rest = _not_judged(each), dict[str, Any]()
         if each.can_be_judged:
             structure, (numbers, cell, frac_coords), place = next(sites)
-            relaxation = _relaxation(done, place, Structure(Lattice(cell), numbers, frac_coords))
+            relaxation = _relaxation(
+                done, place, Structure(Lattice(cell), [Element.from_Z(int(z)) for z in numbers], frac_coords)
+            )
             stability = None
             if relaxation.structure is not None and relaxation.energy_per_atom is not None:
                 other = float(done.second_energy[place])
@@ -133,16 +135,20 @@ def write(candidates: Sequence[Candidate], table: pd.DataFrame, rests: Sequence[
         save_csv(table.assign(relaxed_file=files, note=[each.note for each in candidates]), folder / "table.csv")
 
 
+def _not_judged(candidate: Candidate) -> dict[str, Any]:
+    formula = "" if candidate.structure is None else candidate.structure.composition.reduced_formula
+    return {"formula": formula, "problem": candidate.problem, "stability_reason": "not checked: it was not relaxed"}
+
+
 def _relaxation(done: RelaxedCells, place: int, structure: Structure) -> Relaxation:
-    outcome = int(done.outcome[place])
-    reason = "its turn did not come" if outcome == NOT_REACHED else OUTCOMES[outcome]
-    start = float(done.start_energy[place])
-    is_there = outcome != NOT_REACHED and OUTCOMES[outcome] not in (EXPLODED, REFUSED)
+    outcome, reason = int(done.outcome[place]), done.reasons[place]
+    start, energy = float(done.start_energy[place]), float(done.energy[place])
+    is_there = np.isfinite(energy)
     return Relaxation(
         structure if is_there else None,
-        float(done.energy[place]) if is_there else None,
+        energy if is_there else None,
         start if np.isfinite(start) else None,
         int(done.steps[place]),
-        reason == CONVERGED,
+        outcome == OUTCOMES.index(CONVERGED),
         reason,
     )

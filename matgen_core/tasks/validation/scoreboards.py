@@ -41,6 +41,12 @@ def own() -> dict[str, dict[str, Any]]:
         raise ValueError(f"{path} cannot be used ({error}); move it away to begin anew") from error
 
 
+def check_name(name: str) -> None:
+    """Refuse a name that will not do on the scoreboard; one line."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"--scoreboard {name[:60]!r}; take at most 60 letters, digits, spaces and ( ) + - . _")
+
+
 def keep(name: str, score: Mapping[str, Any]) -> None:
     """Keep a score under a name; one of that name is replaced.
 
@@ -48,8 +54,7 @@ def keep(name: str, score: Mapping[str, Any]) -> None:
         ValueError: If the name will not do, or there are too many.
         OSError: If it cannot be written.
     """
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"--scoreboard {name[:60]!r}; take at most 60 letters, digits, spaces and ( ) + - . _")
+    check_name(name)
     scores = own() | {name: dict(score)}
     if len(scores) > MAX_OWN:
         raise ValueError(f"the scoreboard here has {MAX_OWN} names already; take one of them")
@@ -62,12 +67,10 @@ def lines(score: Mapping[str, Any]) -> str:
     for each in MEASURES:
         value = score[each.key]
         if value is None:
-            found.append(f"{'not told':>22}  {each.title}: {each.meaning}")
+            found.append(f"{'not told':>23}  {each.title}: {each.meaning}")
         elif each.is_share:
             low, high = score[f"{each.key}_low"], score[f"{each.key}_high"]
-            found.append(
-                f"{value:>8.1%} ({low:>5.1%} to {high:>5.1%})  {each.title}: {each.meaning}".replace("%)", "%)")
-            )
+            found.append(f"{value:>7.1%} ({low:5.1%}, {high:6.1%})  {each.title}: {each.meaning}")
         else:
-            found.append(f"{value:>22.3f}  {each.title}: {each.meaning}")
+            found.append(f"{value:>23.3f}  {each.title}: {each.meaning}")
     return "\n".join(found)

@@ -33,8 +33,8 @@ class Measure:
 
 
 MEASURES = (
-    Measure("decoded", "made", "a crystal came out at all"),
-    Measure("valid", "valid", "no distance below 0.5 Å or 0.7 of the radii sum, and a volume that known crystals have"),
+    Measure("made", "made", "a crystal came out at all"),
+    Measure("valid", "valid", "no distance below 1 Å or 0.6 of the radii sum, and 3 to 100 Å^3/atom"),
     Measure("unique", "unique", "not the same as one before it"),
     Measure("novel", "novel", "no known crystal of the Materials Project data matches it"),
     Measure("stability", "stable", "relaxed, it lies on the hull of known phases or below (0 eV/atom)"),
@@ -52,12 +52,12 @@ def score(table: pd.DataFrame) -> dict[str, Any]:
     """Count a table of `sets.table_of`.
 
     Returns:
-        n, and for each of MEASURES its share or median; for shares `KEY_low` and `KEY_high`, Wilson's 95 % interval. What
-        could not be told at all, as novelty without known crystals, is None.
+        n, and for each of MEASURES its share or median; for shares `KEY_low` and `KEY_high`, Wilson's 95 % interval.
+        What could not be told at all, as novelty without known crystals, is None.
     """
     n = len(table)
     holds = {
-        "decoded": table["volume_per_atom"].notna() if "volume_per_atom" in table else pd.Series(False, table.index),
+        "made": table["made"],
         "valid": table["valid"],
         "unique": table["unique"],
         "novel": table["novel"],
@@ -65,7 +65,7 @@ def score(table: pd.DataFrame) -> dict[str, Any]:
         "metastability": table["near_stable"],
         "sun": table["sun"],
         "msun": table["msun"],
-        "volume_kept": table["volume_kept"] if "volume_kept" in table else pd.Series(False, table.index),
+        "volume_kept": table["volume_kept"],
         "smact_valid": table["smact_valid"],
     }
     found: dict[str, Any] = {"n": n}
@@ -76,8 +76,8 @@ def score(table: pd.DataFrame) -> dict[str, Any]:
         count = int(column.eq(True).sum())
         low, high = wilson(count, n)
         found |= {key: count / n, f"{key}_low": low, f"{key}_high": high}
-    found["displacement"] = _median(table.get("displacement"))
-    found["hull_median"] = _median(table.get("energy_above_hull"))
+    found["displacement"] = _median(table["displacement"])
+    found["hull_median"] = _median(table["energy_above_hull"])
     return found
 
 
@@ -90,6 +90,6 @@ def wilson(count: int, n: int) -> tuple[float, float]:
     return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
-def _median(column: pd.Series | None) -> float | None:
-    known = None if column is None else pd.to_numeric(column, errors="coerce").dropna()
-    return None if known is None or known.empty else float(known.median())
+def _median(column: pd.Series) -> float | None:
+    known = column.dropna().astype(float)
+    return None if known.empty else float(known.median())

@@ -1,4 +1,4 @@
-"""Crystals that were judged one by one, together: which are new, which are the same, which are all that one asks for."""
+"""Crystals judged one by one, together: which are new, which are the same, which are all that one asks for."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,59 +9,68 @@ from pymatgen.core import Structure
 from matgen_core import data
 from matgen_core.checks.compositions import smact_check
 from matgen_core.checks.sets import uniqueness_and_novelty
-from matgen_core.checks.structures import MIN_DISTANCE, VOLUME_PER_ATOM_RANGE
+from matgen_core.checks.structures import lattice_problem, strict_distance_check
+from matgen_core.networks.potentials import Guards
+from matgen_core.tasks.validation import judging
 from matgen_core.tasks.validation.inputs import Candidate
 
 KNOWN = "mp_structures"  # what does not count as new
-MIN_RADII_FRACTION = 0.7  # of the sum of covalent radii
+_VERDICTS = ("stable", "near_stable", "volume_kept", "symmetry_kept")
+_NUMBERS = ("min_distance", "min_radii_fraction", "volume_per_atom", "energy_above_hull", "displacement")
 
 
-def table_of(candidates: Sequence[Candidate], rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def table_of(
+    candidates: Sequence[Candidate], rows: Sequence[Mapping[str, Any]], rests: Sequence[Mapping[str, Any]]
+) -> pd.DataFrame:
     """Put rows of single crystals together, with what only the set tells; one that could not be made has its row.
 
     Args:
         candidates: All that were asked for.
-        rows: What `judging.row_of` says of each; of one that was not made at least its `problem`.
+        rows: What `judging.row_of` says of each; of one that was not judged at least its `problem`.
+        rests: What `judging.rest_of` says of each.
 
     Returns:
-        A row each, with further columns: valid, charge_neutral, unique (the first of equal ones), novel (None where the
-        known crystals are not installed), sun and msun (stable, unique, novel; likewise within 0.1 eV/atom).
+        A row each, with further columns: made (whether there is a crystal), valid, smact_valid, unique (what it relaxes
+        to is the first of its kind), novel (neither it nor what it relaxes to is known; None where the known crystals
+        are not installed), sun and msun (stable, unique, novel and valid; likewise within 0.1 eV/atom).
     """
     structures = [each.structure for each in candidates]
+    relaxed = [judging.structure_of(rest["relaxed"]) if rest.get("relaxed") else None for rest in rests]
     table = pd.DataFrame([dict(row) for row in rows])
-    for column in ("min_distance", "energy_above_hull", "volume_per_atom", "displacement"):
-        if column not in table:
-            table[column] = None
-    for column in ("stable", "near_stable", "volume_kept"):
+    for column in _NUMBERS:
+        table[column] = pd.to_numeric(table[column]) if column in table else float("nan")
+    for column in _VERDICTS:
         table[column] = table[column].astype(object) if column in table else None
     table.insert(0, "name", [each.name for each in candidates])
-    made = [each is not None for each in structures]
-    table["valid"] = [is_made and _is_valid(row) for is_made, row in zip(made, rows, strict=True)]
+    table.insert(1, "made", [each is not None for each in structures])
+    table["valid"] = [each is not None and _is_valid(each) for each in structures]
     charges = smact_check()
     table["smact_valid"] = [None if each is None else charges(each).passed for each in structures]
-    known, is_known = _known(structures)
-    kinds = uniqueness_and_novelty([_or_failed(each) for each in structures], known)
+    known = _known(structures)
+    at_rest = [first if last is None else last for first, last in zip(structures, relaxed, strict=True)]
+    kinds = uniqueness_and_novelty([_or_failed(each) for each in at_rest], known or [])
     table["unique"] = kinds["unique"].to_numpy()
-    table["novel"] = kinds["novel"].to_numpy() if is_known else None
+    if known is None:
+        return table.assign(novel=None, sun=None, msun=None)
+    as_given = uniqueness_and_novelty([_or_failed(each) for each in structures], known)
+    table["novel"] = (kinds["novel"] & as_given["novel"]).to_numpy()
     for name, stability in (("sun", "stable"), ("msun", "near_stable")):
-        holds = table["valid"] & table["unique"] & table[stability].eq(True)
-        table[name] = holds & table["novel"].eq(True) if is_known else None
+        table[name] = table["valid"] & table["unique"] & table["novel"] & table[stability].eq(True)
     return table
 
 
-def _is_valid(row: Mapping[str, Any]) -> bool:
-    distance, fraction, volume = (row.get(each) for each in ("min_distance", "min_radii_fraction", "volume_per_atom"))
-    if distance is None or fraction is None or volume is None:
+def _is_valid(structure: Structure) -> bool:
+    if lattice_problem(structure) or not strict_distance_check()(structure).passed:
         return False
-    low, high = VOLUME_PER_ATOM_RANGE
-    return bool(distance >= MIN_DISTANCE and fraction >= MIN_RADII_FRACTION and low <= volume <= high)
+    low, high = Guards().volume_per_atom
+    return low <= structure.volume / len(structure) <= high
 
 
-def _known(structures: Sequence[Structure | None]) -> tuple[list[Structure], bool]:
-    try:
-        return list(data.load_crystals_like(KNOWN, [each for each in structures if each is not None]).values()), True
-    except (ValueError, OSError):
-        return [], False
+def _known(structures: Sequence[Structure | None]) -> list[Structure] | None:
+    """The known crystals of the same formulas; None where none are installed."""
+    if not data.path_of(KNOWN).is_file():
+        return None
+    return list(data.load_crystals_like(KNOWN, [each for each in structures if each is not None]).values())
 
 
 def _or_failed(structure: Structure | None) -> Structure | ValueError:
