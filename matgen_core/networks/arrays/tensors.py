@@ -91,6 +91,11 @@ def select(item: Item, rows: Tensor, shared: Collection[str]) -> Item:
     return dataclasses.replace(item, **chosen)  # type: ignore[type-var]
 
 
+def best_device() -> str:
+    """Return "cuda" where there is one, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def _flat(item: Any, prefix: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     tensors: dict[str, Tensor] = {}
     values: dict[str, Any] = {}

@@ -224,11 +224,6 @@ def last_losses(path: Path) -> dict[str, float]:
     return {key: value for line in losses(path) for key, value in line.items()}
 
 
-def best_device() -> str:
-    """Return "cuda" where there is one, else "cpu"."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def _tuples(value: Any) -> Any:
     """Tuples for the lists that JSON makes of them."""
     return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value

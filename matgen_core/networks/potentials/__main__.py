@@ -13,7 +13,6 @@ from pathlib import Path
 
 from matgen_core.networks.arrays import tensors
 from matgen_core.networks.arrays.cells import Cells
-from matgen_core.networks.learning import runs
 from matgen_core.networks.potentials import POTENTIALS, RelaxSettings
 from matgen_core.networks.potentials.remote import relaxed
 
@@ -29,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     parser.add_argument("--potential", default="7net-l3i5", choices=list(POTENTIALS))
     parser.add_argument("--second", default="7net-0", help="asked of what was relaxed; '' for nobody")
-    parser.add_argument("--device", default=runs.best_device(), help="cpu or cuda")
+    parser.add_argument("--device", default=tensors.best_device(), help="cpu or cuda")
     parser.add_argument("--minutes", type=float, default=1e6, help="after these no crystal is waited for")
     parser.add_argument("--max-force", type=float, default=0.05, help="eV/Å")
     parser.add_argument("--max-steps", type=int, default=300)
