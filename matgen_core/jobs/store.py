@@ -9,7 +9,6 @@ was broken off is told from work that goes on.
 import hashlib
 import json
 import os
-import secrets
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -113,7 +112,7 @@ class Store:
     def add(
         self, kind: str, title: str, settings: Mapping[str, Any], pieces: Sequence[tuple[str, str]], owner: str = ""
     ) -> Work:
-        """Keep what somebody asks for; nothing is done yet.
+        """Keep what somebody asks for; nothing is done yet. The same asked for again by the same person is one work.
 
         Args:
             kind: What is to be done with each piece.
@@ -131,19 +130,21 @@ class Store:
         for name, content in pieces:
             if len(content) > _MAX_CONTENT:
                 raise ValueError(f"{name[:80]!r} has {len(content):,} letters; at most {_MAX_CONTENT:,} are taken")
+        text = json.dumps(settings, sort_keys=True)
+        name_of_work = _hash(kind, title, text, owner, *(part for piece in pieces for part in piece))[:16]
+        if self._works("WHERE work.id = ?", (name_of_work,)):
+            return self.work(name_of_work)
         if owner:
             self._check_room(owner)
-        text = json.dumps(settings, sort_keys=True)
-        name_of_work = secrets.token_hex(8)
         with self._open() as base:
             base.execute(
-                "INSERT INTO work (id, kind, title, settings, owner, created) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO work (id, kind, title, settings, owner, created) VALUES (?, ?, ?, ?, ?, ?)",
                 (name_of_work, kind, title, text, owner, time.time()),
             )
             base.executemany(
-                "INSERT INTO piece VALUES (?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO piece VALUES (?, ?, ?, ?, ?)",
                 (
-                    (name_of_work, place, name, _key(kind, text, content), content)
+                    (name_of_work, place, name, _hash(kind, text, content), content)
                     for place, (name, content) in enumerate(pieces)
                 ),
             )
@@ -307,5 +308,5 @@ class Store:
             raise OSError(f"{path}: it is no store of works ({error}); move it away to begin anew") from error
 
 
-def _key(kind: str, settings: str, content: str) -> str:
-    return hashlib.sha256("\0".join((kind, settings, content)).encode()).hexdigest()
+def _hash(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()

@@ -51,6 +51,7 @@ def test_pieces_are_computed_once_whoever_asks(store: Store, workers: ProcessWor
     second = store.add("double", "Two", settings, [("b", "2"), ("c", "3")])
     assert (second.n_done, [each.name for each in store.missing(second.id)]) == (1, ["c"])
     assert work_through(store, second.id, workers, failed)
+    assert store.add("double", "Two", settings, [("b", "2"), ("c", "3")]).id == second.id
     other = store.add("double", "Other settings", {**settings, "more": 1}, [("b", "2")])
     assert other.n_done == 0
     assert sorted((tmp_path / "calls").read_text().split()) == ["1", "2", "3"]

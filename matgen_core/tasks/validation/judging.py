@@ -30,6 +30,33 @@ from matgen_core.networks.potentials import RelaxSettings, load_potential
 
 REFERENCES = "formation_references"
 KIND = "validate"
+COLUMNS = (  # of a row; those of a crystal that was not judged are empty
+    "formula",
+    "n_sites",
+    "problem",
+    "energy_above_hull",
+    "stable",
+    "near_stable",
+    "stability_reason",
+    "share_stable",
+    "share_near_stable",
+    "formation_energy_per_atom",
+    "energy_per_atom",
+    "converged",
+    "steps",
+    "volume_per_atom",
+    "relaxed_volume_per_atom",
+    "volume_kept",
+    "volume_kept_reason",
+    "displacement",
+    "symmetry_kept",
+    "symmetry_kept_reason",
+    "min_distance",
+    "min_radii_fraction",
+    "strict_distances",
+    "strict_distances_reason",
+)
+_NOT_RELAXED = "not checked: it was not relaxed"
 _DIGITS = 6  # of coordinates and vectors: 1e-6, far below what any check sees
 
 
@@ -111,25 +138,10 @@ def row_of(structure: Structure, relaxation: Relaxation, stability: Stability | 
 
     Columns in eV/atom, Å and Å^3/atom; a verdict is true, false or None where it was not reached.
     """
-    row: dict[str, Any] = {
-        "formula": structure.composition.reduced_formula,
-        "n_sites": len(structure),
-        "problem": "" if relaxation.structure is not None else relaxation.reason,
-        "min_distance": None,
-        "min_radii_fraction": None,
+    row = unjudged_row(structure, "" if relaxation.structure is not None else relaxation.reason) | {
         "converged": relaxation.converged,
         "steps": relaxation.steps,
         "energy_per_atom": relaxation.energy_per_atom,
-        "formation_energy_per_atom": None,
-        "energy_above_hull": None,
-        "stable": None,
-        "near_stable": None,
-        "stability_reason": "not checked: it was not relaxed",
-        "share_stable": None,
-        "share_near_stable": None,
-        "volume_per_atom": structure.volume / len(structure),
-        "relaxed_volume_per_atom": None,
-        "displacement": None,
     }
     if not lattice_problem(structure):
         closest = closest_sites(structure)
@@ -150,6 +162,18 @@ def row_of(structure: Structure, relaxation: Relaxation, stability: Stability | 
         for name, verdict in soundness(structure, relaxation.structure).items():
             row |= {name: verdict.passed, f"{name}_reason": verdict.reason}
     return row
+
+
+def unjudged_row(structure: Structure | None, problem: str) -> dict[str, Any]:
+    """Return the row of a crystal before it is judged, or of one that cannot be."""
+    row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"problem": problem, "stability_reason": _NOT_RELAXED}
+    if structure is None:
+        return row
+    return row | {
+        "formula": structure.composition.reduced_formula,
+        "n_sites": len(structure),
+        "volume_per_atom": structure.volume / len(structure),
+    }
 
 
 def rest_of(relaxation: Relaxation, stability: Stability | None) -> dict[str, Any]:

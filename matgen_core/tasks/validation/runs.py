@@ -74,10 +74,10 @@ def gathered(store: Store, work: str, candidates: Sequence[Candidate]) -> tuple[
     kept = iter(enumerate(store.rows(work)))
     rows, rests = [], []
     for each in candidates:
-        row, rest = _not_judged(each), dict[str, Any]()
+        row, rest = judging.unjudged_row(each.structure, each.problem), dict[str, Any]()
         if each.can_be_judged:
             place, found = next(kept)
-            row = found or {"problem": "not judged yet"}
+            row = found or judging.unjudged_row(each.structure, "not judged yet")
             rest = store.rest(work, place)
         rows.append(row)
         rests.append(rest)
@@ -102,7 +102,7 @@ def judged_from(candidates: Sequence[Candidate], file: Path) -> tuple[Rows, list
     references = judging.references()
     rows, rests = [], []
     for each in candidates:
-        row, rest = _not_judged(each), dict[str, Any]()
+        row, rest = judging.unjudged_row(each.structure, each.problem), dict[str, Any]()
         if each.can_be_judged:
             structure, (numbers, cell, frac_coords), place = next(sites)
             relaxation = _relaxation(
@@ -133,11 +133,6 @@ def write(candidates: Sequence[Candidate], table: pd.DataFrame, rests: Sequence[
                 text = cif(judging.structure_of(rest["relaxed"]))
                 (folder / files[-1]).write_text(text, encoding="utf-8")
         save_csv(table.assign(relaxed_file=files, note=[each.note for each in candidates]), folder / "table.csv")
-
-
-def _not_judged(candidate: Candidate) -> dict[str, Any]:
-    formula = "" if candidate.structure is None else candidate.structure.composition.reduced_formula
-    return {"formula": formula, "problem": candidate.problem, "stability_reason": "not checked: it was not relaxed"}
 
 
 def _relaxation(done: RelaxedCells, place: int, structure: Structure) -> Relaxation:

@@ -15,8 +15,7 @@ from matgen_core.tasks.validation import judging
 from matgen_core.tasks.validation.inputs import Candidate
 
 KNOWN = "mp_structures"  # what does not count as new
-_VERDICTS = ("stable", "near_stable", "volume_kept", "symmetry_kept")
-_NUMBERS = ("min_distance", "min_radii_fraction", "volume_per_atom", "energy_above_hull", "displacement")
+_NUMBERS = ("energy_above_hull", "volume_per_atom", "displacement")
 
 
 def table_of(
@@ -26,7 +25,7 @@ def table_of(
 
     Args:
         candidates: All that were asked for.
-        rows: What `judging.row_of` says of each; of one that was not judged at least its `problem`.
+        rows: What `judging.row_of` says of each; of one that was not judged, `judging.unjudged_row`.
         rests: What `judging.rest_of` says of each.
 
     Returns:
@@ -37,10 +36,8 @@ def table_of(
     structures = [each.structure for each in candidates]
     relaxed = [judging.structure_of(rest["relaxed"]) if rest.get("relaxed") else None for rest in rests]
     table = pd.DataFrame([dict(row) for row in rows])
-    for column in _NUMBERS:
-        table[column] = pd.to_numeric(table[column]) if column in table else float("nan")
-    for column in _VERDICTS:
-        table[column] = table[column].astype(object) if column in table else None
+    for column in _NUMBERS:  # where all are missing, they are missing numbers
+        table[column] = pd.to_numeric(table[column])
     table.insert(0, "name", [each.name for each in candidates])
     table.insert(1, "made", [each is not None for each in structures])
     table["valid"] = [each is not None and _is_valid(each) for each in structures]
