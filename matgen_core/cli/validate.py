@@ -47,8 +47,6 @@ def validate(
     """
     if (prepare is None) == (out is None) or (prepare and relaxed):
         raise ValueError("give --out FOLDER for results, or --prepare FILE for crystals that another machine relaxes")
-    if max_steps < 1:
-        raise ValueError(f"--max-steps {max_steps}; expected 1 or more")
     if out is not None:
         new_folder(out)
 
@@ -57,6 +55,7 @@ def validate(
 
     if scoreboard:
         scoreboards.check_name(scoreboard)
+    protocol = validation.protocol_with(potential, max_steps)
     candidates = inputs.candidates_of(files)
     report_problems([each.name for each in candidates], [each.problem for each in candidates])
     if prepare is not None:
@@ -68,10 +67,11 @@ def validate(
     if relaxed is not None:
         made = runs.judged_from(candidates, relaxed)
     else:
-        protocol = validation.Protocol(potential=potential, max_steps=max_steps)
         with closing(runs.workers_of(processes, scheduler)) as workers:
             made = runs.judged(candidates, protocol, workers, Counter(len(candidates), "crystals judged", 9))
     table = validation.table_of(candidates, *made)
+    could_be_read = [not each.problem for each in candidates]
+    report_problems(table["name"][could_be_read], table["problem"][could_be_read])
     runs.write(candidates, table, made[1], out)
     typer.echo(f"wrote {len(table):,} rows of table.csv and the relaxed crystals to {out}", err=True)
     score = validation.score(table)

@@ -89,11 +89,13 @@ def _candidate(name: str, structure: Structure | None, problem: str | None, note
     why = problem or ""
     if structure is not None and not structure.is_ordered:
         why = "some sites are partially occupied; order the structure first"
+    elif structure is not None and not all(
+        isinstance(getattr(site.specie, "element", site.specie), Element) for site in structure
+    ):
+        why = "a site holds no element"
     elif structure is not None:
         structure = structure.copy(site_properties={})
         structure.remove_oxidation_states()
-        if not all(isinstance(site.specie, Element) for site in structure):
-            why = "a site holds no element"
     return Candidate(name, structure, why, "; ".join(notes))
 
 

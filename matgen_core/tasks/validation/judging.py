@@ -24,9 +24,8 @@ from matgen_core.checks.physics import (
     soundness,
 )
 from matgen_core.checks.structures import closest_sites, lattice_problem
-from matgen_core.checks.verdict import Verdict
 from matgen_core.jobs.store import Piece
-from matgen_core.networks.potentials import RelaxSettings, load_potential
+from matgen_core.networks.potentials import POTENTIALS, Potential, RelaxSettings, load_potential
 
 REFERENCES = "formation_references"
 KIND = "validate"
@@ -79,6 +78,20 @@ class Protocol:
     frames: int = 24
 
 
+def protocol_with(potential: str, max_steps: int) -> Protocol:
+    """Return the protocol with another potential; what is asked second is never the same.
+
+    Raises:
+        ValueError: If there is no such potential, or no step is taken.
+    """
+    if potential not in POTENTIALS:
+        raise ValueError(f"{potential!r} is no potential; known: {', '.join(POTENTIALS)}")
+    if max_steps < 1:
+        raise ValueError(f"{max_steps} steps of a relaxation; expected 1 or more")
+    second = next(each for each in POTENTIALS if each != potential)
+    return Protocol(potential, second, max_steps=max_steps)
+
+
 def content_of(structure: Structure) -> str:
     """Write an ordered crystal as text; equal crystals have equal texts, whatever else they carry."""
     return json.dumps(
@@ -122,7 +135,7 @@ def piece(content: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], di
     if relaxation.structure is not None and relaxation.energy_per_atom is not None:
         first = Energy(protocol.potential, relaxation.energy_per_atom)
         stability = references().stability(relaxation.structure, first)
-        if stability.distance is None and stability.formation_energy is not None and protocol.second:
+        if stability.is_doubted and protocol.second:
             again = _relaxed(relaxation.structure, protocol.second, dataclasses.replace(protocol, max_steps=0))
             if again.start_energy_per_atom is not None:
                 second = Energy(protocol.second, again.start_energy_per_atom)
@@ -212,19 +225,15 @@ def displacement(before: Structure, after: Structure) -> float:
     return float(np.sqrt(np.mean(np.sum(after.lattice.get_cartesian_coords(moved) ** 2, axis=1))))
 
 
-def verdict_of(row: Mapping[str, Any], name: str) -> Verdict:
-    """Return a verdict of a row with its reason."""
-    return Verdict(row.get(name), str(row.get(f"{name}_reason", "")))
-
-
 def _relaxed(structure: Structure, potential: str, protocol: Protocol) -> Relaxation:
     settings = RelaxSettings(protocol.max_force, protocol.max_steps, protocol.frames)
-    [(_, done)] = relax_structures(_potential(potential), [structure], settings)
+    [(_, done)] = relax_structures(potential_named(potential), [structure], settings)
     return done
 
 
 @lru_cache(maxsize=2)
-def _potential(name: str) -> Any:
+def potential_named(name: str) -> Potential:
+    """Return a potential on the CPU; loaded once a process."""
     return load_potential(name)
 
 

@@ -63,6 +63,8 @@ def judged(
     Returns:
         A row each, as `table_of` takes them, and what is kept beside each.
     """
+    if not any(each.can_be_judged for each in candidates):
+        return [judging.unjudged_row(each.structure, each.problem) for each in candidates], [{} for _ in candidates]
     store = store or Store()
     work = begin(store, candidates, protocol, "command line")
     work_through(store, work.id, workers, judging.failed, lambda n_done, n: done(n_done))

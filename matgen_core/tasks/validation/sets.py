@@ -42,7 +42,10 @@ def table_of(
     table.insert(1, "made", [each is not None for each in structures])
     table["valid"] = [each is not None and _is_valid(each) for each in structures]
     charges = smact_check()
-    table["smact_valid"] = [None if each is None else charges(each).passed for each in structures]
+    table["smact_valid"] = [
+        charges(each.structure).passed if each.can_be_judged and each.structure is not None else None
+        for each in candidates
+    ]
     known = _known(structures)
     at_rest = [first if last is None else last for first, last in zip(structures, relaxed, strict=True)]
     kinds = uniqueness_and_novelty([_or_failed(each) for each in at_rest], known or [])
