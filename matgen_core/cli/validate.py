@@ -69,12 +69,12 @@ def validate(
     else:
         with closing(runs.workers_of(processes, scheduler)) as workers:
             made = runs.judged(candidates, protocol, workers, Counter(len(candidates), "crystals judged", 9))
-    table = validation.table_of(candidates, *made)
+    table = validation.table_of(candidates, made.rows, made.rests)
     could_be_read = [not each.problem for each in candidates]
     report_problems(table["name"][could_be_read], table["problem"][could_be_read])
-    runs.write(candidates, table, made[1], out)
+    runs.write(candidates, table, made.rests, out)
     typer.echo(f"wrote {len(table):,} rows of table.csv and the relaxed crystals to {out}", err=True)
-    score = validation.score(table)
+    score = validation.score(table, made.protocol)
     typer.echo(scoreboards.lines(score), err=True)
     if scoreboard:
         scoreboards.keep(scoreboard, score)

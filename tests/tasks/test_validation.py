@@ -20,7 +20,7 @@ from tests.support.crystals import RUTILE, rock_salt
 from tests.support.judged_here import Here, pairs_named
 from tests.support.rows import each_row
 
-PROTOCOL = judging.Protocol(second="", max_steps=40, frames=3)
+PROTOCOL = validation.Protocol(second="", max_steps=40, frames=3)
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +49,10 @@ def test_every_crystal_has_its_row_and_equal_ones_are_judged_once() -> None:
     charged.add_oxidation_state_by_element({"Na": 1, "Cl": -1})
     given = candidates(salt, partial, primitive("K", "Br", 6.0), charged, strange)
     workers = Here()
-    rows, rests = runs.judged(given, PROTOCOL, workers, lambda done: None)
+    judged = runs.judged(given, PROTOCOL, workers, lambda done: None)
+    rows = judged.rows
     assert len(workers.asked) == 2, "the salt with charges is the salt"
-    table = validation.table_of(given, rows, rests)
+    table = validation.table_of(given, judged.rows, judged.rests)
     assert table["name"].tolist() == ["c0", "c1", "c2", "c3", "c4"]
     assert table["formula"].tolist() == ["NaCl", "K0.5Na0.5Cl1", "KBr", "NaCl", "XCl"]
     assert table["problem"][1] == "some sites are partially occupied; order the structure first"
@@ -65,7 +66,7 @@ def test_every_crystal_has_its_row_and_equal_ones_are_judged_once() -> None:
     again = Here()
     runs.judged([*given, *candidates(salt)], PROTOCOL, again, lambda done: None)
     assert again.asked == [], "all of it was kept"
-    runs.judged(given, judging.Protocol(second="", max_steps=41, frames=3), again, lambda done: None)
+    runs.judged(given, validation.Protocol(second="", max_steps=41, frames=3), again, lambda done: None)
     assert len(again.asked) == 2, "other settings are another result"
 
 
@@ -78,7 +79,7 @@ def test_work_that_was_broken_off_goes_on_where_it_was() -> None:
     assert [each.progress for each in kept] == ["interrupted"]
     told: list[int] = []
     workers = Here()
-    rows, _ = runs.judged(given, PROTOCOL, workers, told.append)
+    rows = runs.judged(given, PROTOCOL, workers, told.append).rows
     assert len(workers.asked) == 4 - kept[0].n_done
     assert kept[0].n_done >= 1
     assert told[-1] == 4
@@ -100,8 +101,8 @@ REFUSED = [
 @each_row(("structure", "problem"), REFUSED)
 def test_what_cannot_be_relaxed_says_why(structure: Structure, problem: str) -> None:
     given = candidates(structure)
-    rows, rests = runs.judged(given, PROTOCOL, Here(), lambda done: None)
-    table = validation.table_of(given, rows, rests)
+    judged = runs.judged(given, PROTOCOL, Here(), lambda done: None)
+    table = validation.table_of(given, judged.rows, judged.rests)
     assert problem in table["problem"][0]
     assert bool(table["problem"][0]) is bool(problem)
     assert table["made"][0]
@@ -113,10 +114,11 @@ def test_what_cannot_be_relaxed_says_why(structure: Structure, problem: str) -> 
 def test_nothing_that_can_be_relaxed_is_a_table_too() -> None:
     given = [inputs.Candidate("a", None, "no readable CIF")]
     workers = Here()
-    table = validation.table_of(given, *runs.judged(given, PROTOCOL, workers, lambda done: None))
+    judged = runs.judged(given, PROTOCOL, workers, lambda done: None)
+    table = validation.table_of(given, judged.rows, judged.rests)
     assert table["problem"].tolist() == ["no readable CIF"]
     assert set(judging.COLUMNS) <= set(table)
-    assert validation.score(table)["made"] == 0
+    assert validation.score(table, PROTOCOL)["made"] == 0
     assert not Store().works()
 
 
@@ -129,13 +131,14 @@ def test_another_machine_relaxes_the_same(tmp_path: Path, monkeypatch: pytest.Mo
     cells = inputs.cells_of([each.structure for each in given if each.structure is not None])
     done = remote.relaxed(cells, "7net-0", "7net-l3i5", "cpu", 10, settings)
     done.save(tmp_path / "relaxed.safetensors")
-    there, _ = runs.judged_from(given, tmp_path / "relaxed.safetensors")
-    here, _ = runs.judged(given, PROTOCOL, Here(), lambda n: None)
-    for one, other in zip(there, here, strict=True):
+    there = runs.judged_from(given, tmp_path / "relaxed.safetensors")
+    here = runs.judged(given, PROTOCOL, Here(), lambda n: None)
+    assert there.protocol == validation.Protocol("7net-0", "7net-l3i5", max_steps=40)
+    for one, other in zip(there.rows, here.rows, strict=True):
         assert one["problem"] == other["problem"]
         assert one["energy_above_hull"] == pytest.approx(other["energy_above_hull"], abs=1e-5)
         assert one["stability_reason"] == other["stability_reason"]
-    assert sum(row["energy_above_hull"] is None for row in there) == 2
+    assert sum(row["energy_above_hull"] is None for row in there.rows) == 2
     with pytest.raises(ValueError, match=r"holds 3 relaxed crystals, and not of the 2 that are given here"):
         runs.judged_from(given[:3], tmp_path / "relaxed.safetensors")
     moved = candidates(primitive("Na", "Cl", 5.41), primitive("Na", "Cl", 1.9), primitive("K", "Br", 6.2))
@@ -167,7 +170,7 @@ def test_a_share_is_one_of_all_that_was_asked_for() -> None:
     of = (("K", "Br", 6.6), ("K", "I", 7.0), ("Na", "Cl", 5.64), ("K", "Br", 6.5))
     given = candidates(*(primitive(*each) for each in of))
     table = validation.table_of([*given, inputs.Candidate("e", None, "not decoded")], rows, [{}] * 5)
-    score = validation.score(table)
+    score = validation.score(table, PROTOCOL)
     shares = {each.key: score[each.key] for each in validation.MEASURES}
     expected = {
         "made": 0.8, "valid": 0.8, "unique": 0.6, "novel": 0.6, "stability": 0.6, "metastability": 0.8, "sun": 0.2,
@@ -190,7 +193,7 @@ def test_what_relaxes_to_a_known_crystal_is_not_new() -> None:
 def test_without_known_crystals_novelty_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MATGEN_DATA", str(tmp_path / "nothing"))
     row = judging.unjudged_row(RUTILE, "") | {"stable": True}
-    score = validation.score(validation.table_of(candidates(RUTILE), [row], [{}]))
+    score = validation.score(validation.table_of(candidates(RUTILE), [row], [{}]), PROTOCOL)
     assert (score["novel"], score["sun"], score["msun"]) == (None, None, None)
     assert score["stability"] == 1
     assert "not told  novel: " in scoreboards.lines(score)

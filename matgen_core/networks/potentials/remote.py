@@ -38,7 +38,7 @@ class RelaxedCells:
     """
 
     given: str
-    potentials: tuple[str, ...]
+    potentials: tuple[str, str]
     max_force: float
     max_steps: int
     energy: Tensor

@@ -7,7 +7,6 @@ a row of a table, so that equal crystals are known again and nothing but plain v
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -26,8 +25,8 @@ from matgen_core.checks.physics import (
 from matgen_core.checks.structures import closest_sites, lattice_problem
 from matgen_core.jobs.store import Piece
 from matgen_core.networks.potentials import POTENTIALS, Potential, RelaxSettings, load_potential
+from matgen_core.tasks.validation.scores import REFERENCES, Protocol
 
-REFERENCES = "formation_references"
 KIND = "validate"
 COLUMNS = (  # of a row; those of a crystal that was not judged are empty
     "formula",
@@ -57,25 +56,6 @@ COLUMNS = (  # of a row; those of a crystal that was not judged are empty
 )
 _NOT_RELAXED = "not checked: it was not relaxed"
 _DIGITS = 6  # of coordinates and vectors: 1e-6, far below what any check sees
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How crystals are judged.
-
-    Attributes:
-        potential: What relaxes them.
-        second: What is asked where the first finds an energy that is impossibly low; "" for nobody.
-        max_force: eV/Å, end of a relaxation.
-        max_steps: Likewise.
-        frames: Steps that are kept for a player.
-    """
-
-    potential: str = "7net-0"
-    second: str = "7net-l3i5"
-    max_force: float = 0.05
-    max_steps: int = 300
-    frames: int = 24
 
 
 def protocol_with(potential: str, max_steps: int) -> Protocol:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,26 @@ from matgen_core.networks.potentials import CONVERGED, OUTCOMES
 from matgen_core.networks.potentials.remote import RelaxedCells, fingerprint
 from matgen_core.tasks.validation import judging
 from matgen_core.tasks.validation.inputs import Candidate, cells_of
-from matgen_core.tasks.validation.judging import KIND, Protocol
+from matgen_core.tasks.validation.judging import KIND
+from matgen_core.tasks.validation.scores import Protocol
 
 MODULE = "matgen_core.tasks.validation.judging"
 LIMITS = Limits(seconds=900, megabytes=6_000)  # of one crystal
-Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Candidates that were judged one by one.
+
+    Attributes:
+        rows: A row each, as `table_of` takes them.
+        rests: What is kept beside each.
+        protocol: How.
+    """
+
+    rows: list[dict[str, Any]]
+    rests: list[dict[str, Any]]
+    protocol: Protocol
 
 
 def workers_of(processes: int = 0, scheduler: str = "") -> Workers:
@@ -57,21 +73,20 @@ def judged(
     workers: Workers,
     done: Callable[[int], None],
     store: Store | None = None,
-) -> tuple[Rows, list[dict[str, Any]]]:
-    """Judge candidates; what was judged before, by whomever, is not computed again.
-
-    Returns:
-        A row each, as `table_of` takes them, and what is kept beside each.
-    """
+) -> Judged:
+    """Judge candidates; what was judged before, by whomever, is not computed again."""
     if not any(each.can_be_judged for each in candidates):
-        return [judging.unjudged_row(each.structure, each.problem) for each in candidates], [{} for _ in candidates]
+        rows = [judging.unjudged_row(each.structure, each.problem) for each in candidates]
+        return Judged(rows, [{} for _ in candidates], protocol)
     store = store or Store()
     work = begin(store, candidates, protocol, "command line")
     work_through(store, work.id, workers, judging.failed, lambda n_done, n: done(n_done))
-    return gathered(store, work.id, candidates)
+    return Judged(*gathered(store, work.id, candidates), protocol)
 
 
-def gathered(store: Store, work: str, candidates: Sequence[Candidate]) -> tuple[Rows, list[dict[str, Any]]]:
+def gathered(
+    store: Store, work: str, candidates: Sequence[Candidate]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the rows of all candidates in their order: those of the store, and those that could not be judged."""
     kept = iter(enumerate(store.rows(work)))
     rows, rests = [], []
@@ -86,7 +101,7 @@ def gathered(store: Store, work: str, candidates: Sequence[Candidate]) -> tuple[
     return rows, rests
 
 
-def judged_from(candidates: Sequence[Candidate], file: Path) -> tuple[Rows, list[dict[str, Any]]]:
+def judged_from(candidates: Sequence[Candidate], file: Path) -> Judged:
     """Judge candidates by what `python -m matgen_core.networks.potentials` wrote of them.
 
     Raises:
@@ -119,7 +134,7 @@ def judged_from(candidates: Sequence[Candidate], file: Path) -> tuple[Rows, list
             row, rest = judging.row_of(structure, relaxation, stability), judging.rest_of(relaxation, stability)
         rows.append(row)
         rests.append(rest)
-    return rows, rests
+    return Judged(rows, rests, Protocol(*done.potentials, done.max_force, done.max_steps))
 
 
 def write(candidates: Sequence[Candidate], table: pd.DataFrame, rests: Sequence[Mapping[str, Any]], out: Path) -> None:

@@ -6,13 +6,32 @@ hull is that of the Materials Project's own energies.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
 
 _Z = 1.96  # of a 95 % interval
-NEAR_VOLUME = 0.1  # of the relaxed volume
+REFERENCES = "formation_references"  # the checkpoint with reference energies, known phases and the scoreboard
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How crystals are judged.
+
+    Attributes:
+        potential: What relaxes them.
+        second: What is asked where the first finds an energy that is impossibly low; "" for nobody.
+        max_force: eV/Å, end of a relaxation.
+        max_steps: Likewise.
+        frames: Steps that are kept for a player.
+    """
+
+    potential: str = "7net-0"
+    second: str = "7net-l3i5"
+    max_force: float = 0.05
+    max_steps: int = 300
+    frames: int = 24
 
 
 @dataclass(frozen=True)
@@ -48,12 +67,12 @@ MEASURES = (
 )
 
 
-def score(table: pd.DataFrame) -> dict[str, Any]:
+def score(table: pd.DataFrame, protocol: Protocol) -> dict[str, Any]:
     """Count a table of `sets.table_of`.
 
     Returns:
-        n, and for each of MEASURES its share or median; for shares `KEY_low` and `KEY_high`, Wilson's 95 % interval.
-        What could not be told at all, as novelty without known crystals, is None.
+        n, by what protocol, and for each of MEASURES its share or median; for shares `KEY_low` and `KEY_high`, Wilson's
+        95 % interval. What could not be told at all, as novelty without known crystals, is None.
     """
     n = len(table)
     holds = {
@@ -68,7 +87,7 @@ def score(table: pd.DataFrame) -> dict[str, Any]:
         "volume_kept": table["volume_kept"],
         "smact_valid": table["smact_valid"],
     }
-    found: dict[str, Any] = {"n": n}
+    found: dict[str, Any] = {"n": n, "protocol": asdict(protocol)}
     for key, column in holds.items():
         if key in ("novel", "sun", "msun") and column.isna().all():
             found |= {key: None, f"{key}_low": None, f"{key}_high": None}
