@@ -174,7 +174,8 @@ def test_a_share_is_one_of_all_that_was_asked_for() -> None:
     shares = {each.key: score[each.key] for each in validation.MEASURES}
     expected = {
         "made": 0.8, "valid": 0.8, "unique": 0.6, "novel": 0.6, "stability": 0.6, "metastability": 0.8, "sun": 0.2,
-        "msun": 0.4, "volume_kept": 0.2, "smact_valid": 0.8, "displacement": 0.2, "hull_median": None,
+        "msun": 0.4, "msun_common": 0.4, "volume_kept": 0.2, "smact_valid": 0.8, "displacement": 0.2,
+        "hull_median": None,
     }  # fmt: skip
     assert shares == pytest.approx(expected)
     assert score["sun_low"] < 0.2 < score["sun_high"]

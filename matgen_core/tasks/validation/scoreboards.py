@@ -23,11 +23,7 @@ NETWORK_FREE = ("ion_exchange", "random_elements", "distorted")
 
 def shipped() -> dict[str, dict[str, Any]]:
     """Return the scores of the generators here, by name, in their order; none without the checkpoint."""
-    try:
-        _, metrics = checkpoint.documents(REFERENCES)
-    except checkpoint.CheckpointError:
-        return {}
-    return dict(metrics.get(KEY, {}).get("scores", {}))
+    return dict(_stored().get("scores", {}))
 
 
 def own() -> dict[str, dict[str, Any]]:
@@ -84,6 +80,44 @@ def table() -> pd.DataFrame:
     if not rows:
         return pd.DataFrame(columns=["name", "kind", "n", *(each.key for each in MEASURES)])
     return pd.DataFrame(rows).sort_values("msun", ascending=False, kind="stable", ignore_index=True)
+
+
+def protocol() -> str:
+    """Say how the generators here were compared; "" without the checkpoint."""
+    stored = _stored()
+    if not stored:
+        return ""
+    how = stored["protocol"]
+    return (
+        f"{stored['n']:,} samples of each (seed {stored['seed']}), relaxed with {how['potential']} until all forces are"
+        f" below {how['max_force']:g} eV/Å, at most {how['max_steps']} steps, and held against the hull of known phases."
+        f" What lies impossibly low counts if {how['second']} agrees. Shares are of all samples, failed ones"
+        f" included; two of them differ by chance by up to {100 * stored['chance']:.1f} points."
+    )
+
+
+def verdict() -> str:
+    """Say what the scores here show of networks beside what needs none; "" without them."""
+    scores = shipped()
+    if not set(NETWORK_FREE) < set(scores):
+        return ""
+    best = max((name for name in scores if name not in NETWORK_FREE), key=lambda name: scores[name]["msun"])
+    exchange, network = scores[NETWORK_FREE[0]], scores[best]
+    rare = 1 - network["msun_common"] / network["msun"]
+    return (
+        f"Like elements exchanged in known crystals, without any network: {exchange['msun']:.1%} S.U.N. within 0.1 eV/atom."
+        f" The best network here, {best}: {network['msun']:.1%}; {rare:.0%} of that holds a lanthanide or an actinide, whose"
+        f" known phases are few. Random elements on known skeletons reach {scores['random_elements']['msun']:.1%},"
+        f" distorted known crystals {scores['distorted']['msun']:.1%}: the floor."
+    )
+
+
+def _stored() -> dict[str, Any]:
+    try:
+        _, metrics = checkpoint.documents(REFERENCES)
+    except checkpoint.CheckpointError:
+        return {}
+    return dict(metrics.get(KEY, {}))
 
 
 def chance(n: int) -> float:

@@ -60,6 +60,7 @@ MEASURES = (
     Measure("metastability", "within 0.1 eV/atom", "relaxed, it lies at most 0.1 eV/atom above that hull"),
     Measure("sun", "S.U.N.", "stable, unique, novel and valid"),
     Measure("msun", "S.U.N. within 0.1", "the same within 0.1 eV/atom"),
+    Measure("msun_common", "without lanthanides, actinides", "the same, and no lanthanide or actinide in it"),
     Measure("volume_kept", "volume kept", "its volume was within 10 % of the relaxed one"),
     Measure("smact_valid", "charges", "charges can add up by SMACT's rule, which alloys pass"),
     Measure("displacement", "moved, Å", "median of how far sites moved when it was relaxed", is_share=False),
@@ -84,12 +85,13 @@ def score(table: pd.DataFrame, protocol: Protocol) -> dict[str, Any]:
         "metastability": table["near_stable"],
         "sun": table["sun"],
         "msun": table["msun"],
+        "msun_common": table["msun_common"],
         "volume_kept": table["volume_kept"],
         "smact_valid": table["smact_valid"],
     }
     found: dict[str, Any] = {"n": n, "protocol": asdict(protocol)}
     for key, column in holds.items():
-        if key in ("novel", "sun", "msun") and column.isna().all():
+        if key in ("novel", "sun", "msun", "msun_common") and column.isna().all():
             found |= {key: None, f"{key}_low": None, f"{key}_high": None}
             continue
         count = int(column.eq(True).sum())

@@ -31,7 +31,8 @@ def table_of(
     Returns:
         A row each, with further columns: made (whether there is a crystal), valid, smact_valid, unique (what it relaxes
         to is the first of its kind), novel (neither it nor what it relaxes to is known; None where the known crystals
-        are not installed), sun and msun (stable, unique, novel and valid; likewise within 0.1 eV/atom).
+        are not installed), sun and msun (stable, unique, novel and valid; likewise within 0.1 eV/atom), msun_common
+        (the latter without lanthanides and actinides).
     """
     structures = [each.structure for each in candidates]
     relaxed = [judging.structure_of(rest["relaxed"]) if rest.get("relaxed") else None for rest in rests]
@@ -51,12 +52,20 @@ def table_of(
     kinds = uniqueness_and_novelty([_or_failed(each) for each in at_rest], known or [])
     table["unique"] = kinds["unique"].to_numpy()
     if known is None:
-        return table.assign(novel=None, sun=None, msun=None)
+        return table.assign(novel=None, sun=None, msun=None, msun_common=None)
     as_given = uniqueness_and_novelty([_or_failed(each) for each in structures], known)
     table["novel"] = (kinds["novel"] & as_given["novel"]).to_numpy()
     for name, stability in (("sun", "stable"), ("msun", "near_stable")):
         table[name] = table["valid"] & table["unique"] & table["novel"] & table[stability].eq(True)
+    table["msun_common"] = table["msun"] & [each is not None and not _is_rare(each) for each in structures]
     return table
+
+
+def _is_rare(structure: Structure) -> bool:
+    """Tell whether it holds a lanthanide or an actinide, whose known phases are few: nearly everything is new there."""
+    return any(
+        getattr(each, "is_lanthanoid", False) or getattr(each, "is_actinoid", False) for each in structure.composition
+    )
 
 
 def _is_valid(structure: Structure) -> bool:
