@@ -89,8 +89,9 @@ def protocol() -> str:
         return ""
     how = stored["protocol"]
     return (
-        f"{stored['n']:,} samples of each (seed {stored['seed']}), relaxed with {how['potential']} until all forces are"
-        f" below {how['max_force']:g} eV/Å, at most {how['max_steps']} steps, and held against the hull of known phases."
+        f"{stored['n']:,} samples of each (seed {stored['seed']}), relaxed with {how['potential']} until all forces"
+        f" are below {how['max_force']:g} eV/Å, at most {how['max_steps']} steps, and held against the hull of known"
+        " phases."
         f" What lies impossibly low counts if {how['second']} agrees. Shares are of all samples, failed ones"
         f" included; two of them differ by chance by up to {100 * stored['chance']:.1f} points."
     )
@@ -105,9 +106,9 @@ def verdict() -> str:
     exchange, network = scores[NETWORK_FREE[0]], scores[best]
     rare = 1 - network["msun_common"] / network["msun"]
     return (
-        f"Like elements exchanged in known crystals, without any network: {exchange['msun']:.1%} S.U.N. within 0.1 eV/atom."
-        f" The best network here, {best}: {network['msun']:.1%}; {rare:.0%} of that holds a lanthanide or an actinide, whose"
-        f" known phases are few. Random elements on known skeletons reach {scores['random_elements']['msun']:.1%},"
+        f"Like elements exchanged in known crystals, without any network: {exchange['msun']:.1%} S.U.N. within"
+        f" 0.1 eV/atom. The best network here, {best}: {network['msun']:.1%}; {rare:.0%} of that holds a lanthanide or"
+        f" an actinide, whose known phases are few. Random elements on known skeletons reach {scores['random_elements']['msun']:.1%},"
         f" distorted known crystals {scores['distorted']['msun']:.1%}: the floor."
     )
 
