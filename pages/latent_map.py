@@ -15,7 +15,7 @@ from matgen_core.views.maps.events import MapEvents
 from matgen_core.views.maps.scene import Coloring, MapScene
 from pages._parts.journeys import journey_state
 from pages._parts.latent_map import cards, finding, making, map_state, recompute, selection_panel, value_filter
-from pages._parts.shared import latent_maps, login, plain_text, widgets
+from pages._parts.shared import latent_maps, login, plain_text, rankings, widgets
 
 login.require()
 
@@ -69,7 +69,10 @@ with controls:
     overlay = is_fields and st.toggle(
         "Candidates", key="candidates", bind="query-params", help="those of the page Phase fields"
     )
-candidates = latent_maps.candidates(name, st.session_state.get("choice", ranking.STUDY)) if overlay else ()
+choice = st.session_state.get("choice", ranking.STUDY)
+candidates = latent_maps.candidates(name, choice) if overlay else ()
+ranked = rankings.of_choice(name, choice) if overlay else None
+ranks = {} if ranked is None else dict(zip(ranked["phase_field"], ranked["rank"], strict=True))
 if about := latent_maps.without_encoder(name):
     st.info(about, icon=":material/info:")
 stored = projection if projection in space.projections else space.projections[0]
@@ -105,6 +108,8 @@ def explorer() -> None:
                 ),
                 width="stretch",
             )
+            if ranks and not own:
+                st.caption(f":orange[◆] rank 1 to :gray[◆] rank {len(ranks):,}", width="content")
             making.button(name, projection)
             recompute.button(name, shown)
             map_state.link_button(name, projection, color, element)
@@ -127,7 +132,7 @@ def explorer() -> None:
                 focus=row,
                 links=[] if row is None else [(row, each) for each in near],
                 marker_links=[(placed.index(at), each) for each in near if at in placed],
-                markers=latent_maps.markers(name, where, at),
+                markers=latent_maps.markers(name, where, at, ranks),
                 outlines=[] if chosen is None else [each.polygon for key, each in chosen.steps if key == projection],
                 labels=[] if own else latent_maps.island_labels(name, projection),
                 camera=map_state.asked_camera(name, projection),

@@ -17,7 +17,6 @@ from pages._parts.shared.plain_text import plain
 
 login.require()
 
-MOST = 100_000  # fields that are ranked while one waits
 DRAWN = 20  # rows of the chart: what fits on a page
 FEW_KNOWN = 0.01  # share of the known fields below which a ranker has hardly seen the like
 
@@ -123,11 +122,11 @@ except ValueError as error:
     plain_text.error(f"The address of this page cannot be used: {error}")
     st.stop()
 try:
-    if choice.n_fields() <= MOST:
+    if choice.n_fields() <= rankings.MOST:
         table = rankings.ranked(names, choice)
     else:
         problem = (
-            f"{choice.n_fields():,} fields; this page ranks up to {MOST:,} at once. Allow fewer elements,"
+            f"{choice.n_fields():,} fields; this page ranks up to {rankings.MOST:,} at once. Allow fewer elements,"
             " or use the command line: `matgen enumerate`, then `matgen rank`."
         )
 except ValueError as error:

@@ -59,14 +59,14 @@ def test_each_way_to_fail_is_caught_and_the_next_input_is_tried() -> None:
 
 
 def test_no_door_fails(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "fuzz", "-n", "100", "--as-made", "--out", str(tmp_path / "fuzz.md")]
+    command = [sys.executable, "-m", "fuzz", "-n", "50", "--as-made", "--out", str(tmp_path / "fuzz.md")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     rows = re.findall(r"^\| `([\w-]+)` \|[^|]+\| ([\d, |]+) \|$", (tmp_path / "fuzz.md").read_text(), re.MULTILINE)
     table = {name: [int(cell.replace(",", "")) for cell in cells.split(" | ")] for name, cells in rows}
     assert table.keys() == DOORS.keys()
     for name, (n, read, refused, failed, slow, large, _) in table.items():
-        assert n == read + refused + failed + slow + large == 100
-        assert min(read, refused) >= 5, f"{name} is given too much or too little that is sound"
+        assert n == read + refused + failed + slow + large == 50
+        assert min(read, refused) >= 3, f"{name} is given too much or too little that is sound"
         assert slow == large == 0, f"{name}\n{done.stdout}"
         assert not failed, done.stdout
 

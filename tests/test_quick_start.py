@@ -16,6 +16,7 @@ from tests.support.serving import ROOT
 
 SLOW = ("torch", "pandas", "scipy", "sklearn", "pymatgen", "numba", "plotly", "ase", "requests")
 PARTS_OF_PYMATGEN = ("pymatgen.analysis.local_env", "pymatgen.analysis.diffraction.xrd", "pymatgen.io.vasp.inputs")
+PAGES = f"import importlib\nfor each in {server.modules_of_pages()!r}: importlib.import_module(each)"
 IMPORTED = "\nimport sys\nprint(*(name for name in sys.argv[1:] if name in sys.modules))"
 
 
@@ -38,10 +39,9 @@ def imported(code: str, *modules: str, **environment: str) -> list[str]:
         ("import matgen_core.cli", SLOW),
         ("from matgen_core import checkpoint; assert checkpoint.summaries()[0]", SLOW),
         ("import pages._parts.shared.widgets", ("torch", "scipy", "sklearn", "numba", "matplotlib")),
-        ("import pages._parts.shared.bench_crystals", ("scipy.stats", "sklearn", "numba", *PARTS_OF_PYMATGEN)),
-        ("import pages._parts.journeys.journey_state, pages._parts.latent_map.cards", ("umap", *PARTS_OF_PYMATGEN)),
+        (PAGES, ("scipy.stats", "umap", "sklearn", "numba", "sevenn", *PARTS_OF_PYMATGEN)),
     ],
-    ids=["command", "list", "Home", "bench", "journeys and map"],
+    ids=["command", "list", "Home", "all pages"],
 )
 def test_nothing_is_imported_that_is_not_needed(code: str, modules: tuple[str, ...]) -> None:
     assert imported(code, *modules) == []
@@ -89,4 +89,3 @@ def test_what_is_imported_behind_the_first_page_is_what_pages_import() -> None:
     modules = server.modules_of_pages()
     assert {"matgen_core.tasks.placement", "matgen_core.views.charts", "matgen_core.latent.map"} <= set(modules)
     assert len(modules) == len(set(modules))
-    assert imported(f"import importlib\nfor each in {modules!r}: importlib.import_module(each)", "torch") == ["torch"]

@@ -58,10 +58,10 @@ def test_a_map_that_was_asked_for_tells_how_it_stands(crystal_map: Checkpoint, m
         return seen(bar.proto.text)
 
     monkeypatch.setattr(ProjectionWorker, "submit", submit)
-    test, what, mapped = page("latent_map").run(), "UMAP of 60 points", "seed 0, of 60 points"
+    test, what, mapped = page("latent_map").run(), "UMAP of 60 points, about 1 s to 50 s in all", "seed 0, of 60 points"
     before = turns.join()
     press(test, "Make the map")
-    assert shown() == f"{what}, about 1 s to 50 s in all: waiting, 1 ahead"
+    assert shown() == f"{what}: waiting, 1 ahead"
     press(test, "Cancel")
     assert not whole(test).get("progress")
     assert made[0].state == "stopped"

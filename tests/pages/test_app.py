@@ -18,7 +18,7 @@ from matgen_core.data import StructureFile
 from matgen_core.latent import selection
 from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.tasks import ranking
-from pages._parts.shared import rankings, server
+from pages._parts.shared import latent_maps, rankings, server
 from pages._parts.words import glossary
 from tests.support.page_checks import page, said, seen, whole
 from tests.support.serving import ROOT
@@ -457,3 +457,16 @@ def test_the_same_in_python_runs(name: str) -> None:
     if name == "phase_fields":
         first = test.subheader[0].value
         assert first in {PHASE_FIELD.display(word) for word in output.getvalue().split() if word.count("-") == 3}
+
+
+def test_candidates_on_the_map_carry_their_rank() -> None:
+    test = page("latent_map", map="phase_field_vae", at="Cl-Li-S-Sn", candidates="true").run()
+    whole(test)
+    shown = said(test)
+    assert "rank 143 of 303, 90 % interval 103 to 173" in shown
+    assert "rank 5 of 303" in shown
+    assert ":orange[◆] rank 1 to :gray[◆] rank 303" in [each.value for each in test.caption]
+    where = latent_maps.placed("phase_field_vae", "umap", ("Cl-Li-S-Sn", "Cl-Li-N-Y"))
+    pin, first = latent_maps.markers("phase_field_vae", where, "Cl-Li-S-Sn", {"Cl-Li-N-Y": 1, "Cl-Li-S-Sn": 143})
+    assert (pin.kind, first.kind) == ("pin", "sample")
+    assert (pin.standing, first.standing) == (1.0, 0.0)

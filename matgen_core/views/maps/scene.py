@@ -100,12 +100,21 @@ class MapPath:
 
 @dataclass(frozen=True)
 class MapMarker:
-    """A pin on the map that is not one of its points, as a placed upload or a sample."""
+    """A pin on the map that is not one of its points, as a placed upload or a sample.
+
+    Attributes:
+        x: On the map.
+        y: Likewise.
+        label: What stands beside it.
+        kind: A pin, or a diamond.
+        standing: Of a diamond that is ranked, 0 for the first to 1 for the last, which fades.
+    """
 
     x: float
     y: float
     label: str = ""
     kind: Literal["pin", "sample"] = "pin"
+    standing: float | None = None
 
 
 @dataclass(frozen=True)
@@ -188,7 +197,9 @@ class MapScene:
                 {"xy": _pairs(p.xy), "label": p.label, "offData": list(p.off_data), "current": p.current}
                 for p in self.paths
             ],
-            "markers": [{"x": m.x, "y": m.y, "label": m.label, "kind": m.kind} for m in self.markers],
+            "markers": [
+                {"x": m.x, "y": m.y, "label": m.label, "kind": m.kind, "standing": m.standing} for m in self.markers
+            ],
             "labels": [{"x": each.x, "y": each.y, "text": each.text, "kind": each.kind} for each in self.labels],
             "outlines": [_pairs(polygon) for polygon in self.outlines],
             "camera": self.camera and {"x": self.camera.x, "y": self.camera.y, "span": self.camera.span},

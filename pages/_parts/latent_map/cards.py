@@ -20,7 +20,7 @@ from matgen_core.views.crystals import scene as crystal_scene
 from pages._parts.components.crystal_viewer import crystal_viewer
 from pages._parts.compositions import wishes
 from pages._parts.latent_map.map_state import look_at
-from pages._parts.shared import bench_crystals, latent_maps, plain_text, verdict_words, widgets
+from pages._parts.shared import bench_crystals, latent_maps, plain_text, rankings, verdict_words, widgets
 from pages._parts.shared.folder_caches import all_present, by_folder
 from pages._parts.shared.plain_text import code, plain
 
@@ -45,7 +45,17 @@ def field_card(name: str, projection: str, field: str) -> None:
             return
         st.badge("not in the training data", color="orange")
         st.markdown(f"Score **{score:.2f}**. Placed on the map by its true neighbors.")
+        _ranks(name, field)
     latent_maps.nearest_known([name], field, "near", look_at)
+
+
+def _ranks(name: str, field: str) -> None:
+    """Say where each ranker puts a field among those of the page Phase fields."""
+    table = rankings.of_choice(name, st.session_state.get("choice", ranking.STUDY))
+    standings = [] if table is None else ranking.standings(table, field, name)
+    if standings:
+        lines = [f"{plain(ranking.ranker_title(each.ranker))}: **{each.in_words()}**" for each in standings]
+        st.markdown("  \n".join(f":small[{line}]" for line in lines))
 
 
 def crystal_card(name: str, projection: str, key: str) -> None:

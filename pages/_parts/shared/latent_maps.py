@@ -1,6 +1,6 @@
 """What pages with a latent map share: its tables, what is drawn on it, true neighbors, decoded crystals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -430,11 +430,24 @@ def telling_column(name: str, otherwise: str) -> str:
     return next((each for each in telling if each in map_table(name)), otherwise)
 
 
-def markers(name: str, where: pd.DataFrame, at: str) -> list[map_scene.MapMarker]:
-    """Return the marks of what `placed` has placed; a pin for the one that the visitor looks at."""
-    written = level(name).display
+def markers(name: str, where: pd.DataFrame, at: str, ranks: Mapping[str, float]) -> list[map_scene.MapMarker]:
+    """Return the marks of what `placed` has placed; a pin for the one that the visitor looks at.
+
+    Args:
+        name: A model with a map.
+        where: As `placed` gives it.
+        at: What is looked at.
+        ranks: Of those that are ranked, from 1.
+    """
+    written, most = level(name).display, max(1.0, *ranks.values()) if ranks else 1.0
     return [
-        map_scene.MapMarker(row.x, row.y, subscripted(written(row.name)), "pin" if row.name == at else "sample")
+        map_scene.MapMarker(
+            row.x,
+            row.y,
+            subscripted(written(row.name)),
+            "pin" if row.name == at else "sample",
+            (ranks[row.name] - 1) / max(most - 1, 1.0) if row.name in ranks else None,
+        )
         for row in where.itertuples(index=False)
     ]
 

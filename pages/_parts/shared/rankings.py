@@ -62,11 +62,24 @@ def rankers(first: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+MOST = 100_000  # fields that are ranked while one waits
+
+
 @by_folder(st.cache_data, about=lambda names, choice: names, max_entries=16, show_spinner="Ranking …")
 def ranked(names: tuple[str, ...], choice: ranking.Choice) -> pd.DataFrame:
     """Rank the fields of a choice that are not known to the first of some models, by all of them."""
     models = [widgets.read(name) for name in names]
     return ranking.compare(models, choice.fields(ranking.known_fields(models[0])))
+
+
+def of_choice(name: str, choice: ranking.Choice) -> pd.DataFrame | None:
+    """Rank the fields of a choice by a model and the others; None if it ranks none, or there are too many."""
+    if name not in widgets.names_with("score") or choice.n_fields() > MOST:
+        return None
+    try:
+        return ranked(rankers(name), choice)
+    except ValueError:  # a choice made for another ranker
+        return None
 
 
 def why_they_differ(first: str) -> str:

@@ -1,6 +1,6 @@
 // What lies over the points: neighbor lines, paths with steps, pins, names, outlines, the ring of the open point.
 import { overlap, placeOfName, placePins, standing } from "./pins.js";
-import { cssColor } from "./theme.js";
+import { cssColor, mix } from "./theme.js";
 
 /** Draw in CSS pixels; `map` is the LatentMap, whose data it reads. */
 export function drawOverlay(context, map) {
@@ -104,9 +104,10 @@ function drawMarker(context, { marker, tip: [x, y], head: [hx, hy], size }, them
     for (const [dx, dy] of [[0, -size], [size, 0], [0, size], [-size, 0]]) context.lineTo(x + dx, y + dy);
   }
   context.closePath();
-  context.fillStyle = cssColor(theme.primary);
+  const ranked = !isPin && marker.standing !== null && marker.standing !== undefined;
+  context.fillStyle = cssColor(ranked ? mix(theme.ranked, theme.background, 0.85 * marker.standing) : theme.primary);
   context.fill();
-  context.strokeStyle = cssColor(theme.background);
+  context.strokeStyle = cssColor(ranked ? theme.text : theme.background);
   context.lineWidth = size < 7 && !isPin ? 1 : 1.8;
   context.stroke();
   if (isPin) {

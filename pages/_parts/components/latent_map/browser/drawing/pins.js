@@ -19,7 +19,7 @@ export function standing(map) {
 /** Marks with the places of their heads, in the order in which they are drawn: pins last, so that none is hidden. */
 export function placePins(map, screen) {
   const { markers } = map.data, { width, height } = map.camera, boxes = standing(map), heads = [], placed = [];
-  const named = markers.length <= MOST_NAMED, size = named ? 7 : 4;
+  const named = markers.length <= MOST_NAMED, size = named ? 7 : 5;
   for (const kind of ["sample", "pin"]) {
     for (const [value, marker] of markers.entries()) {
       if (marker.kind !== kind) continue;

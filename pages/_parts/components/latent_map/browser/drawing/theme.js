@@ -29,6 +29,7 @@ export function readTheme(element) {
     primary: rgbOf(variable("primary-color", "#0072b2"), background),
     muted: mix(background, text, luminance < 0.5 ? 0.3 : 0.22),
     missing: mix(background, text, 0.42),
+    ranked: luminance < 0.5 ? [238, 136, 102] : [213, 94, 0],
     font: variable("font", "sans-serif"),
   };
 }
