@@ -108,8 +108,8 @@ def verdict() -> str:
     return (
         f"Like elements exchanged in known crystals, without any network: {exchange['msun']:.1%} S.U.N. within"
         f" 0.1 eV/atom. The best network here, {best}: {network['msun']:.1%}; {rare:.0%} of that holds a lanthanide or"
-        f" an actinide, whose known phases are few. Random elements on known skeletons reach {scores['random_elements']['msun']:.1%},"
-        f" distorted known crystals {scores['distorted']['msun']:.1%}: the floor."
+        f" an actinide, whose known phases are few. Random elements on known skeletons reach"
+        f" {scores['random_elements']['msun']:.1%}, distorted known crystals {scores['distorted']['msun']:.1%}: the floor."
     )
 
 
