@@ -14,6 +14,7 @@ from matgen_core.data.rows import structure_row
 from matgen_core.data.structure_export import cif
 from matgen_core.jobs.store import Store
 from matgen_core.networks.potentials import RelaxSettings, remote
+from matgen_core.recipes.formation_references.scoreboard import GENERATORS, scoreboard
 from matgen_core.tasks import validation
 from matgen_core.tasks.validation import inputs, judging, runs, scoreboards, scores
 from tests.support.crystals import RUTILE, rock_salt
@@ -236,14 +237,57 @@ def test_a_folder_of_samples_brings_those_that_failed(tmp_path: Path) -> None:
 def test_scores_are_kept_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert scoreboards.own() == {}
     scoreboards.keep("my model", {"n": 3})
-    scoreboards.keep("other", {"n": 4})
-    scoreboards.keep("my model", {"n": 5})
-    assert scoreboards.own() == {"my model": {"n": 5}, "other": {"n": 4}}
+    scoreboards.keep("other", {"n": 4, "msun": 0.25})
+    scoreboards.keep("my model", {"n": 5, "msun": 0.1, "novel": None})
+    assert scoreboards.own() == {
+        "my model": {"n": 5, "msun": 0.1, "novel": None}, "other": {"n": 4, "msun": 0.25}
+    }  # fmt: skip
+    table = scoreboards.table().query("kind == 'yours'").set_index("name")
+    assert table["msun"].to_dict() == {"other": 25.0, "my model": 10.0}
     with pytest.raises(ValueError, match="take at most 60 letters"):
         scoreboards.keep("a" * 61, {})
     monkeypatch.setattr(scoreboards, "MAX_OWN", 2)
     with pytest.raises(ValueError, match="has 2 names already"):
         scoreboards.keep("third", {"n": 1})
-    (Store().folder / "scoreboard.json").write_text("[1")
-    with pytest.raises(ValueError, match=r"scoreboard\.json cannot be used .*; move it away to begin anew"):
-        scoreboards.own()
+    for broken in ("[1", "[1]", '{"a": 1}', '{"a": {"n": "many"}}', '{"a": {"n": 3, "msun": "all"}}', '{"a": {}}'):
+        (Store().folder / "scoreboard.json").write_text(broken)
+        with pytest.raises(ValueError, match=r"scoreboard\.json cannot be used .*; move it away to begin anew"):
+            scoreboards.table()
+
+
+def test_the_scoreboard_of_the_generators_here_holds_together() -> None:
+    shipped = scoreboards.shipped()
+    assert set(scoreboards.NETWORK_FREE) < set(shipped)
+    for name, score in shipped.items():
+        assert score["n"] == 1_000
+        assert score["msun_common"] <= score["msun"] <= min(score["metastability"], score["novel"], score["unique"]), (
+            name
+        )
+        assert score["sun"] <= min(score["stability"], score["msun"]), name
+        for each in validation.MEASURES:
+            if each.is_share:
+                interval = scores.wilson(round(1_000 * score[each.key]), 1_000)
+                assert (score[f"{each.key}_low"], score[f"{each.key}_high"]) == pytest.approx(interval)
+    assert shipped["distorted"]["novel"] < 0.02, "known crystals are none of them new"
+    table = scoreboards.table().set_index("name")
+    assert table["msun"].is_monotonic_decreasing
+    assert table.loc["ion_exchange", "kind"] == "no network"
+    said = scoreboards.verdict()
+    assert f"without any network: {shipped['ion_exchange']['msun']:.1%}" in said
+    assert "1,000 samples of each (seed 0), relaxed with 7net-l3i5" in scoreboards.protocol()
+    assert scoreboards.chance(1_000) == pytest.approx(4.4, abs=0.05)
+
+
+def test_a_scoreboard_takes_scores_of_one_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    how = {"potential": "7net-0"}
+    with pytest.raises(ValueError, match=r"no score of icsg3d, icsg3d_perov5, .* is kept; matgen validate FOLDER"):
+        scoreboard(2, 0)
+    for name in GENERATORS:
+        scoreboards.keep(name, {"n": 2, "msun": 0.5, "protocol": how})
+    found = scoreboard(2, 7)
+    assert (found["n"], found["seed"], found["protocol"]) == (2, 7, how)
+    assert found["scores"]["distorted"] == {"n": 2, "msun": 0.5}
+    scoreboards.keep("distorted", {"n": 2, "protocol": {"potential": "other"}})
+    scoreboards.keep("icsg3d", {"n": 3, "protocol": how})
+    with pytest.raises(ValueError, match="distorted, icsg3d: another protocol than icsg3d, or not 2 samples"):
+        scoreboard(2, 0)

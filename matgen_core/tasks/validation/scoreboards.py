@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+from filelock import FileLock
 
 from matgen_core import checkpoint
 from matgen_core.jobs.files.inputs import read_json
@@ -36,7 +37,7 @@ def own() -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     try:
-        return dict(read_json(path))
+        return {name: _checked(name, each) for name, each in read_json(path).items()}
     except ValueError as error:
         raise ValueError(f"{path} cannot be used ({error}); move it away to begin anew") from error
 
@@ -55,10 +56,12 @@ def keep(name: str, score: Mapping[str, Any]) -> None:
         OSError: If it cannot be written.
     """
     check_name(name)
-    scores = own() | {name: dict(score)}
-    if len(scores) > MAX_OWN:
-        raise ValueError(f"the scoreboard here has {MAX_OWN} names already; take one of them")
-    write_text(Store().folder / _FILE, json.dumps(scores, indent=2) + "\n")
+    path = Store().folder / _FILE
+    with FileLock(path.with_suffix(".lock")):  # of two commands that end at once none forgets the other's
+        scores = own() | {name: dict(score)}
+        if len(scores) > MAX_OWN:
+            raise ValueError(f"the scoreboard here has {MAX_OWN} names already; take one of them")
+        write_text(path, json.dumps(scores, indent=2) + "\n")
 
 
 def table() -> pd.DataFrame:
@@ -74,7 +77,7 @@ def table() -> pd.DataFrame:
         for name, each in scores.items():
             row = {"name": name, "kind": kind or ("no network" if name in NETWORK_FREE else "here"), "n": each["n"]}
             for measure in MEASURES:
-                value = each[measure.key]
+                value = each.get(measure.key)  # a measure may be younger than a score
                 row[measure.key] = None if value is None else value * 100 if measure.is_share else value
             rows.append(row)
     if not rows:
@@ -109,8 +112,17 @@ def verdict() -> str:
         f"Like elements exchanged in known crystals, without any network: {exchange['msun']:.1%} S.U.N. within"
         f" 0.1 eV/atom. The best network here, {best}: {network['msun']:.1%}; {rare:.0%} of that holds a lanthanide or"
         f" an actinide, whose known phases are few. Random elements on known skeletons reach"
-        f" {scores['random_elements']['msun']:.1%}, distorted known crystals {scores['distorted']['msun']:.1%}: the floor."
+        f" {scores['random_elements']['msun']:.1%}, distorted known crystals {scores['distorted']['msun']:.1%}: the"
+        " floor."
     )
+
+
+def _checked(name: str, score: Any) -> dict[str, Any]:
+    if not isinstance(score, dict) or not isinstance(score.get("n"), int):
+        raise ValueError(f"{name[:60]!r} holds no score")
+    if not all(isinstance(score.get(each.key), float | int | None) for each in MEASURES):
+        raise ValueError(f"a measure of {name[:60]!r} is no number")
+    return score
 
 
 def _stored() -> dict[str, Any]:
