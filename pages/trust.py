@@ -68,7 +68,8 @@ else:
     if board.empty:
         st.info("Nothing was compared yet. Begin with: `matgen validate FOLDER --out OUT --scoreboard NAME`")
     else:
-        st.markdown(plain(f"{scoreboards.verdict()} {scoreboards.protocol()}"))
+        st.markdown(plain(scoreboards.verdict()))
+        st.markdown(plain(scoreboards.protocol()))
         st.dataframe(
             board,
             hide_index=True,

@@ -60,7 +60,7 @@ MEASURES = (
     Measure("metastability", "within 0.1 eV/atom", "relaxed, it lies at most 0.1 eV/atom above that hull"),
     Measure("sun", "S.U.N.", "stable, unique, novel and valid"),
     Measure("msun", "S.U.N. within 0.1", "the same within 0.1 eV/atom"),
-    Measure("msun_common", "without lanthanides, actinides", "the same, and no lanthanide or actinide in it"),
+    Measure("msun_common", "without f block", "the same, and no lanthanide or actinide in it"),
     Measure("volume_kept", "volume kept", "its volume was within 10 % of the relaxed one"),
     Measure("smact_valid", "charges", "charges can add up by SMACT's rule, which alloys pass"),
     Measure("displacement", "moved, Å", "median of how far sites moved when it was relaxed", is_share=False),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pymatgen.core import Structure
 
@@ -57,7 +58,7 @@ def table_of(
     table["novel"] = (kinds["novel"] & as_given["novel"]).to_numpy()
     for name, stability in (("sun", "stable"), ("msun", "near_stable")):
         table[name] = table["valid"] & table["unique"] & table["novel"] & table[stability].eq(True)
-    table["msun_common"] = table["msun"] & [each is not None and not _is_rare(each) for each in structures]
+    table["msun_common"] = table["msun"] & ~np.array([each is not None and _is_rare(each) for each in structures], bool)
     return table
 
 
