@@ -126,6 +126,9 @@ def test_the_story(browser_page: Any, streamlit_app: Callable[[str], str], shoot
     search.fill("Li-*-S-*")
     search.press("Enter")
     page.get_by_role("heading", name="Found").wait_for()
+    said = page.get_by_text(re.compile("hit 1 is open"))
+    said.wait_for()
+    found = said.inner_text()
 
     page.get_by_role("link", name="Trust").click()
     settle(page, "Trust")
@@ -135,7 +138,8 @@ def test_the_story(browser_page: Any, streamlit_app: Callable[[str], str], shoot
 
     page.get_by_role("link", name="Latent map").click()
     settle(page, "Latent map")
-    page.get_by_role("heading", name=fields[4], exact=True).wait_for()  # state outlives the page
+    said.wait_for()  # state outlives the page
+    assert said.inner_text() == found
     assert page.get_by_role("textbox", name="Find a field or search").input_value() == "Li-*-S-*"
 
     page.goto(address)  # a new session at the same address

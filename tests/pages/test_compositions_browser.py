@@ -1,6 +1,7 @@
 """Formulas generated in a real browser: asked for, drawn, looked into, kept, and saved."""
 
 import io
+import json
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ from playwright.sync_api import expect
 from pymatgen.core import Composition
 
 from matgen_core.materials.formulas import subscripted
+from matgen_core.tasks.funnel import session
 
 pytestmark = pytest.mark.browser
 
@@ -35,7 +37,9 @@ def test_oxides_are_generated_looked_into_and_saved(
     with page.expect_download() as download:
         page.get_by_role("button", name="Save all").click()
     with zipfile.ZipFile(download.value.path()) as archive:
-        parts = [pd.read_parquet(io.BytesIO(archive.read(name))) for name in archive.namelist()]
+        assert json.loads(archive.read("formulas/origin.json"))["made_by"].startswith("ding")
+        names = [name for name in archive.namelist() if name.endswith(".parquet")]
+        parts = [pd.read_parquet(io.BytesIO(archive.read(name))) for name in names]
     kept = pd.concat(parts, ignore_index=True)
     made = [Composition(text) for text in kept["formula"]]
     assert all("O" in each and "F" not in each and len(each) <= 3 for each in made)
@@ -48,7 +52,8 @@ def test_oxides_are_generated_looked_into_and_saved(
     page.wait_for_timeout(1_000)  # charts take their heights, and the table its place
     table.scroll_into_view_if_needed()
     click_cell(page, table, 80, 1)
-    second = kept["formula"].iloc[1]
+    in_order, _ = session.radioactive_last(kept)  # as the page lists them
+    second = in_order["formula"].iloc[1]
     page.get_by_role("heading", name=subscripted(second), level=3, exact=True).wait_for()
     click_cell(page, table, 17, 2)
     page.get_by_role("button", name="Put 1 ticked on the shortlist").click()
@@ -56,7 +61,7 @@ def test_oxides_are_generated_looked_into_and_saved(
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as CSV").click()
     listed = pd.read_csv(download.value.path())
-    assert listed[["formula", "model", "seed"]].to_numpy().tolist() == [[kept["formula"].iloc[2], "ding", 0]]
+    assert listed[["formula", "model", "seed"]].to_numpy().tolist() == [[in_order["formula"].iloc[2], "ding", 0]]
 
     assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
     main.evaluate("element => element.scrollTo(0, 560)")

@@ -127,6 +127,7 @@ def test_from_a_lasso_to_files_a_map_and_a_link(
     page.get_by_text(f"Showing {lower} of {n:,} known crystals").wait_for()
     page.wait_for_timeout(1_000)
     before = page.get_by_role("heading", level=3).first.inner_text()
+    page.locator("[data-tool=fit]").click()  # the search has flown to its hit
     page.locator("[data-tool=pan]").click()
     for formula in range(2):  # the second time, what a first decoding loads is there
         find_point(page, 0.52 + 0.1 * formula)
@@ -145,8 +146,10 @@ def test_from_a_lasso_to_files_a_map_and_a_link(
     page.wait_for_timeout(500)
     shoot(page, "map_new")
     page.get_by_role("button", name="Make the map").click()
-    page.get_by_text(f"seed 0, of {lower} points; the others are gray").wait_for(timeout=90_000)
-    page.get_by_text("PCA, mine 1").first.wait_for()
+    page.get_by_text("PCA, mine 1").first.wait_for(timeout=90_000)
+    page.get_by_role("button", name="How made").click()
+    page.get_by_text(f"seed 0, of {lower} points; the others are gray").wait_for()
+    page.keyboard.press("Escape")
     settle_map(page)
     shoot(page, "map_own")
 
