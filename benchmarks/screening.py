@@ -28,7 +28,7 @@ from smact.screening import smact_validity
 from benchmarks.report import publish, table
 from matgen_core import checkpoint, data
 from matgen_core.checks import COMPOSITION_RULES, screen_formulas, smact_rule
-from matgen_core.jobs.tables import ParquetFolder
+from matgen_core.jobs.files.tables import ParquetFolder
 from matgen_core.materials.elements import element_table
 from matgen_core.materials.formulas import Formulas
 from matgen_core.tasks import funnel

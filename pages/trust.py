@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from matgen_core.tasks.validation import scoreboards
+from matgen_core.tasks.validation.scores import MEASURES
 from matgen_core.views import charts
 from pages._parts.shared import latent_maps, login, plain_text, rankings, widgets
 from pages._parts.shared.plain_text import code, plain
@@ -56,6 +58,36 @@ else:
         },
         alt="Held-out evidence",
     )
+
+st.subheader("Generators of crystals: stable, unique, new")
+try:
+    board = scoreboards.table()
+except (ValueError, OSError) as error:
+    plain_text.error(str(error))
+else:
+    if board.empty:
+        st.info("Nothing was compared yet. Begin with: `matgen validate FOLDER --out OUT --scoreboard NAME`")
+    else:
+        st.markdown(plain(scoreboards.verdict()))
+        st.markdown(plain(scoreboards.protocol()))
+        st.dataframe(
+            board,
+            hide_index=True,
+            height="content",
+            column_config={
+                "name": st.column_config.TextColumn("Generator", pinned=True),
+                "kind": "Kind",
+                "n": st.column_config.NumberColumn("Samples", format="%d"),
+                **{
+                    each.key: st.column_config.NumberColumn(
+                        each.title, format="%.1f%%" if each.is_share else "%.3f", help=each.meaning
+                    )
+                    for each in MEASURES
+                },
+            },
+            alt="Scoreboard of the generators of crystals",
+        )
+        st.caption("Yours joins them with `matgen validate FOLDER --out OUT --scoreboard NAME`.")
 
 st.subheader("Models")
 if good:

@@ -55,6 +55,14 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def long_work_is_kept_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests compute is none of what the person at this machine has kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MATGEN_WORK", str(tmp_path_factory.mktemp("work")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def components_are_looked_for_once() -> Iterator[None]:
     """Streamlit reads the metadata of every installed package for each page that a test opens; they do not change."""
     with pytest.MonkeyPatch.context() as patch:

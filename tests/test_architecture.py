@@ -127,7 +127,7 @@ def test_inside_networks_imports_point_down() -> None:
         for path in CORE_FILES
         if path.parts[-3:-1] and path.is_relative_to(CORE / "networks") and path.parent != CORE / "networks"
         for parts in of_core(path)
-        if parts != ("jobs", "outputs")  # the one way out, which needs nothing that torch does not bring
+        if parts != ("jobs", "files", "outputs")  # the one way out, which needs nothing that torch does not bring
         if parts[0] != "networks" or FLOORS.index(parts[1]) > FLOORS.index(path.relative_to(CORE / "networks").parts[0])
     ]
     assert not wrong
@@ -206,8 +206,10 @@ def test_the_core_knows_nothing_of_streamlit_and_reads_no_pickle() -> None:
 
 
 def test_csv_is_written_in_one_place() -> None:
-    files = [path for path in [*CORE_FILES, *PAGE_FILES] if path != CORE / "jobs" / "csv_cells.py"]
-    assert not shown(files, r"\bto_csv\b|csv\.writer"), "matgen_core/jobs/csv_cells.py writes CSV, without formulas"
+    files = [path for path in [*CORE_FILES, *PAGE_FILES] if path != CORE / "jobs" / "files" / "csv_cells.py"]
+    assert not shown(files, r"\bto_csv\b|csv\.writer"), (
+        "matgen_core/jobs/files/csv_cells.py writes CSV, without formulas"
+    )
 
 
 MESSAGES = {"error", "warning", "toast", "success", "exception", "html"}
@@ -269,9 +271,9 @@ TO_A_PATH = {
 TO_A_PATH |= {"np.savez", "torch.save", "json.dump", "open", "gzip.open", "os.rename", "os.replace"}
 TO_A_PATH |= {f"shutil.{name}" for name in ("copyfile", "copy", "copy2", "copytree", "move")}
 ALLOWED_TO_WRITE = {
-    "matgen_core/jobs/outputs.py": "the one way out",
-    "matgen_core/jobs/tables.py": "tables that grow do so under a name that says that they are a part",
-    "matgen_core/jobs/csv_cells.py: write_csv": "is given the path by `tables`",
+    "matgen_core/jobs/files/outputs.py": "the one way out",
+    "matgen_core/jobs/files/tables.py": "tables that grow do so under a name that says that they are a part",
+    "matgen_core/jobs/files/csv_cells.py: write_csv": "is given the path by `tables`",
     "matgen_core/materials/formulas.py: write": "is given the path by who saves the checkpoint",
     "matgen_core/data/fetching.py: _stream": "into a temporary folder, from which the data set is made",
     "matgen_core/networks/learning/loops.py: _append": "a log of a run, a line an epoch",

@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from matgen_core.jobs import seals
-from matgen_core.jobs.inputs import check_kinds, check_parquet, read_json
+from matgen_core.jobs.files import seals
+from matgen_core.jobs.files.inputs import check_kinds, check_parquet, read_json
 from matgen_core.materials.levels import LEVELS
 from matgen_core.networks.models import MODELS
 from matgen_core.representations import REPRESENTATIONS

@@ -41,10 +41,10 @@ from matgen_core.checkpoint.folder import (
     verbs_of,
     verify,
 )
-from matgen_core.jobs import seals
-from matgen_core.jobs.inputs import check_parquet, check_tensors, read_json, read_text
-from matgen_core.jobs.outputs import whole_folder, write_text
-from matgen_core.jobs.tables import save_parquet
+from matgen_core.jobs.files import seals
+from matgen_core.jobs.files.inputs import check_parquet, check_tensors, read_json, read_text
+from matgen_core.jobs.files.outputs import whole_folder, write_text
+from matgen_core.jobs.files.tables import save_parquet
 from matgen_core.materials.formulas import KnownFormulas
 from matgen_core.materials.levels import Level, level_of
 from matgen_core.networks.arrays import tensors as tensor_files

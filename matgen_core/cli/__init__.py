@@ -16,10 +16,10 @@ import typer.core
 from matgen_core import checkpoint as checkpoints
 from matgen_core import data
 from matgen_core.checkpoint import CheckpointError
-from matgen_core.cli import cards, crystals, latent, phase_fields
+from matgen_core.cli import cards, crystals, latent, phase_fields, validate
 from matgen_core.cli._options import print_out
 from matgen_core.jobs import guard
-from matgen_core.jobs.outputs import claimed
+from matgen_core.jobs.files.outputs import claimed
 from matgen_core.jobs.processes import compute_on_one_thread
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -65,6 +65,7 @@ app.command()(latent.reconstruct)
 app.command()(latent.generate)
 app.command()(crystals.predict)
 app.command()(crystals.check)
+app.command()(validate.validate)
 app.command("card")(cards.card)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pymatgen.core import Structure
 
 from matgen_core import checks
 from matgen_core.checkpoint import Checkpoint
@@ -56,17 +57,18 @@ def _read_formulas(files: Sequence[Path], mixed_valence: bool) -> list[Input]:
 
 
 def _write_structures(decoded: Sequence[Decoded], out: Path) -> None:
-    write_samples(decoded, checks.screen(decoded, ())[["formula", "problem"]], out)
+    described = checks.screen(decoded, ())[["formula", "problem"]]
+    write_samples([item.material for item in decoded], described, out)
 
 
-def write_samples(decoded: Sequence[Decoded], described: pd.DataFrame, out: Path) -> None:
-    """Write a CIF for each sample that decoded, and table.csv with a row for every sample."""
-    numbers = range(1, len(decoded) + 1)
+def write_samples(structures: Sequence[Structure | None], described: pd.DataFrame, out: Path) -> None:
+    """Write a CIF for each sample that there is, and table.csv with a row for every sample."""
+    numbers = range(1, len(structures) + 1)
     table = described.copy()
     table.insert(0, "sample", list(numbers))
-    table.insert(1, "decoded", [item.material is not None for item in decoded])
+    table.insert(1, "decoded", [each is not None for each in structures])
     table.insert(3, "file", "")
-    write_structures(out, [f"sample-{number:05d}" for number in numbers], [item.material for item in decoded], table)
+    write_structures(out, [f"sample-{number:05d}" for number in numbers], structures, table)
 
 
 def _write_fields(decoded: Sequence[Decoded], out: Path) -> None:

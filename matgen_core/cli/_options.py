@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 import typer
 
-from matgen_core.jobs.outputs import UNFINISHED, claimed
+from matgen_core.jobs.files.outputs import UNFINISHED, claimed
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
 MAX_POINTS = 10_000  # decoded in one run; each is held in memory with its crystal
@@ -23,6 +23,12 @@ def check_number(n: int, what: str) -> None:
     """Refuse to decode nothing, or more than one run may."""
     if not 1 <= n <= MAX_POINTS:
         raise ValueError(f"{n} {what}; one run takes 1 to {MAX_POINTS:,}")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that no generator of random numbers takes."""
+    if seed < 0:
+        raise ValueError(f"--seed {seed}; expected 0 or more")
 
 
 def new_folder(out: Path) -> Path:
@@ -76,11 +82,12 @@ def report_problems(names: Iterable[str], problems: Iterable[str | None]) -> Non
 class Counter:
     """Progress on standard error: a line at every tenth of the work, if it is long."""
 
-    def __init__(self, n: int, what: str) -> None:
+    def __init__(self, n: int, what: str, most_in_silence: int = 500) -> None:
         self._n, self._what, self._said = n, what, 0
+        self._most_in_silence = most_in_silence
 
     def __call__(self, done: int) -> None:
         """Say how much is done, now and then."""
-        if self._n > 500 and done * 10 // self._n > self._said:
+        if self._n > self._most_in_silence and done * 10 // self._n > self._said:
             self._said = done * 10 // self._n
             typer.echo(f"{done:,} of {self._n:,} {self._what}", err=True)

@@ -13,9 +13,9 @@ from pymatgen.core import Structure
 from matgen_core.cli._options import check_number, print_out
 from matgen_core.data.tables import TextTable, titles
 from matgen_core.data.tables import read_csv as parse_table
-from matgen_core.jobs import csv_cells
-from matgen_core.jobs.outputs import whole_folder
-from matgen_core.jobs.tables import save_csv, save_parquet
+from matgen_core.jobs.files import csv_cells
+from matgen_core.jobs.files.outputs import whole_folder
+from matgen_core.jobs.files.tables import save_csv, save_parquet
 from matgen_core.materials.fields import read_field
 from matgen_core.materials.levels import PHASE_FIELD
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core.jobs.outputs import write_text
+from matgen_core.jobs.files.outputs import write_text
 
 
 def card(

@@ -88,7 +88,7 @@ def generate(
     checkpoint: Checkpoint, request: funnel.Request, out: Path, unique: bool, predictors: Sequence[str] = ()
 ) -> None:
     """Write a row for every sample, or for the first of each formula, to CSV or to a folder of parquet files."""
-    from matgen_core.jobs.tables import growing
+    from matgen_core.jobs.files.tables import growing
     from matgen_core.latent.space import LatentSpace
     from matgen_core.tasks import funnel
     from matgen_core.tasks.funnel.answers import answers_to

@@ -9,7 +9,7 @@ import typer
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import checks
-from matgen_core.cli._options import Counter, Out, holds_out, report_problems
+from matgen_core.cli._options import Counter, Out, check_number, check_seed, holds_out, new_folder, report_problems
 from matgen_core.materials.levels import COMPOSITION
 
 if TYPE_CHECKING:
@@ -102,6 +102,24 @@ def check(
         table.insert(table.columns.get_loc("problem") + 1, "note", list(map(remark_on, read)))
         report_problems(table["file"], table["problem"])
     write_csv(table, out)
+
+
+def exchange(name: str, n_samples: int, seed: int, out: Path) -> None:
+    """Make crystals of known ones without a network, and write them as samples of a generator are written."""
+    from matgen_core.cli._levels import write_samples
+    from matgen_core.tasks import exchange as exchanging
+
+    check_number(n_samples, "samples")
+    check_seed(seed)
+    new_folder(out)
+    made = exchanging.GENERATORS[name](exchanging.Skeletons.installed(), n_samples, seed)
+    every = (*checks.STRUCTURE_CHECKS, *checks.COMPOSITION_CHECKS)
+    structures = [each.structure for each in made]
+    table = checks.screen(structures, every, Counter(n_samples, "samples checked"))
+    table["parent"] = [each.parent for each in made]
+    table["swaps"] = [", ".join(f"{old} to {new}" for old, new in each.swaps) for each in made]
+    typer.echo(f"seed {seed}", err=True)
+    write_samples(structures, table, out)
 
 
 def _tables_alone(inputs: list[Path]) -> list[Path]:

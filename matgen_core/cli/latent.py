@@ -9,8 +9,16 @@ import typer
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import checks
-from matgen_core.cli import compositions
-from matgen_core.cli._options import Counter, MixedValence, check_number, holds_out, new_folder, report_problems
+from matgen_core.cli import compositions, crystals
+from matgen_core.cli._options import (
+    Counter,
+    MixedValence,
+    check_number,
+    check_seed,
+    holds_out,
+    new_folder,
+    report_problems,
+)
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL
 
 if TYPE_CHECKING:
@@ -128,8 +136,15 @@ def generate(
     Models of compositions screen what they write; the counts of each stage go to standard error.
     """
     from matgen_core.cli._levels import files_of, write_samples
-    from matgen_core.tasks import funnel
+    from matgen_core.tasks import exchange, funnel
 
+    formula_options = (must, may, never, elements, atoms, unique, keep_undecided, predict, within)
+    other_values = (near, width, formation_energy, volume, energy)
+    if name in exchange.GENERATORS:
+        if any(formula_options) or any(each is not None for each in other_values):
+            raise ValueError(f"{name} takes -n, --seed and --out alone")
+        crystals.exchange(name, n_samples, seed, out)
+        return
     checkpoint = checkpoints.load(name)
     if checkpoint.level is COMPOSITION:
         if near is not None or width is not None:
@@ -146,15 +161,13 @@ def generate(
         )
         compositions.generate(checkpoint, request, out, unique, predict or ())
         return
-    asked = (must, may, never, elements, atoms, unique, keep_undecided, predict, within)
-    if any(asked) or volume is not None or energy is not None:
+    if any(formula_options) or volume is not None or energy is not None:
         raise ValueError(f"{name} writes no formulas; only such models take options of compositions")
     check_number(n_samples, "samples")
     width = width if width is not None else 0.2 if near else 1.0
     if not 0 < width <= MAX_WIDTH:
         raise ValueError(f"--width {width}; expected more than 0 and at most {MAX_WIDTH:g}")
-    if seed < 0:
-        raise ValueError(f"--seed {seed}; expected 0 or more")
+    check_seed(seed)
     checkpoint, space = _decoder(name)
     files_of(checkpoint).prepare(out)
     center = None if near is None else _point_of(checkpoint, near)
@@ -170,7 +183,7 @@ def generate(
     if checkpoint.level is CRYSTAL:
         every = (*checks.STRUCTURE_CHECKS, *checks.COMPOSITION_CHECKS)
         checked = checks.screen(decoded, every, Counter(n_samples, "samples checked"))
-        write_samples(decoded, checked, out)
+        write_samples([each.material for each in decoded], checked, out)
     else:
         files_of(checkpoint).write(decoded, out)
 

@@ -34,7 +34,7 @@ from matgen_core.data.structure_files import (
     text_of,
 )
 from matgen_core.data.tables import read_csv, titles
-from matgen_core.jobs.outputs import whole_file
+from matgen_core.jobs.files.outputs import whole_file
 from matgen_core.materials.fields import read_field
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD
 from matgen_core.materials.notation import read as read_formula

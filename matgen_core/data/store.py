@@ -24,9 +24,9 @@ from matgen_core.data.publishers import PUBLISHERS
 from matgen_core.data.registry import DATASETS, Source
 from matgen_core.data.rows import structure
 from matgen_core.data.tables import read_csv
-from matgen_core.jobs.inputs import sha256_of
-from matgen_core.jobs.outputs import whole_file
-from matgen_core.jobs.tables import save_csv
+from matgen_core.jobs.files.inputs import sha256_of
+from matgen_core.jobs.files.outputs import whole_file
+from matgen_core.jobs.files.tables import save_csv
 from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL
 from matgen_core.materials.systems import chemical_system

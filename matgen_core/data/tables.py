@@ -17,7 +17,7 @@ import pandas as pd
 
 from matgen_core.data.structure_files import decoded
 from matgen_core.data.structure_files.reading import count, listed, shown
-from matgen_core.jobs import csv_cells
+from matgen_core.jobs.files import csv_cells
 
 MAX_BYTES = 500 * 1024**2
 MAX_ROWS = 5_000_000

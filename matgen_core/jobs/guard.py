@@ -17,7 +17,7 @@ import threading
 import time
 from pathlib import Path
 
-from matgen_core.jobs.folders import remove_abandoned
+from matgen_core.jobs.files.folders import remove_abandoned
 
 SECONDS = 3.0
 _ROOT = Path(__file__).parents[2]

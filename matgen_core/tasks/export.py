@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from matgen_core.data.structure_export import cif, distinct_names
-from matgen_core.jobs.csv_cells import csv_text
+from matgen_core.jobs.files.csv_cells import csv_text
 from matgen_core.latent.map import LatentMap
 from matgen_core.latent.space import BATCH_SIZE
 

@@ -13,7 +13,7 @@ import pytest
 
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.jobs.outputs import claimed
+from matgen_core.jobs.files.outputs import claimed
 from matgen_core.tasks import funnel
 from tests.support.serving import ROOT
 

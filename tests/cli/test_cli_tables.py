@@ -8,7 +8,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from matgen_core.data.structure_export import cif
-from matgen_core.jobs.csv_cells import restored
+from matgen_core.jobs.files.csv_cells import restored
 
 BAD = (  # neighbours of a number that no formula has
     *("Na1e999", "Na1e-999", "NaCl1e400", "Na300_000_000", "Na300000000", "+3", "-1", "1e5", "inf", "-inf", "nan"),

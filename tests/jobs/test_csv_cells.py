@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from matgen_core.data.registry import Source
 from matgen_core.data.store import read_table, write_table
-from matgen_core.jobs.csv_cells import csv_text, restored, write_csv
-from matgen_core.jobs.tables import CSVFile
+from matgen_core.jobs.files.csv_cells import csv_text, restored, write_csv
+from matgen_core.jobs.files.tables import CSVFile
 
 FORMULAS = (
     "=1+1",

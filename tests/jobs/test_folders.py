@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from matgen_core.jobs.folders import TemporaryFolder
+from matgen_core.jobs.files.folders import TemporaryFolder
 
 OWNER = """
 import sys
-from matgen_core.jobs.folders import TemporaryFolder
+from matgen_core.jobs.files.folders import TemporaryFolder
 folder = TemporaryFolder("matgen-test-")
 (folder.path / "part").write_text("much")
 print(folder.path, flush=True)

@@ -18,7 +18,7 @@ GUARD = 60  # s, far more than anything here takes: a process that is not ended 
 PROCESS = """
 import itertools, signal, sys, threading, time
 from matgen_core.jobs import guard
-from matgen_core.jobs.folders import TemporaryFolder
+from matgen_core.jobs.files.folders import TemporaryFolder
 
 def stop(number, frame):
     {heard}

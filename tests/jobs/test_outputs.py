@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 import torch
 
-from matgen_core.jobs.outputs import claimed, whole_file, whole_folder, write_text
-from matgen_core.jobs.tables import growing, part_of, save_csv, save_parquet
+from matgen_core.jobs.files.outputs import claimed, whole_file, whole_folder, write_text
+from matgen_core.jobs.files.tables import growing, part_of, save_csv, save_parquet
 from matgen_core.networks.arrays import tensors
 from tests.support.serving import ROOT
 
@@ -144,7 +144,7 @@ def test_a_second_writer_is_told_at_once_and_the_first_goes_on(tmp_path: Path) -
         other = threading.Thread(target=second)
         other.start()
         other.join()
-        script = f"from matgen_core.jobs.outputs import *\nwrite_text({place!r}, '')".replace("PosixPath", "Path")
+        script = f"from matgen_core.jobs.files.outputs import *\nwrite_text({place!r}, '')".replace("PosixPath", "Path")
         done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
         said.append(done.stderr.strip().splitlines()[-1])
     assert len(said) == 3

@@ -15,7 +15,7 @@ MODULES = sorted(
 GUARD = """
 import builtins, sys
 ALLOWED = {"torch", "numpy", "safetensors", "filelock", *sys.stdlib_module_names}
-OURS = {"matgen_core", "matgen_core.jobs", "matgen_core.jobs.outputs"}
+OURS = {"matgen_core", "matgen_core.jobs", "matgen_core.jobs.files", "matgen_core.jobs.files.outputs"}
 plain = builtins.__import__
 
 def refuse(name):

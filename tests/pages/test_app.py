@@ -18,6 +18,7 @@ from matgen_core.data import StructureFile
 from matgen_core.latent import selection
 from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.tasks import ranking
+from matgen_core.tasks.validation import scoreboards
 from pages._parts.shared import latent_maps, rankings, server
 from pages._parts.words import glossary
 from tests.support.page_checks import page, said, seen, whole
@@ -105,6 +106,19 @@ def test_a_word_has_its_meaning_and_its_address() -> None:
     for word in glossary.WORDS.values():
         assert f"**{word.title}**: {word.meaning}" in "\n".join(lists)
     whole(page("trust", word="[x](y)").run())
+
+
+def test_trust_compares_the_generators_with_a_persons_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MATGEN_WORK", str(tmp_path))
+    scoreboards.keep("my model", {"n": 10, "msun": 1.0})
+    test = page("trust").run()
+    whole(test)
+    board = next(each.value for each in test.dataframe if "msun" in each.value)
+    assert board["name"][0] == "my model"
+    assert set(board["name"][1:]) == set(scoreboards.shipped())
+    assert scoreboards.verdict() in said(test)
+    (tmp_path / "scoreboard.json").write_text("{")
+    whole(page("trust").run(), "move it away to begin anew")
 
 
 def test_home_names_every_checkpoint() -> None:

@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 
 from matgen_core import checkpoint, cli
-from matgen_core.jobs import outputs, tables
+from matgen_core.jobs.files import outputs, tables
 from matgen_core.networks.arrays import tensors
 from tests.support.writers import untrained
 

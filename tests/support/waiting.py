@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 
 
-def until(holds: Callable[[], bool]) -> bool:
-    """Wait for what other threads do, ten seconds at most."""
-    end = time.monotonic() + 10
+def until(holds: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Wait for what other threads do, ten seconds at most; longer for processes, which have to start."""
+    end = time.monotonic() + seconds
     while not holds() and time.monotonic() < end:
         time.sleep(0.005)
     return holds()

@@ -18,7 +18,7 @@ from pymatgen.core import Composition
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks import COMPOSITION_CHECKS, screen, screen_texts, usual_rule
-from matgen_core.jobs.tables import part_of
+from matgen_core.jobs.files.tables import part_of
 from matgen_core.materials.formulas import Formulas, KnownFormulas
 from matgen_core.networks.models import MODELS
 from matgen_core.networks.models.matgan import MatGAN
@@ -312,7 +312,7 @@ def test_a_full_disk_leaves_what_was_written_readable(kind: str, tmp_path: Path)
 import json, resource, signal, sys
 import pandas as pd
 from pathlib import Path
-from matgen_core.jobs.tables import CSVFile, ParquetFolder
+from matgen_core.jobs.files.tables import CSVFile, ParquetFolder
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, 6_000))
 table = {"CSVFile" if kind == "csv" else "ParquetFolder"}(Path({str(out)!r}))

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from matgen_core import checkpoint
-from matgen_core.jobs.csv_cells import csv_text
+from matgen_core.jobs.files.csv_cells import csv_text
 from matgen_core.tasks import origin
 from tests.support.broken import without_hashes
 

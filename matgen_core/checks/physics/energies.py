@@ -5,7 +5,7 @@ The energy of the candidate is a potential's, turned into a formation energy by 
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,7 @@ class Stability:
         near: Whether it lies at 0.1 or below; likewise.
         phases: The mixture that it is held against: formula and share of the atoms.
         odds: How sure that is; None where nothing was counted.
+        is_doubted: Whether the energy is impossibly low, and no second potential agrees.
     """
 
     formation_energy: float | None
@@ -74,6 +75,7 @@ class Stability:
     near: Verdict
     phases: tuple[tuple[str, float], ...] = ()
     odds: Odds | None = None
+    is_doubted: bool = False
 
 
 class FormationEnergies:
@@ -157,7 +159,7 @@ class FormationEnergies:
         if formed < IMPOSSIBLE_ENERGY or distance < IMPOSSIBLE_DISTANCE:
             doubt = self._doubt(structure, distance, second, point.energy)
             if doubt:
-                return _not_checked(formed, doubt)
+                return replace(_not_checked(formed, doubt), is_doubted=True)
         mixture = " + ".join(formula for formula, _ in point.phases)
         side = "below" if distance < 0 else "above"
         told = f"{abs(distance):.3f} eV/atom {side} {mixture} by {energy.potential}"

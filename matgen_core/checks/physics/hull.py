@@ -74,7 +74,9 @@ class Hull:
     ) -> tuple[tuple[str, float], ...]:
         kept = [place for place in np.argsort(-weights) if weights[place] > _SHARE_SHOWN]
         named = [
-            self._formula(rows[place]) if place < len(rows) else self.elements[present[place - len(rows)]]
+            self._formula(rows[place])
+            if place < len(rows)
+            else Composition(self.elements[present[place - len(rows)]]).reduced_formula  # N2, not N
             for place in kept
         ]
         return tuple((formula, float(weights[place])) for formula, place in zip(named, kept, strict=True))

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialized
 from torch import Tensor
 
-from matgen_core.jobs.outputs import whole_file
+from matgen_core.jobs.files.outputs import whole_file
 
 Item = TypeVar("Item")
 _KIND = "kind"  # in the header: the class of the whole
@@ -89,6 +89,11 @@ def select(item: Item, rows: Tensor, shared: Collection[str]) -> Item:
         if name not in shared
     }
     return dataclasses.replace(item, **chosen)  # type: ignore[type-var]
+
+
+def best_device() -> str:
+    """Return "cuda" where there is one, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _flat(item: Any, prefix: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

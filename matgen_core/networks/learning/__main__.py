@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from matgen_core.networks.arrays import tensors
 from matgen_core.networks.learning import LEARNERS, learner_named, runs
 
 
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--arrays", type=Path, required=True, help="what matgen train NAME --prepare wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder for settings, weights and losses")
     parser.add_argument("--minutes", type=float, help="limit of the whole run, shared out as those of the settings are")
-    parser.add_argument("--device", default=runs.best_device(), help="cpu or cuda")
+    parser.add_argument("--device", default=tensors.best_device(), help="cpu or cuda")
     parser.add_argument("--seed", type=int, help="in place of that of the settings")
     parser.add_argument("--networks", help="of ding: which are trained, separated by commas")
     parser.add_argument(

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Generator, Tensor
 
-from matgen_core.jobs.outputs import write_text
+from matgen_core.jobs.files.outputs import write_text
 from matgen_core.networks.arrays import tensors
 from matgen_core.networks.arrays.formulas import CHUNK, LabelledFormulas
 from matgen_core.networks.arrays.splits import GROUPS, TRAINING_GROUPS

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 import torch
 from safetensors.torch import load_file
 
-from matgen_core.jobs.outputs import write_text
+from matgen_core.jobs.files.outputs import write_text
 from matgen_core.networks.arrays import tensors
 
 Network = TypeVar("Network", bound=torch.nn.Module)
@@ -222,11 +222,6 @@ def losses(path: Path) -> list[dict[str, float]]:
 def last_losses(path: Path) -> dict[str, float]:
     """Return the last value of each figure in the log of a training loop."""
     return {key: value for line in losses(path) for key, value in line.items()}
-
-
-def best_device() -> str:
-    """Return "cuda" where there is one, else "cpu"."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _tuples(value: Any) -> Any:

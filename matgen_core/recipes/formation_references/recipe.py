@@ -1,5 +1,6 @@
 """Recipe of the reference energies: evaluate known crystals, fit shifts, judge them on unseen chemical systems."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,11 @@ from matgen_core.recipes.formation_references.data import HULL, STRUCTURES, form
 from matgen_core.recipes.formation_references.figures import CALLS, LARGE_ERROR, RETURNED, Judge, calls
 from matgen_core.recipes.formation_references.fit import LEAST_OF_ELEMENT, Compositions, Shifts, compositions, fitted
 from matgen_core.recipes.formation_references.phases import Phases, known_phases
+from matgen_core.recipes.formation_references.scoreboard import scoreboard
 from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.runs import provenance, without_nan
 from matgen_core.representations import ElementFractions
+from matgen_core.tasks.validation import scoreboards
 
 SYSTEM = "Physics: energies above the hull"
 BEST = "7net-l3i5"  # the potential of the headline
@@ -54,6 +57,7 @@ class FormationReferencesRecipe:
     learner: FormationReferencesLearner = LEARNERS["formation_references"]
     n_fit: int = 6_000
     n_held_out: int = 1_000
+    n_samples: int = 1_000
     seed: int = 0
 
     def prepare(self, path: Path) -> None:
@@ -92,6 +96,10 @@ class FormationReferencesRecipe:
             name: {"single": judge.single(name, evaluate(load_potential(name), arrays.crystals)[0].numpy())}
             for name in model.config.potentials
         }
+
+    def apart(self, checkpoint: Checkpoint) -> Mapping[str, Callable[[], Any]]:
+        """Return what is measured by itself: the scoreboard, of generators that the checkpoint judges."""
+        return {scoreboards.KEY: lambda: scoreboard(self.n_samples, self.seed)}
 
     def _made(self, arrays: FormationArrays, found: PotentialArrays, run: dict[str, Any]) -> Checkpoint:
         elements = tuple(element_table())

@@ -17,12 +17,13 @@ from matgen_core.data import Dataset
 from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.levels import CRYSTAL
+from matgen_core.networks.arrays import tensors
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.arrays.splits import TEST, TRAIN
 from matgen_core.networks.learning import LEARNERS, icsg3d, runs
 from matgen_core.networks.learning.icsg3d import ICSG3DLearner, judge_points
 from matgen_core.networks.learning.points import FILE, Judged, Samples
-from matgen_core.networks.learning.runs import best_device, last_losses
+from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.models.icsg3d import ICSG3DConfig
 from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.crystal_baselines import nearest_prototype
@@ -100,7 +101,7 @@ class ICSG3DRecipe:
         layout: Any = checkpoint.representation
         arrays = self._arrays()
         samples = self.learner.samples
-        judged = judge_points(model, arrays, samples, self.seed, best_device())
+        judged = judge_points(model, arrays, samples, self.seed, tensors.best_device())
         model.to("cpu")
         maps = {} if checkpoint.index is None else map_grades(checkpoint.index)
         apart = measured(self.apart(checkpoint))

@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.jobs.folders import TemporaryFolder
+from matgen_core.jobs.files.folders import TemporaryFolder
+from matgen_core.jobs.files.tables import ParquetFolder
 from matgen_core.jobs.job import Handle, Job, Status
-from matgen_core.jobs.tables import ParquetFolder
 from matgen_core.jobs.turns import Turns
 from matgen_core.latent.space import Z
 from matgen_core.materials.elements import RADIOACTIVE, element_table

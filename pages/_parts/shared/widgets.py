@@ -14,7 +14,7 @@ from streamlit.elements import plotly_chart as _  # noqa: F401 puts Streamlit's 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import data
 from matgen_core.checkpoint import CheckpointError
-from matgen_core.jobs.csv_cells import csv_text
+from matgen_core.jobs.files.csv_cells import csv_text
 from matgen_core.materials import query
 from matgen_core.materials.fields import PhaseField
 from matgen_core.materials.levels import LEVELS, PHASE_FIELD, Level

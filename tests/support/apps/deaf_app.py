@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from matgen_core.jobs.folders import TemporaryFolder
+from matgen_core.jobs.files.folders import TemporaryFolder
 from pages._parts.shared import server
 
 server.prepare()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from matgen_core.jobs.inputs import sha256_of, size_of
+from matgen_core.jobs.files.inputs import sha256_of, size_of
 
 MAX_SIZE = 2_000_000_000  # bytes of a file: a second or two
 HASHES = "sha256"  # in the document: by the name of the file

@@ -13,8 +13,8 @@ from typing import Protocol
 
 import pandas as pd
 
-from matgen_core.jobs.csv_cells import write_csv
-from matgen_core.jobs.outputs import claimed, whole_file, whole_folder
+from matgen_core.jobs.files.csv_cells import write_csv
+from matgen_core.jobs.files.outputs import claimed, whole_file, whole_folder
 
 
 def save_csv(table: pd.DataFrame, path: Path) -> None:

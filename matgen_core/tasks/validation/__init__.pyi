@@ -1,0 +1,9 @@
+from .judging import content_of as content_of
+from .judging import failed as failed
+from .judging import protocol_with as protocol_with
+from .judging import structure_of as structure_of
+from .scores import MEASURES as MEASURES
+from .scores import Measure as Measure
+from .scores import Protocol as Protocol
+from .scores import score as score
+from .sets import table_of as table_of
