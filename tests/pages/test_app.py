@@ -89,6 +89,8 @@ def test_home_leads_to_every_page_and_tells_both_ranks_of_the_field_that_was_mad
         assert ranking.rank_of_made(checkpoint.load(name).metrics) in shown
 
 
+# The walk of one link goes on beside the next page, and threads that silence warnings undo one another's silence.
+@pytest.mark.filterwarnings("default")
 def test_every_link_of_home_opens_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "get_ready", lambda: None)  # imports beside a page are a matter of their own
     for key in [str(each.key) for each in page("home").run().button]:

@@ -300,7 +300,7 @@ def test_a_formula_that_is_not_on_the_map_is_marked_where_its_neighbors_are(ding
     assert located.z is not None
     where = latent_maps.placed("ding", "umap", ("Sr3Ti2O7",))
     np.testing.assert_allclose(where[["x", "y"]].to_numpy(), space.place(located.z[None], "umap"))
-    (marker,) = latent_maps.markers("ding", where, "Sr3Ti2O7")
+    (marker,) = latent_maps.markers("ding", where, "Sr3Ti2O7", {})
     assert (marker.label, marker.kind) == ("Sr₃Ti₂O₇", "pin")
     assert "Its latent point decodes to it." in said(test)
     assert "Predicted by `ding`: Formation energy" in said(test)
