@@ -67,7 +67,7 @@ def busy(wanted: bool) -> Iterator[None]:
 def commands(root: Path, waits: Waits) -> None:
     """Time the command line."""
     for words in ("--help", "models"):
-        for _ in range(REPEATS + 1):
+        for _ in range(max(REPEATS, 2) + 1):
             start = time.perf_counter()
             subprocess.run(
                 [sys.executable, "-c", COMMAND, words],
