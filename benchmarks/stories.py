@@ -110,6 +110,7 @@ def scientist(visitor: Visitor) -> None:
     settle(page, "Latent map")
     visitor.reached("a crystal is found on the map, with its card", "scientist_found")
     visitor.button("Add to journey")
+    settle(page, "Latent map")  # a page that runs again takes back what is being typed
     visitor.search("SrTiO3")
     page.get_by_text(re.compile("SrTiO3?.*card opened")).wait_for()
     settle(page, "Latent map")
