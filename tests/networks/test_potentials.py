@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -305,3 +306,27 @@ def test_a_potential_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("matgen_core.networks.potentials.loading.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"needs the package sevenn.*pip install sevenn=="):
         load_potential("7net-0")
+
+
+class Evil:
+    """What runs when somebody unpickles it."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.mark,)
+
+
+def test_no_file_that_calls_itself_a_potential_runs_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    const, mark = pytest.importorskip("sevenn._const"), tmp_path / "it ran"
+    torch.save({"config": Evil(mark), "model_state_dict": {}}, tmp_path / "7net-0")
+    monkeypatch.chdir(tmp_path)  # as the folder of a downloaded archive
+    assert load_potential("7net-0").name == "7net-0"
+    assert not mark.exists()
+    monkeypatch.setattr(const, "SEVENNET_0_11Jul2024", str(tmp_path / "7net-0"))
+    with pytest.raises(ValueError, match="holds more than weights and is not read; install sevenn anew"):
+        load_potential("7net-0")
+    assert not mark.exists()
+    torch.load(tmp_path / "7net-0", weights_only=False)
+    assert mark.exists()  # the file would have run

@@ -5,11 +5,17 @@ The checkpoints are those inside the installed package `sevenn` (MIT). Reference
 doi:10.1038/s41467-022-29939-5
 """
 
+import os
+import pickle
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 import torch
+from numpy._core.multiarray import _reconstruct
 
 from matgen_core.networks.arrays.cells import Cells
 from matgen_core.networks.potentials.evaluation import Evaluation, Potential
@@ -18,7 +24,16 @@ from matgen_core.networks.potentials.neighbors import neighbors
 # Names of potentials with what their package calls them, and how many pairs fit into a batch on a GPU of 80 GB
 # (0.33 MB a pair for 7net-l3i5). On a CPU batches of more than a few dozen atoms bring nothing.
 POTENTIALS = {"7net-0": 200_000, "7net-l3i5": 110_000}
+_FILES = {"7net-0": "SEVENNET_0_11Jul2024", "7net-l3i5": "SEVENNET_l3i5"}  # paths in sevenn._const
 _ON_CPU = 2_000
+# What the package's files hold beside tensors: arrays, under the name that older versions of numpy gave them.
+_ARRAYS: list[Any] = [
+    (_reconstruct, "numpy.core.multiarray._reconstruct"),
+    np.ndarray,
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in (np.float32, np.float64, np.int64)),
+]
+_ONLY_WEIGHTS = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _ORDER = torch.tensor([[0, 3, 5], [3, 1, 4], [5, 4, 2]])  # SevenNet lists stresses xx yy zz xy yz zx
 
 
@@ -29,7 +44,8 @@ class SevenNet:
         """Load weights from the installed package.
 
         Raises:
-            ValueError: If there is no such potential, or `sevenn` is not installed.
+            ValueError: If there is no such potential, `sevenn` is not installed, or its file holds more than weights.
+            OSError: If the file cannot be read.
         """
         if name not in POTENTIALS:
             raise ValueError(f"{name!r} is no potential; known: {', '.join(POTENTIALS)}")
@@ -38,10 +54,17 @@ class SevenNet:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that TorchScript is old, and that no accelerator is installed
             import sevenn._keys as keys  # takes seconds
-            from sevenn.util import load_checkpoint
+            from sevenn import _const
+            from sevenn.checkpoint import SevenNetCheckpoint
 
             fast = device == "cuda" and find_spec("openequivariance") is not None
-            model: Any = load_checkpoint(name).build_model(enable_oeq=fast)
+            # By its path: by its name, sevenn would take a file of that name in the folder one stands in, or fetch it.
+            path = getattr(_const, _FILES[name])
+            try:
+                with _weights_alone():
+                    model: Any = SevenNetCheckpoint(path).build_model(enable_oeq=fast)
+            except pickle.UnpicklingError as error:
+                raise ValueError(f"{path} holds more than weights and is not read; install sevenn anew") from error
         model.to(device).eval().requires_grad_(False)
         model.set_is_batch_data(True)
         model.eval_type_map = torch.tensor(True)  # atomic numbers come in, places in its list of elements are made
@@ -79,6 +102,18 @@ class SevenNet:
             -found[keys.PRED_STRESS].detach()[:, _ORDER.to(self.device)],
             alone > 0,
         )
+
+
+@contextmanager
+def _weights_alone() -> Iterator[None]:
+    """Let torch read tensors and arrays and nothing that runs code, although sevenn asks for all that a pickle can."""
+    before = os.environ.get(_ONLY_WEIGHTS)
+    os.environ[_ONLY_WEIGHTS] = "1"
+    try:
+        with torch.serialization.safe_globals(_ARRAYS):
+            yield
+    finally:
+        os.environ.pop(_ONLY_WEIGHTS) if before is None else os.environ.update({_ONLY_WEIGHTS: before})
 
 
 def load_potential(name: str, device: str = "cpu") -> Potential:
