@@ -6,7 +6,6 @@ doi:10.1038/s41467-022-29939-5
 """
 
 import os
-import pickle
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,7 +62,9 @@ class SevenNet:
             try:
                 with _weights_alone():
                     model: Any = SevenNetCheckpoint(path).build_model(enable_oeq=fast)
-            except pickle.UnpicklingError as error:
+            except OSError:
+                raise
+            except Exception as error:  # torch refuses what is no weight in several ways
                 raise ValueError(f"{path} holds more than weights and is not read; install sevenn anew") from error
         model.to(device).eval().requires_grad_(False)
         model.set_is_batch_data(True)
