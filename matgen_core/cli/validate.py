@@ -24,8 +24,15 @@ def validate(
     ],
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write; new or empty")] = None,
     potential: Annotated[
-        str, typer.Option(help="What relaxes: 7net-0, or 7net-l3i5, which takes three times as long")
+        str, typer.Option(help="What relaxes: 7net-0, 7net-l3i5, which takes three times as long, or chgnet")
     ] = "7net-0",
+    second: Annotated[
+        str,
+        typer.Option(
+            help="What is asked of crystals that lie impossibly low: 7net-0, 7net-l3i5, or chgnet, which is of another"
+            " family; another than what relaxes if not given"
+        ),
+    ] = "",
     max_steps: Annotated[int, typer.Option(help="End of a relaxation that does not come to rest")] = 300,
     processes: Annotated[int, typer.Option(help="Processes of this machine; one a core if not given")] = 0,
     scheduler: Annotated[
@@ -55,7 +62,7 @@ def validate(
 
     if scoreboard:
         scoreboards.check_name(scoreboard)
-    protocol = validation.protocol_with(potential, max_steps)
+    protocol = validation.protocol_with(potential, max_steps, second)
     candidates = inputs.candidates_of(files)
     report_problems([each.name for each in candidates], [each.problem for each in candidates])
     if prepare is not None:

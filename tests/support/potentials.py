@@ -79,7 +79,7 @@ def salts(*edges: float, rattle: float = 0.05) -> Cells:
 def known_crystals() -> FormationArrays:
     """Two crystals of each role."""
     roles = torch.arange(len(ROLES)).repeat_interleave(2)
-    crystals = salts(*np.linspace(5.0, 6.0, len(roles)))
+    crystals = salts(*(5.0 + np.arange(len(roles)) / 9))
     return FormationArrays(
         crystals, tuple(f"mp-{i}" for i in range(len(roles))), torch.linspace(-2, -1, len(roles)), roles
     )
