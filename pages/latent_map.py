@@ -80,7 +80,7 @@ recompute.show_job()
 
 
 def controls_now() -> tuple[Any, ...]:
-    """What the controls over the map say. The browser can send a change of them with a click that runs the map alone."""
+    """What the controls over the map say; a change of them may come with a click that runs the map alone."""
     return tuple(st.session_state.get(key) for key in ("map", "projection", "color", "element", "find", "candidates"))
 
 
