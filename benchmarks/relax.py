@@ -119,8 +119,8 @@ def on_cpu() -> None:
     apart = np.abs(energies - np.array(found[SEVEN][1]))
     publish(
         "relaxing",
-        f"{len(sites)} known crystals of {SITES[0]} to {SITES[1]} atoms, strained and rattled, relaxed with their cells to"
-        f" {MAX_FORCE:g} eV/Å or {MAX_STEPS} steps, on {cores} cores:",
+        f"{len(sites)} known crystals of {SITES[0]} to {SITES[1]} atoms, strained and rattled, relaxed with their cells"
+        f" to {MAX_FORCE:g} eV/Å or {MAX_STEPS} steps, on {cores} cores:",
         table(
             ["", "crystals/s", "steps, mean", "ours against it"],
             [
@@ -133,8 +133,8 @@ def on_cpu() -> None:
                 for kind, rate in rates.items()
             ],
         ),
-        f"Ours ends at the energies of ASE with the same potential: {1000 * np.nanmedian(apart):.2f} meV/atom apart in the"
-        f" median, {1000 * np.nanmax(apart):.1f} at most.",
+        f"Ours ends at the energies of ASE with the same potential: {1000 * np.nanmedian(apart):.2f} meV/atom apart in"
+        f" the median, {1000 * np.nanmax(apart):.1f} at most.",
     )
 
 
