@@ -23,6 +23,7 @@ from matgen_core.checks.physics import (
     soundness,
     symmetry_kept,
     volume_kept,
+    volume_scan,
 )
 from matgen_core.checks.physics.bonds import molecules
 from matgen_core.networks.arrays.cells import Cells
@@ -162,7 +163,10 @@ def test_a_third_atom_makes_a_molecule_a_compound() -> None:
 
 
 def test_gas_in_the_cell_gains_nothing() -> None:
-    """With the tables that are shipped: sodium and a molecule that do not touch are a mixture of the elements."""
+    """With the tables that are shipped: sodium and a molecule that do not touch are a mixture of the elements.
+
+    CHGNet learned corrected energies, so that by it bromine and iodine lie too high, which gains nothing either.
+    """
     shipped = checkpoint.load("formation_references")
     energies, symbols = shipped.model.element_energies.double(), shipped.representation.elements
     held = FormationEnergies(shipped)
@@ -173,7 +177,10 @@ def test_gas_in_the_cell_gains_nothing() -> None:
             places = [[0, 0, 0], [length, 0, 0], [4.5, 4.5, 4.5]]
             cell = Structure(Lattice.cubic(9), [symbol, symbol, "Na"], places, coords_are_cartesian=True)
             per_atom = (2 * of[symbol] + of["Na"]) / 3
-            assert held.formation_energy(cell, Energy(potential, per_atom)) == pytest.approx(0, abs=0.03), symbol
+            found = held.formation_energy(cell, Energy(potential, per_atom))
+            assert found > -0.03, (potential, symbol)
+            if potential != "chgnet" or symbol not in ("Br", "I"):
+                assert found < 0.03, (potential, symbol)
 
 
 def test_the_oxygen_of_hydrogen_peroxide_is_none_and_that_of_a_molecule_beside_water_is() -> None:
@@ -357,7 +364,42 @@ def test_symmetry_is_kept_found_or_lost() -> None:
     on_one_point = Structure(Lattice.cubic(4), ["Na", "Na"], [[0, 0, 0], [0, 0, 0]])
     assert symmetry_kept(on_one_point, ROCKSALT).passed is None
     assert {name: verdict.passed for name, verdict in soundness(scaled(1.3), moved).items()} == {
+        "charge_neutral": True,
         "strict_distances": True,
         "volume_kept": False,
         "symmetry_kept": False,
     }
+
+
+def test_charges_of_a_composition_say_how_they_add_up() -> None:
+    for formula, passed in (("NaCl", True), ("Na2Cl", False), ("Fe3O4", True), ("NaO3Cl4", False), ("FeAl", None)):
+        verdict = soundness(crystal(formula), crystal(formula))["charge_neutral"]
+        assert verdict.passed is passed, (formula, verdict.reason)
+        assert verdict.reason
+
+
+def test_a_scan_finds_the_volume_of_least_energy() -> None:
+    """Of pairs of atoms the least energy is known: by a fine scan, and where a relaxation of the cell ends."""
+    potential = Pairs()
+    [(_, done)] = relax_structures(
+        potential, [ROCKSALT.get_primitive_structure()], RelaxSettings(max_force=1e-4, max_steps=300)
+    )
+    rest = done.structure
+    for factor, expected in ((1.0, 0.0), (1.05, 0.05), (0.96, -0.04), (1.08, 0.08), (0.93, -0.07)):
+        moved = rest.copy()
+        moved.scale_lattice(rest.volume * factor)
+        n_before = len(potential.calls)
+        scan = volume_scan(potential, moved)
+        assert len(potential.calls) == n_before + 1, "one batch"
+        assert scan.offset == pytest.approx(expected, abs=0.005), factor
+        assert scan.verdict.passed is True
+        side = "larger" if scan.offset > 0 else "smaller"
+        assert scan.verdict.reason.startswith(f"{abs(scan.offset):.1%} {side} than the volume of least energy of -10%")
+    for factor, said in ((1.3, "too large: of -10% to +10% the energy is least at the very end"), (0.75, "too small")):
+        moved = rest.copy()
+        moved.scale_lattice(rest.volume * factor)
+        verdict = volume_scan(potential, moved).verdict
+        assert (verdict.passed, verdict.reason.startswith(said)) == (False, True), verdict.reason
+    broken = volume_scan(Pairs(broken=17), rest)
+    assert (broken.offset, broken.verdict.passed) == (None, None)
+    assert broken.verdict.reason == "the potential gave no finite energy within -10% to +10% of its volume"

@@ -7,7 +7,6 @@ Reference: Deng et al., Nat. Mach. Intell. 5, 1031 (2023), doi:10.1038/s42256-02
 
 import contextlib
 import io
-import pickle
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +44,9 @@ class CHGNet:
             path = Path(chgnet.__file__).parent.joinpath(*_WEIGHTS)
             try:  # its own loader would run whatever the file says
                 stored = torch.load(path, map_location="cpu", weights_only=True)["model"]
-            except pickle.UnpicklingError as error:
+            except OSError:
+                raise
+            except Exception as error:  # torch refuses what is no weight in several ways
                 raise ValueError(f"{path} holds more than weights and is not read; install chgnet anew") from error
             model: Any = Network.from_dict(stored, mlp_out_bias=False)
         self._model = model.to(device).eval().requires_grad_(False)

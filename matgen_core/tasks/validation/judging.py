@@ -80,10 +80,10 @@ def protocol_with(potential: str, max_steps: int, second: str = "") -> Protocol:
         ValueError: If there is no such potential or its package is not installed, the second is the first, or no step
             is taken.
     """
-    for each in (potential, *([second] if second else [])):
-        check_potential(each)
     if second == potential:
         raise ValueError(f"{second} is asked first and second; a second opinion is that of another potential")
+    for each in (potential, second or potential):
+        check_potential(each)
     if max_steps < 1:
         raise ValueError(f"{max_steps} steps of a relaxation; expected 1 or more")
     return Protocol(potential, second or next(each for each in POTENTIALS if each != potential), max_steps=max_steps)
