@@ -35,6 +35,10 @@ def validate(
     ] = "",
     max_steps: Annotated[int, typer.Option(help="End of a relaxation that does not come to rest")] = 300,
     processes: Annotated[int, typer.Option(help="Processes of this machine; one a core if not given")] = 0,
+    minutes: Annotated[
+        float, typer.Option(help="What a crystal may take; those that took longer are tried again when it is raised")
+    ] = 15,
+    again: Annotated[bool, typer.Option("--again", help="Try again whatever took too long")] = False,
     scheduler: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Dask scheduler in place of these, as tcp://host:8786")
     ] = "",
@@ -74,8 +78,10 @@ def validate(
     if relaxed is not None:
         made = runs.judged_from(candidates, relaxed)
     else:
-        with closing(runs.workers_of(processes, scheduler)) as workers:
-            made = runs.judged(candidates, protocol, workers, Counter(len(candidates), "crystals judged", 9))
+        with closing(runs.workers_of(processes, scheduler, minutes)) as workers:
+            made = runs.judged(
+                candidates, protocol, workers, Counter(len(candidates), "crystals judged", 9), again=again
+            )
     table = validation.table_of(candidates, made.rows, made.rests)
     could_be_read = [not each.problem for each in candidates]
     report_problems(table["name"][could_be_read], table["problem"][could_be_read])

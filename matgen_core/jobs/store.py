@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS piece (
     PRIMARY KEY (work, place)
 );
 CREATE TABLE IF NOT EXISTS result (key TEXT PRIMARY KEY, row TEXT NOT NULL, rest TEXT NOT NULL, made REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS late (key TEXT PRIMARY KEY, seconds REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS piece_key ON piece (key);
 """
 
@@ -165,23 +166,36 @@ class Store:
         """Return the works of an owner, or of all, the newest first."""
         return self._works("", ()) if owner is None else self._works("WHERE work.owner = ?", (owner,))
 
-    def missing(self, work: str) -> list[Piece]:
-        """Return the pieces that have no result yet, in order; equal ones once."""
+    def missing(self, work: str, seconds: float = 0.0) -> list[Piece]:
+        """Return the pieces that have no result yet, in order; equal ones once.
+
+        Args:
+            work: Its id.
+            seconds: What a piece may take now: those that were given up after less are among them.
+        """
         with self._open() as base:
             rows = base.execute(
-                "SELECT MIN(place), name, key, content, COUNT(*) FROM piece WHERE work = ?"
-                " AND key NOT IN (SELECT key FROM result) GROUP BY key ORDER BY MIN(place)",
-                (work,),
+                "SELECT MIN(place), name, key, content, COUNT(*) FROM piece LEFT JOIN result USING (key)"
+                " LEFT JOIN late USING (key) WHERE work = ? AND (result.key IS NULL OR late.seconds < ?)"
+                " GROUP BY key ORDER BY MIN(place)",
+                (work, seconds),
             ).fetchall()
         return [Piece(*row) for row in rows]
 
-    def keep(self, key: str, row: Mapping[str, Any], rest: Mapping[str, Any] | None = None) -> None:
+    def keep(
+        self,
+        key: str,
+        row: Mapping[str, Any],
+        rest: Mapping[str, Any] | None = None,
+        late: float | None = None,
+    ) -> None:
         """Keep the result of a piece: all of it or nothing.
 
         Args:
             key: Of the piece.
             row: What a table shows of it, as JSON holds it.
             rest: What is asked for one by one, such as the steps on the way.
+            late: After how many seconds it was given up; None for any other result.
 
         Raises:
             OSError: If it cannot be written.
@@ -191,6 +205,10 @@ class Store:
                 "INSERT OR REPLACE INTO result VALUES (?, ?, ?, ?)",
                 (key, json.dumps(row), json.dumps(rest or {}), time.time()),
             )
+            if late is None:
+                base.execute("DELETE FROM late WHERE key = ?", (key,))
+            else:
+                base.execute("INSERT OR REPLACE INTO late VALUES (?, ?)", (key, late))
 
     def rows(self, work: str) -> list[dict[str, Any] | None]:
         """Return the result of each piece, in order; None for one that has none yet."""
@@ -230,6 +248,7 @@ class Store:
             base.execute("DELETE FROM piece WHERE work = ?", (work,))
             base.execute("DELETE FROM work WHERE id = ?", (work,))
             base.execute("DELETE FROM result WHERE key NOT IN (SELECT key FROM piece)")
+            base.execute("DELETE FROM late WHERE key NOT IN (SELECT key FROM piece)")
         self._lock_file(work).unlink(missing_ok=True)
 
     @contextmanager

@@ -11,7 +11,7 @@ from tests.support.potentials import Pairs
 class Here:
     """Workers without processes; they note what they were asked."""
 
-    n = 1
+    n, seconds = 1, 900.0
 
     def __init__(self, most: int = 1_000) -> None:
         """Take after how many pieces the power fails."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +42,24 @@ class Judged:
     protocol: Protocol
 
 
-def workers_of(processes: int = 0, scheduler: str = "") -> Workers:
+def workers_of(processes: int = 0, scheduler: str = "", minutes: float = LIMITS.seconds / 60) -> Workers:
     """Return processes of this machine, a core each unless a number is given, or a cluster.
 
+    Args:
+        processes: 0 for one a core.
+        scheduler: Address of a cluster, "" for this machine.
+        minutes: What a crystal may take on this machine; a cluster has limits of its own.
+
     Raises:
-        ValueError: If nobody answers at the address.
+        ValueError: If nobody answers at the address, or a number is out of range.
     """
+    if not minutes > 0:
+        raise ValueError(f"{minutes:g} minutes for a crystal; expected more than 0")
     if scheduler:
         return ClusterWorkers(MODULE, scheduler)
     if processes < 0:
         raise ValueError(f"{processes} processes; expected 1 or more, or 0 for one a core")
-    return ProcessWorkers(MODULE, processes or os.cpu_count() or 1, LIMITS)
+    return ProcessWorkers(MODULE, processes or os.cpu_count() or 1, replace(LIMITS, seconds=60 * minutes))
 
 
 def begin(store: Store, candidates: Sequence[Candidate], protocol: Protocol, title: str, owner: str = "") -> Work:
@@ -73,14 +80,18 @@ def judged(
     workers: Workers,
     done: Callable[[int], None],
     store: Store | None = None,
+    again: bool = False,
 ) -> Judged:
-    """Judge candidates; what was judged before, by whomever, is not computed again."""
+    """Judge candidates; what was judged before, by whomever, is not computed again.
+
+    What took too long is, where it may take longer now, or if `again` is true.
+    """
     if not any(each.can_be_judged for each in candidates):
         rows = [judging.unjudged_row(each.structure, each.problem) for each in candidates]
         return Judged(rows, [{} for _ in candidates], protocol)
     store = store or Store()
     work = begin(store, candidates, protocol, "command line")
-    work_through(store, work.id, workers, judging.failed, lambda n_done, n: done(n_done))
+    work_through(store, work.id, workers, judging.failed, lambda n_done, n: done(n_done), again=again)
     return Judged(*gathered(store, work.id, candidates), protocol)
 
 
