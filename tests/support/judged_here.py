@@ -34,8 +34,8 @@ class Here:
         """Let go of nothing."""
 
 
-def pairs_named(name: str) -> Pairs:
+def pairs_named(name: str, broken: int = -1, each_atom: float = 0.0) -> Pairs:
     """The pairs under the name of a potential whose reference energies there are."""
-    potential = Pairs()
+    potential = Pairs(broken=broken, each_atom=each_atom)
     potential.name = name
     return potential

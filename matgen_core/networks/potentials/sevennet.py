@@ -9,7 +9,6 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -51,12 +50,11 @@ class SevenNet:
             from sevenn import _const
             from sevenn.checkpoint import SevenNetCheckpoint
 
-            fast = device == "cuda" and find_spec("openequivariance") is not None
             # By its path: by its name, sevenn would take a file of that name in the folder one stands in, or fetch it.
             path = getattr(_const, SEVENNETS[name][0])
             try:
                 with _weights_alone():
-                    model: Any = SevenNetCheckpoint(path).build_model(enable_oeq=fast)
+                    model: Any = SevenNetCheckpoint(path).build_model()
             except OSError:
                 raise
             except Exception as error:  # torch refuses what is no weight in several ways
