@@ -88,6 +88,25 @@ def test_planted_shifts_are_found_whatever_a_tenth_of_the_entries_says(outliers:
     assert np.isfinite(found.element_energies).tolist() == [symbol == "F" for symbol in SYMBOLS]
 
 
+def test_crystals_with_a_molecule_have_no_say_in_the_shifts() -> None:
+    """The data have no class for them, so that theirs are other ones than those of compounds."""
+    arrays, energy = planted()
+    shares = compositions(arrays, NUMBERS)
+    expected = fitted(arrays, shares, energy, SYMBOLS)
+    numbers = [Element(symbol).Z for symbol in ("F", "F", "Na", "Na")]
+    coords = [[0, 0, 0], [1.42 / 9, 0, 0], [0.5, 0.5, 0], [0, 0.5, 0.5]]
+    crystals = arrays.crystals.joined(Cells.of([(numbers, 9.0 * np.eye(3), coords)] * 150))
+    more = torch.full((150,), 9.0, dtype=torch.float64)
+    other = FormationArrays(
+        crystals,
+        arrays.ids + ("x",) * 150,
+        torch.cat([arrays.formation_energy, more]),
+        torch.cat([arrays.role, torch.full((150,), ROLES.index(FIT))]),
+    )
+    found = fitted(other, compositions(other, NUMBERS), torch.cat([energy, 0 * more]), SYMBOLS)
+    np.testing.assert_array_equal(found.elements, expected.elements)
+
+
 def test_an_element_with_few_crystals_has_no_shift_and_spoils_no_other() -> None:
     arrays, energy = planted()
     numbers = arrays.crystals.numbers.clone()

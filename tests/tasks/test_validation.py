@@ -244,9 +244,9 @@ def test_what_relaxes_to_a_known_crystal_is_not_new() -> None:
     strange = Structure(Lattice.orthorhombic(3, 9, 6), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.2, 0.5]])
     row = judging.unjudged_row(strange, "")
     rests = [{"relaxed": json.loads(judging.content_of(each))} for each in (known, strange)]
-    table = validation.table_of(candidates(strange, strange, strange), [row] * 3, [*rests, {}])
-    assert table["novel"].tolist() == [False, True, True]
-    assert table["unique"].tolist() == [True, True, False]
+    table = validation.table_of(candidates(strange, strange, strange, known), [row] * 4, [*rests, {}, rests[1]])
+    assert table["novel"].tolist() == [False, True, True, False], "nor is a known crystal that relaxes to another"
+    assert table["unique"].tolist() == [True, True, False, False]
 
 
 def test_without_known_crystals_novelty_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
