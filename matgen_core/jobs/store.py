@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS piece (
     work TEXT NOT NULL, place INTEGER NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, content TEXT NOT NULL,
     PRIMARY KEY (work, place)
 );
+CREATE TABLE IF NOT EXISTS about (work TEXT PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS result (key TEXT PRIMARY KEY, row TEXT NOT NULL, rest TEXT NOT NULL, made REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS piece_key ON piece (key);
 """
@@ -110,7 +111,13 @@ class Store:
             base.executescript(_SCHEMA)
 
     def add(
-        self, kind: str, title: str, settings: Mapping[str, Any], pieces: Sequence[tuple[str, str]], owner: str = ""
+        self,
+        kind: str,
+        title: str,
+        settings: Mapping[str, Any],
+        pieces: Sequence[tuple[str, str]],
+        owner: str = "",
+        about: Mapping[str, Any] | None = None,
     ) -> Work:
         """Keep what somebody asks for; nothing is done yet. The same asked for again by the same person is one work.
 
@@ -120,6 +127,7 @@ class Store:
             settings: Of the kind, as JSON holds them.
             pieces: Name and content of each.
             owner: Who asks.
+            about: What else belongs to the work and is no part of a piece, as JSON holds it.
 
         Raises:
             FullError: If too much of this owner, or of all, is not done yet.
@@ -130,8 +138,8 @@ class Store:
         for name, content in pieces:
             if len(content) > _MAX_CONTENT:
                 raise ValueError(f"{name[:80]!r} has {len(content):,} letters; at most {_MAX_CONTENT:,} are taken")
-        text = json.dumps(settings, sort_keys=True)
-        name_of_work = _hash(kind, title, text, owner, *(part for piece in pieces for part in piece))[:16]
+        text, beside = json.dumps(settings, sort_keys=True), json.dumps(about or {}, sort_keys=True)
+        name_of_work = _hash(kind, title, text, owner, beside, *(part for piece in pieces for part in piece))[:16]
         if self._works("WHERE work.id = ?", (name_of_work,)):
             return self.work(name_of_work)
         if owner:
@@ -141,6 +149,7 @@ class Store:
                 "INSERT OR IGNORE INTO work (id, kind, title, settings, owner, created) VALUES (?, ?, ?, ?, ?, ?)",
                 (name_of_work, kind, title, text, owner, time.time()),
             )
+            base.execute("INSERT OR IGNORE INTO about VALUES (?, ?)", (name_of_work, beside))
             base.executemany(
                 "INSERT OR IGNORE INTO piece VALUES (?, ?, ?, ?, ?)",
                 (
@@ -164,6 +173,12 @@ class Store:
     def works(self, owner: str | None = None) -> list[Work]:
         """Return the works of an owner, or of all, the newest first."""
         return self._works("", ()) if owner is None else self._works("WHERE work.owner = ?", (owner,))
+
+    def about(self, work: str) -> dict[str, Any]:
+        """Return what was kept beside the pieces of a work; {} if there is no such work."""
+        with self._open() as base:
+            found = base.execute("SELECT text FROM about WHERE work = ?", (work,)).fetchone()
+        return json.loads(found[0]) if found else {}
 
     def missing(self, work: str) -> list[Piece]:
         """Return the pieces that have no result yet, in order; equal ones once."""
@@ -228,6 +243,7 @@ class Store:
         """Forget a work, and the results that no other work has."""
         with self._open() as base:
             base.execute("DELETE FROM piece WHERE work = ?", (work,))
+            base.execute("DELETE FROM about WHERE work = ?", (work,))
             base.execute("DELETE FROM work WHERE id = ?", (work,))
             base.execute("DELETE FROM result WHERE key NOT IN (SELECT key FROM piece)")
         self._lock_file(work).unlink(missing_ok=True)

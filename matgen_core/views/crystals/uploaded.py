@@ -51,6 +51,10 @@ def _still(structure: Structure, size: int) -> str:
     return picture.picture(scene(structure), size)
 
 
+def _film(structures: Sequence[Structure]) -> list[Any]:
+    return [scene(structure) for structure in structures]
+
+
 def _chemiscope(structures: dict[str, Structure], source: str) -> str:
     return structure_export.chemiscope_json(structures, source=source)
 
@@ -79,6 +83,7 @@ def _pattern(plain: list[list[float]]) -> diffraction.Measured:
 FIGURES = {
     "read": Figure(read_content, lambda files: [plain_file(file) for file in files], _files),
     "scene": Figure(scene),
+    "film": Figure(_film),
     "primitive": Figure(report.primitive, _plain_crystal, _crystal),
     "still": Figure(_still),
     "summary": Figure(report.summary_table, _plain_table, _table),
