@@ -3,7 +3,6 @@
 import streamlit as st
 
 from matgen_core import checkpoint
-from matgen_core.checks.physics import NEW_CHEMISTRY
 from matgen_core.tasks.validation import beside, sources, together
 from matgen_core.tasks.validation.beside import Standing
 from matgen_core.tasks.validation.scores import REFERENCES
@@ -136,7 +135,7 @@ was_under_way = first is not None and first.is_under_way
 if first is None:
     st.markdown(
         "Which crystals are stable, new and sound? Bring your own, or the samples of a generator: each is relaxed, and"
-        f" held against the known phases of its elements. :small[The judge was {plain(NEW_CHEMISTRY)}.]"
+        " held against the known phases of its elements."
     )
     if REFERENCES not in checkpoint.names():
         st.info("The reference energies are not present. Make them with: `matgen train formation_references`")

@@ -94,7 +94,7 @@ def _formula(elements: tuple[str, ...], shares: np.ndarray) -> str:
     given = {element: float(share) for element, share in zip(elements, shares, strict=True) if share > 1e-9}
     if len(given) == 1:
         return Composition(next(iter(given))).reduced_formula
-    return str(Composition(given).get_integer_formula_and_factor(max_denominator=1_000)[0])
+    return Composition(Composition(given).get_integer_formula_and_factor(max_denominator=1_000)[0]).reduced_formula
 
 
 def place_of(formula: str, phases: Phases) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Figures of judged crystals: hull diagrams, the way of a relaxation, and a generator beside the others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,19 @@ if TYPE_CHECKING:  # it brings torch
     from matgen_core.tasks.validation.diagrams import Phases
 
 _HEIGHT = 340  # px of a diagram
-_FAR = 0.3  # eV/atom above the hull; what lies higher is left out of a diagram of three
-_MOST_NAMES = 14
+_MOST_NAMES = {2: 14, 3: 6}  # stable compounds that have their names, by elements; of more those that matter alone
 _ROW = 26  # px of a generator
 _LABEL = {"size": 12}
 
 
-def hull(phases: "Phases", formula: str, share: Mapping[str, float], energy: float, distance: float) -> go.Figure:
+def hull(
+    phases: "Phases",
+    formula: str,
+    share: Mapping[str, float],
+    energy: float,
+    distance: float,
+    named: Collection[str] = (),
+) -> go.Figure:
     """Draw the known phases of two or three elements, the hull of the stable ones, and a crystal among them.
 
     Args:
@@ -31,10 +37,11 @@ def hull(phases: "Phases", formula: str, share: Mapping[str, float], energy: flo
         share: Of each element in it.
         energy: Its formation energy in eV/atom.
         distance: Above the hull in eV/atom.
+        named: Formulas that have their names whatever room there is: those that the crystal is held against.
     """
     told = f"<b>{escape(subscripted(formula))}</b>, yours<br>{energy:+.3f} eV/atom, {distance:+.3f} to the hull"
     drawn = _of_two if len(phases.elements) == 2 else _of_three
-    figure = drawn(phases, share, energy, told.replace("-", "\u2212"))
+    figure = drawn(phases, share, energy, told.replace("-", "\u2212"), named)
     figure.update_layout(
         height=_HEIGHT,
         margin={"l": 10, "r": 10, "t": 8, "b": 10},
@@ -43,7 +50,9 @@ def hull(phases: "Phases", formula: str, share: Mapping[str, float], energy: flo
     return figure
 
 
-def _of_two(phases: "Phases", share: Mapping[str, float], energy: float, told: str) -> go.Figure:
+def _of_two(
+    phases: "Phases", share: Mapping[str, float], energy: float, told: str, named: Collection[str]
+) -> go.Figure:
     table, last = phases.table, phases.elements[-1]
     figure = go.Figure()
     for a, b in phases.lines:
@@ -52,11 +61,8 @@ def _of_two(phases: "Phases", share: Mapping[str, float], energy: float, told: s
     for is_stable, name in ((False, "known, above the hull"), (True, "known and stable")):
         rows = table[table["is_stable"] == is_stable]
         if len(rows):
-            names = [
-                "" if row[last] in (0.0, 1.0) else each
-                for row, each in zip(rows.to_dict("records"), _names(rows), strict=True)
-            ]
-            _phases(figure, rows, rows[last], rows["energy"], name, is_stable, names if is_stable else [])
+            names = _names(rows, phases.elements, named) if is_stable else []
+            _phases(figure, rows, rows[last], rows["energy"], name, is_stable, names)
     _yours(figure, share[last], energy, told)
     first = phases.elements[0]
     figure.update_xaxes(
@@ -77,7 +83,9 @@ def _of_two(phases: "Phases", share: Mapping[str, float], energy: float, told: s
     return figure
 
 
-def _of_three(phases: "Phases", share: Mapping[str, float], energy: float, told: str) -> go.Figure:
+def _of_three(
+    phases: "Phases", share: Mapping[str, float], energy: float, told: str, named: Collection[str]
+) -> go.Figure:
     table, elements = phases.table, phases.elements
     shares = table[list(elements)].to_numpy(float)
     places = _corner_places(shares)
@@ -85,14 +93,11 @@ def _of_three(phases: "Phases", share: Mapping[str, float], energy: float, told:
     for a, b in phases.lines:
         _line(figure, places[[a, b], 0].tolist(), places[[a, b], 1].tolist())
     for is_stable, name in ((False, "known, not stable"), (True, "known and stable")):
-        chosen = (table["is_stable"] == is_stable).to_numpy() & (is_stable | (table["energy"] < _FAR)).to_numpy()
+        chosen = (table["is_stable"] == is_stable).to_numpy()
         rows = table[chosen]
-        names = _names(rows) if is_stable else []
-        inner = [
-            "" if each in elements or at.max() > 0.999 else each for each, at in zip(names, shares[chosen], strict=True)
-        ] if names else []  # fmt: skip
         if len(rows):
-            _phases(figure, rows, places[chosen, 0], places[chosen, 1], name, is_stable, inner)
+            names = _names(rows, elements, named) if is_stable else []
+            _phases(figure, rows, places[chosen, 0], places[chosen, 1], name, is_stable, names)
     [at] = _corner_places(np.array([[share[each] for each in elements]]))
     _yours(figure, float(at[0]), float(at[1]), told)
     for element, (x, y), anchor in zip(
@@ -121,10 +126,14 @@ def _corner_places(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     return placed
 
 
-def _names(rows: pd.DataFrame) -> list[str]:
-    """Formulas as they are written; of many the deepest alone, so that they can be read."""
-    deepest = set(rows["energy"].nsmallest(_MOST_NAMES).index)
-    return [subscripted(row.formula) if row.Index in deepest else "" for row in rows.itertuples()]
+def _names(rows: pd.DataFrame, elements: Sequence[str], named: Collection[str]) -> list[str]:
+    """Formulas as they are written; elements have theirs at the axes, and of many compounds only some have one."""
+    is_element = rows[list(elements)].max(axis=1) > 1 - 1e-6
+    few = (~is_element).sum() <= _MOST_NAMES[len(elements)]
+    return [
+        subscripted(formula) if not pure and (few or formula in named) else ""
+        for formula, pure in zip(rows["formula"], is_element, strict=True)
+    ]
 
 
 def _line(figure: go.Figure, x: Sequence[float], y: Sequence[float]) -> None:

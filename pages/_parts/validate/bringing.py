@@ -34,9 +34,6 @@ def generators() -> list[str]:
 
 def choose(whose: str) -> None:
     """Ask for crystals and for how they are relaxed."""
-    given: list[StructureFile] = st.session_state.get(GIVEN, [])
-    if given:
-        st.session_state.setdefault("validate_source", OWN)
     with st.container(border=True):
         source = widgets.one_of("Crystals of", [OWN, GENERATOR], OWN, "validate_source", label_visibility="collapsed")
         made = _files() if source == OWN else _generator()
@@ -83,7 +80,13 @@ def example(whose: str) -> None:
     if not names:
         return
     name = names[0]
-    if st.button(f"Try with {sources.EXAMPLE} crystals", icon=":material/science:", type="primary", key="validate_try"):
+    is_first = st.session_state.get("validate_source", OWN) == OWN and not st.session_state.get(GIVEN)
+    if st.button(
+        f"Try with {sources.EXAMPLE} crystals",
+        icon=":material/science:",
+        type="primary" if is_first else "secondary",  # one thing to do next
+        key="validate_try",
+    ):
         about = {"generator": name, "n": sources.EXAMPLE, "seed": 0}
         begin(whose, _title(name, sources.EXAMPLE, 0), about, _maker(name, sources.EXAMPLE, 0), beside.potentials()[0])
     st.caption(f"{sources.EXAMPLE} samples of {code(name)}{': ' + _ABOUT[name] if name in _ABOUT else ''}.")

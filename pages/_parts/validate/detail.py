@@ -71,15 +71,17 @@ def before_and_after(candidate: Candidate, rest: Mapping[str, Any], name: str) -
     if not rest.get("relaxed"):
         crystal_viewer([before], key="validate_viewer", captions=["as it was given"], height=330)
         return
-    after = bench_crystals.scene(f"{name} after", structure_of(rest["relaxed"]), True)
     frames, film = diagrams.film(rest), None
-    if len(frames) > 1:
+    if len(frames) < 2:
+        after = bench_crystals.scene(f"{name} after", structure_of(rest["relaxed"]), True)
+    else:
         scenes = bench_crystals.film(f"{name} film", [structure for _, _, structure in frames])
         told = [
             (f"relaxed, step {step}", f"step {step}, {value:.3f} eV/atom".replace("-", "\u2212"))
             for step, value, _ in frames
         ]
         film = Film(1, [(scene, *words) for scene, words in zip(scenes, told, strict=True)], "Step of the relaxation")
+        after = scenes[-1]
     crystal_viewer(
         [before, after], key="validate_viewer", captions=["as it was given", "relaxed"], height=370, film=film
     )
@@ -129,6 +131,7 @@ def hull(row: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
             diagrams.place_of(str(row["formula"]), phases),
             float(row["formation_energy_per_atom"]),
             float(row["energy_above_hull"]),
+            set(competing["phase"]),
         ),
         "validate_hull",
         f"Known phases of {'-'.join(phases.elements)}, the hull of the stable ones, and this crystal",

@@ -76,8 +76,7 @@ def chosen_rows(table: pd.DataFrame) -> list[int]:
         )
         order = st.selectbox("Order", list(_ORDERS), format_func=_ORDERS.__getitem__, key="validate_order", width=175)
         with st.container(width="stretch"):
-            found = widgets.search("Search", "validate_search", table["formula"].fillna("").tolist())
-    kept = table[pd.Series(found, table.index)]
+            kept = _searched(table)
     if wanted == _BAD:
         kept = kept[kept["problem"].astype(bool)]
     elif wanted != _ALL:
@@ -86,6 +85,14 @@ def chosen_rows(table: pd.DataFrame) -> list[int]:
     if order:
         kept = kept.sort_values(order, kind="stable", na_position="last")
     return [int(place) for place in kept.index]
+
+
+def _searched(table: pd.DataFrame) -> pd.DataFrame:
+    """Ask for elements or formulas; a crystal that could not be read is found where nothing is asked."""
+    has_formula = table["formula"].fillna("").astype(bool)
+    found = iter(widgets.search("Search", "validate_search", table["formula"][has_formula].tolist()))
+    is_asked = bool(st.session_state.get("validate_search"))
+    return table[[next(found) if there else not is_asked for there in has_formula]]
 
 
 def _filter_title(key: str) -> str:

@@ -43,15 +43,16 @@ def owner() -> str:
     """
     if login.standing() == "logged in":
         who = f"{st.user.get('iss', '')} {st.user.get('sub') or st.user.get('email')}"
-        return f"login:{_hashed(who)}"
+        return f"login:{hashed(who)}"
     kept = str(st.context.cookies.get(_COOKIE, ""))
     number = st.session_state.setdefault("visitor", kept if _NUMBER.fullmatch(kept) else secrets.token_hex(16))
     if number != kept:
         visitor_number.leave(_COOKIE, number)
-    return f"browser:{_hashed(number)}"
+    return f"browser:{hashed(number)}"
 
 
-def _hashed(text: str) -> str:
+def hashed(text: str) -> str:
+    """Return what is kept in place of a text that nobody else shall know."""
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
