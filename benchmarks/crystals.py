@@ -28,7 +28,7 @@ from matgen_core.latent.map import LatentMap
 from matgen_core.latent.space import fitting
 from matgen_core.recipes.shared.cubic import cubic_families
 from matgen_core.representations import VoxelGrid
-from matgen_core.representations.watershed import cut, majority
+from matgen_core.representations.voxels.watershed import cut, majority
 from matgen_core.tasks.prediction import predict
 
 N_CRYSTALS = 200

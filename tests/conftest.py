@@ -25,10 +25,10 @@ from matgen_core.latent.building import with_points
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas, KnownFormulas
 from matgen_core.materials.systems import chemical_system
-from matgen_core.networks.models.icsg3d import ICSG3D, ICSG3DConfig
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.models.voxels.icsg3d import ICSG3D, ICSG3DConfig
 from matgen_core.representations import ElementCounts, VoxelGrid
-from matgen_core.representations.voxel_grid import element_codes
+from matgen_core.representations.voxels.voxel_grid import element_codes
 from tests.support.commands import matgen
 from tests.support.serving import CHROMIUM, QUIET, ROOT, SOFTWARE_GL, served
 from tests.support.writers import untrained

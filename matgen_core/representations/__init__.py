@@ -13,7 +13,7 @@ REPRESENTATIONS = Named(
         "element_features": "matgen_core.representations.element_features:ElementFeatures",
         "element_fractions": "matgen_core.representations.element_fractions:ElementFractions",
         "magpie_features": "matgen_core.representations.magpie_features:MagpieFeatures",
-        "padded_voxels": "matgen_core.representations.padded_voxels:PaddedVoxels",
-        "voxel_grid": "matgen_core.representations.voxel_grid:VoxelGrid",
+        "padded_voxels": "matgen_core.representations.voxels.padded_voxels:PaddedVoxels",
+        "voxel_grid": "matgen_core.representations.voxels.voxel_grid:VoxelGrid",
     }
 )

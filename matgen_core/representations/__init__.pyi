@@ -6,12 +6,12 @@ from .element_counts import ElementCounts as ElementCounts
 from .element_features import ElementFeatures as ElementFeatures
 from .element_fractions import ElementFractions as ElementFractions
 from .magpie_features import MagpieFeatures as MagpieFeatures
-from .padded_voxels import PaddedVoxels as PaddedVoxels
 from .protocols import BatchDecoder as BatchDecoder
 from .protocols import FormulaDecoder as FormulaDecoder
 from .protocols import FormulaEncoder as FormulaEncoder
 from .protocols import Invertible as Invertible
 from .protocols import Representation as Representation
-from .voxel_grid import VoxelGrid as VoxelGrid
+from .voxels.padded_voxels import PaddedVoxels as PaddedVoxels
+from .voxels.voxel_grid import VoxelGrid as VoxelGrid
 
 REPRESENTATIONS: matgen_core.Named

@@ -14,8 +14,8 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
 from matgen_core.representations._errors import DecodeError
-from matgen_core.representations.padded_voxels import PaddedVoxels
-from matgen_core.representations.voxel_grid import VoxelGrid
+from matgen_core.representations.voxels.padded_voxels import PaddedVoxels
+from matgen_core.representations.voxels.voxel_grid import VoxelGrid
 
 SITE_BINS = (0, 2, 5, 8, 16, 24, 40, 80)  # right edges included
 DISTANCE_BINS = (0.0, 1.5, 2.0, 2.5, 3.0, 20.0)  # Å

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from matgen_core.networks.arrays import boxes
-from matgen_core.networks.learning import icsg3d_paper
-from matgen_core.networks.learning.icsg3d_paper import Elements
-from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
+from matgen_core.networks.learning.voxels import icsg3d_paper
+from matgen_core.networks.learning.voxels.icsg3d_paper import Elements
+from matgen_core.networks.models.voxels.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
 
 NUMBERS, RADII = torch.tensor([3.0, 26.0, 8.0]), torch.tensor([0.9, 0.8, 1.3])
 SITES = torch.tensor([[[0.0, 0.0, 0.0], [0.5, 0.25, 0.75], [0.1, 0.6, 0.3]]])

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent.space import LatentSpace
 from matgen_core.networks.arrays.crystals import CrystalArrays
-from matgen_core.networks.learning import icsg3d
 from matgen_core.networks.learning import points as crystal_points
-from matgen_core.networks.learning.icsg3d import Augmentation
 from matgen_core.networks.learning.loops import Schedule
-from matgen_core.networks.models.icsg3d import ICSG3D, ICSG3DConfig
+from matgen_core.networks.learning.voxels import icsg3d
+from matgen_core.networks.learning.voxels.icsg3d import Augmentation
 from matgen_core.networks.models.parts.unet import UNet, UNetConfig
+from matgen_core.networks.models.voxels.icsg3d import ICSG3D, ICSG3DConfig
 from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.crystal_baselines import nearest_prototype
 from matgen_core.recipes.shared.crystal_limits import lines

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from matgen_core.networks.arrays import boxes as padded_box
 from matgen_core.networks.learning import loops
-from matgen_core.networks.learning.icsg3d import draw
+from matgen_core.networks.learning.voxels.icsg3d import draw
 from matgen_core.networks.models import MODELS
 from matgen_core.networks.models.parts.blocks import Gaussian
 from tests.support.arrays import rng

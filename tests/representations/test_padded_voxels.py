@@ -10,9 +10,9 @@ from pymatgen.core import Lattice, Structure
 
 from matgen_core.networks.arrays import boxes as padded_box
 from matgen_core.representations import DecodeError, PaddedVoxels
-from matgen_core.representations.padded_voxels import element_radii
 from matgen_core.representations.round_trip import round_trip, site_error
-from matgen_core.representations.watershed import convexity, cut, majority
+from matgen_core.representations.voxels.padded_voxels import element_radii
+from matgen_core.representations.voxels.watershed import convexity, cut, majority
 from tests.support.crystals import rock_salt
 
 ELEMENTS = ("Na", "Cl", "Ti", "Sr", "O")

@@ -13,7 +13,7 @@ from matgen_core.materials.cells import cubic_setting
 from matgen_core.networks.arrays import boxes, density
 from matgen_core.representations import DecodeError, VoxelGrid
 from matgen_core.representations.round_trip import round_trip, site_error, summarize
-from matgen_core.representations.voxel_grid import element_codes
+from matgen_core.representations.voxels.voxel_grid import element_codes
 from tests.support.crystals import rock_salt
 
 ELEMENTS = ("H", "O", "Na", "Cl", "Ti", "Sr", "Nd", "Pr")

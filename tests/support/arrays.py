@@ -9,7 +9,7 @@ from matgen_core.networks.arrays.formulas import FormulaArrays, LabelledFormulas
 from matgen_core.networks.arrays.graphs import PackedGraphs, pack
 from matgen_core.networks.arrays.splits import TEST, THREE_PARTS, VAL
 from matgen_core.representations import CrystalGraph
-from matgen_core.representations.voxel_grid import element_codes
+from matgen_core.representations.voxels.voxel_grid import element_codes
 
 ELEMENTS = ("Li", "Na", "Ti", "O", "S", "F")  # of the crystals
 GRAPHS = CrystalGraph(("Cl", "Na", "O"))

@@ -9,11 +9,11 @@ from typing import Any
 from matgen_core.networks.learning.cgcnn import DIELECTRIC, ELASTIC, ENERGY
 from matgen_core.networks.learning.ding import DINGLearner
 from matgen_core.networks.learning.formation_references import FormationReferencesLearner
-from matgen_core.networks.learning.icsg3d import PRIOR, ICSG3DLearner
-from matgen_core.networks.learning.icsg3d_paper import ICSG3DPaperLearner
 from matgen_core.networks.learning.matgan import LIKELIHOOD, MatGANLearner
-from matgen_core.networks.models.icsg3d import ICSG3DConfig
+from matgen_core.networks.learning.voxels.icsg3d import PRIOR, ICSG3DLearner
+from matgen_core.networks.learning.voxels.icsg3d_paper import ICSG3DPaperLearner
 from matgen_core.networks.models.matgan import MatGANConfig
+from matgen_core.networks.models.voxels.icsg3d import ICSG3DConfig
 
 # By the name of the checkpoint: what learns it, with all of its settings. Recipes take them from here.
 LEARNERS: dict[str, Any] = {

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from matgen_core.networks.arrays import tensors
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.arrays.splits import TEST, THREE_PARTS
-from matgen_core.networks.models.icsg3d import ICSG3D
-from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper
+from matgen_core.networks.models.voxels.icsg3d import ICSG3D
+from matgen_core.networks.models.voxels.icsg3d_paper import ICSG3DPaper
 
 FILE = "points.safetensors"
 AROUND = {"around_known_crystals": 0.5, "around_known_crystals_close": 0.05}  # variance; the first is the paper's

@@ -20,12 +20,13 @@ from matgen_core.latent.space import Decoded, LatentSpace
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.arrays.splits import TEST, THREE_PARTS, TRAIN
-from matgen_core.networks.learning import LEARNERS, icsg3d_paper, runs
+from matgen_core.networks.learning import LEARNERS, runs
 from matgen_core.networks.learning import points as crystal_points
-from matgen_core.networks.learning.icsg3d_paper import BoxedCrystals, Elements, ICSG3DPaperLearner
 from matgen_core.networks.learning.points import Samples
 from matgen_core.networks.learning.runs import last_losses
-from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
+from matgen_core.networks.learning.voxels import icsg3d_paper
+from matgen_core.networks.learning.voxels.icsg3d_paper import BoxedCrystals, Elements, ICSG3DPaperLearner
+from matgen_core.networks.models.voxels.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
 from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.crystal_figures import PEERS
 from matgen_core.recipes.shared.crystal_index import crystal_index
@@ -33,8 +34,8 @@ from matgen_core.recipes.shared.crystal_measures import N_WORKERS, measured
 from matgen_core.recipes.shared.cubic import SYSTEM, cubic_families, load_or_prepare, structures
 from matgen_core.recipes.shared.runs import cache, provenance, without_nan
 from matgen_core.representations import PaddedVoxels
-from matgen_core.representations.padded_voxels import element_radii
 from matgen_core.representations.round_trip import round_trip, summarize
+from matgen_core.representations.voxels.padded_voxels import element_radii
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from matgen_core.latent.space import Decoded
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.arrays.splits import TRAIN
 from matgen_core.networks.learning.points import AROUND, Judged, Points, Samples
-from matgen_core.networks.models.icsg3d import ICSG3DConfig
-from matgen_core.networks.models.icsg3d_paper import ICSG3DPaperConfig
+from matgen_core.networks.models.voxels.icsg3d import ICSG3DConfig
+from matgen_core.networks.models.voxels.icsg3d_paper import ICSG3DPaperConfig
 from matgen_core.recipes.shared.crystal_figures import covered, generated, obedience, predicted, walked
 from matgen_core.recipes.shared.cubic import structures
 from matgen_core.representations import DecodeError, PaddedVoxels, VoxelGrid

@@ -21,7 +21,7 @@ from matgen_core.materials.cells import cubic_setting
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.arrays.splits import TEST, THREE_PARTS, TRAIN, VAL
 from matgen_core.representations import VoxelGrid
-from matgen_core.representations.voxel_grid import element_codes
+from matgen_core.representations.voxels.voxel_grid import element_codes
 
 SYSTEM = "Court 2020, iCSG3D"
 

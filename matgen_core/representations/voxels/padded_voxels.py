@@ -17,7 +17,7 @@ from pymatgen.core import Element, Lattice, Structure
 
 from matgen_core.networks.arrays import boxes
 from matgen_core.representations._errors import DecodeError
-from matgen_core.representations.voxel_grid import Setting, VoxelGrid
+from matgen_core.representations.voxels.voxel_grid import Setting, VoxelGrid
 
 UNKNOWN_RADIUS, LEAST_RADIUS = 1.2, 0.6  # Å; the first as published
 
@@ -94,7 +94,10 @@ class PaddedVoxels:
         Raises:
             DecodeError: If numbers are not finite, or the lattice or the sites are none.
         """
-        from matgen_core.representations.watershed import cut, majority  # with parts of scipy that nothing else needs
+        from matgen_core.representations.voxels.watershed import (  # with parts of scipy that nothing else needs
+            cut,
+            majority,
+        )
 
         if not np.isfinite(array).all():
             raise DecodeError("the decoded array holds numbers that are not finite")

@@ -15,11 +15,11 @@ from torch import Generator, Tensor
 from matgen_core.networks.arrays import boxes, tensors
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.arrays.splits import TRAIN, VAL
-from matgen_core.networks.learning import icsg3d
 from matgen_core.networks.learning.loops import Batch, Losses, Schedule, fit
 from matgen_core.networks.learning.runs import read_config, read_weights, save_weights, shared_out, write_config
-from matgen_core.networks.models.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
+from matgen_core.networks.learning.voxels import icsg3d
 from matgen_core.networks.models.parts.blocks import Gaussian
+from matgen_core.networks.models.voxels.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
 
 EMPTY_WEIGHT = 0.2  # of an empty voxel in the loss of the labels; the mean element has 1
 WITHOUT_CONDITION = 0.5  # share of the training crystals whose energy is hidden

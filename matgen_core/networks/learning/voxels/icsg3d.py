@@ -19,8 +19,8 @@ from matgen_core.networks.learning import points
 from matgen_core.networks.learning.loops import Batch, Losses, Schedule, fit
 from matgen_core.networks.learning.points import Judged, Points, Samples
 from matgen_core.networks.learning.runs import read_config, read_weights, save_weights, shared_out, write_config
-from matgen_core.networks.models.icsg3d import ICSG3D, ICSG3DConfig
 from matgen_core.networks.models.parts.blocks import Gaussian
+from matgen_core.networks.models.voxels.icsg3d import ICSG3D, ICSG3DConfig
 
 PRIOR = Schedule(epochs=600, batch_size=512, learning_rate=2e-3, weight_decay=1e-2)  # of the learned prior
 

@@ -1,0 +1,1 @@
+"""Networks over crystals drawn as voxels."""

@@ -1,0 +1,1 @@
+"""Crystals as voxels and back."""
