@@ -31,11 +31,11 @@ CREATE TABLE IF NOT EXISTS work (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL, title TEXT NOT NULL, settings TEXT NOT NULL, owner TEXT NOT NULL,
     created REAL NOT NULL, stopped INTEGER NOT NULL DEFAULT 0, begun INTEGER NOT NULL DEFAULT 0
 );
+CREATE TABLE IF NOT EXISTS about (work TEXT PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS piece (
     work TEXT NOT NULL, place INTEGER NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, content TEXT NOT NULL,
     PRIMARY KEY (work, place)
 );
-CREATE TABLE IF NOT EXISTS about (work TEXT PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS result (key TEXT PRIMARY KEY, row TEXT NOT NULL, rest TEXT NOT NULL, made REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS piece_key ON piece (key);
 """
@@ -174,12 +174,6 @@ class Store:
         """Return the works of an owner, or of all, the newest first."""
         return self._works("", ()) if owner is None else self._works("WHERE work.owner = ?", (owner,))
 
-    def about(self, work: str) -> dict[str, Any]:
-        """Return what was kept beside the pieces of a work; {} if there is no such work."""
-        with self._open() as base:
-            found = base.execute("SELECT text FROM about WHERE work = ?", (work,)).fetchone()
-        return json.loads(found[0]) if found else {}
-
     def missing(self, work: str) -> list[Piece]:
         """Return the pieces that have no result yet, in order; equal ones once."""
         with self._open() as base:
@@ -221,6 +215,12 @@ class Store:
             rows = base.execute("SELECT place, name, key, content FROM piece WHERE work = ? ORDER BY place", (work,))
             return [Piece(*row) for row in rows.fetchall()]
 
+    def about(self, work: str) -> dict[str, Any]:
+        """Return what was kept beside the pieces of a work; {} if there is no such work."""
+        with self._open() as base:
+            found = base.execute("SELECT text FROM about WHERE work = ?", (work,)).fetchone()
+        return json.loads(found[0]) if found else {}
+
     def rest(self, work: str, place: int) -> dict[str, Any]:
         """Return what is kept beside the row of a piece; {} if it has no result."""
         with self._open() as base:
@@ -242,8 +242,8 @@ class Store:
     def remove(self, work: str) -> None:
         """Forget a work, and the results that no other work has."""
         with self._open() as base:
-            base.execute("DELETE FROM piece WHERE work = ?", (work,))
             base.execute("DELETE FROM about WHERE work = ?", (work,))
+            base.execute("DELETE FROM piece WHERE work = ?", (work,))
             base.execute("DELETE FROM work WHERE id = ?", (work,))
             base.execute("DELETE FROM result WHERE key NOT IN (SELECT key FROM piece)")
         self._lock_file(work).unlink(missing_ok=True)

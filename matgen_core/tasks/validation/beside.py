@@ -194,8 +194,16 @@ class Validations:
 
 
 def potentials() -> tuple[str, ...]:
-    """Name the potentials that may relax, the quick one first."""
-    return tuple(POTENTIALS)
+    """Name the potentials that can relax here, the quick one first."""
+    return tuple(name for name in POTENTIALS if _is_usable(name))
+
+
+def _is_usable(name: str) -> bool:
+    try:
+        judging.protocol_with(name, 1)
+    except ValueError:  # its package is not installed
+        return False
+    return True
 
 
 def when(work: Work) -> str:
