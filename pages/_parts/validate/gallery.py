@@ -20,7 +20,7 @@ from pages._parts.validate import running
 
 A_PAGE = 10
 N_FIRST = 2  # lights that every card shows
-_PICTURE = 104  # px
+_PICTURE, _HEIGHT = 104, 660  # px
 _COLORS = {True: "green", False: "red", None: "gray"}
 _ALL, _BAD = "All", "Not judged"
 _ORDERS = {"energy_above_hull": "Nearest to the hull", "": "As given"}
@@ -42,7 +42,7 @@ def distance_line(row: Mapping[str, Any]) -> str:
     distance = row["energy_above_hull"]
     if distance is None or pd.isna(distance):
         return ":gray[not judged]" if row["problem"] else ":gray[not checked]"
-    return ":small[hull] " + f"**{distance:+.3f}**".replace("-", "\u2212") + " :small[eV/atom]"
+    return ":small[hull] " + f"**{round(distance, 3) + 0.0:+.3f}**".replace("-", "\u2212") + " :small[eV/atom]"
 
 
 def lights(row: Mapping[str, Any], checks: Sequence[str]) -> str:
@@ -111,7 +111,8 @@ def show(candidates: Sequence[Candidate], table: pd.DataFrame, places: Sequence[
     n_pages = math.ceil(len(places) / A_PAGE)
     page = min(st.session_state.get("validate_page", 1), n_pages) if n_pages > 1 else 1
     shown = table.iloc[list(places[(page - 1) * A_PAGE : page * A_PAGE])]
-    cards(candidates, shown, 2, looked_at)
+    with st.container(height=_HEIGHT, border=False):  # so that what is looked at stays beside it
+        cards(candidates, shown, 2, looked_at)
     if n_pages > 1:
         st.pagination(n_pages, key="validate_page")
 
