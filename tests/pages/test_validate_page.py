@@ -18,6 +18,7 @@ from matgen_core.jobs.store import Store
 from matgen_core.tasks import validation
 from matgen_core.tasks.validation import columns, inputs, judging, runs, together
 from matgen_core.views.crystals import uploaded
+from pages._parts.components import crystal_viewer
 from pages._parts.shared.bench_crystals import GIVEN, GIVEN_FROM
 from pages._parts.validate import running
 from tests.support.crystals import RUTILE, rock_salt
@@ -38,6 +39,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "workers_of", Here)
     monkeypatch.setattr(together, "table_apart", lambda *given: (validation.table_of(*given), ""))
     monkeypatch.setattr(uploaded, "apart", uploaded.here)
+    monkeypatch.setattr(crystal_viewer, "viewer_problem", lambda: None)  # 3Dmol.js or not: what it is given counts
     monkeypatch.setenv("MATGEN_WORK", str(tmp_path / "work"))
     monkeypatch.setenv("MATGEN_DATA", str(tmp_path / "data"))
     (tmp_path / "data").mkdir()
