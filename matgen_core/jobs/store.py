@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS work (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL, title TEXT NOT NULL, settings TEXT NOT NULL, owner TEXT NOT NULL,
     created REAL NOT NULL, stopped INTEGER NOT NULL DEFAULT 0, begun INTEGER NOT NULL DEFAULT 0
 );
+CREATE TABLE IF NOT EXISTS about (work TEXT PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS piece (
     work TEXT NOT NULL, place INTEGER NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, content TEXT NOT NULL,
     PRIMARY KEY (work, place)
@@ -111,7 +112,13 @@ class Store:
             base.executescript(_SCHEMA)
 
     def add(
-        self, kind: str, title: str, settings: Mapping[str, Any], pieces: Sequence[tuple[str, str]], owner: str = ""
+        self,
+        kind: str,
+        title: str,
+        settings: Mapping[str, Any],
+        pieces: Sequence[tuple[str, str]],
+        owner: str = "",
+        about: Mapping[str, Any] | None = None,
     ) -> Work:
         """Keep what somebody asks for; nothing is done yet. The same asked for again by the same person is one work.
 
@@ -121,6 +128,7 @@ class Store:
             settings: Of the kind, as JSON holds them.
             pieces: Name and content of each.
             owner: Who asks.
+            about: What else belongs to the work and is no part of a piece, as JSON holds it.
 
         Raises:
             FullError: If too much of this owner, or of all, is not done yet.
@@ -131,8 +139,8 @@ class Store:
         for name, content in pieces:
             if len(content) > _MAX_CONTENT:
                 raise ValueError(f"{name[:80]!r} has {len(content):,} letters; at most {_MAX_CONTENT:,} are taken")
-        text = json.dumps(settings, sort_keys=True)
-        name_of_work = _hash(kind, title, text, owner, *(part for piece in pieces for part in piece))[:16]
+        text, beside = json.dumps(settings, sort_keys=True), json.dumps(about or {}, sort_keys=True)
+        name_of_work = _hash(kind, title, text, owner, beside, *(part for piece in pieces for part in piece))[:16]
         if self._works("WHERE work.id = ?", (name_of_work,)):
             return self.work(name_of_work)
         if owner:
@@ -142,6 +150,7 @@ class Store:
                 "INSERT OR IGNORE INTO work (id, kind, title, settings, owner, created) VALUES (?, ?, ?, ?, ?, ?)",
                 (name_of_work, kind, title, text, owner, time.time()),
             )
+            base.execute("INSERT OR IGNORE INTO about VALUES (?, ?)", (name_of_work, beside))
             base.executemany(
                 "INSERT OR IGNORE INTO piece VALUES (?, ?, ?, ?, ?)",
                 (
@@ -224,6 +233,12 @@ class Store:
             rows = base.execute("SELECT place, name, key, content FROM piece WHERE work = ? ORDER BY place", (work,))
             return [Piece(*row) for row in rows.fetchall()]
 
+    def about(self, work: str) -> dict[str, Any]:
+        """Return what was kept beside the pieces of a work; {} if there is no such work."""
+        with self._open() as base:
+            found = base.execute("SELECT text FROM about WHERE work = ?", (work,)).fetchone()
+        return json.loads(found[0]) if found else {}
+
     def rest(self, work: str, place: int) -> dict[str, Any]:
         """Return what is kept beside the row of a piece; {} if it has no result."""
         with self._open() as base:
@@ -245,6 +260,7 @@ class Store:
     def remove(self, work: str) -> None:
         """Forget a work, and the results that no other work has."""
         with self._open() as base:
+            base.execute("DELETE FROM about WHERE work = ?", (work,))
             base.execute("DELETE FROM piece WHERE work = ?", (work,))
             base.execute("DELETE FROM work WHERE id = ?", (work,))
             base.execute("DELETE FROM result WHERE key NOT IN (SELECT key FROM piece)")

@@ -125,7 +125,7 @@ def piece(content: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], di
     Returns:
         A row of a table, and what is asked for one by one: the relaxed crystal, steps on the way, phases.
     """
-    protocol = Protocol(**{each.name: settings[each.name] for each in dataclasses.fields(Protocol)})
+    protocol = Protocol.of(settings)
     structure = structure_of(content)
     relaxation = _relaxed(structure, protocol.potential, protocol)
     stability = scan = None
