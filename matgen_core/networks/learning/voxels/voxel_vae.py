@@ -52,10 +52,10 @@ class VoxelVAELearner:
     config: VoxelVAEConfig = VoxelVAEConfig()
     distortion: Distortion = Distortion()
     schedule: Schedule = Schedule(
-        epochs=1000, batch_size=256, learning_rate=1e-3, weight_decay=1e-2, minutes=7.3, bfloat16=True
+        epochs=1000, batch_size=256, learning_rate=1e-3, weight_decay=1e-2, minutes=7.5, bfloat16=True
     )
     prior: Schedule = Schedule(epochs=10_000, batch_size=512, learning_rate=2e-3, weight_decay=1e-2, minutes=0.8)
-    n_known: int = 3000  # crystals beside the test part that are decoded, for the map
+    n_known: int = 2000  # crystals beside the test part that are decoded, for the map
     n_drawn: int = 1000  # points from each prior
     seed: int = 0
 
@@ -100,7 +100,7 @@ class Crystals:
     lattice: Tensor
     counts: Tensor
     frac_coords: Tensor
-    species: Tensor
+    species: Tensor = dataclasses.field(metadata=tensors.stored_as(torch.uint8))
 
 
 @dataclass(frozen=True, eq=False)
