@@ -105,11 +105,16 @@ def test_a_small_displacement_is_small_in_the_reduced_cell() -> None:
 
 
 def test_crystals_of_a_type_have_their_atoms_at_the_same_places() -> None:
-    one, other = (
-        reduced_setting(Structure(LATTICES["tetragonal"], species, SITES["perovskite"][1]))
-        for species in (["Sr", "Ti", "O", "O", "O"], ["Ca", "Zr", "S", "S", "S"])
-    )
-    np.testing.assert_allclose(*(np.sort(each.frac_coords.ravel()) for each in (one, other)), atol=1e-6)
+    for name, lattice in LATTICES.items():
+        for sites, one, other in (
+            ("pair", ["Na", "Cl"], ["Rb", "F"]),
+            ("perovskite", ["Sr", "Ti", "O", "O", "O"], ["Ca", "Zr", "S", "S", "S"]),
+            ("low", ["Li", "Ti", "O", "O"], ["Ba", "V", "S", "S"]),
+        ):
+            cells = [reduced_setting(Structure(lattice, kinds, SITES[sites][1])) for kinds in (one, other)]
+            like = dict(zip(other, one, strict=True))
+            renamed = Structure(cells[1].lattice, [like[site.specie.symbol] for site in cells[1]], cells[1].frac_coords)
+            assert farthest(cells[0], renamed) < 1e-3, (name, sites)
 
 
 def test_two_sites_on_one_spot_and_a_flat_cell_are_refused() -> None:

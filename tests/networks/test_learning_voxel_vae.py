@@ -12,7 +12,7 @@ from matgen_core.networks.arrays.splits import TRAIN
 from matgen_core.networks.learning.loops import Schedule
 from matgen_core.networks.learning.voxels import voxel_vae
 from matgen_core.networks.learning.voxels.voxel_vae import Distortion, VoxelVAELearner
-from matgen_core.networks.models.voxels.voxel_vae import VoxelVAE, VoxelVAEConfig
+from matgen_core.networks.models.voxels.voxel_vae import AttentionUNet, VoxelVAE, VoxelVAEConfig
 from tests.support.arrays import reduced_arrays as arrays
 from tests.support.arrays import rng
 
@@ -81,6 +81,35 @@ def test_the_loss_obeys_the_seed_and_reaches_every_weight() -> None:
         if not name.startswith("prior."):
             assert weight.grad is not None, name
             assert weight.grad.abs().sum() > 0, name
+
+
+@torch.inference_mode()
+def test_the_unet_knows_no_border() -> None:
+    torch.manual_seed(4)
+    net, x = AttentionUNet(3, 5, (8, 12)).eval(), torch.randn(2, 4, 6, 8, 3)
+    for axis in (1, 2, 3):
+        moved = net(x.roll(2, axis))  # a step of the coarser level
+        torch.testing.assert_close(moved, net(x).roll(2, axis), atol=1e-5, rtol=1e-4)
+
+
+def test_sites_are_the_same_only_if_none_is_missing_too_many_far_or_another_element() -> None:
+    data = arrays(2)
+    there = data.species >= 0
+    found = density.Sites(data.frac_coords + 0.01, there.float(), there)
+
+    def same(found: density.Sites, species: torch.Tensor, within: float = 0.1) -> list[bool]:
+        return density.same_sites(data.frac_coords, data.species, found, species, within, data.lattice).tolist()
+
+    assert same(found, data.species) == [True, True]
+    assert same(found._replace(frac_coords=found.frac_coords + 1), data.species) == [True, True]
+    assert same(found, data.species, within=0.01) == [False, False]  # 0.017 edges are some 0.06 Å
+    assert same(found, data.species.clone().index_fill_(0, torch.tensor([1]), 0)) == [True, False]
+    more = there.clone()
+    more[0, 2] = True  # a site that the first crystal does not have
+    assert same(found._replace(found=more), data.species) == [False, True]
+    fewer = there.clone()
+    fewer[1, 4] = False
+    assert same(found._replace(found=fewer), data.species) == [True, False]
 
 
 def test_crystals_that_are_learned_by_heart_come_back_with_their_cells(tmp_path) -> None:
