@@ -12,7 +12,6 @@ from matgen_core.networks.arrays.splits import TRAIN
 from matgen_core.networks.learning.loops import Schedule
 from matgen_core.networks.learning.voxels import voxel_vae
 from matgen_core.networks.learning.voxels.voxel_vae import Distortion, VoxelVAELearner
-from matgen_core.networks.models.parts.site_species import species_error
 from matgen_core.networks.models.voxels.voxel_vae import AttentionUNet, VoxelVAE, VoxelVAEConfig
 from tests.support.arrays import reduced_arrays as arrays
 from tests.support.arrays import rng
@@ -111,23 +110,6 @@ def test_sites_are_the_same_only_if_none_is_missing_too_many_far_or_another_elem
     fewer = there.clone()
     fewer[1, 4] = False
     assert same(found._replace(found=fewer), data.species) == [True, False]
-
-
-def test_the_composition_decides_between_elements_that_the_codes_leave_open() -> None:
-    data, net = arrays(1), model()
-    species = data.species[:, :2]
-    codes = data.codes.clone()
-    first, second = species[0].tolist()
-    codes[first] = 0.55 * data.codes[first] + 0.45 * data.codes[second]  # what a hesitating decoder draws
-    drawn = voxel_vae.draw(net, data.frac_coords[:, :2], species, codes)[:, 1:]
-    taken = torch.tensor([[second, second]])
-    given = (drawn, data.frac_coords[:, :2], taken, data.codes, torch.ones(6), net.widths)
-    error, right = species_error(*given)
-    assert float(right) == 0.5
-    composition = torch.full((1, 6), 1e-3).index_fill_(1, torch.tensor([second]), 0.995).log()
-    told_error, told = species_error(*given, composition)
-    assert float(told) == 1.0
-    assert told_error < error
 
 
 def test_crystals_that_are_learned_by_heart_come_back_with_their_cells(tmp_path) -> None:
