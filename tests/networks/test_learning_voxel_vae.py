@@ -17,7 +17,6 @@ from tests.support.arrays import reduced_arrays as arrays
 from tests.support.arrays import rng
 
 CONFIG = VoxelVAEConfig(
-    n_elements=6,
     grid=(8, 8, 12),
     n_summaries=4,
     per_summary=4,
@@ -36,14 +35,12 @@ NOTHING = Distortion(0.0, 0.0, 0.0, 0.0, 0.0)
 
 def model() -> VoxelVAE:
     torch.manual_seed(3)
-    net = VoxelVAE(CONFIG).eval()
-    net.codes.copy_(arrays().codes)
-    return net
+    return VoxelVAE(CONFIG).eval()
 
 
 def batch(net: VoxelVAE, data: ReducedArrays) -> tuple[torch.Tensor, ...]:
     drawn = voxel_vae.draw(net, data.frac_coords, data.species, data.codes)
-    return drawn, data.lattice, data.frac_coords, data.species, torch.linspace(0.5, 2, len(data.elements))
+    return drawn, data.lattice, data.frac_coords, data.species, data.codes, torch.linspace(0.5, 2, len(data.elements))
 
 
 def test_a_cell_is_six_numbers_and_back() -> None:

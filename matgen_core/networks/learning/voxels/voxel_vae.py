@@ -166,7 +166,7 @@ def batches(
         with torch.autocast(weights.device.type, enabled=False):
             frac_coords, species, lattice = distort(rows, arrays.volumes, how, rng)
         drawn = draw(model, frac_coords, species, arrays.codes)
-        return drawn, lattice, frac_coords, species, weights
+        return drawn, lattice, frac_coords, species, arrays.codes, weights
 
     return transform
 
@@ -184,7 +184,7 @@ def train(
 
     Args:
         arrays: All parts, on the device.
-        config: Sizes; elements, codes and the scale of the lattice are replaced by those of the training part.
+        config: Sizes; `n_codes` and the scale of the lattice are replaced by those of the training part.
         schedule: Epochs, rates and limits.
         how: Random changes of the training crystals.
         device: "cpu" or "cuda".
@@ -197,7 +197,6 @@ def train(
     parameters = torch.cat([parameters[:, :3].log(), parameters[:, 3:]], 1)
     config = replace(
         config,
-        n_elements=len(arrays.elements),
         n_codes=arrays.codes.shape[1],
         lattice_mean=tuple(parameters.mean(0).tolist()),
         lattice_spread=tuple(parameters.std(0).clamp(min=1e-2).tolist()),
@@ -205,7 +204,6 @@ def train(
     write_config(config, folder)
     torch.manual_seed(schedule.seed)
     model = VoxelVAE(config).to(device)
-    model.codes.copy_(arrays.codes)
     model.prior.requires_grad_(False)  # it learns from the posteriors of the trained network
     rows = (training.frac_coords, training.species, training.lattice)
     transform = batches(model, arrays, how, class_weights(training))

@@ -8,13 +8,7 @@ from matgen_core.networks.arrays import density
 
 
 def species_error(
-    drawn: Tensor,
-    frac_coords: Tensor,
-    species: Tensor,
-    codes: Tensor,
-    class_weights: Tensor,
-    widths: Tensor,
-    composition: Tensor | None = None,
+    drawn: Tensor, frac_coords: Tensor, species: Tensor, codes: Tensor, class_weights: Tensor, widths: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return the cross-entropy of the nearest code at the true sites, and the share of sites that are right.
 
@@ -27,22 +21,16 @@ def species_error(
         codes: (n_elements, n_codes).
         class_weights: (n_elements,), weight of a site of each element.
         widths: Of the Gaussians, as for `density.profiles`.
-        composition: Logarithms of the shares of the elements, (B, n_elements), if they are known otherwise.
     """
     found = species >= 0
     sites = density.Sites(frac_coords, found.float(), found)
     with torch.autocast(drawn.device.type, enabled=False):
-        logits = element_logits(density.deconvolve(drawn, sites, widths), codes)
-        if composition is not None:
-            logits = logits + composition.unsqueeze(1)
+        decoded = density.deconvolve(drawn, sites, widths)
+        # Squared distance less the square of what was decoded, which is the same for every element.
+        distance = codes.square().sum(-1) - 2 * decoded @ codes.T  # (B, n, n_elements)
     label = species.clamp(min=0)
-    each = F.cross_entropy(logits.flatten(0, 1), label.flatten(), reduction="none").view_as(label)
+    each = F.cross_entropy(-2.0 * distance.flatten(0, 1), label.flatten(), reduction="none").view_as(label)
     share = found / found.sum(1, keepdim=True).clamp(min=1)
     error = (each * class_weights[label] * share).sum(1).mean()
-    right = ((logits.argmax(-1) == species) & found).sum() / found.sum().clamp(min=1)
+    right = ((distance.argmin(-1) == species) & found).sum() / found.sum().clamp(min=1)
     return error, right
-
-
-def element_logits(decoded: Tensor, codes: Tensor) -> Tensor:
-    """Logits (..., n_elements) of decoded codes (..., n_codes): twice the squared distance, less what all share."""
-    return 4 * decoded @ codes.T - 2 * codes.square().sum(-1)

@@ -9,8 +9,7 @@ After Hoffmann et al. 2019. What differs, and why:
 - The U-Net reads the latent point too, painted on the grid by the decoder. From the density alone a species can be
   guessed at best, and the paper has no other way.
 - Species are a code of a few numbers an element, and the loss asks at each site which element its code is nearest
-  to; the paper labels single voxels with 95 classes. The composition is decoded from the latent point as well, and
-  counts beside the codes: which elements a crystal has is one question, and which of them stands where another.
+  to; the paper labels single voxels with 95 classes.
 - The encoder and the decoder are transformers over blocks of 4 x 4 x 4 voxels and summary tokens that become the
   latent point: a convolution sees as far as its kernel, a cell of any symmetry repeats anywhere. They are matrix
   products throughout, which is what a GPU is quick at.
@@ -29,10 +28,9 @@ from matgen_core.networks.arrays import density
 from matgen_core.networks.arrays.cells import lattice_from_parameters, lattice_parameters
 from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.networks.models.parts.latent_prior import LatentPrior, LatentPriorConfig
-from matgen_core.networks.models.parts.site_species import element_logits, species_error
+from matgen_core.networks.models.parts.site_species import species_error
 
 _PATCH = 4  # voxels along each edge of a token
-_SOMETHING = 0.15  # of the height of a site; voxels with less say nothing of an element
 _FINE = 2  # and along each edge of a block of the U-Net
 
 
@@ -40,7 +38,6 @@ _FINE = 2  # and along each edge of a block of the U-Net
 class VoxelVAEConfig:
     """Sizes of the network; a checkpoint stores exactly these fields."""
 
-    n_elements: int = 89
     n_codes: int = 16  # numbers that stand for an element
     grid: tuple[int, int, int] = (16, 16, 24)  # points along each edge, divisible by 4
     width: float = 0.8  # of a site's Gaussian, in steps of the grid
@@ -58,7 +55,6 @@ class VoxelVAEConfig:
     beta: float = 0.005  # weight of the KL term
     code_weight: float = 0.3
     species_weight: float = 4.0
-    composition_weight: float = 2.0
     lattice_weight: float = 30.0
     prior_hidden: int = 160
     prior_blocks: int = 4
@@ -73,7 +69,6 @@ class VoxelVAE(nn.Module):
     Config = VoxelVAEConfig
     widths: Tensor  # of a site's Gaussian as fractions of the edges, (1, 1, 3)
     lattice_scale: Tensor  # mean and spread, (2, 6)
-    codes: Tensor  # of the elements, (n_elements, n_codes); they are told and not learned
 
     def __init__(self, config: VoxelVAEConfig) -> None:
         super().__init__()
@@ -101,9 +96,6 @@ class VoxelVAE(nn.Module):
             nn.SiLU(),
             nn.Linear(width, 6),
         )
-        self.to_composition = nn.Sequential(
-            nn.Linear(self.latent_dim, 2 * width), nn.SiLU(), nn.Linear(2 * width, config.n_elements)
-        )
         self.unet = AttentionUNet(_FINE**3 + config.painted, n_drawn * _FINE**3, config.unet)
         self.prior = LatentPrior(
             LatentPriorConfig(self.latent_dim, hidden=config.prior_hidden, n_blocks=config.prior_blocks)
@@ -112,7 +104,6 @@ class VoxelVAE(nn.Module):
         self.register_buffer("widths", config.width / steps, persistent=False)
         scale = torch.tensor([config.lattice_mean, config.lattice_spread])
         self.register_buffer("lattice_scale", scale, persistent=False)
-        self.register_buffer("codes", torch.zeros(config.n_elements, config.n_codes))
         # Most voxels are empty: a random drawing would start with an error many times that of an empty cell.
         for last in (self.to_density[1], self.unet.last[1]):
             nn.init.normal_(last.weight, std=0.01)  # type: ignore[arg-type]
@@ -149,8 +140,7 @@ class VoxelVAE(nn.Module):
         lattice = lattice_from_parameters(
             torch.cat([found[:, :3].clamp(0.4, 4.6).exp(), found[:, 3:].clamp(-0.99, 0.99)], 1)
         )
-        named = self._named(drawn, self.to_composition(z).float().log_softmax(1))
-        return torch.cat([drawn[:, :1], density.coordinates(lattice, self.config.grid), named], 1)
+        return torch.cat([drawn[:, :1], density.coordinates(lattice, self.config.grid), drawn[:, 1:]], 1)
 
     def loss(
         self,
@@ -158,6 +148,7 @@ class VoxelVAE(nn.Module):
         lattice: Tensor,
         frac_coords: Tensor,
         species: Tensor,
+        codes: Tensor,
         class_weights: Tensor,
         rng: Generator | None = None,
     ) -> dict[str, Tensor]:
@@ -168,40 +159,31 @@ class VoxelVAE(nn.Module):
             lattice: (B, 3, 3) in Å.
             frac_coords: (B, n, 3), the sites that were drawn.
             species: (B, n), place of each site's element in `codes`; -1 for padding.
+            codes: (n_elements, n_codes).
             class_weights: (n_elements,), weight of a site of each element in the species term.
             rng: Random state.
 
         Returns:
             loss = reconstruction + beta kl, where reconstruction is the sum of density, codes (squared errors
-            summed over voxels), species (cross-entropy, averaged over the sites of a crystal), composition (divergence
-            from the shares of the elements) and lattice (squared errors in spreads), each with its weight; and
-            species_right, the share of sites whose element is right.
+            summed over voxels), species (cross-entropy, averaged over the sites of a crystal) and lattice (squared
+            errors in spreads), each with its weight; and species_right, the share of sites whose element is right.
         """
         config = self.config
         scaled = self._scaled(lattice)
         q = self._encode(drawn, scaled)
-        z = q.sample(rng)
-        first, found, of_lattice = self._draw(z)
+        first, found, of_lattice = self._draw(q.sample(rng))
         # The decoder's own density counts a little, so that the U-Net starts from something like a crystal.
         squared = (found - drawn).square()
         density_error = squared[:, 0].flatten(1).sum(1).mean()
         first_error = (first - drawn[:, 0]).square().flatten(1).sum(1).mean()
         code_error = squared[:, 1:].flatten(1).sum(1).mean()
-        composition = self.to_composition(z).float().log_softmax(1)
-        there = (species >= 0).float()
-        share = torch.zeros_like(composition).scatter_add_(1, species.clamp(min=0), there)
-        share = share / there.sum(1, keepdim=True)
-        composition_error = F.kl_div(composition, share, reduction="batchmean")
-        of_species, right = species_error(
-            found[:, 1:], frac_coords, species, self.codes, class_weights, self.widths, composition
-        )
+        of_species, right = species_error(found[:, 1:], frac_coords, species, codes, class_weights, self.widths)
         lattice_error = (of_lattice - scaled).square().mean()
         reconstruction = (
             density_error
             + 0.2 * first_error
             + config.code_weight * code_error
             + config.species_weight * of_species
-            + config.composition_weight * composition_error
             + config.lattice_weight * lattice_error
         )
         kl = q.kl().mean()
@@ -212,7 +194,6 @@ class VoxelVAE(nn.Module):
             "density": density_error,
             "codes": code_error,
             "species": of_species,
-            "composition": composition_error,
             "lattice": lattice_error,
             "species_right": right,
         }
@@ -243,21 +224,6 @@ class VoxelVAE(nn.Module):
         first = first.float()
         drawn = torch.cat([first + changed[:, :1], changed[:, 1:]], 1)
         return first[:, 0], drawn, self.to_lattice(z).float()
-
-    def _named(self, drawn: Tensor, composition: Tensor) -> Tensor:
-        """Codes (B, n_codes, X, Y, Z) of a drawing, where there is something, drawn to the elements of a composition.
-
-        Args:
-            drawn: Density and codes, (B, 1 + n_codes, X, Y, Z).
-            composition: Logarithms of the shares, (B, n_elements).
-        """
-        crystal, *place = (drawn[:, 0] > _SOMETHING).nonzero(as_tuple=True)
-        here = drawn.movedim(1, -1)[(crystal, *place)]
-        height, found = here[:, :1], here[:, 1:] / here[:, :1]
-        shares = (element_logits(found, self.codes) + composition[crystal]).softmax(1)
-        named = drawn[:, 1:].movedim(1, -1).clone()
-        named[(crystal, *place)] = height * (shares @ self.codes)
-        return named.movedim(-1, 1)
 
     def _scaled(self, lattice: Tensor) -> Tensor:
         """Logarithms of the edges and cosines in spreads from the mean, (B, 6)."""
