@@ -42,7 +42,7 @@ def reduced_cells() -> tuple[Tensor, ...]:
     lattice = lattice + 0.4 * torch.rand(2, 3, 3, generator=rng(7))
     species, codes = torch.tensor([[0, 3, -1], [2, 1, 1]]), torch.randn(4, 16, generator=rng(6))
     drawn = voxel_vae.draw(build("voxel_vae"), frac_coords, species, codes)
-    return drawn, lattice, frac_coords, species, torch.tensor([0.5, 2.0, 1.5, 0.7])
+    return drawn, lattice, frac_coords, species, codes, torch.tensor([0.5, 2.0, 1.5, 0.7])
 
 
 def boxes() -> tuple[Tensor, ...]:

@@ -82,7 +82,6 @@ TINY: dict[str, Any] = {
         n_features=3, n_trees=2, n_nodes=8, depth=2, n_edges=4, properties=("chance",)
     ),
     "voxel_vae": MODELS["voxel_vae"].Config(
-        n_elements=4,
         grid=(8, 8, 12),
         width=0.9,
         n_summaries=3,
@@ -98,7 +97,6 @@ TINY: dict[str, Any] = {
         beta=0.3,
         code_weight=0.4,
         species_weight=1.7,
-        composition_weight=0.6,
         lattice_weight=3.0,
         prior_hidden=10,
         prior_blocks=2,
