@@ -25,9 +25,9 @@ class Sizes:
     """How much of each is measured; a matcher takes some hundredths of a second a crystal."""
 
     test: int = 2000  # held-out crystals, drawn at random
-    round_trips: int = 500
-    trials: int = 200  # crystals that are displaced, or written in another way
-    index: int = 3000  # crystals on the map
+    round_trips: int = 300
+    trials: int = 100  # crystals that are displaced, or written in another way
+    index: int = 2000  # crystals on the map
 
 
 def decoded(found: Crystals, layout: VoxelGrid) -> list[Decoded]:
