@@ -208,7 +208,9 @@ def train(
     rows = (training.frac_coords, training.species, training.lattice)
     transform = batches(model, arrays, how, class_weights(training))
     write_text(folder / PROFILE, json.dumps(profile(model, rows, transform, schedule), indent=2) + "\n")
-    checked = validation.select(torch.arange(min(len(validation), 1000), device=device))
+    # The rows stand in the order of their ids, and the first of them are smaller crystals than the rest.
+    some = torch.randperm(len(validation), generator=Generator().manual_seed(schedule.seed))[:1000]
+    checked = validation.select(some.to(device))
 
     def after_epoch(epoch: int) -> Losses:
         if (epoch + 1) % check_every:
