@@ -41,6 +41,7 @@ from matgen_core.recipes.shared.phase_fields import read_features
 from matgen_core.recipes.shared.runs import ARRAYS, cache
 from matgen_core.recipes.two_d_screen.forest import Growth, grow
 from matgen_core.recipes.two_d_screen.recipe import Examples, TwoDScreenRecipe
+from matgen_core.recipes.voxel_vae.figures import Sizes
 from tests.support.arrays import crystal_arrays, formula_arrays, labelled_formulas, packed_graphs, reduced_arrays
 from tests.support.potentials import known_crystals
 from tests.support.rows import each_row
@@ -80,13 +81,13 @@ BRIEF: dict[str, dict[str, Any]] = {
     },
     "voxel_vae": {
         "config": {
-            "grid": [8, 8, 12], "n_summaries": 3, "per_summary": 4, "tokens": 24, "heads": 3, "encoder_blocks": 1,
-            "decoder_blocks": 1, "painted": 5, "unet": [8, 8], "prior_hidden": 12,
+            "n_summaries": 3, "per_summary": 4, "tokens": 24, "heads": 3, "encoder_blocks": 1, "decoder_blocks": 1,
+            "painted": 5, "unet": [8, 8], "prior_hidden": 12,
         },
         "schedule": {"epochs": 1},
         "prior": {"epochs": 2},
-        "n_known": 2,
-        "n_drawn": 2,
+        "n_known": 60,
+        "n_drawn": 6,
     },
 }  # fmt: skip
 
@@ -275,6 +276,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "icsg3d": {"n_index": 60},
     "icsg3d_paper": {"n_index": 60, "samples": SMALL},
     "matgan_icsd": {"n_bank": 40, "tried": ((1.0, 1.0),)},
+    "voxel_vae": {"sizes": Sizes(test=5, round_trips=3, trials=3, index=60)},
 }
 
 

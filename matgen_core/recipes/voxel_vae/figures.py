@@ -53,7 +53,9 @@ def reconstruction(
 ) -> dict[str, Any]:
     """Judge held-out crystals that went there and back: all, by crystal system, by size; failures with reasons."""
     table = evaluate_reconstruction(originals, found, N_WORKERS)
-    groups = {"all": table} | {str(name): rows for name, rows in table.groupby(np.array(families))}
+    groups = {"all": table}
+    if len(set(families)) > 1:
+        groups |= {str(name): rows for name, rows in table.groupby(np.array(families))}
     sites = pd.cut([len(each) for each in originals], SITE_BINS)
     closest = pd.cut([closest_distance(each) for each in originals], DISTANCE_BINS)
     same_sites = [
