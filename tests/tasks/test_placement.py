@@ -284,5 +284,10 @@ def test_the_page_takes_the_model_that_reads_an_upload_and_says_so() -> None:
     assert line.replace("\\", "").startswith(
         "icsg3d was taken, which reads it. icsg3d_perov5 reads none: NaCl: Cl is not one of the"
     )
+    text = cif(RUTILE).encode()  # no cubic crystal
+    test.file_uploader(key="place_upload_0").set_value(("rutile.cif", text, "text/plain")).run()
+    assert not test.exception
+    assert test.session_state["place_model"] == "voxel_vae"
+    assert "Placed: 1 of 1" in said(test)
     test.session_state["place_model"] = "icsg3d_perov5"  # the visitor wants it all the same
     assert not any("was taken" in each.value for each in test.run().caption)
