@@ -361,11 +361,11 @@ with st.expander("Files", icon=":material/upload_file:", expanded=not given):
     )
     if given:
         st.button("Forget them all", on_click=forget, icon=":material/delete:")
-    reader, why = st.session_state.get("place_reader", ("", ""))
-    if given and why and reader == name:
-        st.caption(plain(why))
     st.caption(f"{code(name)} reads {space.representation.accepts}.")
     st.caption(f"{LIMITS[0].upper()}{LIMITS[1:]}. Nothing is written to disk, and all of it is gone with this session.")
+reader, why = st.session_state.get("place_reader", ("", ""))
+if given and why and reader == name:
+    st.markdown(plain(why))
 if not given:
     st.markdown(
         "Drop in crystals of your own to see where they lie on the map of a model, what they are nearest to, whether"

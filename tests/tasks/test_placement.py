@@ -280,14 +280,15 @@ def test_the_page_takes_the_model_that_reads_an_upload_and_says_so() -> None:
     test.file_uploader(key="place_upload_0").set_value(("salt.cif", text, "text/plain")).run()
     assert not test.exception
     assert test.session_state["place_model"] == "icsg3d"
-    line = next(each.value for each in test.caption if "was taken" in each.value)
+    line = next(each.value for each in test.main.markdown if "was taken" in each.value)
     assert line.replace("\\", "").startswith(
         "icsg3d was taken, which reads it. icsg3d_perov5 reads none: NaCl: Cl is not one of the"
     )
+    assert not any("was taken" in each.value for each in test.expander[0].markdown)  # it is closed
     text = cif(RUTILE).encode()  # no cubic crystal
     test.file_uploader(key="place_upload_0").set_value(("rutile.cif", text, "text/plain")).run()
     assert not test.exception
     assert test.session_state["place_model"] == "voxel_vae"
     assert "Placed: 1 of 1" in said(test)
     test.session_state["place_model"] = "icsg3d_perov5"  # the visitor wants it all the same
-    assert not any("was taken" in each.value for each in test.run().caption)
+    assert not any("was taken" in each.value for each in test.run().markdown)
