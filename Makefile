@@ -99,9 +99,10 @@ benchmark: .venv/.installed-dev chromium $(VIEWER)/3Dmol.es6-min.js $(BUNDLES)
 	$(BIN)/python -m benchmarks.magpie
 	$(BIN)/python -m benchmarks.crystals
 	$(BIN)/python -m benchmarks.relax
+	$(BIN)/python -m benchmarks.voxels
 	$(BIN)/python -m benchmarks.screening matgan_oqmd
-	$(BIN)/python -m benchmarks.opening
-	$(BIN)/python -m benchmarks.app
+	$(BIN)/python -m benchmarks.browser.opening
+	$(BIN)/python -m benchmarks.browser.app
 
 clean:
 	rm -rf .venv node_modules $(BUNDLES) .pytest_cache .mypy_cache .ruff_cache

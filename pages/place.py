@@ -84,6 +84,20 @@ def take_examples(model: str) -> None:
     take(files)
 
 
+def take_uploads(key: str) -> None:
+    """Take up the files of an uploader, with another model where the chosen one reads fewer of them."""
+    take(bench_crystals.read_uploaded(st.session_state.get(key) or []))
+    chosen = st.session_state.get("place_model")
+    best, why = placement.reader_for(
+        st.session_state["place_files"],
+        chosen if chosen in models else models[0],
+        models,
+        lambda each: latent_maps.load_map(each).representation,
+    )
+    st.session_state["place_model"] = best
+    st.session_state["place_reader"] = (best, why)
+
+
 def place(files: Sequence[StructureFile]) -> tuple[list[Placement], pd.DataFrame]:
     """Place what has not been placed yet, and return all that has been with its predicted properties."""
     done: dict[Any, tuple[Placement, pd.DataFrame]] = st.session_state.setdefault("placed", {})
@@ -306,6 +320,10 @@ bench_crystals.tell_of_broken_models()
 if not models:
     st.info("No model of crystals is present. Make one with: `matgen train icsg3d`")
     st.stop()
+pending = st.session_state.pop("place_pending", "")
+if pending and pending != EXAMPLES:
+    with st.spinner("Reading the files …"):
+        take_uploads(pending)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     with st.container(width=230):
         name = widgets.choose_checkpoint("Model", models, key="place_model")
@@ -328,14 +346,10 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
             key="place_color",
             bind="query-params",
         )
-if st.query_params.pop("example", "") and not st.session_state.get("place_files"):
-    wait_for(EXAMPLES)
-if pending := st.session_state.pop("place_pending", ""):
+example = st.query_params.pop("example", "")
+if pending == EXAMPLES or (example and not st.session_state.get("place_files")):
     with st.spinner("Reading the files …"):
-        if pending == EXAMPLES:
-            take_examples(name)
-        else:
-            take(bench_crystals.read_uploaded(st.session_state.get(pending) or []))
+        take_examples(name)
 given: list[StructureFile] = st.session_state.get("place_files", [])
 with st.expander("Files", icon=":material/upload_file:", expanded=not given):
     upload_key = f"place_upload_{st.session_state.get('place_uploads', 0)}"
@@ -350,6 +364,9 @@ with st.expander("Files", icon=":material/upload_file:", expanded=not given):
         st.button("Forget them all", on_click=forget, icon=":material/delete:")
     st.caption(f"{code(name)} reads {space.representation.accepts}.")
     st.caption(f"{LIMITS[0].upper()}{LIMITS[1:]}. Nothing is written to disk, and all of it is gone with this session.")
+reader, why = st.session_state.get("place_reader", ("", ""))
+if given and why and reader == name:
+    st.markdown(plain(why))
 if not given:
     st.markdown(
         "Drop in crystals of your own to see where they lie on the map of a model, what they are nearest to, whether"

@@ -110,6 +110,7 @@ KINDS = {
     "ding": drawn_formulas,
     "icsg3d": crystals,
     "icsg3d_paper": crystals,
+    "voxel_vae": crystals,
     "matgan": written_formulas,
     "cgcnn": properties,
     "random_forest": formulas,

@@ -21,6 +21,7 @@ from matgen_core.recipes.phase_field_vae.recipe import PhaseFieldVAERecipe
 from matgen_core.recipes.shared import card, formula_sets
 from matgen_core.recipes.shared.runs import ARRAYS, cache, measured
 from matgen_core.recipes.two_d_screen.recipe import TwoDScreenRecipe
+from matgen_core.recipes.voxel_vae.recipe import VoxelVAERecipe
 
 
 @runtime_checkable
@@ -121,6 +122,7 @@ RECIPES: dict[str, Recipe] = {
     "phase_field_norm": PhaseFieldNormRecipe(),
     "phase_field_vae": PhaseFieldVAERecipe(),
     "two_d_screen": TwoDScreenRecipe(),
+    "voxel_vae": VoxelVAERecipe(),
 }
 
 

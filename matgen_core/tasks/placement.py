@@ -6,6 +6,7 @@ of is said to be so.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from matgen_core.tasks.reconstruction import reconstruct
 from matgen_core.tasks.remarks import remark_on
 
 N_NEIGHBORS = 6
+N_TRIED = 8  # files with which models are compared: to find a standard cell takes some hundredths of a second
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,45 @@ class Placement:
     comes_back: bool = False
     deviation: float = float("nan")
     reason: str = ""
+
+
+def reader_for(
+    files: Sequence[StructureFile], chosen: str, models: Sequence[str], representation: Callable[[str], Any]
+) -> tuple[str, str]:
+    """Choose the model that reads some files: the one that is chosen, unless another reads more of them.
+
+    Args:
+        files: Only the first N_TRIED crystals among them are looked at.
+        chosen: The model that is chosen.
+        models: All that could be; where several read equally many, the first.
+        representation: Returns that of a model by its name; asked of others only if the chosen one does not read all.
+
+    Returns:
+        The name of the model, and a line that says why it is another one, "" if it is not.
+    """
+    crystals = [file.structure for file in files if file.structure is not None][:N_TRIED]
+    first = [_refusal(representation(chosen), each) for each in crystals]
+    read = {chosen: first.count("")}
+    if read[chosen] == len(crystals):
+        return chosen, ""
+    for name in models:
+        if name != chosen:
+            read[name] = [_refusal(representation(name), each) for each in crystals].count("")
+    best = max(read, key=lambda name: (read[name], name == chosen))
+    if best == chosen:
+        return chosen, ""
+    reason = next(filter(None, first))
+    of = f"{read[best]} of {len(crystals)}" if len(crystals) > 1 else "it"
+    return best, f"{best} was taken, which reads {of}. {chosen} reads {read[chosen] or 'none'}: {reason}"
+
+
+def _refusal(representation: Any, structure: Structure) -> str:
+    """Why a crystal cannot be drawn; "" if it can."""
+    try:
+        representation.standardize(structure)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 @dataclass(frozen=True, eq=False)

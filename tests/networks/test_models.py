@@ -10,6 +10,7 @@ from torch import Tensor
 
 from matgen_core.networks.arrays import boxes as padded_box
 from matgen_core.networks.learning import loops
+from matgen_core.networks.learning.voxels import voxel_vae
 from matgen_core.networks.learning.voxels.icsg3d import draw
 from matgen_core.networks.models import MODELS
 from matgen_core.networks.models.parts.blocks import Gaussian
@@ -30,6 +31,18 @@ def voxels() -> tuple[Tensor, ...]:
     species, codes = torch.tensor([[0, 3, -1], [2, 1, 1]]), torch.randn(4, 16, generator=rng(6))
     x = draw(frac_coords, species, torch.tensor([4.0, 5.5]), codes, grid=8, width=0.1)
     return x, frac_coords, species, codes, torch.tensor([0.5, 2.0, 1.5, 0.7])
+
+
+def reduced_cells() -> tuple[Tensor, ...]:
+    """Two crystals of two and three sites in cells of any kind, with codes and class weights."""
+    frac_coords, lattice = (
+        torch.rand(2, 3, 3, generator=rng(5)),
+        torch.diag_embed(torch.tensor([[3.0, 4, 5], [4, 5, 7]])),
+    )
+    lattice = lattice + 0.4 * torch.rand(2, 3, 3, generator=rng(7))
+    species, codes = torch.tensor([[0, 3, -1], [2, 1, 1]]), torch.randn(4, 16, generator=rng(6))
+    drawn = voxel_vae.draw(build("voxel_vae"), frac_coords, species, codes)
+    return drawn, lattice, frac_coords, species, codes, torch.tensor([0.5, 2.0, 1.5, 0.7])
 
 
 def boxes() -> tuple[Tensor, ...]:
@@ -64,8 +77,9 @@ BATCHES: dict[str, Callable[[], tuple[Tensor, ...]]] = {
     "icsg3d": voxels,
     "icsg3d_paper": boxes,
     "phase_field_vae": lambda: (TABLE, fields()),
+    "voxel_vae": reduced_cells,
 }
-VAES = ("ding", "icsg3d", "icsg3d_paper", "phase_field_vae")
+VAES = ("ding", "icsg3d", "icsg3d_paper", "phase_field_vae", "voxel_vae")
 
 
 def test_every_model_has_a_tiny_config() -> None:
@@ -111,7 +125,7 @@ def test_the_loss_of_a_vae_is_reconstruction_and_weighted_kl(name: str) -> None:
 @pytest.mark.parametrize("name", BATCHES)
 def test_one_batch_is_learned_by_heart(name: str) -> None:
     model, batch = build(name), BATCHES[name]()
-    optimizer = torch.optim.Adam(model.parameters(), 0.003 if name == "icsg3d" else 0.02)
+    optimizer = torch.optim.Adam(model.parameters(), 0.003 if name in ("icsg3d", "voxel_vae") else 0.02)
     first = float(model.loss(*batch, rng=rng())["loss"].detach())
     for step in range(120):
         optimizer.zero_grad()

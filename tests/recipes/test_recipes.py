@@ -29,6 +29,7 @@ from matgen_core.networks.learning.matgan import MatGANLearner
 from matgen_core.networks.learning.points import Samples
 from matgen_core.networks.learning.voxels.icsg3d import ICSG3DLearner
 from matgen_core.networks.learning.voxels.icsg3d_paper import BoxedCrystals, Elements, ICSG3DPaperLearner
+from matgen_core.networks.learning.voxels.voxel_vae import VoxelVAELearner
 from matgen_core.networks.models.phase_field_vae import PhaseFieldVAE
 from matgen_core.networks.models.random_forest import RandomForest, RandomForestConfig
 from matgen_core.recipes import RECIPES, Recipe
@@ -40,7 +41,8 @@ from matgen_core.recipes.shared.phase_fields import read_features
 from matgen_core.recipes.shared.runs import ARRAYS, cache
 from matgen_core.recipes.two_d_screen.forest import Growth, grow
 from matgen_core.recipes.two_d_screen.recipe import Examples, TwoDScreenRecipe
-from tests.support.arrays import crystal_arrays, formula_arrays, labelled_formulas, packed_graphs
+from matgen_core.recipes.voxel_vae.figures import Sizes
+from tests.support.arrays import crystal_arrays, formula_arrays, labelled_formulas, packed_graphs, reduced_arrays
 from tests.support.potentials import known_crystals
 from tests.support.rows import each_row
 
@@ -77,6 +79,16 @@ BRIEF: dict[str, dict[str, Any]] = {
         "likelihood": {"epochs": 2},
         "adversarial": {"steps": 2, "batch_size": 16, "critic_first": 1, "report_every": 1},
     },
+    "voxel_vae": {
+        "config": {
+            "n_summaries": 3, "per_summary": 4, "tokens": 24, "heads": 3, "encoder_blocks": 1, "decoder_blocks": 1,
+            "painted": 5, "unet": [8, 8], "prior_hidden": 12,
+        },
+        "schedule": {"epochs": 1},
+        "prior": {"epochs": 2},
+        "n_known": 60,
+        "n_drawn": 6,
+    },
 }  # fmt: skip
 
 
@@ -90,6 +102,7 @@ def arrays_of(learner: Any) -> Any:
         ICSG3DLearner: crystals,
         ICSG3DPaperLearner: BoxedCrystals(crystals, Elements(torch.arange(6.0) + 3, torch.ones(6))),
         MatGANLearner: formula_arrays(),
+        VoxelVAELearner: reduced_arrays(),
     }[type(learner)]
 
 
@@ -263,6 +276,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "icsg3d": {"n_index": 60},
     "icsg3d_paper": {"n_index": 60, "samples": SMALL},
     "matgan_icsd": {"n_bank": 40, "tried": ((1.0, 1.0),)},
+    "voxel_vae": {"sizes": Sizes(test=5, round_trips=3, trials=3, index=60)},
 }
 
 

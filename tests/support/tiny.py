@@ -81,4 +81,24 @@ TINY: dict[str, Any] = {
     "random_forest": MODELS["random_forest"].Config(
         n_features=3, n_trees=2, n_nodes=8, depth=2, n_edges=4, properties=("chance",)
     ),
+    "voxel_vae": MODELS["voxel_vae"].Config(
+        grid=(8, 8, 12),
+        width=0.9,
+        n_summaries=3,
+        per_summary=4,
+        tokens=24,
+        heads=3,
+        encoder_blocks=2,
+        decoder_blocks=2,
+        painted=5,
+        unet=(12, 16),
+        lattice_mean=(1.5, 1.6, 1.9, 0.2, 0.1, 0.3),
+        lattice_spread=(0.2, 0.3, 0.4, 0.25, 0.35, 0.15),
+        beta=0.3,
+        code_weight=0.4,
+        species_weight=1.7,
+        lattice_weight=3.0,
+        prior_hidden=10,
+        prior_blocks=2,
+    ),
 }

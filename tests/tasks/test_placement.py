@@ -229,3 +229,66 @@ def test_nothing_uploaded_is_cached_for_other_sessions() -> None:
     caches = [line for line in text.splitlines() if line.startswith("@st.cache")]
     assert caches
     assert all('scope="session"' in line for line in caches)
+
+
+class Reads:
+    """A representation that takes cells of some sizes alone."""
+
+    def __init__(self, *sizes: int) -> None:
+        self.sizes = sizes
+
+    def standardize(self, structure: Structure) -> Structure:
+        if len(structure) not in self.sizes:
+            raise ValueError(f"{len(structure)} sites")
+        return structure
+
+
+@pytest.mark.parametrize(
+    ("chosen", "sizes", "best", "line"),
+    [
+        ("small", (2,), "small", ""),
+        ("small", (2, 2, 2), "small", ""),
+        ("small", (8,), "large", "large was taken, which reads it. small reads none: 8 sites"),
+        ("small", (2, 8, 8), "all", "all was taken, which reads 3 of 3. small reads 1: 8 sites"),
+        ("all", (8,), "all", ""),
+        ("large", (2, 8), "all", "all was taken, which reads 2 of 2. large reads 1: 2 sites"),
+        ("large", (2, 2, 8, 6), "all", "all was taken, which reads 3 of 4. large reads 1: 2 sites"),
+        ("small", (6, 6), "small", ""),  # nobody reads them
+        ("large", (2, 8, 6, 6), "all", "all was taken, which reads 2 of 4. large reads 1: 2 sites"),
+        ("small", (), "small", ""),
+    ],
+)
+def test_the_model_that_reads_most_is_taken(chosen: str, sizes: tuple[int, ...], best: str, line: str) -> None:
+    readers = {"small": Reads(2), "large": Reads(8), "all": Reads(2, 8)}
+    asked: list[str] = []
+
+    def representation(name: str) -> Reads:
+        asked.append(name)
+        return readers[name]
+
+    cells = {2: rock_salt().get_primitive_structure(), 6: RUTILE, 8: rock_salt()}
+    files = [StructureFile(f"{i}.cif", str(i), cells[size]) for i, size in enumerate(sizes)]
+    files.append(StructureFile("broken.cif", "broken", None, "cannot be read"))
+    assert placement.reader_for(files, chosen, list(readers), representation) == (best, line)
+    if not line and best == chosen and 6 not in sizes:
+        assert set(asked) <= {chosen}  # the others are not loaded
+
+
+def test_the_page_takes_the_model_that_reads_an_upload_and_says_so() -> None:
+    test = page(place_model="icsg3d_perov5").run()
+    text = cif(rock_salt().get_primitive_structure()).encode()  # a cubic crystal in a cell that is none
+    test.file_uploader(key="place_upload_0").set_value(("salt.cif", text, "text/plain")).run()
+    assert not test.exception
+    assert test.session_state["place_model"] == "icsg3d"
+    line = next(each.value for each in test.main.markdown if "was taken" in each.value)
+    assert line.replace("\\", "").startswith(
+        "icsg3d was taken, which reads it. icsg3d_perov5 reads none: NaCl: Cl is not one of the"
+    )
+    assert not any("was taken" in each.value for each in test.expander[0].markdown)  # it is closed
+    text = cif(RUTILE).encode()  # no cubic crystal
+    test.file_uploader(key="place_upload_0").set_value(("rutile.cif", text, "text/plain")).run()
+    assert not test.exception
+    assert test.session_state["place_model"] == "voxel_vae"
+    assert "Placed: 1 of 1" in said(test)
+    test.session_state["place_model"] = "icsg3d_perov5"  # the visitor wants it all the same
+    assert not any("was taken" in each.value for each in test.run().markdown)

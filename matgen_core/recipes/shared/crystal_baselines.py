@@ -67,11 +67,18 @@ def nearest_prototype(arrays: CrystalArrays, n_workers: int = 1) -> dict[str, An
     """Judge the held-out crystals by `Prototypes.nearest` as a network's are judged, all and by family."""
     test = arrays.of_part("test")
     originals, prototypes = structures(test), Prototypes(structures(arrays.of_part(TRAIN)))
-    table = evaluate_reconstruction(originals, [prototypes.nearest(each) for each in originals], n_workers)
-    families = np.array([test.families[i] for i in test.family.tolist()])
+    found = [prototypes.nearest(each) for each in originals]
+    return by_family(originals, found, [test.families[i] for i in test.family.tolist()], n_workers)
+
+
+def by_family(
+    originals: Sequence[Structure], found: Sequence[Any], families: Sequence[str], n_workers: int = 1
+) -> dict[str, Any]:
+    """Judge what became of crystals, all of them and, where there are several, each family apart."""
+    table = evaluate_reconstruction(originals, found, n_workers)
     groups = {"all": table}
-    if len(arrays.families) > 1:
-        groups |= {str(name): rows for name, rows in table.groupby(families)}
+    if len(set(families)) > 1:
+        groups |= {str(name): rows for name, rows in table.groupby(np.array(families))}
     return {name: summarize(rows) for name, rows in groups.items()}
 
 

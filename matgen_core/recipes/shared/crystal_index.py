@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from pymatgen.core import Composition
+from pymatgen.core import Composition, Structure
 
 from matgen_core.checks.sets import evaluate_reconstruction
 from matgen_core.data import Dataset
@@ -42,7 +42,6 @@ def crystal_index(
     arrays = arrays.select(torch.from_numpy(chosen))
     crystals = structures(arrays)
     formulas = [structure.composition.reduced_formula for structure in crystals]
-    returned = evaluate_reconstruction(crystals, decoded, n_workers)["match"].to_numpy()
     rows = pd.DataFrame(
         {
             "id": arrays.ids,
@@ -57,4 +56,21 @@ def crystal_index(
     for name in ("space_group_number", "energy_above_hull", "band_gap"):
         if name in table:
             rows[name] = table[name].to_numpy(np.float32, na_value=np.nan)
+    return index_of(rows, crystals, z, decoded, seed, n_workers)
+
+
+def index_of(
+    rows: pd.DataFrame, crystals: Sequence[Structure], z: Z, decoded: Sequence[Decoded], seed: int, n_workers: int = 1
+) -> pd.DataFrame:
+    """Return the index of crystals that a table describes: with their points, maps, and whether they come back.
+
+    Args:
+        rows: One a crystal.
+        crystals: As they were encoded, in this order, as `z` and `decoded`.
+        z: Their latent points, (n, latent_dim).
+        decoded: What each point decodes to; a crystal comes back if the matcher of the figures says so.
+        seed: Of the maps.
+        n_workers: Processes that match.
+    """
+    returned = evaluate_reconstruction(crystals, decoded, n_workers)["match"].to_numpy()
     return build_index(rows, z, seed, 1 - returned.astype(np.float32), NO_MATCH)

@@ -74,8 +74,8 @@ def measured(
     return {
         "round_trip_without_network": summarize(trips),
         "reconstruction_test": {name: sets.summarize(rows) for name, rows in groups.items()},
-        "reconstruction_by_n_sites": _match_rates(table, sites),
-        "reconstruction_by_closest_distance": _match_rates(table, closest),
+        "reconstruction_by_n_sites": match_rates(table, sites),
+        "reconstruction_by_closest_distance": match_rates(table, closest),
         "failures": failures(table, test.ids, families),
         "walks": {
             name: walked(found[name], n.steps) for name in ("same_family", "different_families") if name in found
@@ -135,7 +135,8 @@ def failures(table: pd.DataFrame, ids: tuple[str, ...], families: NDArray[Any], 
     }
 
 
-def _match_rates(table: pd.DataFrame, bins: Any) -> dict[str, Any]:
+def match_rates(table: pd.DataFrame, bins: Any) -> dict[str, Any]:
+    """Number of crystals and share that comes back, by the bins that they are in."""
     return {
         str(interval): {"n": len(rows), "match_rate": float(rows["match"].mean())}
         for interval, rows in table.groupby(bins, observed=True)

@@ -3,7 +3,7 @@
 Chromium draws by software here (SwiftShader), so a machine with a graphics card is quicker. The map of many points is
 the page of the browser tests with made points; the card is that of the app with its shipped crystals.
 
-    .venv/bin/python -m benchmarks.app
+    .venv/bin/python -m benchmarks.browser.app
 """
 
 import re

@@ -1,7 +1,7 @@
 """How long people wait for commands and pages: of a server that has just started, and of one that was used before.
 
-    .venv/bin/python -m benchmarks.opening                   prints the table and writes it to docs/speed.md
-    .venv/bin/python -m benchmarks.opening --before FOLDER   the same beside an older copy of the project
+    .venv/bin/python -m benchmarks.browser.opening                   prints the table and writes it to docs/speed.md
+    .venv/bin/python -m benchmarks.browser.opening --before FOLDER   the same beside an older copy of the project
 
 Each figure is taken on a quiet machine and again beside a process that keeps one core busy. Chromium draws by software.
 """
@@ -161,7 +161,7 @@ def rows(runs: list[Waits]) -> list[list[str]]:
 
 def main() -> None:
     """Write one table."""
-    asked = argparse.ArgumentParser(prog="python -m benchmarks.opening")
+    asked = argparse.ArgumentParser(prog="python -m benchmarks.browser.opening")
     asked.add_argument("--before", type=Path, help="another copy of the project, installed as this one")
     before = asked.parse_args().before
     copies = {"before": before.resolve(), "now": ROOT} if before else {"now": ROOT}

@@ -1,6 +1,6 @@
 """Three stories walked in a real browser, as users told them, with the clicks counted.
 
-    .venv/bin/python -m benchmarks.stories FOLDER     with pictures of every station, in both themes and three sizes
+    .venv/bin/python -m benchmarks.browser.stories FOLDER     with pictures of every station, in both themes and three sizes
 
 The counts go to docs/pages.md, beside those of the first round of users.
 """
@@ -194,7 +194,7 @@ def walk(browser: Browser, address: str, folder: Path, size: tuple[int, int], da
 
 def main() -> None:
     """Walk in every size and theme; write the counts."""
-    asked = argparse.ArgumentParser(prog="python -m benchmarks.stories")
+    asked = argparse.ArgumentParser(prog="python -m benchmarks.browser.stories")
     asked.add_argument("folder", type=Path, help="where the pictures go")
     folder = asked.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
