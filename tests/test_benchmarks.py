@@ -33,7 +33,7 @@ def test_a_section_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_every_benchmark_has_its_section() -> None:
     written = FILE.read_text() + (FILE.parent / "pages.md").read_text()
     names = [line[5:-4] for line in written.splitlines() if line.startswith("<!-- ") and line != "<!-- end -->"]
-    code = "".join(path.read_text() for path in (FILE.parents[1] / "benchmarks").glob("*.py"))
+    code = "".join(path.read_text() for path in (FILE.parents[1] / "benchmarks").rglob("*.py"))
     assert names
     for name in names:
         assert f'publish(\n        "{name}"' in code or f'publish("{name}"' in code, name

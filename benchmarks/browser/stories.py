@@ -1,6 +1,6 @@
 """Three stories walked in a real browser, as users told them, with the clicks counted.
 
-    .venv/bin/python -m benchmarks.browser.stories FOLDER     with pictures of every station, in both themes and three sizes
+    .venv/bin/python -m benchmarks.browser.stories FOLDER   with pictures of every station, themes and sizes
 
 The counts go to docs/pages.md, beside those of the first round of users.
 """
