@@ -176,6 +176,21 @@ def distorted(skeletons: Skeletons, n: int, seed: int) -> list[Exchanged]:
     return found
 
 
+def exchanged(known: Structure, swaps: Mapping[str, str], volumes: Mapping[str, float]) -> Structure:
+    """Put elements in the places of others, all at once, and scale the cell by their volumes.
+
+    Args:
+        known: An ordered crystal.
+        swaps: Symbols, each with what stands in its place.
+        volumes: Of an atom of each element in Å^3.
+    """
+    made = known.copy()
+    made.replace_species({Element(old): Element(new) for old, new in swaps.items()})
+    before, after = (sum(volumes[str(site.specie)] for site in each) for each in (known, made))
+    made.scale_lattice(known.volume * after / before)
+    return made
+
+
 def _made(
     skeletons: Skeletons, n: int, seed: int, partners: Callable[[Sequence[str], np.random.Generator], dict[str, str]]
 ) -> list[Exchanged]:
@@ -190,10 +205,7 @@ def _made(
                 break
         else:
             raise ValueError(f"{_TRIES} skeletons in a row hold no element that can be exchanged")
-        made = known.copy()
-        made.replace_species({Element(old): Element(new) for old, new in swaps.items()})
-        before, after = (sum(skeletons.volumes[str(site.specie)] for site in each) for each in (known, made))
-        made.scale_lattice(known.volume * after / before)
+        made = exchanged(known, swaps, skeletons.volumes)
         found.append(Exchanged(made, skeletons.ids[row], tuple(sorted(swaps.items()))))
     return found
 
