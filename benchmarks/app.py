@@ -1,4 +1,4 @@
-"""How long people wait, in a real browser: first picture, click to card, lasso to table, bytes sent up.
+"""How long people wait, in a real browser: first picture, click to card or sign of life, lasso to table, bytes sent up.
 
 Chromium draws by software here (SwiftShader), so a machine with a graphics card is quicker. The map of many points is
 the page of the browser tests with made points; the card is that of the app with its shipped crystals.
@@ -6,6 +6,7 @@ the page of the browser tests with made points; the card is that of the app with
     .venv/bin/python -m benchmarks.app
 """
 
+import re
 import statistics
 import time
 from collections.abc import Iterator
@@ -15,9 +16,20 @@ from typing import Any
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.report import publish, table
+from tests.support.browsing import settle
 from tests.support.serving import CHROMIUM, QUIET, ROOT, SOFTWARE_GL, WATCH_CONTEXTS, served
 
 REPEATS = 5
+LINE_AFTER = 0.15  # seconds for which the line under the upper edge waits: static/app.css
+# Notes how long after a press the page says that it runs, which is when that line begins to wait.
+WATCH_SIGNS = """() => {
+  let pressed = 0;
+  addEventListener('pointerdown', () => { pressed = performance.now(); window.signOfLife = null; }, true);
+  new MutationObserver(() => {
+    const running = document.querySelector('[data-test-script-state=running]');
+    if (running && pressed && window.signOfLife === null) window.signOfLife = performance.now() - pressed;
+  }).observe(document.body, { subtree: true, attributes: true, attributeFilter: ['data-test-script-state'] });
+}"""
 
 
 @contextmanager
@@ -136,6 +148,34 @@ def hover_a_point(page: Page, plot: Any, height: float) -> bool:
     return False
 
 
+def signs_of_life(browser: Browser, address: str) -> list[float]:
+    """Seconds from a press on something that takes long to the line which says that the page is at it."""
+    choices = (
+        ("latent_map", "Latent map", "Model", "matgan_icsd"),
+        ("latent_map?map=icsg3d", "Latent map", "Projection", "t-SNE"),
+        ("phase_fields", "Phase fields", "Ranker", "phase_field_norm"),
+        ("trust", "Trust", "Checkpoint", "ding"),
+    )
+    found = []
+    for place, title, label, option in choices:
+        with visited(browser) as (page, _):
+            page.goto(f"{address}/{place}")
+            settle(page, title)
+            page.evaluate(WATCH_SIGNS)
+            page.get_by_label(label).first.click()
+            page.get_by_role("option", name=re.compile(rf"^{option}")).first.click()
+            page.wait_for_function("window.signOfLife !== null")
+            found.append(page.evaluate("window.signOfLife") / 1000 + LINE_AFTER)
+    with visited(browser) as (page, _):
+        page.goto(f"{address}/journeys?journey=icsg3d&via=mp-5229%2Cmp-3574")
+        settle(page, "Journeys")
+        page.evaluate(WATCH_SIGNS)
+        page.get_by_role("button", name="Reverse").click()
+        page.wait_for_function("window.signOfLife !== null")
+        found.append(page.evaluate("window.signOfLife") / 1000 + LINE_AFTER)
+    return found
+
+
 def row(what: str, seconds: list[float], budget: str) -> tuple[str, ...]:
     """One row of the table: the first time, and the median of the others."""
     return what, budget, f"{seconds[0]:.2f} s", f"{statistics.median(seconds[1:]):.2f} s"
@@ -150,6 +190,7 @@ def main() -> None:
             tables, lasso_bytes = lassos(browser, address, 1_000_000)
         with served(ROOT / "app.py") as address:
             clicks, whole, click_bytes, contexts = cards(browser, address)
+            signs = signs_of_life(browser, address)
         browser.close()
     publish(
         "app",
@@ -160,6 +201,12 @@ def main() -> None:
                 row("address to whole map, 100,000 points", pictures, "3 s"),
                 row("click to the crystal's card", clicks, "0.5 s"),
                 row("click to the end of the card, its crystal decoded", whole, "none"),
+                (
+                    "press to sign of life: longest, median of 5",
+                    "0.3 s",
+                    f"{max(signs):.2f} s",
+                    f"{statistics.median(signs):.2f} s",
+                ),
                 row("lasso to table, 1,000,000 points", tables, "1 s"),
                 (
                     "sent up for a lasso, for a click",

@@ -79,9 +79,19 @@ stored = projection if projection in space.projections else space.projections[0]
 recompute.show_job()
 
 
+def controls_now() -> tuple[Any, ...]:
+    """What the controls over the map say; a change of them may come with a click that runs the map alone."""
+    return tuple(st.session_state.get(key) for key in ("map", "projection", "color", "element", "find", "candidates"))
+
+
+controls_as_read = controls_now()
+
+
 @st.fragment
 def explorer() -> None:
     """The map with what depends on it; what is done there runs this alone."""
+    if controls_as_read != controls_now():
+        st.rerun(scope="app")
     at = widgets.remembered("at")
     row = latent_maps.row_of(name, at)
     own = latent_maps.own_maps(name).get(projection)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.core import Composition, Lattice
 
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
@@ -21,15 +21,13 @@ from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.fields import PhaseField
 from matgen_core.tasks import funnel, ranking
 from matgen_core.tasks.prediction import predict, predict_texts
-from tests.support.crystals import NACL
+from tests.support.crystals import NACL, of_group
 
 GOLDEN = Path(__file__).parent / "golden.json"
 TOLERANCE = 2e-3  # of a number; another processor rounds otherwise
 
-SI = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.43), ["Si"], [[0, 0, 0]])
-SRTIO3 = Structure.from_spacegroup(
-    "Pm-3m", Lattice.cubic(3.905), ["Ti", "Sr", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0]]
-)
+SI = of_group("Fd-3m", Lattice.cubic(5.43), ["Si"], [[0, 0, 0]])
+SRTIO3 = of_group("Pm-3m", Lattice.cubic(3.905), ["Ti", "Sr", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0]])
 
 
 def phase_fields(shipped: Checkpoint) -> dict[str, Any]:

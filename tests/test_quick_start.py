@@ -17,6 +17,12 @@ from tests.support.serving import ROOT
 SLOW = ("torch", "pandas", "scipy", "sklearn", "pymatgen", "numba", "plotly", "ase", "requests")
 PARTS_OF_PYMATGEN = ("pymatgen.analysis.local_env", "pymatgen.analysis.diffraction.xrd", "pymatgen.io.vasp.inputs")
 PAGES = f"import importlib\nfor each in {server.modules_of_pages()!r}: importlib.import_module(each)"
+HOME = """
+import pages._parts.shared.server as server
+from streamlit.testing.v1 import AppTest
+server.get_ready = lambda: None  # what is imported behind the page
+assert AppTest.from_file("app.py", default_timeout=60).run().subheader
+"""
 IMPORTED = "\nimport sys\nprint(*(name for name in sys.argv[1:] if name in sys.modules))"
 
 
@@ -38,7 +44,7 @@ def imported(code: str, *modules: str, **environment: str) -> list[str]:
     [
         ("import matgen_core.cli", SLOW),
         ("from matgen_core import checkpoint; assert checkpoint.summaries()[0]", SLOW),
-        ("import pages._parts.shared.widgets", ("torch", "scipy", "sklearn", "numba", "matplotlib")),
+        (HOME, ("torch", "pandas", "scipy", "sklearn", "numba", "matplotlib")),
         (PAGES, ("scipy.stats", "umap", "sklearn", "numba", "sevenn", *PARTS_OF_PYMATGEN)),
     ],
     ids=["command", "list", "Home", "all pages"],

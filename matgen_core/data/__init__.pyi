@@ -5,14 +5,14 @@ from .importers import ImportReport as ImportReport
 from .importers import import_file as import_file
 from .registry import DATASETS as DATASETS
 from .registry import Source as Source
+from .registry import path_of as path_of
+from .registry import root as root
 from .rows import structure as structure
 from .store import compounds_of as compounds_of
 from .store import load as load
 from .store import load_crystal as load_crystal
 from .store import load_crystals_like as load_crystals_like
 from .store import overview as overview
-from .store import path_of as path_of
-from .store import root as root
 from .structure_files import StructureFile as StructureFile
 from .structure_files import read_structures as read_structures
 from .uploads import Upload as Upload

@@ -21,8 +21,8 @@ from urllib3.util import Retry
 
 from matgen_core.data.dataset import Dataset
 from matgen_core.data.publishers import HOSTS, PUBLISHERS, Download, Query
-from matgen_core.data.registry import DATASETS
-from matgen_core.data.store import load, path_of, write_table
+from matgen_core.data.registry import DATASETS, path_of
+from matgen_core.data.store import load, write_table
 
 PAGE = 500  # records; the publishers' limit is 1,000
 _TIMEOUT = 60  # seconds without a byte

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pandas import DataFrame
 
-from matgen_core.data.registry import DATASETS, Source
+from matgen_core.data.registry import DATASETS, Source, check_name, path_of, root
 from matgen_core.data.rows import STRUCTURE_COLUMNS, structure, structure_row
-from matgen_core.data.store import check_name, path_of, read_table, root, sha256_of, write_table
+from matgen_core.data.store import read_table, sha256_of, write_table
 from matgen_core.data.structure_files import (
     MAX_BYTES,
     MAX_SITES,

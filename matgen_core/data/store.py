@@ -1,8 +1,6 @@
 """The data folder: where it is, what is installed in it, reading and writing its files."""
 
 import json
-import os
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -16,12 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pandas import DataFrame
-from platformdirs import user_data_path
 from pymatgen.core import Structure
 
 from matgen_core.data.dataset import Dataset
 from matgen_core.data.publishers import PUBLISHERS
-from matgen_core.data.registry import DATASETS, Source
+from matgen_core.data.registry import DATASETS, Source, is_name, path_of, root
 from matgen_core.data.rows import structure
 from matgen_core.data.tables import read_csv
 from matgen_core.jobs.files.inputs import sha256_of
@@ -38,43 +35,6 @@ _COMPOSITION = ("formula", "numbers", "phase_field")
 _NUMBERS = "numbers"  # data sets that name the elements of a row by these alone have no formulas
 _REPORTED = "icsd_flag"  # 1: reported, 0: calculated only, -1: not known
 MEASURED = ("obelix_li_conductors",)  # data sets in which every row is a compound that was made
-_SLUG = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
-
-
-def root() -> Path:
-    """The data folder: $MATGEN_DATA, else ../shared/data beside the project, else the user's data folder.
-
-    The folder need not exist yet.
-    """
-    chosen = os.environ.get("MATGEN_DATA")
-    if chosen:
-        return Path(chosen).expanduser()
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    return beside if beside.is_dir() else user_data_path("matgen-explorer", appauthor=False)
-
-
-def path_of(name: str) -> Path:
-    """Where the file of a data set is, or would be.
-
-    Raises:
-        ValueError: If the name is no data-set name (lower case, digits, underscores).
-    """
-    if name in DATASETS:
-        return root() / DATASETS[name].file
-    check_name(name)
-    return root() / f"{name}.parquet"
-
-
-def check_name(name: str) -> None:
-    """Refuse a name that could not be a file's.
-
-    Raises:
-        ValueError: If it is not made of lower-case letters, digits and underscores.
-    """
-    if not _SLUG.fullmatch(name):
-        raise ValueError(
-            f"{name!r} is no data-set name: expected lower-case letters, digits and underscores, at most 64"
-        )
 
 
 def load(name: str) -> Dataset:
@@ -218,7 +178,7 @@ def overview() -> DataFrame:
         Columns name, title, level, rows, installed, registered_file (whether the installed file is the
         registered one; None where none is installed or none is registered), licence, source.
     """
-    imported = [path.stem for path in sorted(root().glob("*.parquet")) if _SLUG.fullmatch(path.stem)]
+    imported = [path.stem for path in sorted(root().glob("*.parquet")) if is_name(path.stem)]
     rows = []
     for name in [*DATASETS, *(name for name in imported if name not in DATASETS)]:
         path = path_of(name)

@@ -27,6 +27,7 @@ from matgen_core.networks.arrays.cells import Cells
 from matgen_core.networks.models.formation_references import FormationReferences, FormationReferencesConfig
 from matgen_core.networks.potentials import RelaxSettings
 from matgen_core.representations import ElementFractions
+from tests.support.crystals import of_group
 from tests.support.potentials import Pairs
 
 ELEMENTS = ("Li", "O", "F", "Na", "V")
@@ -266,7 +267,7 @@ def test_another_checkpoint_is_named() -> None:
         references(representation="something else")
 
 
-ROCKSALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.2), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3])
+ROCKSALT = of_group("Fm-3m", Lattice.cubic(5.2), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3])
 
 
 def test_structures_relax_and_what_cannot_be_relaxed_says_why() -> None:

@@ -9,16 +9,14 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from matgen_core.data.structure_export import cif, distinct_names, extended_xyz, poscar
-from tests.support.crystals import NACL
+from tests.support.crystals import NACL, of_group
 
 PEROVSKITE = Structure(
     Lattice.cubic(3.905),
     ["Sr", "Ti", "O", "O", "O"],
     [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]],
 )
-HEUSLER = Structure.from_spacegroup(
-    "Fm-3m", Lattice.cubic(5.95), ["Cu", "Mn", "Al"], [[0.25, 0.25, 0.25], [0.5, 0.5, 0.5], [0, 0, 0]]
-)
+HEUSLER = of_group("Fm-3m", Lattice.cubic(5.95), ["Cu", "Mn", "Al"], [[0.25, 0.25, 0.25], [0.5, 0.5, 0.5], [0, 0, 0]])
 BAD = {  # file: the reason, with a structure model
     "half.cif": "partly occupied",
     "big.cif": "512 sites in the cell, but this model holds at most",

@@ -10,6 +10,7 @@ from pymatgen.core import Lattice, Structure
 
 from matgen_core import data
 from matgen_core.data import store
+from matgen_core.data.registry import places
 from matgen_core.data.rows import structure_row
 from matgen_core.data.store import read_table, write_table
 from matgen_core.materials.systems import chemical_system
@@ -56,6 +57,7 @@ def test_compounds_of_some_elements_are_found_in_what_is_installed(folder, monke
         "broken": source(name="broken", file="broken.parquet"),
     }
     monkeypatch.setattr(store, "DATASETS", sets)
+    monkeypatch.setattr(places, "DATASETS", sets)
     monkeypatch.setattr(store, "MEASURED", ("measured",))
     one = ["LiFeO2", "Li2O", "Li2Fe2O4", "Li(FeO2)2", "LiFeO2F", "LiFePO4", "CoLiO2", "Fe2Li3O4"]
     flags = [0, 1, 1, 0, 1, 1, 1, -1]
@@ -246,7 +248,7 @@ def test_root_follows_the_environment(folder):
 def test_root_without_the_environment(tmp_path, monkeypatch):
     monkeypatch.delenv("MATGEN_DATA", raising=False)
     project = tmp_path / "project"
-    monkeypatch.setattr(store, "__file__", str(project / "matgen_core" / "data" / "store.py"))
+    monkeypatch.setattr(places, "__file__", str(project / "matgen_core" / "data" / "registry" / "places.py"))
     assert data.root().name == "matgen-explorer"
     assert tmp_path not in data.root().parents
     (tmp_path / "shared" / "data").mkdir(parents=True)

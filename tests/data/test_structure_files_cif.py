@@ -6,6 +6,7 @@ from pymatgen.core import Lattice, Structure
 
 from matgen_core.data.structure_export import cif
 from matgen_core.data.structure_files import read_content
+from tests.support.crystals import of_group
 from tests.support.rows import each_row
 from tests.support.structure_texts import ALL_COLUMNS, FACES, LABELS_ALONE, SALT_ROWS, cif_text, formula_of, read_one
 
@@ -307,19 +308,17 @@ def test_sites_far_outside_are_brought_back_and_farther_ones_refused() -> None:
     ("structure", "symbol", "n_rows"),
     [
         (
-            Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3]),
+            of_group("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3]),
             "F m -3 m",
             2,
         ),
         (
-            Structure.from_spacegroup(
-                "P4_2/mnm", Lattice.tetragonal(4.6, 2.96), ["Ti", "O"], [[0, 0, 0], [0.3, 0.3, 0]]
-            ),
+            of_group("P4_2/mnm", Lattice.tetragonal(4.6, 2.96), ["Ti", "O"], [[0, 0, 0], [0.3, 0.3, 0]]),
             "P 42/m n m",
             2,
         ),
-        (Structure.from_spacegroup("R-3m", Lattice.hexagonal(4.5, 11.9), ["Bi"], [[0, 0, 0.234]]), "R -3 m:H", 1),
-        (Structure.from_spacegroup("Fd-3m", Lattice.cubic(3.57), ["C"], [[0] * 3]), "F d -3 m:1", 1),
+        (of_group("R-3m", Lattice.hexagonal(4.5, 11.9), ["Bi"], [[0, 0, 0.234]]), "R -3 m:H", 1),
+        (of_group("Fd-3m", Lattice.cubic(3.57), ["C"], [[0] * 3]), "F d -3 m:1", 1),
         (Structure(Lattice.from_parameters(3, 4, 5, 80, 95, 101), ["Fe", "O"], [[0, 0, 0], [0.4, 0.3, 0.2]]), "P 1", 2),
     ],
 )
@@ -341,7 +340,7 @@ def test_export_names_the_group_and_reads_back(structure: Structure, symbol: str
 
 
 def test_export_stays_in_p1_where_the_cell_is_no_setting_or_the_sites_are_off_and_says_the_group() -> None:
-    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3])
+    salt = of_group("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3])
     moved = salt.copy()
     moved.translate_sites([0], [0.005, 0, 0])
     for structure, why in ((salt.get_primitive_structure(), "none of its settings"), (moved, "off it")):

@@ -220,15 +220,15 @@ def test_nothing_is_left_of_a_table_without_rows(name: str, tmp_path: Path) -> N
 
 def test_a_kill_at_any_moment_leaves_the_old_or_the_new(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.killed_writers", str(tmp_path), "112"],
+        [sys.executable, "-m", "tests.support.killed_writers", str(tmp_path), "56"],
         cwd=ROOT,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert sum(was_killed for _, _, was_killed, *_ in found) >= 100
+    assert sum(was_killed for _, _, was_killed, *_ in found) >= 50
     for name, moment, was_killed, state, _ in found:
         assert state in (("old", "new") if was_killed else ("new",)), (name, moment)
     assert {state for _, _, _, state, _ in found} == {"old", "new"}
-    assert sum(bool(left) for *_, left in found) > 30  # or few kills came in the middle
+    assert sum(bool(left) for *_, left in found) > 15  # or few kills came in the middle

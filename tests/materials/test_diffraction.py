@@ -8,8 +8,9 @@ from pymatgen.core import Lattice, Structure
 from matgen_core.data.patterns import read_pattern
 from matgen_core.materials import diffraction
 from matgen_core.views import charts
+from tests.support.crystals import of_group
 
-SILICON = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.4310), ["Si"], [[0, 0, 0]])
+SILICON = of_group("Fd-3m", Lattice.cubic(5.4310), ["Si"], [[0, 0, 0]])
 ANGLE, INTENSITY = "2 theta (degrees)", "Intensity"
 
 
@@ -34,7 +35,7 @@ def test_an_empty_range_gives_an_empty_table_and_a_flat_profile() -> None:
 
 
 def test_a_measured_pattern_finds_what_it_is_of_and_stays_in_sight_where_it_is_not() -> None:
-    copper = Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.615), ["Cu"], [[0, 0, 0]])
+    copper = of_group("Fm-3m", Lattice.cubic(3.615), ["Cu"], [[0, 0, 0]])
     profiles = {
         name: diffraction.profile(diffraction.reflections(each, "CuKa", (20, 80)), 0.3, (20, 80))
         for name, each in (("copper", copper), ("silicon", SILICON))

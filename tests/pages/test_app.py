@@ -21,6 +21,7 @@ from matgen_core.tasks import ranking
 from matgen_core.tasks.validation import scoreboards
 from pages._parts.shared import latent_maps, rankings, server
 from pages._parts.words import glossary
+from tests.support.crystals import of_group
 from tests.support.page_checks import page, said, seen, whole
 from tests.support.serving import ROOT
 
@@ -290,7 +291,7 @@ def test_a_filter_keeps_what_it_finds() -> None:
 
 
 def test_the_page_opens_on_the_first_crystal_that_has_a_place() -> None:
-    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.69), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    salt = of_group("Fm-3m", Lattice.cubic(5.69), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     test = page("place", place_model="icsg3d")
     test.session_state["place_files"] = [
         StructureFile("no.cif", "no", problem="it is no CIF"),

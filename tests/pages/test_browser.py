@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Lattice
 
 from matgen_core import checkpoint
 from matgen_core.data.structure_export import cif
@@ -18,7 +18,7 @@ from matgen_core.materials import diffraction
 from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.tasks import ranking
 from tests.support.browsing import settle, settle_map
-from tests.support.crystals import RUTILE
+from tests.support.crystals import RUTILE, of_group
 
 pytestmark = pytest.mark.browser
 
@@ -248,13 +248,11 @@ def test_a_visitor_places_her_own_crystals(
     settle(page, "Place my structures")
     shoot(page, "place_empty")
     cubic = {
-        "fluorite.cif": Structure.from_spacegroup(
-            "Fm-3m", Lattice.cubic(5.46), ["Ca", "F"], [[0, 0, 0], [0.25, 0.25, 0.25]]
-        ),
-        "my Heusler.cif": Structure.from_spacegroup(
+        "fluorite.cif": of_group("Fm-3m", Lattice.cubic(5.46), ["Ca", "F"], [[0, 0, 0], [0.25, 0.25, 0.25]]),
+        "my Heusler.cif": of_group(
             "Fm-3m", Lattice.cubic(5.74), ["Co", "Ti", "Al"], [[0.25, 0.25, 0.25], [0, 0, 0], [0.5, 0.5, 0.5]]
         ),
-        "<img src=x onerror=alert(1)>.cif": Structure.from_spacegroup(
+        "<img src=x onerror=alert(1)>.cif": of_group(
             "Pm-3m", Lattice.cubic(3.905), ["Sr", "Ti", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]]
         ),
         "rutile.cif": RUTILE,

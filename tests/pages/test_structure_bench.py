@@ -16,14 +16,14 @@ from matgen_core.materials import report
 from matgen_core.tasks import prediction
 from matgen_core.views.crystals import bench, uploaded
 from matgen_core.views.crystals.bench import Entry
-from tests.support.crystals import RUTILE
+from tests.support.crystals import RUTILE, of_group
 from tests.support.page_checks import said, seen, whole
 from tests.support.serving import ROOT
 
 pytestmark = pytest.mark.usefixtures("fresh_caches")
 
 PAGE = str(ROOT / "pages" / "structure_bench.py")
-ROCK_SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+ROCK_SALT = of_group("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 EVIL = "<script>alert(1)</script> :red[x] **b** $x$.cif"
 
 

@@ -13,7 +13,7 @@ from matgen_core.recipes.shared import crystal_limits
 from matgen_core.recipes.shared.crystal_baselines import Prototypes, nearest_prototype
 from matgen_core.recipes.shared.crystal_limits import ElementVolumes, between, displaced, lines, other_families
 from matgen_core.recipes.shared.cubic import prepare, structures
-from tests.support.crystals import rock_salt
+from tests.support.crystals import of_group, rock_salt
 
 
 def cesium_chloride(first: str, second: str, edge: float = 4.0) -> Structure:
@@ -56,7 +56,7 @@ def test_the_prototype_with_the_most_alike_elements_is_taken(asked: Structure, e
 
 
 def test_a_formula_of_unknown_amounts_has_no_prototype() -> None:
-    fluorite = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.4), ["Ca", "F"], [[0, 0, 0], [0.25, 0.25, 0.25]])
+    fluorite = of_group("Fm-3m", Lattice.cubic(5.4), ["Ca", "F"], [[0, 0, 0], [0.25, 0.25, 0.25]])
     assert Prototypes(TRAINING).nearest(fluorite) is None
 
 
@@ -143,9 +143,7 @@ def test_a_shipped_network_is_tried_on_lines_displaced_atoms_and_other_families(
     assert list(moved) == ["0.05", "0.1", "0.2"]
     assert moved["0.05"] == {"n": 1, "encoded": 1.0, "match_rate": 1.0}
 
-    spinels = Structure.from_spacegroup(
-        "Fd-3m", Lattice.cubic(8.08), ["Mg", "Al", "O"], [[1 / 8] * 3, [1 / 2] * 3, [0.2624] * 3]
-    )
+    spinels = of_group("Fd-3m", Lattice.cubic(8.08), ["Mg", "Al", "O"], [[1 / 8] * 3, [1 / 2] * 3, [0.2624] * 3])
     table = pd.DataFrame([row(each, "") for each in (spinels, *structures(ARRAYS))])
     monkeypatch.setattr(data, "load", lambda name: Dataset(name, table, DATASETS[name], "hash"))
     known = prepare({**PARTS, "val": part("val", perovskite("Mg", "Al", "O"))}, conventional=False)

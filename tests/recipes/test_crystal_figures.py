@@ -12,11 +12,12 @@ from matgen_core.latent.space import Decoded
 from matgen_core.recipes.shared.crystal_figures import covered, generated, obedience, walked
 from matgen_core.recipes.shared.crystal_measures import failures
 from matgen_core.recipes.shared.runs import without_nan
+from tests.support.crystals import of_group
 
 
 @cache  # pymatgen takes 0.3 s for the group, and nothing here changes a structure
 def rock_salt(metal: str, anion: str, edge: float = 4.2) -> Structure:
-    return Structure.from_spacegroup("Fm-3m", Lattice.cubic(edge), [metal, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    return of_group("Fm-3m", Lattice.cubic(edge), [metal, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
 def crystal(x: float) -> Decoded:

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
 from matgen_core.representations import CrystalGraph
+from tests.support.crystals import of_group
 from tests.support.rows import each_row
 
 ELEMENTS = ("Ca", "Cl", "Na", "O", "Ti")
 GRAPH = CrystalGraph(ELEMENTS)
-ROCK_SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.69), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+ROCK_SALT = of_group("Fm-3m", Lattice.cubic(5.69), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 PEROVSKITE = Structure(
     Lattice.from_parameters(5.4, 5.5, 7.6, 88, 91, 93),
     ["Ca", "Ti", "O", "O", "O"],

@@ -10,9 +10,9 @@ from pymatgen.core import Element, Lattice, Structure
 from matgen_core import data
 from matgen_core.data.rows import structure_row
 from matgen_core.tasks.exchange import GENERATORS, Exchanged, Skeletons, distorted, ion_exchange, random_elements
-from tests.support.crystals import RUTILE, rock_salt
+from tests.support.crystals import RUTILE, of_group, rock_salt
 
-FLUORITE = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.46), ["Ca", "F"], [[0, 0, 0], [0.25, 0.25, 0.25]])
+FLUORITE = of_group("Fm-3m", Lattice.cubic(5.46), ["Ca", "F"], [[0, 0, 0], [0.25, 0.25, 0.25]])
 SALTS = [
     rock_salt(cation, anion, edge)
     for cation, anion, edge in (

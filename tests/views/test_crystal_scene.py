@@ -17,17 +17,13 @@ from matgen_core.materials.bonds import Bond, Image, bonding
 from matgen_core.views.crystals import picture, web_page
 from matgen_core.views.crystals import scene as crystal_scene
 from matgen_core.views.crystals.scene import BOUNDARY, COMPLETING, IN_CELL, AtomReference
-from tests.support.crystals import RUTILE
+from tests.support.crystals import RUTILE, of_group
 
-ROCK_SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-PEROVSKITE = Structure.from_spacegroup(
-    "Pm-3m", Lattice.cubic(3.905), ["Sr", "Ti", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]]
-)
-HEUSLER = Structure.from_spacegroup(
-    "Fm-3m", Lattice.cubic(5.654), ["Co", "Mn", "Si"], [[0.25, 0.25, 0.25], [0, 0, 0], [0.5, 0.5, 0.5]]
-)
-SILICON = Structure.from_spacegroup("Fd-3m", Lattice.cubic(5.431), ["Si"], [[0, 0, 0]])
-LAYERED = Structure.from_spacegroup(
+ROCK_SALT = of_group("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+PEROVSKITE = of_group("Pm-3m", Lattice.cubic(3.905), ["Sr", "Ti", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]])
+HEUSLER = of_group("Fm-3m", Lattice.cubic(5.654), ["Co", "Mn", "Si"], [[0.25, 0.25, 0.25], [0, 0, 0], [0.5, 0.5, 0.5]])
+SILICON = of_group("Fd-3m", Lattice.cubic(5.431), ["Si"], [[0, 0, 0]])
+LAYERED = of_group(
     "P6_3/mmc", Lattice.hexagonal(3.16, 12.29), ["Mo", "S"], [[1 / 3, 2 / 3, 0.25], [1 / 3, 2 / 3, 0.621]]
 )
 SKEW = Structure(
@@ -133,7 +129,7 @@ def test_every_octahedron_of_rutile_is_whole() -> None:
 
 
 def test_the_faces_of_a_cube_have_no_diagonals() -> None:
-    fluorite = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.46), ["Ca", "F"], [[0, 0, 0], [0.25, 0.25, 0.25]])
+    fluorite = of_group("Fm-3m", Lattice.cubic(5.46), ["Ca", "F"], [[0, 0, 0], [0.25, 0.25, 0.25]])
     (shape, *_) = crystal_scene.scene(fluorite)["polyhedra"]["shapes"]
     assert (len(shape["vertices"]), len(shape["faces"]), len(shape["edges"])) == (8, 12, 12)
 

@@ -424,8 +424,8 @@ def property_lines(step: Step) -> list[tuple[str, str, str]]:
         if not _is_predicted(step, name):
             continue
         column, std = property_title(name), step.numbers.get(f"{name}_std", np.nan)
-        spread = "" if np.isnan(std) else f" ± {std:.2g}"
-        lines.append((column.label, f"{value:.3g}{spread}", column.unit))
+        text = f"{value:.3g}" if np.isnan(std) else prediction.with_deviation(value, std)
+        lines.append((column.label, text, column.unit))
     return lines
 
 

@@ -1,6 +1,5 @@
 from .choice import ELEMENT_SETS as ELEMENT_SETS
 from .choice import EXCLUSIONS as EXCLUSIONS
-from .choice import MADE as MADE
 from .choice import STUDY as STUDY
 from .choice import Choice as Choice
 from .choice import ElementSet as ElementSet
@@ -13,6 +12,11 @@ from .comparison import standings as standings
 from .comparison import why_they_differ as why_they_differ
 from .enumeration import enumerate_fields as enumerate_fields
 from .evidence import CONTROLS as CONTROLS
+from .rankers import HARDEST as HARDEST
+from .rankers import MADE as MADE
+from .rankers import rank_of_made as rank_of_made
+from .rankers import ranker_title as ranker_title
+from .rankers import short_ranker_title as short_ranker_title
 from .scores import contributions as contributions
 from .scores import every_field as every_field
 from .scores import known_fields as known_fields
@@ -21,10 +25,6 @@ from .scores import rank as rank
 from .scores import score as score
 from .scores import score_places as score_places
 from .scores import scorer as scorer
-from .summary import HARDEST as HARDEST
 from .summary import by_element as by_element
 from .summary import evidence_frame as evidence_frame
-from .summary import rank_of_made as rank_of_made
-from .summary import ranker_title as ranker_title
-from .summary import short_ranker_title as short_ranker_title
 from .summary import verdict as verdict

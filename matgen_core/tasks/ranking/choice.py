@@ -106,8 +106,6 @@ STUDY = Choice(
     anions=tuple(symbol for symbol in ANIONS if symbol not in ("P", "As")),
 )
 
-MADE = PhaseField.parse("Li-Sn-S-Cl")  # the field in which the study then made a new compound
-
 
 def funnel(choice: Choice, elements: Sequence[str], known: Collection[PhaseField] = ()) -> pd.DataFrame:
     """Tell how many fields each exclusion takes away, one after the other.

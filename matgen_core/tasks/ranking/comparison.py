@@ -11,8 +11,8 @@ from matgen_core.latent.errors import error_kind
 from matgen_core.materials.fields import PhaseField
 from matgen_core.tasks.ranking.baselines import PairCoOccurrence
 from matgen_core.tasks.ranking.choice import Choice
+from matgen_core.tasks.ranking.rankers import HARDEST, PAIRS
 from matgen_core.tasks.ranking.scores import known_fields, misfits, rank, ranks_of
-from matgen_core.tasks.ranking.summary import HARDEST, PAIRS
 
 
 @dataclass(frozen=True)

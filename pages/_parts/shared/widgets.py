@@ -7,25 +7,24 @@ from functools import wraps
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
-import pandas as pd
 import streamlit as st
 from streamlit.elements import plotly_chart as _  # noqa: F401 puts Streamlit's template in force before any figure
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import data
 from matgen_core.checkpoint import CheckpointError
-from matgen_core.jobs.files.csv_cells import csv_text
 from matgen_core.materials import query
 from matgen_core.materials.fields import PhaseField
 from matgen_core.materials.levels import LEVELS, PHASE_FIELD, Level
 from matgen_core.materials.properties import Column
-from matgen_core.tasks.origin import with_origin
 from pages._parts.shared import plain_text
 from pages._parts.shared.folder_caches import by_folder
 from pages._parts.shared.plain_text import plain
 from pages._parts.words import glossary
 
-if TYPE_CHECKING:  # it brings torch
+if TYPE_CHECKING:  # they bring torch and pandas, for which Home does not wait
+    import pandas as pd
+
     from matgen_core.checkpoint import Checkpoint
 
 _Option = TypeVar("_Option")
@@ -239,7 +238,7 @@ def search(
 
 
 def field_table(
-    table: pd.DataFrame,
+    table: "pd.DataFrame",
     key: str,
     on_choose: Callable[[str], None],
     height: int | Literal["content"],
@@ -319,7 +318,7 @@ def chart(figure: Any, key: str, alt: str) -> None:
 
 
 def download(
-    table: pd.DataFrame,
+    table: "pd.DataFrame",
     file_name: str,
     label: str = "Save as CSV",
     *,
@@ -337,6 +336,9 @@ def download(
     """
 
     def text() -> str:
+        from matgen_core.jobs.files.csv_cells import csv_text
+        from matgen_core.tasks.origin import with_origin
+
         return csv_text(with_origin(table, models, settings or {}) if models or settings else table)
 
     st.download_button(label, text, file_name, "text/csv", on_click="ignore", icon=":material/download:")
@@ -347,8 +349,10 @@ def download_text(text: str, file_name: str, label: str) -> None:
     st.download_button(label, text, file_name, "application/json", on_click="ignore", icon=":material/download:")
 
 
-def values(material: pd.Series, shown: Sequence[Column]) -> None:
+def values(material: "pd.Series", shown: Sequence[Column]) -> None:
     """List what is known of one material, with units; no symbol of a space group is torn apart."""
+    import pandas as pd
+
     lines = [
         f"{plain(column.label)} **{_written(value, column)}** {column.unit}".strip()
         for column in shown
@@ -397,8 +401,10 @@ def reconstruction_metrics(metrics: dict[str, Any]) -> None:
         st.metric("active dimensions", active, help=help_on("active_dimensions"))
 
 
-def provenance(name: str) -> pd.DataFrame:
+def provenance(name: str) -> "pd.DataFrame":
     """Return what made a checkpoint: one row a fact."""
+    import pandas as pd
+
     facts = dict(load(name).provenance)
     datasets = facts.pop("datasets", {})
     facts = {key: value for key, value in facts.items() if not isinstance(value, dict)}  # the card tells the others
@@ -407,14 +413,16 @@ def provenance(name: str) -> pd.DataFrame:
 
 
 @st.cache_data(max_entries=1, ttl=300, show_spinner="Looking at the data folder …")
-def data_sets() -> pd.DataFrame:
+def data_sets() -> "pd.DataFrame":
     """Return what is known of each data set and whether it is installed."""
     return data.overview()
 
 
 @st.cache_data(max_entries=1, show_spinner=False)
-def versions() -> pd.DataFrame:
+def versions() -> "pd.DataFrame":
     """Return the versions of what the figures depend on."""
+    import pandas as pd
+
     packages = ("matgen-explorer", "torch", "pymatgen", "numpy", "pandas", "plotly", "streamlit")
     return pd.DataFrame([(package, version(package)) for package in packages], columns=["package", "version"])
 

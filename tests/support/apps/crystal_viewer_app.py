@@ -9,23 +9,20 @@ from pymatgen.core import Lattice, Structure
 
 from matgen_core.views.crystals.scene import scene
 from pages._parts.components.crystal_viewer import crystal_viewer
+from tests.support.crystals import of_group
 
 
 @st.cache_resource
 def structures() -> dict[str, Structure]:
     return {
-        "rutile": Structure.from_spacegroup(
-            "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
-        ),
-        "perovskite": Structure.from_spacegroup(
+        "rutile": of_group("P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]),
+        "perovskite": of_group(
             "Pm-3m", Lattice.cubic(3.905), ["Sr", "Ti", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]]
         ),
-        "heusler": Structure.from_spacegroup(
+        "heusler": of_group(
             "Fm-3m", Lattice.cubic(5.654), ["Co", "Mn", "Si"], [[0.25, 0.25, 0.25], [0, 0, 0], [0.5, 0.5, 0.5]]
         ),
-        "rock salt": Structure.from_spacegroup(
-            "Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
-        ),
+        "rock salt": of_group("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]),
     }
 
 
