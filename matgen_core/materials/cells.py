@@ -1,13 +1,17 @@
-"""The standard cell of a cubic crystal: one origin and one orientation for all descriptions of it."""
+"""Standard cells: one origin and one orientation for all descriptions of a crystal, cubic or any."""
 
 import warnings
 from itertools import permutations, product
+from math import gcd
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Element, Lattice, Structure
 
+REPEATED = 0.01  # Å; sites that a shift brings this near to others make a smaller cell of a supercell
+_SAME_LENGTH = 1e-2  # Å^2; edges and angles of a reduced cell that differ by less are the same
+_SAME_METRIC = 0.01  # of the products of two edges
 _SYMPREC = 0.1  # Å; the tolerance with which the Materials Project names space groups
 
 
@@ -63,6 +67,72 @@ def cubic_setting(structure: Structure, conventional: bool = True) -> Structure:
     return Structure(Lattice.cubic(lengths.mean()), numbers[order].tolist(), best[order])
 
 
+def reduced_setting(structure: Structure) -> Structure:
+    """Return the crystal in its Niggli-reduced primitive cell, with one standard origin and orientation.
+
+    No atom is moved: what repeats within REPEATED alone makes the cell smaller. An atom of an element with the fewest
+    sites stands at the origin. Which one, and which of the bases with the same lengths and angles is taken, is settled
+    by one smooth function of all coordinates, in which the elements count by the order of their electronegativity. So
+    crystals of one type have their atoms at the same places, every way of writing a crystal ends in the same cell, and
+    small displacements of the atoms are small displacements in the standard cell.
+
+    Args:
+        structure: An ordered structure in any cell.
+
+    Raises:
+        ValueError: If no cell is found: two sites stand on one spot, or the cell is flat.
+    """
+    numbers = np.array([site.specie.Z for site in structure])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of spglib, for how it tells of errors
+        reduced, cart_coords, numbers = _reduced(structure, numbers)
+    frac_coords = cart_coords @ np.linalg.inv(reduced)
+    elements, counts = np.unique(numbers, return_counts=True)
+    origins = np.flatnonzero(np.isin(numbers, elements[counts == counts.min()]))
+    bases = _equal_bases(reduced)
+    centered = frac_coords[None] - frac_coords[origins][:, None]
+    candidates = np.einsum("oni,bij->bonj", centered, np.linalg.inv(bases)).reshape(-1, len(numbers), 3)
+    order = sorted(elements.tolist(), key=lambda z: (_electronegativity(Element.from_Z(z)), z))
+    weight = 1 + np.array([order.index(z) for z in numbers]) / len(order)
+    waves = np.cos(2 * np.pi * (candidates @ _WAVES.T) - _PHASES)
+    best = int(((waves * weight[:, None]).mean(1) @ _AMPLITUDES).argmax())
+    sites = candidates[best]
+    sites = np.where(np.abs(sites - sites.round()) < 5e-4, sites.round(), sites) % 1.0
+    rows = np.lexsort((*sites.round(3).T[::-1], numbers))
+    a, b, c, alpha, beta, gamma = Lattice(bases[best // len(origins)] @ reduced).parameters
+    return Structure(Lattice.from_parameters(a, b, c, alpha, beta, gamma), numbers[rows].tolist(), sites[rows])
+
+
+def _reduced(
+    structure: Structure, numbers: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Reduced primitive cell with the Cartesian coordinates and atomic numbers in it."""
+    import spglib  # which pymatgen brings; lists of checkpoints do without
+
+    name = structure.composition.reduced_formula
+    matrix, cart_coords = structure.lattice.matrix, structure.cart_coords
+    if gcd(*np.unique(numbers, return_counts=True)[1].tolist()) > 1:  # otherwise the cell is primitive
+        given: Any = (matrix, structure.frac_coords, numbers)
+        found = spglib.standardize_cell(given, to_primitive=True, no_idealize=True, symprec=REPEATED)
+        if found is None:
+            raise ValueError(f"{name}: no primitive cell was found; see that no two sites stand on one spot")
+        matrix, numbers = np.array(found[0]), np.array(found[2])
+        cart_coords = np.array(found[1]) @ matrix
+    flat = structure.volume < 1e-3 * np.prod(structure.lattice.abc)
+    reduced = None if flat else spglib.niggli_reduce(matrix, eps=_SAME_LENGTH)
+    if reduced is None:
+        raise ValueError(f"{name}: the cell cannot be reduced; see that it is not flat")
+    return np.array(reduced) * np.sign(np.linalg.det(reduced)), cart_coords, numbers
+
+
+def _equal_bases(cell: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Right-handed bases of the lattice of a reduced cell with its lengths and angles, rows in the cell, (n, 3, 3)."""
+    metric = cell @ cell.T
+    scale = np.sqrt(np.outer(metric.diagonal(), metric.diagonal()))
+    differs = np.abs(np.einsum("bij,jk,blk->bil", _BASES, metric, _BASES) - metric) / scale
+    return _BASES[differs.max((1, 2)) < _SAME_METRIC]
+
+
 def _grid_numbers(frac_coords: NDArray[np.float64], n: int) -> NDArray[np.int64]:
     """Number of the nearest of n^3 points of a periodic cell, (..., 3) to (...)."""
     x, y, z = np.moveaxis(np.round(frac_coords * n).astype(np.int64) % n, -1, 0)
@@ -86,3 +156,10 @@ def _electronegativity(element: Any) -> float:
 
 
 _ROTATIONS = _proper_rotations()
+_BASES = np.array([m for m in np.ndindex(*9 * (3,))], np.int64).reshape(-1, 3, 3) - 1
+_BASES = _BASES[np.linalg.det(_BASES).round() == 1]  # all that can turn a reduced cell into one with the same metric
+# No two ways of writing a crystal may be alike to the function of coordinates, unless they are the same; no sum of two
+# waves may be another, nor an exchange of axes one of the others.
+_WAVES = np.array([(0, 0, 1), (0, 1, 0), (1, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0), (1, 1, 1), (0, 1, 2), (2, 0, 1)])
+_PHASES = np.array([0.3, 0.5, 0.9, 1.3, 1.9, 2.3, 2.9, 0.7, 1.1])
+_AMPLITUDES = np.array([1.0, 0.83, 0.69, 0.57, 0.47, 0.41, 0.37, 0.31, 0.29])

@@ -43,9 +43,10 @@ def crystals(draw) -> Structure:
 
 
 @settings(max_examples=25, deadline=None)
-@given(crystals(), st.sampled_from(["fraction", "angstrom"]), st.sampled_from([(16, 16, 16), (14, 18, 20)]))
+@given(crystals(), st.sampled_from(["fraction", "angstrom", "step"]), st.sampled_from([(16, 16, 16), (14, 18, 20)]))
 def test_any_cell_comes_back(structure, unit, points) -> None:
-    representation = grid(grid=points, unit=unit, width=0.06 if unit == "fraction" else 0.42)
+    width = {"fraction": 0.06, "angstrom": 0.42, "step": 0.9}[unit]
+    representation = grid(grid=points, unit=unit, width=width)
     decoded = representation.decode(representation.encode(structure))
     assert site_error(structure, decoded) < 0.002
     np.testing.assert_allclose(decoded.lattice.parameters, structure.lattice.parameters, rtol=1e-4)
@@ -98,6 +99,15 @@ def test_primitive_cell_and_supercell_become_the_conventional_cell() -> None:
     for cell in (rock_salt().get_primitive_structure(), rock_salt() * (2, 1, 1)):
         np.testing.assert_allclose(representation.encode(cell), expected, atol=1e-3)
     assert len(cubic_setting(rock_salt().get_primitive_structure())) == 8
+
+
+def test_every_cell_of_a_crystal_draws_the_same_reduced_one() -> None:
+    representation = grid(setting="reduced", grid=(16, 16, 24), width=0.8, unit="step")
+    expected = representation.encode(rock_salt())
+    for cell in (rock_salt().get_primitive_structure(), rock_salt() * (2, 1, 1), rock_salt() * (4, 4, 4)):
+        np.testing.assert_allclose(representation.encode(cell), expected, atol=2e-3)
+    assert len(representation.standardize(rock_salt())) == 2
+    assert site_error(representation.standardize(rock_salt()), representation.decode(expected)) < 1e-3
 
 
 def test_batch_is_one_by_one_and_a_failure_keeps_its_place() -> None:
@@ -171,6 +181,12 @@ def _crowd() -> Structure:
             {"setting": "cubic_cell"},
             "not cubic .*3.00 x 3.00 x 5.00",
         ),
+        (
+            Structure(Lattice.orthorhombic(9, 3, 15), ["Na"], [[0, 0, 0]]),
+            {"setting": "reduced", "max_edges": (9.6, 9.6, 14.4)},
+            "edges of 3.0, 9.0, 15.0 Å, but this model draws at most 9.6, 9.6, 14.4 Å; take a crystal with a smaller",
+        ),
+        (_crowd(), {"setting": "reduced"}, "81 sites in the cell, but this model holds at most 80"),
         (Structure(Lattice.cubic(20), ["Na"], [[0, 0, 0]]), {"unit": "angstrom", "width": 0.4}, "0.32 grid steps"),
     ],
 )

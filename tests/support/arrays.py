@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from pymatgen.core import Lattice, Structure
 
-from matgen_core.networks.arrays.crystals import CrystalArrays
+from matgen_core.networks.arrays.crystals import CrystalArrays, ReducedArrays
 from matgen_core.networks.arrays.formulas import FormulaArrays, LabelledFormulas
 from matgen_core.networks.arrays.graphs import PackedGraphs, pack
 from matgen_core.networks.arrays.splits import TEST, THREE_PARTS, VAL
@@ -40,6 +40,25 @@ def crystal_arrays(n: int = 6) -> CrystalArrays:
         formation_energy_per_atom=torch.tensor([-2.0, -0.5, float("nan")]).repeat(n)[:n],
         family=torch.arange(n) % 2,
         part=torch.tensor([0, 0, 0, 0, 1, 2]).repeat(n)[:n],
+    )
+
+
+def reduced_arrays(n: int = 6) -> ReducedArrays:
+    """The same crystals in cells of any shape."""
+    cubic = crystal_arrays(n)
+    shape = torch.tensor([[1.0, 0.0, 0.0], [0.1, 1.05, 0.0], [0.0, 0.2, 1.3]])
+    return ReducedArrays(
+        elements=ELEMENTS,
+        families=cubic.families,
+        ids=cubic.ids,
+        codes=cubic.codes,
+        volumes=torch.tensor([12.0, 22.0, 15.0, 9.0, 22.0, 11.0]),
+        frac_coords=cubic.frac_coords - cubic.frac_coords.round(),
+        species=cubic.species,
+        lattice=cubic.edge.view(-1, 1, 1) * shape,
+        formation_energy_per_atom=cubic.formation_energy_per_atom,
+        family=cubic.family,
+        part=cubic.part,
     )
 
 

@@ -98,6 +98,33 @@ def rows_times(rows: Tensor, matrices: Tensor) -> Tensor:
     return torch.bmm(rows.unsqueeze(1), matrices).squeeze(1)
 
 
+def lattice_parameters(lattice: Tensor) -> Tensor:
+    """Lengths in Å and cosines of alpha, beta and gamma of cells (B, 3, 3), whose rows are the vectors, (B, 6)."""
+    lengths = lattice.norm(dim=-1)
+    unit = lattice / lengths.clamp(min=1e-6).unsqueeze(-1)
+    cosines = [(unit[:, i] * unit[:, j]).sum(-1) for i, j in ((1, 2), (0, 2), (0, 1))]
+    return torch.cat([lengths, torch.stack(cosines, 1)], 1)
+
+
+def lattice_from_parameters(parameters: Tensor) -> Tensor:
+    """Cells (B, 3, 3) of what `lattice_parameters` gives: a in the plane of x and z, c along z.
+
+    Angles that no cell has give the flat cell that is nearest.
+    """
+    a, b, c, cos_alpha, cos_beta, cos_gamma = parameters.unbind(1)
+    sin_alpha, sin_beta = ((1 - cosine.square()).clamp(min=1e-6).sqrt() for cosine in (cos_alpha, cos_beta))
+    inner = ((cos_alpha * cos_beta - cos_gamma) / (sin_alpha * sin_beta)).clamp(-1.0, 1.0)
+    zero = torch.zeros_like(a)
+    rows = [
+        torch.stack([a * sin_beta, zero, a * cos_beta], 1),
+        torch.stack(
+            [-b * sin_alpha * inner, b * sin_alpha * (1 - inner.square()).clamp(min=0).sqrt(), b * cos_alpha], 1
+        ),
+        torch.stack([zero, zero, c], 1),
+    ]
+    return torch.stack(rows, 1)
+
+
 def distorted(cells: Cells, strain: float, rattle: float, seed: int) -> Cells:
     """Strain each cell and move each atom at random: what a generated crystal is like.
 

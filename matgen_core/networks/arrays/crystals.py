@@ -1,4 +1,4 @@
-"""Cubic crystals as padded arrays."""
+"""Crystals as padded arrays: cubic ones, and those of any symmetry in their reduced cell."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,5 +61,60 @@ class CrystalArrays:
         return self.select(self.part == THREE_PARTS.index(part))
 
     def to(self, device: str) -> "CrystalArrays":
+        """Return the same on another device."""
+        return tensors.to(self, device)
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedArrays:
+    """Crystals of any symmetry in their reduced cell, padded to the largest number of sites.
+
+    Attributes:
+        elements: Symbols, alike elements side by side (sorted by Mendeleev number).
+        families: Names of the crystal systems.
+        ids: One a crystal.
+        codes: (n_elements, n_codes).
+        volumes: (n_elements,), what an atom of each takes in Å^3 in the training crystals.
+        frac_coords: (N, n, 3), from -0.5 to 0.5; the file has them to 2 mÅ.
+        species: (N, n), place in `elements`; -1 for padding.
+        lattice: (N, 3, 3), rows are the vectors in Å.
+        formation_energy_per_atom: (N,) in eV/atom, NaN where it is not known.
+        family: (N,), place in `families`.
+        part: (N,), place in `THREE_PARTS`.
+    """
+
+    elements: tuple[str, ...]
+    families: tuple[str, ...]
+    ids: tuple[str, ...]
+    codes: Tensor
+    volumes: Tensor
+    frac_coords: Tensor = field(metadata=tensors.stored_as(torch.float16, torch.float32))
+    species: Tensor = field(metadata=_SMALL)
+    lattice: Tensor
+    formation_energy_per_atom: Tensor
+    family: Tensor = field(metadata=_SMALL)
+    part: Tensor = field(metadata=_SMALL)
+
+    def __len__(self) -> int:
+        return len(self.lattice)
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file."""
+        tensors.save(self, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "ReducedArrays":
+        """Read what `save` wrote."""
+        return tensors.load(cls, path)
+
+    def select(self, rows: Tensor) -> "ReducedArrays":
+        """Return the crystals of some rows (numbers or a mask), in their order."""
+        return tensors.select(self, rows, shared=("elements", "families", "codes", "volumes"))
+
+    def of_part(self, part: str) -> "ReducedArrays":
+        """Return the crystals of "train", "val" or "test"."""
+        return self.select(self.part == THREE_PARTS.index(part))
+
+    def to(self, device: str) -> "ReducedArrays":
         """Return the same on another device."""
         return tensors.to(self, device)

@@ -145,6 +145,35 @@ def read(voxels: Tensor, site_values: Tensor, widths: Tensor, max_sites: int) ->
     return sites, torch.cdist(fitted, site_values.expand(len(fitted), -1, -1)).argmin(-1)
 
 
+def same_sites(
+    frac_coords: Tensor,
+    species: Tensor,
+    found: Sites,
+    found_species: Tensor,
+    within: float,
+    lattice: Tensor | None = None,
+) -> Tensor:
+    """Whether as many sites were found as there are, and one of the same element near each, (B,).
+
+    Args:
+        frac_coords: (B, n, 3).
+        species: (B, n), -1 for padding.
+        found: What was read.
+        found_species: (B, m), of it.
+        within: Largest distance, in Å with a lattice and in fractions of the edges without.
+        lattice: (B, 3, 3) in Å.
+    """
+    expected = species >= 0
+    offset = frac_coords.unsqueeze(2) - found.frac_coords.unsqueeze(1)
+    offset = offset - offset.round()
+    if lattice is not None:
+        offset = offset @ lattice.unsqueeze(1)
+    near = offset.norm(dim=-1) < within
+    alike = species.unsqueeze(2) == found_species.unsqueeze(1)
+    hit = (near & alike & found.found.unsqueeze(1)).any(2) | ~expected
+    return hit.all(1) & (found.found.sum(1) == expected.sum(1))
+
+
 def _grid_of(voxels: Tensor) -> Grid:
     x, y, z = voxels.shape[-3:]
     return x, y, z
@@ -249,6 +278,10 @@ def _solve(matrix: Tensor, right: Tensor) -> Tensor:
         extra = jitter * diagonal * (info > 0).unsqueeze(-1)
         factor, info = torch.linalg.cholesky_ex(matrix + torch.diag_embed(extra))
         jitter *= 10
+    if matrix.is_cuda and right.shape[-1] > 1:
+        # There a batch with several right sides is solved one matrix at a time by the call below.
+        lower = torch.linalg.solve_triangular(factor, right, upper=False)
+        return torch.linalg.solve_triangular(factor.mT, lower, upper=True)
     return torch.cholesky_solve(right, factor)
 
 

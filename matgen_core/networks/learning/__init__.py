@@ -12,6 +12,7 @@ from matgen_core.networks.learning.formation_references import FormationReferenc
 from matgen_core.networks.learning.matgan import LIKELIHOOD, MatGANLearner
 from matgen_core.networks.learning.voxels.icsg3d import PRIOR, ICSG3DLearner
 from matgen_core.networks.learning.voxels.icsg3d_paper import ICSG3DPaperLearner
+from matgen_core.networks.learning.voxels.voxel_vae import VoxelVAELearner
 from matgen_core.networks.models.matgan import MatGANConfig
 from matgen_core.networks.models.voxels.icsg3d import ICSG3DConfig
 
@@ -34,6 +35,7 @@ LEARNERS: dict[str, Any] = {
     ),
     "matgan_icsd": MatGANLearner(MatGANConfig(element_temperature=1.1, count_temperature=1.1)),
     "matgan_icsd_filtered": MatGANLearner(MatGANConfig(element_temperature=1.1, count_temperature=1.1)),
+    "voxel_vae": VoxelVAELearner(),
 }
 
 

@@ -21,11 +21,11 @@ import torch
 from numpy.typing import NDArray
 from pymatgen.core import Element, Lattice, Structure
 
-from matgen_core.materials.cells import _electronegativity, cubic_setting
+from matgen_core.materials.cells import _electronegativity, cubic_setting, reduced_setting
 from matgen_core.networks.arrays import density
 from matgen_core.representations._errors import DecodeError
 
-Setting = Literal["as_given", "cubic_cell", "cubic"]
+Setting = Literal["as_given", "cubic_cell", "cubic", "reduced"]
 _NARROWEST = 0.6  # grid steps; a narrower Gaussian can fall between the grid points
 _MOST_REDUCED = 600  # sites of a cell whose symmetry is looked for: without any, that takes a second or two
 _LENGTHS = (1.5, 100.0)  # Å; edges of a cell that a decoded lattice may have
@@ -43,10 +43,12 @@ class VoxelGrid:
         heights: (n_elements,), height of a site's Gaussian in the density.
         grid: Grid points along each lattice vector; point i stands at the fraction i / n.
         width: Standard deviation of a site's Gaussian, in `unit`.
-        unit: "fraction" of each cell edge, or "angstrom" along each cell edge.
+        unit: "fraction" of each cell edge, "angstrom" along each cell edge, or "step" of the grid along it.
         max_sites: Most sites in a cell, of an input and of what is decoded.
         setting: "as_given" takes the cell and origin of the input; "cubic_cell" asks for a cubic cell and turns
-            it to one standard origin and orientation; "cubic" does so with the conventional cell of the input.
+            it to one standard origin and orientation; "cubic" does so with the conventional cell of the input, and
+            "reduced" with the reduced primitive cell, which every crystal has.
+        max_edges: Longest edges of an input's standard cell in Å.
     """
 
     elements: tuple[str, ...]
@@ -54,9 +56,10 @@ class VoxelGrid:
     heights: NDArray[np.float32]
     grid: tuple[int, int, int] = (16, 16, 16)
     width: float = 0.05
-    unit: Literal["fraction", "angstrom"] = "fraction"
+    unit: Literal["fraction", "angstrom", "step"] = "fraction"
     max_sites: int = 80
     setting: Setting = "as_given"
+    max_edges: tuple[float, float, float] = (_LENGTHS[1], _LENGTHS[1], _LENGTHS[1])
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -66,10 +69,12 @@ class VoxelGrid:
     @property
     def accepts(self) -> str:
         """Say in a line which crystals it can hold."""
-        cell = {"as_given": "crystals", "cubic_cell": "crystals in a cubic cell", "cubic": "cubic crystals"}[
-            self.setting
-        ]
-        of = "the conventional cell" if self.setting == "cubic" else "the cell"
+        cell, of = {
+            "as_given": ("crystals", "the cell"),
+            "cubic_cell": ("crystals in a cubic cell", "the cell"),
+            "cubic": ("cubic crystals", "the conventional cell"),
+            "reduced": ("crystals", f"a primitive cell with edges of at most {_edges(self.max_edges)} Å"),
+        }[self.setting]
         return f"ordered {cell} of {len(self.elements)} elements with at most {self.max_sites} sites in {of}"
 
     def standardize(self, structure: Structure) -> Structure:
@@ -77,7 +82,7 @@ class VoxelGrid:
 
         Raises:
             ValueError: If a site is partly occupied, an element is not one of `elements`, there are more than
-                `max_sites` sites, or the crystal is not cubic and has to be.
+                `max_sites` sites, an edge is longer than `max_edges`, or the crystal is not cubic and has to be.
         """
         name = structure.composition.reduced_formula
         if not structure.is_ordered:
@@ -88,12 +93,19 @@ class VoxelGrid:
             raise ValueError(
                 f"{name}: {', '.join(unknown)} is not one of the {len(self.elements)} elements of this model"
             )
-        may_be_supercell = self.setting == "cubic" and len(structure) <= _MOST_REDUCED
+        may_be_supercell = self.setting in ("cubic", "reduced") and len(structure) <= _MOST_REDUCED
         if not may_be_supercell or self._smallest(structure) > self.max_sites:
             self._check_number(structure)  # the search for the symmetry reduces a supercell
-        if self.setting != "as_given":
+        if self.setting == "reduced":
+            structure = reduced_setting(structure)
+        elif self.setting != "as_given":
             structure = cubic_setting(structure, conventional=self.setting == "cubic")
-            self._check_number(structure)
+        self._check_number(structure)
+        if any(length > longest for length, longest in zip(structure.lattice.abc, self.max_edges, strict=True)):
+            raise ValueError(
+                f"{name}: the cell has edges of {_edges(structure.lattice.abc)} Å, but this model draws at most"
+                f" {_edges(self.max_edges)} Å; take a crystal with a smaller cell"
+            )
         return structure
 
     def _smallest(self, structure: Structure) -> int:
@@ -201,6 +213,8 @@ class VoxelGrid:
     def _widths(self, lattice: torch.Tensor) -> torch.Tensor:
         """Widths as fractions of the edges, (B, 1, 3)."""
         width = torch.full((len(lattice), 1, 3), self.width)
+        if self.unit == "step":
+            return width / torch.tensor(self.grid)
         return width if self.unit == "fraction" else width / lattice.norm(dim=-1).unsqueeze(1)
 
     def _check_number(self, structure: Structure) -> None:
@@ -242,6 +256,10 @@ def element_codes(elements: Sequence[str], n_binary: int = 12) -> NDArray[np.flo
 
 def _chemistry(element: Any) -> tuple[float, float, float, float]:
     return float(element.row), float(element.group), _electronegativity(element), float(element.mendeleev_no)
+
+
+def _edges(lengths: Sequence[float]) -> str:
+    return ", ".join(f"{length:.1f}" for length in lengths)
 
 
 def _lattice_problem(lattice: NDArray[np.float32]) -> str | None:

@@ -13,12 +13,13 @@ import torch
 from torch import Generator, Tensor
 
 from matgen_core.networks.arrays import density
-from matgen_core.networks.arrays.crystals import CrystalArrays
+from matgen_core.networks.arrays.crystals import CrystalArrays, ReducedArrays
 from matgen_core.networks.arrays.splits import TRAIN, VAL
 from matgen_core.networks.learning import points
 from matgen_core.networks.learning.loops import Batch, Losses, Schedule, fit
 from matgen_core.networks.learning.points import Judged, Points, Samples
 from matgen_core.networks.learning.runs import read_config, read_weights, save_weights, shared_out, write_config
+from matgen_core.networks.learning.voxels.prior import teach_prior
 from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.networks.models.voxels.icsg3d import ICSG3D, ICSG3DConfig
 
@@ -88,16 +89,30 @@ def augment(rows: Batch, n_elements: int, how: Augmentation, rng: Generator) -> 
     """Change crystals (frac_coords, species, edge) at random."""
     frac_coords, species, edge = rows
     n, device = len(edge), edge.device
-    chosen = torch.rand(n, generator=rng, device=device) < how.substituted
-    places = torch.arange(n_elements, device=device, dtype=edge.dtype)
-    noise = how.reach * torch.randn(n, n_elements, generator=rng, device=device)
-    # A shuffle in which nobody moves far: an injective map, so different elements stay different.
-    shuffled = (places + noise).argsort(1)
-    replaced = shuffled.gather(1, species.clamp(min=0))
-    species = torch.where(chosen.unsqueeze(1) & (species >= 0), replaced, species)
+    species = substituted(species, n_elements, how.substituted, how.reach, rng)
     edge = edge * (how.edge_jitter * torch.randn(n, generator=rng, device=device)).exp()
     frac_coords = frac_coords + how.site_jitter * torch.randn(frac_coords.shape, generator=rng, device=device)
     return frac_coords, species, edge
+
+
+def substituted(species: Tensor, n_elements: int, share: float, reach: float, rng: Generator) -> Tensor:
+    """Replace the elements of a share of crystals by others that stand near them in the sorted list.
+
+    Args:
+        species: (B, n), places in the list; -1 for padding.
+        n_elements: Length of the list.
+        share: Of the crystals.
+        reach: How far, in places, a replacement may lie (standard deviation).
+        rng: Random state.
+    """
+    n, device = len(species), species.device
+    chosen = torch.rand(n, generator=rng, device=device) < share
+    places = torch.arange(n_elements, device=device, dtype=torch.float32)
+    noise = reach * torch.randn(n, n_elements, generator=rng, device=device)
+    # A shuffle in which nobody moves far: an injective map, so different elements stay different.
+    shuffled = (places + noise).argsort(1)
+    replaced = shuffled.gather(1, species.clamp(min=0))
+    return torch.where(chosen.unsqueeze(1) & (species >= 0), replaced, species)
 
 
 def batches(
@@ -113,7 +128,7 @@ def batches(
     return transform
 
 
-def class_weights(arrays: CrystalArrays, smallest: float = 0.5, largest: float = 4.0) -> Tensor:
+def class_weights(arrays: CrystalArrays | ReducedArrays, smallest: float = 0.5, largest: float = 4.0) -> Tensor:
     """Weight of each element: the inverse root of how many crystals have it, of mean 1 over the sites.
 
     Elements that no training crystal has keep the largest weight; with substitution they are drawn too.
@@ -157,14 +172,9 @@ def _returned(model: ICSG3D, decoded: Tensor, arrays: CrystalArrays) -> Tensor:
     widths = torch.full((1, 1, 3), model.config.width, device=decoded.device)
     max_sites = arrays.species.shape[1] + 1
     sites, species = density.read(decoded, site_values(arrays.codes), widths, max_sites)
-    expected = arrays.species >= 0
-    offset = arrays.frac_coords.unsqueeze(2) - sites.frac_coords.unsqueeze(1)
-    near = (offset - offset.round()).norm(dim=-1) < 0.1
-    alike = arrays.species.unsqueeze(2) == species.unsqueeze(1)
-    hit = (near & alike & sites.found.unsqueeze(1)).any(2) | ~expected
+    same = density.same_sites(arrays.frac_coords, arrays.species, sites, species, 0.1)
     edge = density.lattice_of(decoded[:, 1:4])[:, 0, 0]
-    same_number = sites.found.sum(1) == expected.sum(1)
-    return hit.all(1) & same_number & ((edge / arrays.edge - 1).abs() < 0.05)
+    return same & ((edge / arrays.edge - 1).abs() < 0.05)
 
 
 def energy_edges(energies: Tensor, n_classes: int = 10) -> tuple[float, ...]:
@@ -234,10 +244,7 @@ def train(
 def train_prior(
     model: ICSG3D, arrays: CrystalArrays, schedule: Schedule, folder: Path, check_every: int = 20
 ) -> list[Losses]:
-    """Teach the prior of a trained network the posteriors of the training part; weights go to `folder`.
-
-    The loss on the validation part is logged beside that on the training part: where it rises, the prior learns
-    the training crystals by heart.
+    """Teach the prior of a trained network the posteriors of the training part, as `teach_prior` does.
 
     Args:
         model: A trained network, on the device of the run.
@@ -246,29 +253,11 @@ def train_prior(
         folder: Gets prior_losses.jsonl and weights.safetensors.
         check_every: Epochs between two looks at the validation part.
     """
-    device = next(model.parameters()).device
-    arrays = arrays.to(str(device))
+    arrays = arrays.to(str(next(model.parameters()).device))
     training, validation = arrays.of_part(TRAIN), arrays.of_part(VAL)
-    known, held_out = posteriors(model, training), posteriors(model, validation)
-    prior = model.prior.requires_grad_(True)
-    prior.standardize(*known)
-    unseen = (*held_out, model.condition_of(validation.formation_energy_per_atom))
-
-    @torch.no_grad()
-    def after_epoch(epoch: int) -> Losses:
-        if (epoch + 1) % check_every:
-            return {}
-        return {"validation": float(prior.loss(*unseen, rng=Generator(device).manual_seed(schedule.seed))["loss"])}
-
-    history = fit(
-        prior,
-        (*known, model.condition_of(training.formation_energy_per_atom)),
-        schedule,
-        after_epoch=after_epoch,
-        log=folder / "prior_losses.jsonl",
-    )
-    save_weights(model, folder)
-    return history
+    conditions = [model.condition_of(part.formation_energy_per_atom) for part in (training, validation)]
+    posterior = [posteriors(model, part) for part in (training, validation)]
+    return teach_prior(model, posterior[0], posterior[1], (conditions[0], conditions[1]), schedule, folder, check_every)
 
 
 def read_run(folder: Path) -> ICSG3D:

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
 from matgen_core.networks.arrays import density
 from matgen_core.networks.models.parts.blocks import Gaussian, Residual3d, conv3d, one_hot_classes
 from matgen_core.networks.models.parts.latent_prior import LatentPrior, LatentPriorConfig
+from matgen_core.networks.models.parts.site_species import species_error
 from matgen_core.networks.models.parts.unet import UNet, UNetConfig
 
 
@@ -175,10 +175,11 @@ class ICSG3D(nn.Module):
         # The decoder's own drawing counts a little, so that the refiner starts from something like a crystal.
         squared = (drawn - target).square() + 0.2 * (first - target).square()
         density_error, code_error = squared[:, 0].flatten(1).sum(1).mean(), squared[:, 1:].flatten(1).sum(1).mean()
-        species_error, right = self._species(drawn[:, 1:], frac_coords, species, codes, class_weights)
+        widths = torch.full((1, 1, 3), config.width, device=x.device)
+        of_species, right = species_error(drawn[:, 1:], frac_coords, species, codes, class_weights, widths)
         edge_error = ((log_edge - _edge_of(x).log()) / config.edge_spread).square().mean()
         reconstruction = (
-            density_error + code_error + config.species_weight * species_error + config.edge_weight * edge_error
+            density_error + code_error + config.species_weight * of_species + config.edge_weight * edge_error
         )
         kl = q.kl().mean()
         return {
@@ -187,7 +188,7 @@ class ICSG3D(nn.Module):
             "kl": kl,
             "density": density_error,
             "codes": code_error,
-            "species": species_error,
+            "species": of_species,
             "edge": edge_error,
             "species_right": right,
         }
@@ -199,25 +200,6 @@ class ICSG3D(nn.Module):
         drawn = first + self.refiner(first)
         log_edge = self.to_edge(z).squeeze(1).float() * self.config.edge_spread + self.config.edge_mean
         return first.float(), drawn.float(), log_edge.clamp(0.5, 4.0)
-
-    def _species(
-        self, drawn: Tensor, frac_coords: Tensor, species: Tensor, codes: Tensor, class_weights: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Cross-entropy of the nearest code at the true sites, and the share of sites that are right."""
-        found = species >= 0
-        sites = density.Sites(frac_coords, found.float(), found)
-        with torch.autocast(drawn.device.type, enabled=False):
-            widths = torch.full((1, 1, 3), self.config.width, device=drawn.device)
-            decoded = density.deconvolve(drawn, sites, widths)
-            # Squared distance less the square of what was decoded, which is the same for every element.
-            distance = codes.square().sum(-1) - 2 * decoded @ codes.T  # (B, n, n_elements)
-        label = species.clamp(min=0)
-        each = F.cross_entropy(-2.0 * distance.flatten(0, 1), label.flatten(), reduction="none").view_as(label)
-        # A crystal counts as one whatever its number of sites; a wrong element in it is as wrong in 2 sites as in 80.
-        share = found / found.sum(1, keepdim=True).clamp(min=1)
-        error = (each * class_weights[label] * share).sum(1).mean()
-        right = ((distance.argmin(-1) == species) & found).sum() / found.sum().clamp(min=1)
-        return error, right
 
 
 def _edge_of(x: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Crystals of any symmetry as voxels (Hoffmann 2019)."""
