@@ -65,7 +65,8 @@ def test_displaced_crystals_keep_the_orientation_in_which_cells_are_decoded() ->
     torch.testing.assert_close(same[0], data.frac_coords)
     torch.testing.assert_close(lattice_parameters(same[1]), lattice_parameters(data.lattice))
     moved, lattice = imatgen.displaced(rows, Displacement(strain=0.05), 1.0, rng())
-    assert lattice[:, 2, :2].abs().max() < 1e-5 and lattice[:, 0, 1].abs().max() < 1e-5
+    assert lattice[:, 2, :2].abs().max() < 1e-5
+    assert lattice[:, 0, 1].abs().max() < 1e-5
     torch.testing.assert_close(
         basis.lattice_from_parameters(lattice_parameters(lattice)), lattice, atol=1e-4, rtol=1e-4
     )
@@ -92,7 +93,8 @@ def test_an_unknown_class_teaches_nothing_and_the_rarer_one_counts_as_much() -> 
     net, data = model(), pair_arrays()
     images = imatgen.draw(data.frac_coords, data.species, data.lattice, CONFIG, IMAGES)
     stable = imatgen.is_stable(data, 0.1)
-    assert torch.equal(stable[:2], torch.tensor([1.0, 0.0])) and stable[2].isnan()
+    assert torch.equal(stable[:2], torch.tensor([1.0, 0.0]))
+    assert stable[2].isnan()
     with torch.no_grad():
         none_known = net.loss(images, data.lattice, torch.full((6,), torch.nan), rng=rng())
     assert float(none_known["stable"]) == 0

@@ -60,7 +60,7 @@ def read_basis(images: Tensor, width: float, max_sites: int) -> tuple[Tensor, Te
         Places (B, n, 3) as fractions of the box, and place of each atom's element (B, n), -1 where there is none; and
         the numbers of atoms by the sums, (B, n_elements).
     """
-    n, n_elements, grid = images.shape[:3]
+    n, n_elements, _grid = images.shape[:3]
     widths = torch.full((3,), width, dtype=images.dtype, device=images.device)
     sites = density.find_sites(images.flatten(0, 1), widths, threshold=_LOWEST, max_sites=max_sites)
     sums = (sites.heights * sites.found).sum(1)

@@ -44,7 +44,7 @@ class Displacement:
 
     share: float = 0.5  # of the crystals that are changed
     strain: float = 0.01  # standard deviation of each component of a symmetric strain
-    farthest: float = 0.15  # Å; the standard deviation is uniform up to this
+    farthest: float = 0.1  # Å; the standard deviation is uniform up to this
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class IMatGenLearner:
     images: Images = Images()
     displacement: Displacement = Displacement()
     schedule: Schedule = Schedule(
-        epochs=1000, batch_size=192, learning_rate=1.2e-3, weight_decay=1e-3, minutes=6.6, bfloat16=True
+        epochs=2000, batch_size=128, learning_rate=1.2e-3, weight_decay=1e-3, minutes=6.6, bfloat16=True
     )
     prior: Schedule = Schedule(epochs=3000, batch_size=512, learning_rate=2e-3, weight_decay=1e-2, minutes=0.5)
     stable_below: float = 0.2  # eV/atom above the hull, of the classifier

@@ -45,6 +45,7 @@ class IMatGenConfig:
     lattice_spread: tuple[float, ...] = (0.25, 0.25, 0.3, 0.25, 0.25, 0.25)
     beta: float = 1e-3  # weight of the KL term
     direct_weight: float = 0.3  # of images that are rebuilt from their codes alone
+    coarse_weight: float = 0.5  # of coarser images: they tell an atom that is far from its place which way to go
     lattice_weight: float = 20.0
     stable_weight: float = 0.3
     prior_hidden: int = 128
@@ -152,7 +153,7 @@ class IMatGen(nn.Module):
 
         Returns:
             loss = reconstruction + beta kl, where reconstruction is the sum of the squared errors of the images by way
-            of the latent point, of those by way of their codes alone, of the cell (in spreads) and the cross-entropy of
+            of the latent point (as they are and coarser), of those by way of their codes alone, of the cell (in spreads) and the cross-entropy of
             the class, each with its weight; and stable_right, the mean of the shares of both classes that are right.
         """
         config = self.config
@@ -161,8 +162,8 @@ class IMatGen(nn.Module):
         q = self._latent(codes, scaled)
         z = q.sample(rng)
         found_codes, found_scaled = self._from_latent(z)
-        image_error = self._error(found_codes, images)
-        direct_error = self._error(codes, images)
+        image_error, coarse_error = self._errors(found_codes, images)
+        direct_error, direct_coarse = self._errors(codes, images)
         lattice_error = (found_scaled - scaled).square().mean()
         known = is_stable.isfinite()
         truth = torch.where(known, is_stable, 0.0)
@@ -174,7 +175,8 @@ class IMatGen(nn.Module):
         right = ((odds > 0) == (truth > 0.5)).float()
         reconstruction = (
             image_error
-            + config.direct_weight * direct_error
+            + config.coarse_weight * coarse_error
+            + config.direct_weight * (direct_error + config.coarse_weight * direct_coarse)
             + config.lattice_weight * lattice_error
             + config.stable_weight * stable_error
         )
@@ -214,8 +216,14 @@ class IMatGen(nn.Module):
         found = self.from_latent(z)
         return found[:, :-6], found[:, -6:].float()
 
-    def _error(self, codes: Tensor, images: Tensor) -> Tensor:
-        return (self._images(codes) - images).square().flatten(1).sum(1).mean()
+    def _errors(self, codes: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Squared error of the images of codes, and the sum of those of the images made coarser twice."""
+        off = self._images(codes) - images
+        error, coarse = off.square().flatten(1).sum(1).mean(), torch.zeros((), device=off.device)
+        for scale in (2, 4):
+            off = F.avg_pool3d(off, 2)
+            coarse = coarse + scale**3 * off.square().flatten(1).sum(1).mean()
+        return error, coarse
 
     def _scaled(self, lattice: Tensor) -> Tensor:
         """Logarithms of the edges and cosines in spreads from the mean, (B, 6)."""
