@@ -232,7 +232,7 @@ def same_crystals(arrays: PairArrays, frac_coords: Tensor, species: Tensor, latt
 
 
 def between(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
-    """Points on great circles from one row to another, (n, d), at shares (n,) of the way; lengths go along in a line."""
+    """Points on great circles between rows (n, d), at shares (n,) of the way; lengths change along a line."""
     lengths = torch.lerp(start.norm(dim=1), end.norm(dim=1), share)
     a, b = (each / each.norm(dim=1, keepdim=True).clamp(min=1e-6) for each in (start, end))
     angle = (a * b).sum(1).clamp(-1, 1).acos().clamp(min=1e-4)
