@@ -141,10 +141,10 @@ def ion_exchange(skeletons: Skeletons, n: int, seed: int) -> list[Exchanged]:
         wanted[random.integers(len(symbols))] = True
         swaps: dict[str, str] = {}
         for symbol, is_wanted in zip(symbols, wanted, strict=True):
-            like = [each for each in _like(symbol) if each in there and each not in symbols]
-            like = [each for each in like if each not in swaps.values()]
-            if is_wanted and like:
-                swaps[symbol] = like[random.integers(len(like))]
+            alike = [each for each in like(symbol) if each in there and each not in symbols]
+            alike = [each for each in alike if each not in swaps.values()]
+            if is_wanted and alike:
+                swaps[symbol] = alike[random.integers(len(alike))]
         return swaps
 
     there = frozenset(skeletons.elements)
@@ -218,8 +218,8 @@ GENERATORS: Mapping[str, Callable[[Skeletons, int, int], list[Exchanged]]] = {
 
 
 @lru_cache(maxsize=200)
-def _like(symbol: str) -> tuple[str, ...]:
-    """Elements that may stand in the place of one."""
+def like(symbol: str) -> tuple[str, ...]:
+    """Return the elements that may stand in the place of one: those of `ion_exchange`."""
     element = Element(symbol)
     found = []
     for other in Element:

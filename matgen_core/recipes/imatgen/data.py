@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Element, Lattice, Structure
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import data
 from matgen_core.checks.physics import Energy, FormationEnergies
+from matgen_core.checks.physics.energies import IMPOSSIBLE_DISTANCE, IMPOSSIBLE_ENERGY
 from matgen_core.data.rows import structure
 from matgen_core.networks.arrays.cells import Cells
 from matgen_core.networks.arrays.crystals import PairArrays
@@ -37,11 +39,13 @@ class Candidates:
         ids: Material ids of the known ones; of the others "sub-" and that of the parent, numbered where one parent
             made more than one.
         n_known: How many are known.
+        parents: Elements of the known compound that each of the others was made of, by its id.
     """
 
     structures: list[Structure]
     ids: list[str]
     n_known: int
+    parents: dict[str, frozenset[str]]
 
     @property
     def cells(self) -> Cells:
@@ -74,8 +78,12 @@ def candidates(elements: tuple[str, str], limit: int | None = None, seed: int = 
         parent = made.parents[row]
         seen[parent] = seen.get(parent, 0) + 1
         names.append(f"sub-{parent}" if seen[parent] == 1 else f"sub-{parent}-{seen[parent]}")
+    elements_of = dict(zip(table["material_id"].astype(str), table["chemsys"], strict=True))
+    parents = {
+        name: frozenset(elements_of[made.parents[row]].split("-")) for name, row in zip(names, rows, strict=True)
+    }
     crystals = [*known["structure"], *(made.structures[row] for row in rows)]
-    return Candidates(crystals, [*known["material_id"], *names], len(known))
+    return Candidates(crystals, [*known["material_id"], *names], len(known), parents)
 
 
 def known_of(elements: tuple[str, str]) -> pd.DataFrame:
@@ -120,13 +128,12 @@ def arrays_of(
         raise ValueError("the relaxed crystals are others than those that the data give; relax them anew")
     dropped: Counter[str] = Counter()
     rows: list[dict[str, Any]] = []
-    energies = FormationEnergies(checkpoints.load("formation_references"))
-    hull = _HullOf(energies)
+    hull = HullOf.installed()
     for place, (numbers, cell, frac_coords) in enumerate(relaxed.cells.sites()):
         if not relaxed.energy[place].isfinite():
             dropped[OUTCOMES[relaxed.outcome[place]] if relaxed.outcome[place] >= 0 else "not reached"] += 1
             continue
-        crystal = Structure(Lattice(cell), [Element.from_Z(int(z)) for z in numbers], frac_coords)
+        crystal = crystal_of(numbers, cell, frac_coords)
         try:
             crystal = layout.standardize(crystal)
             layout.draw(crystal)
@@ -134,9 +141,9 @@ def arrays_of(
             dropped["does not fit"] += 1
             continue
         # The second potential is the better one; the first relaxed.
-        energy = Energy(relaxed.potentials[1], float(relaxed.second_energy[place]))
+        energy = float(relaxed.second_energy[place])
         own = found.ids[place] if place < found.n_known else ""
-        formation, distance = hull.of(crystal, energy, own)
+        formation, distance = hull.of(crystal, relaxed.potentials[1], energy, own)
         rows.append(
             {"id": found.ids[place], "cell": crystal, "known": bool(own), "energy": formation, "hull": distance}
         )
@@ -179,16 +186,33 @@ def structures(arrays: PairArrays) -> list[Structure]:
     ]
 
 
-class _HullOf:
+def crystal_of(numbers: NDArray[np.int64], cell: NDArray[np.float64], frac_coords: NDArray[np.float64]) -> Structure:
+    """Return a crystal of its atomic numbers, cell and fractional coordinates."""
+    return Structure(Lattice(cell), [Element.from_Z(int(z)) for z in numbers], frac_coords)
+
+
+class HullOf:
     """Distances from the hull; the hull at a composition is looked for once."""
 
     def __init__(self, energies: FormationEnergies) -> None:
         self._energies, self._hull = energies, dict[tuple[str, str], float]()
 
-    def of(self, crystal: Structure, energy: Energy, own: str) -> tuple[float, float]:
-        """Formation energy and hull distance in eV/atom, NaN where there is no reference; own entry left out."""
+    @classmethod
+    def installed(cls) -> "HullOf":
+        """Take the reference energies and known phases of the checkpoint of the physics checks."""
+        return cls(FormationEnergies(checkpoints.load("formation_references")))
+
+    def of(self, crystal: Structure, potential: str, energy: float, own: str) -> tuple[float, float]:
+        """Return formation energy and hull distance in eV/atom; NaN where there is no reference or it is not believed.
+
+        Args:
+            crystal: Relaxed.
+            potential: Whose energy it is.
+            energy: eV/atom.
+            own: Material id of this very crystal, whose entry shall not count; "" for none.
+        """
         try:
-            formation = self._energies.formation_energy(crystal, energy)
+            formation = self._energies.formation_energy(crystal, Energy(potential, energy))
         except ValueError:
             return float("nan"), float("nan")
         key = (crystal.composition.reduced_formula, own)
@@ -196,7 +220,9 @@ class _HullOf:
             composition = crystal.composition
             shares = np.array([composition.get_atomic_fraction(each) for each in self._energies.elements])
             self._hull[key] = self._energies.hull.at(shares, (own,) if own else ()).energy
-        return formation, formation - self._hull[key]
+        distance = formation - self._hull[key]
+        believed = formation > IMPOSSIBLE_ENERGY and distance > IMPOSSIBLE_DISTANCE
+        return (formation, distance) if believed else (float("nan"), float("nan"))
 
 
 def _is_one_of(crystal: Structure, known: Sequence[Structure]) -> bool:

@@ -5,6 +5,7 @@ Both ways round, lengths by the volumes of the elements, cells reduced, and of c
 Reference: Noh et al., Matter 1, 1370 (2019), doi:10.1016/j.matt.2019.08.017
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -80,7 +81,9 @@ def niggli(crystal: Structure) -> Structure:
     """Return a crystal in its Niggli cell, as it is where there is none."""
     import spglib
 
-    reduced = spglib.niggli_reduce(crystal.lattice.matrix, 1e-4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of spglib, for how it tells of errors
+        reduced = spglib.niggli_reduce(crystal.lattice.matrix, 1e-4)
     if reduced is None:
         return crystal
     lattice = Lattice.from_parameters(*Lattice(reduced).parameters)

@@ -133,23 +133,32 @@ class CellAndBasis:
         images = torch.where(finite.view(-1, 1, 1, 1, 1), images, 0.0)
         lattice = basis.lattice_of_image(images[:, 0], self.cell_width)
         places, species, _ = basis.read_basis(images[:, 1:], self.width / self.box, self.max_sites + 1)
-        cart_coords = (places - 0.5) * self.box
+        flat = torch.linalg.det(lattice).abs() < 1e-3  # it has no fractional coordinates; the cell is refused below
+        unit = torch.eye(3, dtype=lattice.dtype)
+        frac_coords = basis.in_cell(places, torch.where(flat.view(-1, 1, 1), unit, lattice), self.box)
         return [
-            self._structure(cell, where, kinds)
+            self.from_sites(where[kinds >= 0], kinds[kinds >= 0], cell)
             if ok
             else DecodeError("the decoded array holds numbers that are not finite")
             for cell, where, kinds, ok in zip(
-                lattice.double().numpy(), cart_coords.double().numpy(), species.numpy(), finite.tolist(), strict=True
+                lattice.numpy(), frac_coords.numpy(), species.numpy(), finite.tolist(), strict=True
             )
         ]
 
-    def _structure(
-        self, lattice: NDArray[np.float64], cart_coords: NDArray[np.float64], species: NDArray[np.int64]
+    def from_sites(
+        self, frac_coords: NDArray[np.float32], species: NDArray[np.int64], lattice: NDArray[np.float32]
     ) -> Structure | DecodeError:
-        lengths = np.linalg.norm(lattice, axis=1)
-        volume = abs(float(np.linalg.det(lattice)))
-        there = species >= 0
-        n = int(there.sum())
+        """Return the crystal of atoms that were read from images, or the reason why it is none.
+
+        Args:
+            frac_coords: (n, 3).
+            species: (n,), place in `elements`.
+            lattice: (3, 3) in Å.
+        """
+        matrix = lattice.astype(float)
+        lengths = np.linalg.norm(matrix, axis=1)
+        volume = abs(float(np.linalg.det(matrix)))
+        n = len(species)
         if not 1.0 < lengths.min() <= lengths.max() < 2 * self.max_edge or volume < 0.1 * float(lengths.prod()):
             edges = ", ".join(f"{length:.2f}" for length in lengths)
             return DecodeError(f"the decoded cell is none: edges of {edges} Å, {volume:.1f} Å^3")
@@ -161,10 +170,8 @@ class CellAndBasis:
             return DecodeError(
                 f"{n} atoms were decoded with {volume / n:.1f} Å^3 each; expected {_LEAST_VOLUME:g} to {_MOST_VOLUME:g}"
             )
-        frac_coords = cart_coords[there] @ np.linalg.inv(lattice) + basis.MIDDLE
-        kinds = species[there]
-        order = np.lexsort((*(frac_coords.round(3) % 1.0).T[::-1], kinds))
-        found = Structure(Lattice(lattice), [self.elements[i] for i in kinds[order]], frac_coords[order])
+        order = np.lexsort((*(frac_coords.round(3) % 1.0).T[::-1], species))
+        found = Structure(Lattice(matrix), [self.elements[i] for i in species[order]], frac_coords[order].astype(float))
         distances = found.distance_matrix + 9.0 * np.eye(n)
         if distances.min() < _LEAST_DISTANCE:
             return DecodeError(f"two atoms were decoded {distances.min():.2f} Å apart; {_LEAST_DISTANCE} is the least")

@@ -153,8 +153,9 @@ class IMatGen(nn.Module):
 
         Returns:
             loss = reconstruction + beta kl, where reconstruction is the sum of the squared errors of the images by way
-            of the latent point (as they are and coarser), of those by way of their codes alone, of the cell (in spreads)
-            and the cross-entropy of the class, each with its weight; and stable_right, the mean of the shares of both classes that are right.
+            of the latent point (as they are and coarser), of those by way of their codes alone, and of the cell (in
+            spreads), and the cross-entropy of the class, each with its weight; and stable_right, the mean of the shares
+            of both classes that are right.
         """
         config = self.config
         scaled = self._scaled(lattice)
