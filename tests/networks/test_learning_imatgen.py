@@ -53,6 +53,13 @@ def test_atoms_are_read_from_their_images_and_counted_by_their_sums() -> None:
     ):
         assert not imatgen.same_crystals(data, change["positions"], species, change["edges"], IMAGES).any()
     assert not imatgen.same_crystals(data, frac_coords, 1 - species.clamp(min=0), data.lattice, IMAGES).any()
+    # A low peak beside one that is a little low is no atom, though it is one by its own height.
+    two = torch.tensor([[[0.3, 0.3, 0.3], [0.7, 0.7, 0.7]]])
+    low = basis.density.splat(two, torch.tensor([[[0.9], [0.4]]]), (16, 16, 16), torch.full((1, 1, 3), 0.07))
+    places, kinds, sums = basis.read_basis(low, 0.07, 5)
+    assert (kinds >= 0).sum() == 1
+    torch.testing.assert_close(sums, torch.tensor([[1.3]]), atol=0.02, rtol=0)
+    torch.testing.assert_close(places[kinds >= 0], two[0, :1], atol=1e-3, rtol=0)
     # A third of an atom more in the whole image, spread thin, is no atom.
     thin = images + 0.3 * (2 * torch.pi) ** 1.5 * (IMAGES.width / IMAGES.box * 16) ** 3 / 16**3
     assert torch.equal(basis.read_basis(thin, IMAGES.width / IMAGES.box, 5)[1] >= 0, species >= 0)
