@@ -12,6 +12,7 @@ from matgen_core.networks.learning.loops import Schedule
 from matgen_core.networks.learning.voxels import imatgen
 from matgen_core.networks.learning.voxels.imatgen import Displacement, Images, IMatGenLearner
 from matgen_core.networks.models.voxels.imatgen import IMatGen, IMatGenConfig
+from matgen_core.representations import CellAndBasis
 from tests.support.arrays import pair_arrays, rng
 
 CONFIG = IMatGenConfig(
@@ -63,6 +64,32 @@ def test_atoms_are_read_from_their_images_and_counted_by_their_sums() -> None:
     # A third of an atom more in the whole image, spread thin, is no atom.
     thin = images + 0.3 * (2 * torch.pi) ** 1.5 * (IMAGES.width / IMAGES.box * 16) ** 3 / 16**3
     assert torch.equal(basis.read_basis(thin, IMAGES.width / IMAGES.box, 5)[1] >= 0, species >= 0)
+
+
+@torch.inference_mode()
+def test_a_flat_cell_of_one_point_does_not_end_the_reading_of_the_others() -> None:
+    net, z = model(), torch.randn(3, 12, generator=rng())
+    decode_parts = net.decode_parts
+
+    def one_flat(points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        images, lattice = decode_parts(points)
+        lattice[0, 1] = lattice[0, 2]  # two vectors in one line
+        lattice[1, 1, 0] = torch.nan
+        return images, lattice
+
+    expected = imatgen.read(net, z, IMAGES)
+    net.decode_parts = one_flat  # type: ignore[method-assign]
+    frac_coords, species, lattice = imatgen.read(net, z, IMAGES)
+    assert frac_coords.isfinite().all()
+    torch.testing.assert_close(frac_coords[2], expected[0][2])
+    layout = CellAndBasis(("Ti", "O"), grid=16, box=IMAGES.box, width=IMAGES.width)
+    for place in range(2):
+        found = layout.from_sites(
+            frac_coords[place].numpy(), species[place].clamp(min=0).numpy(), lattice[place].numpy()
+        )
+        assert "the decoded cell is none" in str(found)
+    data = pair_arrays(3)
+    assert imatgen.same_crystals(data, frac_coords, species, lattice, IMAGES).shape == (3,)
 
 
 def test_displaced_crystals_keep_the_orientation_in_which_cells_are_decoded() -> None:

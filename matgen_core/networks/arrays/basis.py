@@ -15,6 +15,7 @@ from matgen_core.networks.arrays.cells import lattice_from_parameters
 
 MIDDLE = 0.4  # of the cell along each vector: the center of the box
 FIRST = MIDDLE - 0.5  # atoms stand from here to one cell further: no special position lies at this border
+FLAT = 1e-3  # volume over that of a box with these edges; a flatter cell holds nothing
 LEAST = 0.02  # values of a cell image below it are 0, as published
 _LOWEST = 0.3  # of the height of an atom; what is lower is no peak
 _PAIRS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
@@ -26,8 +27,15 @@ def in_box(frac_coords: Tensor, lattice: Tensor, box: float) -> Tensor:
 
 
 def in_cell(places: Tensor, lattice: Tensor, box: float) -> Tensor:
-    """Fractional coordinates (B, n, 3) of places in the box."""
-    return (places - 0.5) * box @ torch.linalg.inv(lattice) + MIDDLE
+    """Fractional coordinates (B, n, 3) of places in the box.
+
+    A flat cell has none: there they are those of a cube of 1 Å, so that one such cell does not end a whole batch.
+    Whoever reads a cell refuses it.
+    """
+    flat = torch.linalg.det(lattice).abs() < FLAT * lattice.norm(dim=-1).prod(1)
+    unit = torch.eye(3, dtype=lattice.dtype, device=lattice.device)
+    usable = torch.where((flat | ~lattice.isfinite().all((1, 2))).view(-1, 1, 1), unit, lattice)
+    return (places - 0.5) * box @ torch.linalg.inv(usable) + MIDDLE
 
 
 def basis_images(places: Tensor, species: Tensor, n_elements: int, grid: int, width: float) -> Tensor:

@@ -133,9 +133,7 @@ class CellAndBasis:
         images = torch.where(finite.view(-1, 1, 1, 1, 1), images, 0.0)
         lattice = basis.lattice_of_image(images[:, 0], self.cell_width)
         places, species, _ = basis.read_basis(images[:, 1:], self.width / self.box, self.max_sites + 1)
-        flat = torch.linalg.det(lattice).abs() < 1e-3  # it has no fractional coordinates; the cell is refused below
-        unit = torch.eye(3, dtype=lattice.dtype)
-        frac_coords = basis.in_cell(places, torch.where(flat.view(-1, 1, 1), unit, lattice), self.box)
+        frac_coords = basis.in_cell(places, lattice, self.box)
         return [
             self.from_sites(where[kinds >= 0], kinds[kinds >= 0], cell)
             if ok
@@ -156,6 +154,8 @@ class CellAndBasis:
             lattice: (3, 3) in Å.
         """
         matrix = lattice.astype(float)
+        if not np.isfinite(matrix).all():
+            return DecodeError("the decoded cell is none: its vectors are not finite")
         lengths = np.linalg.norm(matrix, axis=1)
         volume = abs(float(np.linalg.det(matrix)))
         n = len(species)

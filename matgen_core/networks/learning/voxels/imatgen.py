@@ -1,6 +1,6 @@
 """The training of iMatGen on the crystals of two elements, and what it rebuilds and draws.
 
-Basis images are drawn where the network is, batch by batch, from a few numbers a site. Half of the crystals are drawn
+Basis images are drawn where the network is, batch by batch, from a few numbers a site. Most crystals are drawn
 strained and with their atoms displaced, and the target keeps all of that.
 """
 
@@ -42,9 +42,9 @@ class Images:
 class Displacement:
     """What is changed at random in a training crystal."""
 
-    share: float = 0.5  # of the crystals that are changed
+    share: float = 0.8  # of the crystals that are changed
     strain: float = 0.01  # standard deviation of each component of a symmetric strain
-    farthest: float = 0.1  # Å; the standard deviation is uniform up to this
+    farthest: float = 0.2  # Å; the standard deviation is uniform up to this
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class IMatGenLearner:
     images: Images = Images()
     displacement: Displacement = Displacement()
     schedule: Schedule = Schedule(
-        epochs=2000, batch_size=128, learning_rate=1.2e-3, weight_decay=1e-3, minutes=6.6, bfloat16=True
+        epochs=2000, batch_size=128, learning_rate=1.2e-3, weight_decay=2e-2, minutes=6.6, bfloat16=True
     )
     prior: Schedule = Schedule(epochs=3000, batch_size=512, learning_rate=2e-3, weight_decay=1e-2, minutes=0.5)
     stable_below: float = 0.2  # eV/atom above the hull, of the classifier
