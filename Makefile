@@ -98,6 +98,7 @@ benchmark: .venv/.installed-dev chromium $(VIEWER)/3Dmol.es6-min.js $(BUNDLES)
 	$(BIN)/python -m benchmarks.phase_fields
 	$(BIN)/python -m benchmarks.magpie
 	$(BIN)/python -m benchmarks.crystals
+	$(BIN)/python -m benchmarks.relax
 	$(BIN)/python -m benchmarks.screening matgan_oqmd
 	$(BIN)/python -m benchmarks.opening
 	$(BIN)/python -m benchmarks.app

@@ -32,6 +32,7 @@ PAGES = {
     "Place my structures": "place",
     "Phase fields": "phase_fields",
     "Compositions": "compositions",
+    "Validate": "validate",
     "Trust": "trust",
 }
 COMMAND = "from matgen_core.cli import main; main()"

@@ -306,7 +306,10 @@ def card(formula: str, asked_then: Asked) -> None:
                     f"**Nearest known 2D material** {plain(subscripted(like))}"
                     f" :small[{distance:.2f} standard deviations of the Magpie features away, root mean square]"
                 )
-    st.caption("No line here says that a compound is stable or can be made.")
+    st.caption(
+        "No line here says that a compound is stable or can be made. Validate relaxes crystals, and a formula has none:"
+        " bring a structure of it, or let a generator of crystals write one."
+    )
 
 
 def elements_tab(run: Generation) -> None:

@@ -89,6 +89,14 @@ PAGES: tuple[tuple[str, str, str, str, str, dict[str, str]], ...] = (
         {"generator": "matgan_icsd", "has": "Li,O", "n": "100000"},
     ),
     (
+        "Validate",
+        "rule",
+        "Which crystals are stable, new and sound, and how good is the generator that made them?",
+        "pages/validate.py",
+        "Samples of a generator",
+        {"validate_source": "A generator"},
+    ),
+    (
         "Trust",
         "verified",
         "How good is each model, beside its paper and the simplest baseline?",

@@ -228,6 +228,7 @@ def results(files: Sequence[StructureFile], placed: Sequence[Placement], propert
             models=(name, *(each for each in widgets.names_with("predict", CRYSTAL) if len(properties))),
             settings={"neighbors": placement.N_NEIGHBORS},
         )
+        bench_crystals.send_to_validate(files, "Place my structures", "place_validate")
     shown = placement.with_properties(full, properties, as_text=True)
     shown = shown.assign(**{each: list(map(subscripted, shown[each])) for each in ("formula", "nearest")})
     there = shown[full["problem"].eq("") | full["comes_back"].notna()]

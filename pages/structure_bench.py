@@ -5,6 +5,7 @@ from functools import partial
 
 import streamlit as st
 
+from matgen_core.data import StructureFile
 from matgen_core.data.uploads import LIMITS
 from matgen_core.latent.index import SPLITS, TEST
 from matgen_core.views.crystals import bench
@@ -221,14 +222,17 @@ if not entries:
 elif crystals:
     with bench_crystals.told():
         overview(crystals)
-    view = st.segmented_control(
-        "Show",
-        list(figures.VIEWS),
-        default="Sites",
-        key="bench_view",
-        label_visibility="collapsed",
-        bind="query-params",
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        view = st.segmented_control(
+            "Show",
+            list(figures.VIEWS),
+            default="Sites",
+            key="bench_view",
+            label_visibility="collapsed",
+            bind="query-params",
+        )
+        files = [StructureFile(each.label, each.label, each.structure, notes=each.notes) for each in crystals]
+        bench_crystals.send_to_validate(files, "Structure bench", "bench_validate")
     with bench_crystals.told():
         figures.VIEWS[view or "Sites"](crystals)
 same_in_python(crystals)

@@ -24,10 +24,21 @@ def validate(
     ],
     out: Annotated[Path | None, typer.Option("--out", help="Folder to write; new or empty")] = None,
     potential: Annotated[
-        str, typer.Option(help="What relaxes: 7net-0, or 7net-l3i5, which takes three times as long")
+        str, typer.Option(help="What relaxes: 7net-0, 7net-l3i5, which takes three times as long, or chgnet")
     ] = "7net-0",
+    second: Annotated[
+        str,
+        typer.Option(
+            help="What is asked of crystals that lie impossibly low: 7net-0, 7net-l3i5, or chgnet, which is of another"
+            " family; another than what relaxes if not given"
+        ),
+    ] = "",
     max_steps: Annotated[int, typer.Option(help="End of a relaxation that does not come to rest")] = 300,
     processes: Annotated[int, typer.Option(help="Processes of this machine; one a core if not given")] = 0,
+    minutes: Annotated[
+        float, typer.Option(help="What a crystal may take; those that took longer are tried again when it is raised")
+    ] = 15,
+    again: Annotated[bool, typer.Option("--again", help="Try again whatever took too long")] = False,
     scheduler: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Dask scheduler in place of these, as tcp://host:8786")
     ] = "",
@@ -55,7 +66,7 @@ def validate(
 
     if scoreboard:
         scoreboards.check_name(scoreboard)
-    protocol = validation.protocol_with(potential, max_steps)
+    protocol = validation.protocol_with(potential, max_steps, second)
     candidates = inputs.candidates_of(files)
     report_problems([each.name for each in candidates], [each.problem for each in candidates])
     if prepare is not None:
@@ -67,8 +78,10 @@ def validate(
     if relaxed is not None:
         made = runs.judged_from(candidates, relaxed)
     else:
-        with closing(runs.workers_of(processes, scheduler)) as workers:
-            made = runs.judged(candidates, protocol, workers, Counter(len(candidates), "crystals judged", 9))
+        with closing(runs.workers_of(processes, scheduler, minutes)) as workers:
+            made = runs.judged(
+                candidates, protocol, workers, Counter(len(candidates), "crystals judged", 9), again=again
+            )
     table = validation.table_of(candidates, made.rows, made.rests)
     could_be_read = [not each.problem for each in candidates]
     report_problems(table["name"][could_be_read], table["problem"][could_be_read])

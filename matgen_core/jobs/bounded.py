@@ -45,6 +45,14 @@ class BoundedError(ValueError):
     """A call took more time or memory than it may, or broke the process that it ran in."""
 
 
+class LateError(BoundedError):
+    """A call took more time than it may."""
+
+
+class BrokenError(BoundedError):
+    """A call broke the process that it ran in, or somebody killed that."""
+
+
 class BusyError(ValueError):
     """A call was not tried, and may be in a minute."""
 
@@ -212,8 +220,8 @@ class _Server:
             kind, value = json.loads(self.companion.connection.recv_bytes(_MAX_ANSWER))
         except (EOFError, OSError, ValueError, TypeError) as error:
             if is_late.is_set():
-                raise BoundedError(f"it takes more than {seconds:g} seconds, and was ended") from error
-            raise BoundedError("it broke the process that it was read in") from error
+                raise LateError(f"it takes more than {seconds:g} seconds, and was ended") from error
+            raise BrokenError("it broke the process that it was read in") from error
         finally:
             timer.cancel()
         return kind, value

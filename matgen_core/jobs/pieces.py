@@ -1,16 +1,18 @@
 """The pieces of long work, one after the other, on processes of this machine or on a cluster, into a store.
 
 The same loop for both: whatever gives futures will do. A piece that fails, takes too long or ends the process that it
-is in costs its own row, and nothing else.
+is in costs its own row, and nothing else. One whose process ended is tried once more, since somebody may have killed
+that; one that took too long is tried again when it is allowed more time.
 """
 
 import importlib
 import logging
+import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
-from matgen_core.jobs.bounded import Bounded, Limits
+from matgen_core.jobs.bounded import Bounded, BrokenError, LateError, Limits
 from matgen_core.jobs.store import Piece, Store
 
 Answer = tuple[dict[str, Any], dict[str, Any]]  # what a table shows, and what is asked for one by one
@@ -22,6 +24,7 @@ class Workers(Protocol):
     """Whoever computes pieces."""
 
     n: int
+    seconds: float  # that a piece may take
 
     def submit(self, content: str, settings: Mapping[str, Any]) -> "Future[Any]":
         """Begin a piece, or let it wait; the future holds an `Answer`."""
@@ -43,7 +46,7 @@ class ProcessWorkers:
             n: Processes.
             limits: Of each piece.
         """
-        self.n = n
+        self.n, self.seconds = n, limits.seconds
         self._bounded = Bounded(module, n, limits)
         self._threads = ThreadPoolExecutor(n, "pieces")
 
@@ -81,7 +84,7 @@ class ClusterWorkers:
         except (OSError, ValueError, TypeError) as error:
             raise ValueError(f"no Dask scheduler answers at {address[:80]!r}; write it as tcp://host:8786") from error
         self._module = module
-        self.n = max(1, len(self._client.ncores()))
+        self.n, self.seconds = max(1, len(self._client.ncores())), math.inf
 
     def submit(self, content: str, settings: Mapping[str, Any]) -> "Future[Any]":
         """Begin a piece, or let it wait; one whose worker is gone is tried on another one."""
@@ -117,6 +120,7 @@ def work_through(
     failed: Callable[[Piece, str], dict[str, Any]],
     done: Callable[[int, int], None] = lambda done, n: None,
     is_stopped: Callable[[], bool] = lambda: False,
+    again: bool = False,
 ) -> bool:
     """Compute what is missing of a work and keep each piece as it is done.
 
@@ -127,6 +131,7 @@ def work_through(
         failed: Makes the row of a piece that could not be computed, from the piece and the reason.
         done: Told how many pieces are done, and of how many.
         is_stopped: Asked now and then; the store is asked, too.
+        again: Whether all that took too long is tried again, and not only what is allowed more time than then.
 
     Returns:
         Whether all is done.
@@ -138,9 +143,10 @@ def work_through(
     with store.working_on(work) as is_ours:
         if not is_ours:
             raise ValueError("somebody else works on this already")
-        left = store.missing(work)
+        left = store.missing(work, math.inf if again else workers.seconds)
         asked = store.work(work)
-        n_done = asked.n_done
+        n_done = asked.n - sum(piece.copies for piece in left)
+        broken: set[str] = set()
         waiting: dict[Future[Any], Piece] = {}
         done(n_done, asked.n)
         try:
@@ -153,14 +159,23 @@ def work_through(
                 ready, _ = wait(waiting, _PATIENCE, FIRST_COMPLETED)
                 for future in ready:
                     piece = waiting.pop(future)
+                    late = None
                     try:
                         row, rest = future.result()
+                    except BrokenError as problem:
+                        if piece.key not in broken:
+                            broken.add(piece.key)
+                            left.insert(0, piece)
+                            continue
+                        row, rest = failed(piece, _line(problem)), {}
+                    except LateError as problem:
+                        row, rest, late = failed(piece, _line(problem)), {}, workers.seconds
                     except ValueError as problem:
                         row, rest = failed(piece, _line(problem)), {}
                     except Exception as fault:  # of ours; the others shall not wait until it is mended
                         _LOG.exception("a piece of work failed: %s", piece.name)
                         row, rest = failed(piece, f"a fault of this program: {_last_line(fault)}"), {}
-                    store.keep(piece.key, row, rest)
+                    store.keep(piece.key, row, rest, late)
                     n_done += piece.copies
                     done(n_done, asked.n)
         finally:

@@ -31,11 +31,13 @@ CREATE TABLE IF NOT EXISTS work (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL, title TEXT NOT NULL, settings TEXT NOT NULL, owner TEXT NOT NULL,
     created REAL NOT NULL, stopped INTEGER NOT NULL DEFAULT 0, begun INTEGER NOT NULL DEFAULT 0
 );
+CREATE TABLE IF NOT EXISTS about (work TEXT PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS piece (
     work TEXT NOT NULL, place INTEGER NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, content TEXT NOT NULL,
     PRIMARY KEY (work, place)
 );
 CREATE TABLE IF NOT EXISTS result (key TEXT PRIMARY KEY, row TEXT NOT NULL, rest TEXT NOT NULL, made REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS late (key TEXT PRIMARY KEY, seconds REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS piece_key ON piece (key);
 """
 
@@ -110,7 +112,13 @@ class Store:
             base.executescript(_SCHEMA)
 
     def add(
-        self, kind: str, title: str, settings: Mapping[str, Any], pieces: Sequence[tuple[str, str]], owner: str = ""
+        self,
+        kind: str,
+        title: str,
+        settings: Mapping[str, Any],
+        pieces: Sequence[tuple[str, str]],
+        owner: str = "",
+        about: Mapping[str, Any] | None = None,
     ) -> Work:
         """Keep what somebody asks for; nothing is done yet. The same asked for again by the same person is one work.
 
@@ -120,6 +128,7 @@ class Store:
             settings: Of the kind, as JSON holds them.
             pieces: Name and content of each.
             owner: Who asks.
+            about: What else belongs to the work and is no part of a piece, as JSON holds it.
 
         Raises:
             FullError: If too much of this owner, or of all, is not done yet.
@@ -130,8 +139,8 @@ class Store:
         for name, content in pieces:
             if len(content) > _MAX_CONTENT:
                 raise ValueError(f"{name[:80]!r} has {len(content):,} letters; at most {_MAX_CONTENT:,} are taken")
-        text = json.dumps(settings, sort_keys=True)
-        name_of_work = _hash(kind, title, text, owner, *(part for piece in pieces for part in piece))[:16]
+        text, beside = json.dumps(settings, sort_keys=True), json.dumps(about or {}, sort_keys=True)
+        name_of_work = _hash(kind, title, text, owner, beside, *(part for piece in pieces for part in piece))[:16]
         if self._works("WHERE work.id = ?", (name_of_work,)):
             return self.work(name_of_work)
         if owner:
@@ -141,6 +150,7 @@ class Store:
                 "INSERT OR IGNORE INTO work (id, kind, title, settings, owner, created) VALUES (?, ?, ?, ?, ?, ?)",
                 (name_of_work, kind, title, text, owner, time.time()),
             )
+            base.execute("INSERT OR IGNORE INTO about VALUES (?, ?)", (name_of_work, beside))
             base.executemany(
                 "INSERT OR IGNORE INTO piece VALUES (?, ?, ?, ?, ?)",
                 (
@@ -165,23 +175,36 @@ class Store:
         """Return the works of an owner, or of all, the newest first."""
         return self._works("", ()) if owner is None else self._works("WHERE work.owner = ?", (owner,))
 
-    def missing(self, work: str) -> list[Piece]:
-        """Return the pieces that have no result yet, in order; equal ones once."""
+    def missing(self, work: str, seconds: float = 0.0) -> list[Piece]:
+        """Return the pieces that have no result yet, in order; equal ones once.
+
+        Args:
+            work: Its id.
+            seconds: What a piece may take now: those that were given up after less are among them.
+        """
         with self._open() as base:
             rows = base.execute(
-                "SELECT MIN(place), name, key, content, COUNT(*) FROM piece WHERE work = ?"
-                " AND key NOT IN (SELECT key FROM result) GROUP BY key ORDER BY MIN(place)",
-                (work,),
+                "SELECT MIN(place), name, key, content, COUNT(*) FROM piece LEFT JOIN result USING (key)"
+                " LEFT JOIN late USING (key) WHERE work = ? AND (result.key IS NULL OR late.seconds < ?)"
+                " GROUP BY key ORDER BY MIN(place)",
+                (work, seconds),
             ).fetchall()
         return [Piece(*row) for row in rows]
 
-    def keep(self, key: str, row: Mapping[str, Any], rest: Mapping[str, Any] | None = None) -> None:
+    def keep(
+        self,
+        key: str,
+        row: Mapping[str, Any],
+        rest: Mapping[str, Any] | None = None,
+        late: float | None = None,
+    ) -> None:
         """Keep the result of a piece: all of it or nothing.
 
         Args:
             key: Of the piece.
             row: What a table shows of it, as JSON holds it.
             rest: What is asked for one by one, such as the steps on the way.
+            late: After how many seconds it was given up; None for any other result.
 
         Raises:
             OSError: If it cannot be written.
@@ -191,6 +214,10 @@ class Store:
                 "INSERT OR REPLACE INTO result VALUES (?, ?, ?, ?)",
                 (key, json.dumps(row), json.dumps(rest or {}), time.time()),
             )
+            if late is None:
+                base.execute("DELETE FROM late WHERE key = ?", (key,))
+            else:
+                base.execute("INSERT OR REPLACE INTO late VALUES (?, ?)", (key, late))
 
     def rows(self, work: str) -> list[dict[str, Any] | None]:
         """Return the result of each piece, in order; None for one that has none yet."""
@@ -205,6 +232,12 @@ class Store:
         with self._open() as base:
             rows = base.execute("SELECT place, name, key, content FROM piece WHERE work = ? ORDER BY place", (work,))
             return [Piece(*row) for row in rows.fetchall()]
+
+    def about(self, work: str) -> dict[str, Any]:
+        """Return what was kept beside the pieces of a work; {} if there is no such work."""
+        with self._open() as base:
+            found = base.execute("SELECT text FROM about WHERE work = ?", (work,)).fetchone()
+        return json.loads(found[0]) if found else {}
 
     def rest(self, work: str, place: int) -> dict[str, Any]:
         """Return what is kept beside the row of a piece; {} if it has no result."""
@@ -227,9 +260,11 @@ class Store:
     def remove(self, work: str) -> None:
         """Forget a work, and the results that no other work has."""
         with self._open() as base:
+            base.execute("DELETE FROM about WHERE work = ?", (work,))
             base.execute("DELETE FROM piece WHERE work = ?", (work,))
             base.execute("DELETE FROM work WHERE id = ?", (work,))
             base.execute("DELETE FROM result WHERE key NOT IN (SELECT key FROM piece)")
+            base.execute("DELETE FROM late WHERE key NOT IN (SELECT key FROM piece)")
         self._lock_file(work).unlink(missing_ok=True)
 
     @contextmanager

@@ -31,7 +31,7 @@ BAD = {  # file: crystal or text, and what is said of it
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A generator's folder of good and bad files and one sample that failed; pairs of atoms relax what is in it."""
     monkeypatch.setattr(judging, "potential_named", pairs_named)
-    monkeypatch.setattr(runs, "workers_of", lambda processes, scheduler: Here())
+    monkeypatch.setattr(runs, "workers_of", lambda processes, scheduler, minutes: Here())
     monkeypatch.setenv("MATGEN_WORK", str(tmp_path / "work"))
     monkeypatch.setenv("MATGEN_DATA", str(tmp_path / "data"))
     (tmp_path / "data").mkdir()
@@ -100,7 +100,13 @@ def test_bad_options_end_with_one_line(run, folder: Path, tmp_path: Path) -> Non
         ((), "give --out FOLDER for results, or --prepare FILE"),
         ((*out, "--prepare", tmp_path / "x"), "give --out FOLDER for results, or --prepare FILE"),
         (("--prepare", tmp_path / "x", "--from", tmp_path / "y"), "give --out FOLDER for results"),
-        ((*out, "--potential", "chgnet"), "'chgnet' is no potential; known: 7net-0, 7net-l3i5"),
+        ((*out, "--potential", "gnome"), "'gnome' is no potential; known: 7net-0, 7net-l3i5, chgnet"),
+        ((*out, "--second", "gnome"), "'gnome' is no potential; known: 7net-0, 7net-l3i5, chgnet"),
+        (
+            (*out, "--second", "7net-0"),
+            "7net-0 is asked first and second; a second opinion",
+        ),
+        ((*out, "--potential", "chgnet", "--second", "chgnet"), "chgnet is asked first and second"),
         ((*out, "--max-steps", "0"), "0 steps of a relaxation; expected 1 or more"),
         ((*out, "--scoreboard", "a/b"), "take at most 60 letters, digits, spaces"),
         ((*out, "--from", tmp_path / "none"), "none"),
@@ -116,5 +122,8 @@ def test_bad_options_end_with_one_line(run, folder: Path, tmp_path: Path) -> Non
 def test_processes_and_addresses_are_checked() -> None:
     with pytest.raises(ValueError, match="-1 processes; expected 1 or more"):
         runs.workers_of(-1)
+    for minutes in (0, -1, float("nan")):
+        with pytest.raises(ValueError, match=r"minutes for a crystal; expected more than 0"):
+            runs.workers_of(1, "", minutes)
     with pytest.raises(ValueError, match="no Dask scheduler answers at 'nowhere'"):
         runs.workers_of(0, "nowhere")

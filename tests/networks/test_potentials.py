@@ -1,5 +1,7 @@
 """Potentials on batches of cells: neighbors, evaluation, relaxation, and that what is strange fails alone."""
 
+import contextlib
+import io
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from matgen_core.networks.potentials import (
     RelaxSettings,
     evaluate,
     load_potential,
+    loading,
     problems,
     relax,
     relaxing,
@@ -295,17 +298,55 @@ def test_sevennet_agrees_with_its_own_calculator_and_relaxes_as_ase_does(seven: 
         np.testing.assert_allclose(relaxed[place].cell, atoms.cell.array, atol=5e-3)
 
 
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad=True:UserWarning")
+def test_chgnet_agrees_with_its_own_calculator_alone_and_in_a_batch() -> None:
+    """Angles, images of a small cell, an atom whose neighbors are all far, another order of the sites."""
+    dynamics = pytest.importorskip("chgnet.model.dynamics")
+    from ase import Atoms
+
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        calculator = dynamics.CHGNetCalculator(use_device="cpu")
+    potential = load_potential("chgnet")
+    crystals = distorted(
+        Cells.of(
+            [
+                ([11, 17], 5.64 * ROCKSALT, [[0, 0, 0], [0.5] * 3]),
+                ([26], 1.43 * (np.ones((3, 3)) - 2 * np.eye(3)), [[0, 0, 0]]),
+                ([55, 55], np.diag([9.5, 9.5, 4.0]), [[0, 0, 0], [0.5, 0.5, 1.5]]),  # no pair within 3 Å
+                ([22, 8, 8, 22, 8, 8], np.diag([4.6, 4.6, 2.96]), [RUTILE[each] for each in (0, 2, 3, 1, 4, 5)]),
+            ]
+        ),
+        0.03, 0.05, 1,
+    )  # fmt: skip
+    found = potential(crystals)
+    assert not found.lonely.any()
+    for place, (numbers, cell, coords) in enumerate(crystals.sites()):
+        atoms = Atoms(numbers, cell=cell, scaled_positions=coords, pbc=True)
+        atoms.calc = calculator
+        assert float(found.energy[place]) / len(numbers) == pytest.approx(
+            atoms.get_potential_energy() / len(numbers), abs=1e-5
+        )
+        np.testing.assert_allclose(found.forces[crystals.owners == place], atoms.get_forces(), atol=2e-4)
+        np.testing.assert_allclose(found.stress[place], atoms.get_stress(voigt=False), atol=2e-5)
+        alone = potential(crystals.select([place]))
+        assert float(alone.energy[0]) == pytest.approx(float(found.energy[place]), abs=1e-4)
+    far = Cells.of([([11], 9 * CUBE, [[0, 0, 0]])])
+    assert potential(far.joined(crystals)).lonely.tolist() == [True, *[False] * 4]
+
+
 def test_a_potential_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="'7net-9' is no potential; known: 7net-0, 7net-l3i5"):
+    with pytest.raises(ValueError, match="'7net-9' is no potential; known: 7net-0, 7net-l3i5, chgnet"):
         load_potential("7net-9")
     with pytest.raises(ValueError, match="device 'tpu': expected cpu or cuda"):
         load_potential("7net-0", "tpu")
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="no GPU that torch can use; take cpu"):
             load_potential("7net-0", "cuda")
-    monkeypatch.setattr("matgen_core.networks.potentials.loading.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"needs the package sevenn.*pip install sevenn=="):
-        load_potential("7net-0")
+    monkeypatch.setattr(loading, "find_spec", lambda name: None)
+    for name, package in (("7net-0", "sevenn"), ("chgnet", "chgnet")):
+        with pytest.raises(ValueError, match=rf"{name} needs the package {package}.*pip install {package}=="):
+            load_potential(name)
 
 
 class Evil:
@@ -318,15 +359,26 @@ class Evil:
         return Path.touch, (self.mark,)
 
 
-def test_no_file_that_calls_itself_a_potential_runs_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    const, mark = pytest.importorskip("sevenn._const"), tmp_path / "it ran"
-    torch.save({"config": Evil(mark), "model_state_dict": {}}, tmp_path / "7net-0")
+@pytest.mark.parametrize("package", ["sevenn", "chgnet"])
+def test_no_file_that_calls_itself_a_potential_runs_code(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = pytest.importorskip("sevenn._const" if package == "sevenn" else "chgnet")
+    name, mark = ("7net-0" if package == "sevenn" else "chgnet"), tmp_path / "it ran"
+    content = {"config": Evil(mark), "model_state_dict": {}, "model": Evil(mark)}
+    torch.save(content, tmp_path / name)
     monkeypatch.chdir(tmp_path)  # as the folder of a downloaded archive
-    assert load_potential("7net-0").name == "7net-0"
+    assert load_potential(name).name == name
     assert not mark.exists()
-    monkeypatch.setattr(const, "SEVENNET_0_11Jul2024", str(tmp_path / "7net-0"))
-    with pytest.raises(ValueError, match="holds more than weights and is not read; install sevenn anew"):
-        load_potential("7net-0")
+    if package == "sevenn":
+        monkeypatch.setattr(module, "SEVENNET_0_11Jul2024", str(tmp_path / name))
+    else:
+        file = tmp_path / "pretrained" / "0.3.0" / "chgnet_0.3.0_e29f68s314m37.pth.tar"
+        file.parent.mkdir(parents=True)
+        torch.save(content, file)
+        monkeypatch.setattr(module, "__file__", str(tmp_path / "__init__.py"))
+    with pytest.raises(ValueError, match=f"holds more than weights and is not read; install {package} anew"):
+        load_potential(name)
     assert not mark.exists()
-    torch.load(tmp_path / "7net-0", weights_only=False)
+    torch.load(tmp_path / name, weights_only=False)
     assert mark.exists()  # the file would have run

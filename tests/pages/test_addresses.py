@@ -67,6 +67,7 @@ VIEWS: dict[str, tuple[dict[str, str], ...]] = {
     "compositions": ({"generator": "formulas"},),
     "phase_fields": ({"ranker": "phase_field_norm"},),
     "place": ({},),
+    "validate": ({}, {"validate_source": "A generator"}),
     "trust": ({},),
     "home": ({},),
 }

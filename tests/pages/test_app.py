@@ -28,7 +28,17 @@ from tests.support.serving import ROOT
 pytestmark = pytest.mark.usefixtures("fresh_caches")
 
 FEATURED = checkpoint.load("phase_field_norm").representation.elements  # type: ignore[union-attr]
-PAGES = ("home", "latent_map", "structure_bench", "journeys", "place", "phase_fields", "compositions", "trust")
+PAGES = (
+    "home",
+    "latent_map",
+    "structure_bench",
+    "journeys",
+    "place",
+    "phase_fields",
+    "compositions",
+    "validate",
+    "trust",
+)
 TITLES = {
     "home": "MatGen Explorer",
     "latent_map": "Latent map",
@@ -37,6 +47,7 @@ TITLES = {
     "place": "Place my structures",
     "phase_fields": "Phase fields",
     "compositions": "Compositions",
+    "validate": "Validate",
     "trust": "Trust",
 }
 

@@ -27,6 +27,7 @@ OPEN_AT = {
     "trust": "crystals",
     "phase_fields": "phase_field_norm",
     "compositions": "formulas",
+    "validate": "crystals",
 }
 
 

@@ -36,7 +36,7 @@ def test_nobody_sees_a_page_before_the_login(app: AppTest, user: dict[str, Any])
     app.user = user
     app.query_params["find"] = "![x](http://127.0.0.1/x.png)"
     assert shown(app.run()) == (["MatGen Explorer"], ["Log in"])
-    for name in ("latent_map", "compositions", "trust"):
+    for name in ("latent_map", "compositions", "validate", "trust"):
         assert shown(app.switch_page(f"pages/{name}.py").run()) == (["MatGen Explorer"], ["Log in"])
     assert not app.exception
     assert not app.selectbox

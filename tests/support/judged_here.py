@@ -11,7 +11,7 @@ from tests.support.potentials import Pairs
 class Here:
     """Workers without processes; they note what they were asked."""
 
-    n = 1
+    n, seconds = 1, 900.0
 
     def __init__(self, most: int = 1_000) -> None:
         """Take after how many pieces the power fails."""
@@ -34,8 +34,8 @@ class Here:
         """Let go of nothing."""
 
 
-def pairs_named(name: str) -> Pairs:
+def pairs_named(name: str, broken: int = -1, each_atom: float = 0.0) -> Pairs:
     """The pairs under the name of a potential whose reference energies there are."""
-    potential = Pairs()
+    potential = Pairs(broken=broken, each_atom=each_atom)
     potential.name = name
     return potential

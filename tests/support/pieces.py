@@ -1,8 +1,7 @@
-"""Pieces of work for the tests: they double a number, fail, end their process, or wait until a file is there."""
+"""Pieces of work for the tests: they double a number, fail, end their process, or wait at a pipe."""
 
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,17 @@ def piece(content: str, settings: dict[str, Any]) -> tuple[dict[str, Any], dict[
         raise TypeError("a bug")
     if word == "die":
         os.kill(os.getpid(), signal.SIGKILL)
-    if word == "wait":
-        while not Path(rest).exists():
-            time.sleep(0.02)
+    if word == "die-once" and not Path(rest).exists():
+        Path(rest).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if word == "held":  # tells its process by one pipe and waits at another: who opens them is never too early or late
+        folder = Path(rest)
+        (folder / "told").write_text(str(os.getpid()))
+        (folder / "gate").read_text()
+    if word in ("die-once", "held"):
         return {"number": 0, "problem": ""}, {}
+    if word == "large":
+        return {"number": 1, "problem": ""}, {"much": "x" * 50_000}
     return {"number": 2 * int(content), "problem": ""}, {"half": int(content) / 2}
 
 

@@ -17,12 +17,12 @@ ROCKSALT = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) / 2
 class Pairs:
     """Every pair within the cutoff has the energy depth * ((1 - exp(a (r0 - r)))^2 - 1), cut off smoothly (Morse)."""
 
-    def __init__(self, edges_at_once: int = 100_000, broken: int = -1) -> None:
-        """Take the number of pairs in a batch, and an element whose crystals have no finite energy."""
+    def __init__(self, edges_at_once: int = 100_000, broken: int = -1, each_atom: float = 0.0) -> None:
+        """Take the number of pairs in a batch, an element whose crystals have no finite energy, and eV of each atom."""
         self.name, self.device, self.cutoff = "pairs", torch.device("cpu"), 5.0
         self.elements = frozenset(range(1, 90)) - {84}
         self.edges_at_once = edges_at_once
-        self.broken = broken
+        self.broken, self.each_atom = broken, each_atom
         self.calls: list[int] = []
 
     def __call__(self, crystals: Cells) -> Evaluation:
@@ -45,7 +45,7 @@ class Pairs:
         lonely = torch.ones(len(owners), dtype=torch.bool)
         lonely[pairs.sources] = False
         alone = torch.zeros(len(crystals), dtype=torch.int64).index_add_(0, owners, lonely.long()) > 0
-        found = energy.detach().masked_fill(of_broken, torch.nan)
+        found = (energy.detach() + self.each_atom * crystals.counts).masked_fill(of_broken, torch.nan)
         return Evaluation(found, -slope, stress / crystals.volumes[:, None, None], alone)
 
 
@@ -79,7 +79,7 @@ def salts(*edges: float, rattle: float = 0.05) -> Cells:
 def known_crystals() -> FormationArrays:
     """Two crystals of each role."""
     roles = torch.arange(len(ROLES)).repeat_interleave(2)
-    crystals = salts(*np.linspace(5.0, 6.0, len(roles)))
+    crystals = salts(*(5.0 + np.arange(len(roles)) / 9))
     return FormationArrays(
         crystals, tuple(f"mp-{i}" for i in range(len(roles))), torch.linspace(-2, -1, len(roles)), roles
     )

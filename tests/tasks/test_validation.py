@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from matgen_core import data
+from matgen_core.checks.physics import Energy
 from matgen_core.data.rows import structure_row
 from matgen_core.data.structure_export import cif
 from matgen_core.jobs.store import Store
@@ -87,28 +89,82 @@ def test_work_that_was_broken_off_goes_on_where_it_was() -> None:
     assert [each.progress for each in Store().works()] == ["done"], "the same work, not another one"
 
 
+SALT = primitive("Na", "Cl", 5.64)
+OVERLAPPING = Structure(Lattice.cubic(4), ["Na", "Cl"], [[0, 0, 0], [0, 0, 0]])
 REFUSED = [
     (primitive("Na", "Cl", 1.9), "0.86 Å^3/atom; below 3 atoms overlap"),
+    (Structure(Lattice.cubic(4), ["Na", "Cl"], [[0, 0, 0], [0.1, 0, 0]]), "two atoms are 0.40 Å apart"),
+    (Structure(Lattice.cubic(4), ["Na", "Na"], [[0, 0, 0], [0.99, 0, 0]]), "two atoms are 0.04 Å apart"),
+    (OVERLAPPING, "two atoms are 0.00 Å apart; at least 0.7 Å are needed"),
     (Structure(Lattice.cubic(20), ["Na"], [[0, 0, 0]]), "a cell that is nearly empty"),
+    (Structure(Lattice.orthorhombic(4, 4, 90), ["Na", "Cl"], [[0, 0, 0], [0, 0, 0.02]]), "a cell that is nearly empty"),
     (Structure(Lattice.cubic(4.6), ["Na"], [[0, 0, 0]]), ""),
     (Structure(Lattice.orthorhombic(9, 9, 1), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]), "a flat cell"),
+    (Structure(Lattice([[6, 0, 0], [0, 6, 0], [5, 0, 1.4]]), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0]]), "a flat cell"),
     (rock_salt("Po", "Cl"), "7net-0 does not know Po"),
-    (rock_salt() * (3, 3, 3), "216 atoms in the cell; at most 200 are relaxed"),
-    (Structure(Lattice.cubic(4), ["Na", "Cl"], [[0, 0, 0], [0.1, 0, 0]]), "Å apart; at least 0.7 Å are needed"),
+    (primitive("Fm", "Cl", 5.5), "7net-0 does not know Fm"),
+    (primitive("Es", "Po", 6.5), "7net-0 does not know Po, Es"),
+    (primitive("K", "I", 7.0) * (5, 5, 10), "500 atoms in the cell; at most 200 are relaxed"),
+    (rock_salt("K", "Cl", 6.3) * (3, 3, 3), "216 atoms in the cell; at most 200 are relaxed"),
+    (primitive("Na", "Br", 5.9), "given up at step 0: the potential gave no finite number"),
+    (SALT, ""),
 ]
 
 
-@each_row(("structure", "problem"), REFUSED)
-def test_what_cannot_be_relaxed_says_why(structure: Structure, problem: str) -> None:
-    given = candidates(structure)
+def test_what_cannot_be_relaxed_says_why_and_harms_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "potential_named", lambda name: pairs_named(name, broken=35))
+    given = candidates(*(structure for structure, _ in REFUSED))
     judged = runs.judged(given, PROTOCOL, Here(), lambda done: None)
     table = validation.table_of(given, judged.rows, judged.rests)
-    assert problem in table["problem"][0]
-    assert bool(table["problem"][0]) is bool(problem)
-    assert table["made"][0]
-    if problem:
-        assert table.loc[0, ["energy_above_hull", "stable"]].isna().all()
-        assert not table[["sun", "msun"]].any(axis=None)
+    assert table["made"].all()
+    for (structure, problem), (_, row) in zip(REFUSED, table.iterrows(), strict=True):
+        assert problem in row["problem"], structure.formula
+        assert bool(row["problem"]) is bool(problem), structure.formula
+        if problem:
+            assert row[["energy_above_hull", "stable", "volume_scan"]].isna().all(), structure.formula
+            assert not row[["sun", "msun"]].any()
+    assert table["energy_above_hull"].iloc[-1] is not None
+    assert table["volume_scan"].iloc[-1] in (True, False)
+
+
+def test_a_row_says_what_is_sound_and_why() -> None:
+    [done] = runs.judged(candidates(SALT), PROTOCOL, Here(), lambda n: None).rows
+    rest = judging.structure_of(runs.judged(candidates(SALT), PROTOCOL, Here(), lambda n: None).rests[0]["relaxed"])
+    assert (done["charge_neutral"], done["charge_neutral_reason"]) == (True, "neutral: Na+1 Cl-1")
+    assert (done["space_group_number"], done["relaxed_space_group_number"]) == (225, 225)
+    expected = SALT.volume / rest.volume - 1
+    assert done["volume_offset"] is None or done["volume_offset"] == pytest.approx(expected, abs=0.01)
+    assert done["volume_scan"] is (abs(expected) < 0.1)
+    for check in ("strict_distances", "volume_kept", "symmetry_kept", "volume_scan", "charge_neutral"):
+        assert done[check] in (True, False), check
+        assert done[f"{check}_reason"], check
+    assert set(done) == set(judging.COLUMNS)
+
+
+def test_an_impossible_energy_is_refused_until_the_second_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    each_atom = {"7net-0": -10.0}
+
+    def named(name: str) -> Any:
+        asked.append(name)
+        return pairs_named(name, each_atom=each_atom[name])
+
+    monkeypatch.setattr(judging, "potential_named", named)
+    protocol = judging.protocol_with("7net-0", 5, "chgnet")
+    settings = judging.settings_of(protocol)
+    content = judging.content_of(SALT)
+    first, second = (judging.references().formation_energy(SALT, Energy(name, -10.0)) for name in ("7net-0", "chgnet"))
+    agreeing = -10.0 + first - second  # each has its own references
+    for of_second, is_believed in ((agreeing, True), (agreeing + 0.05, True), (0.0, False), (agreeing - 0.2, False)):
+        asked.clear()
+        each_atom["chgnet"] = of_second
+        row, _ = judging.piece(content, settings)
+        assert asked.count("chgnet") == 1
+        assert (row["energy_above_hull"] is not None) is is_believed, row["stability_reason"]
+        assert is_believed or ("impossibly low" in row["stability_reason"] and "chgnet says" in row["stability_reason"])
+    monkeypatch.setattr(judging, "potential_named", pairs_named)
+    row, _ = judging.piece(content, settings)
+    assert row["energy_above_hull"] > 0, "what is possible needs no second"
 
 
 def test_nothing_that_can_be_relaxed_is_a_table_too() -> None:
@@ -188,9 +244,9 @@ def test_what_relaxes_to_a_known_crystal_is_not_new() -> None:
     strange = Structure(Lattice.orthorhombic(3, 9, 6), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.2, 0.5]])
     row = judging.unjudged_row(strange, "")
     rests = [{"relaxed": json.loads(judging.content_of(each))} for each in (known, strange)]
-    table = validation.table_of(candidates(strange, strange, strange), [row] * 3, [*rests, {}])
-    assert table["novel"].tolist() == [False, True, True]
-    assert table["unique"].tolist() == [True, True, False]
+    table = validation.table_of(candidates(strange, strange, strange, known), [row] * 4, [*rests, {}, rests[1]])
+    assert table["novel"].tolist() == [False, True, True, False], "nor is a known crystal that relaxes to another"
+    assert table["unique"].tolist() == [True, True, False, False]
 
 
 def test_without_known_crystals_novelty_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

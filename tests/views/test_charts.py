@@ -5,10 +5,14 @@ import pandas as pd
 
 from matgen_core import checkpoint
 from matgen_core.materials.fields import PhaseField
+from matgen_core.materials.formulas import subscripted
 from matgen_core.tasks import ranking
 from matgen_core.tasks.funnel.answers import Answer
+from matgen_core.tasks.validation import diagrams
 from matgen_core.views import charts
+from tests.support.rows import each_row
 
+CORNERS = ((0.0, 0.0), (1.0, 0.0), (0.5, 0.75**0.5))  # of a diagram of three elements
 NAMES = ["Cl-Li-S-Sn", "Li-O-P-S", "Cl-Cs-O-Re", "C-I-Mo-O", "As-As-Cd-Cl"]
 
 
@@ -130,3 +134,45 @@ def test_generated_formulas_are_told_from_real_ones() -> None:
     real, kept = charts.generated_map(np.array([[0.0, 1], [2, 3], [4, 5]]), points).data
     assert (list(real.x), list(real.y), list(real.text)) == ([0, 4], [1, 5], ["A", "C"])
     assert (list(kept.x), kept.name) == ([2], "kept, 1")
+
+
+@each_row("formula", ["NaCl", "SrTiO3", "KLi", "Fe2O3", "LiCoO2"])
+def test_a_hull_diagram_shows_every_phase_and_the_crystal_in_its_place(formula: str) -> None:
+    phases = diagrams.phases_of(formula)
+    share = diagrams.place_of(formula, phases)
+    figure = charts.hull(phases, formula, share, -1.0, 0.05, {formula})
+    points = {each.name: each for each in figure.data if each.mode.startswith("markers")}
+    yours = points.pop("yours")
+    assert sum(len(each.x) for each in points.values()) == len(phases.table)
+    assert sum(each.mode == "lines" for each in figure.data) == len(phases.lines)
+    stable = points["known and stable"]
+    if len(phases.elements) == 2:
+        assert (yours.x[0], yours.y[0]) == (share[phases.elements[1]], -1.0)
+        assert list(stable.y) == phases.table["energy"][phases.table["is_stable"]].tolist()
+    else:
+        at = sum(share[each] * np.array(corner) for each, corner in zip(phases.elements, CORNERS, strict=True))
+        assert np.allclose([yours.x[0], yours.y[0]], at)
+        known = phases.table.index[(phases.table["formula"] == formula) & phases.table["is_stable"]]
+        named = [text for text in stable.text or () if text]
+        assert (subscripted(formula) in named) == bool(len(known))
+    assert "\u22121.000 eV/atom, +0.050 to the hull" in yours.hovertemplate
+
+
+def test_the_energy_of_a_relaxation_is_told_above_its_end() -> None:
+    (line,) = charts.relaxation([0, 5, 9], [-3.0, -3.1, -3.2]).data
+    assert list(line.x) == [0, 5, 9]
+    assert np.allclose(line.y, [200, 100, 0])
+
+
+def test_generators_stand_in_order_with_their_intervals() -> None:
+    board = pd.DataFrame(
+        {
+            "name": ["a", "<b>", "c"], "kind": ["here", "this", "no network"], "n": [10, 8, 10],
+            "msun": [20.0, 50.0, None], "msun_low": [10.0, 25.0, None], "msun_high": [40.0, 75.0, None],
+        }
+    )  # fmt: skip
+    (dots,) = charts.generators(board, "msun", "S.U.N.", "<b>").data
+    assert list(dots.y) == ["a", "<b>&lt;b&gt;</b>"]
+    assert list(dots.error_x.array) == [20.0, 25.0]
+    assert list(dots.error_x.arrayminus) == [10.0, 25.0]
+    assert list(dots.marker.color) == [charts.KNOWN, charts.ACCENT]

@@ -388,3 +388,14 @@ def test_a_scene_is_described_in_words() -> None:
     assert crystal_scene.describe(crystal_scene.scene(RUTILE, (2, 1, 1))).startswith(
         "Crystal structure TiO2: a cell with 2 Ti, 4 O; a 4.594, b 4.594, c 2.959 Å; alpha 90.0"
     )
+
+
+def test_a_film_keeps_the_bonds_of_its_end() -> None:
+    """Stretched, rock salt has other neighbors by itself; in a film no bond comes and goes."""
+    end = ROCK_SALT
+    stretched = Structure(Lattice.tetragonal(5.64, 9.5), end.species, end.frac_coords)
+    first, last = crystal_scene.film([stretched, end])
+    assert last == crystal_scene.scene(end)
+    assert first["bonds"] == last["bonds"]
+    assert len(crystal_scene.scene(stretched)["bonds"]) != len(last["bonds"])
+    assert first["lattice"] == crystal_scene.scene(stretched)["lattice"]

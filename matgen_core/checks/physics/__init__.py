@@ -4,7 +4,7 @@ from matgen_core.checks.physics.bonds import BOND_KINDS, corrected_atoms
 from matgen_core.checks.physics.energies import NEW_CHEMISTRY, Energy, FormationEnergies, Odds, Stability
 from matgen_core.checks.physics.hull import Hull, HullPoint, phase_number
 from matgen_core.checks.physics.relaxing import Relaxation, relax_structures
-from matgen_core.checks.physics.sound import soundness, symmetry_kept, volume_kept
+from matgen_core.checks.physics.sound import VolumeScan, soundness, symmetry_kept, volume_kept, volume_scan
 
 __all__ = [
     "BOND_KINDS",
@@ -16,10 +16,12 @@ __all__ = [
     "Odds",
     "Relaxation",
     "Stability",
+    "VolumeScan",
     "corrected_atoms",
     "phase_number",
     "relax_structures",
     "soundness",
     "symmetry_kept",
     "volume_kept",
+    "volume_scan",
 ]

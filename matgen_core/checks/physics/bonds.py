@@ -1,9 +1,13 @@
-"""Bonds between anions, which the shifts of the elements get wrong: the shift of O is that of oxides.
+"""Bonds of O, H, N, F and Cl with their like, which the shifts of the elements get wrong: these are those of compounds.
 
-The data put a compound with an O-O bond into a class by its shortest one, and correct all of its oxygen by the class
-(Wang et al., Sci. Rep. 11, 15496 (2021), doi:10.1038/s41598-021-94550-5); so do we, or an O2 molecule in a cell would
-look like an oxide. Of fluorine the bonded atoms alone are counted: for F2 in a compound the data have no class.
+The shift of O is that of oxides. The data put a compound with an O-O bond into a class by its shortest one, and correct
+all of its oxygen by the class (Wang et al., Sci. Rep. 11, 15496 (2021), doi:10.1038/s41598-021-94550-5); so do we, or
+an O2 molecule in a cell would look like an oxide. For molecules of the other gases in a compound the data have no
+class: their bonded atoms alone are counted, and brought back to the energy of the element. Bonds of Br, I, S and of
+all heavier elements need nothing: there element and compound have the same shift.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,18 +15,43 @@ from torch import Tensor
 from matgen_core.networks.arrays.cells import Cells
 from matgen_core.networks.potentials.neighbors import Neighbors, neighbors
 
-BOND_KINDS = ("ozonide", "superoxide", "peroxide", "fluorine")
+
+@dataclass(frozen=True)
+class Molecule:
+    """How two atoms of an element are known for a molecule of it.
+
+    Attributes:
+        kind: Its name.
+        number: Atomic number.
+        bond: Å; they are nearer than that.
+        alone: Å; no other atom is nearer to one of them than that.
+    """
+
+    kind: str
+    number: int
+    bond: float
+    alone: float
+
+
+# H2 has 0.74 Å, N2 1.11, F2 1.42, Cl2 1.99; an azide has 1.18, a trichloride 2.3. What is bonded to a third atom, as in
+# N2O or at the end of an azide, is no molecule. Between two F atoms there is no other bond.
+MOLECULES = (
+    Molecule("hydrogen", 1, 0.80, 1.2),
+    Molecule("nitrogen", 7, 1.15, 1.6),
+    Molecule("fluorine", 9, 1.70, 0.0),
+    Molecule("chlorine", 17, 2.10, 2.4),
+)
+BOND_KINDS = ("ozonide", "superoxide", "peroxide", *(each.kind for each in MOLECULES))
 _HYDROGEN, _OXYGEN, _FLUORINE = 1, 8, 9
 # Å; bonds of superoxides (1.35), peroxides (1.49) and hydroxides (0.93) and a tenth more, as the data take them
 _SUPEROXIDE, _PEROXIDE, _HYDROXIDE = 1.485, 1.639, 1.023
-_DIFLUORINE = 1.70  # F2 has 1.42 Å
 _BESIDE_HYDROXIDE = 1.40  # between a superoxide and hydrogen peroxide (1.46)
 _CONTACT = 1.65  # whatever the class
-_LONGEST = _DIFLUORINE
+_LONGEST = max(_PEROXIDE, _CONTACT, *(max(each.bond, each.alone) for each in MOLECULES))
 
 
 def corrected_atoms(crystals: Cells) -> Tensor:
-    """Count the atoms that each of `BOND_KINDS` corrects, (S, 4) int64; of oxygen it is all or none.
+    """Count the atoms that each of `BOND_KINDS` corrects, (S, n_bond_kinds) int64; of oxygen it is all or none.
 
     Args:
         crystals: On the CPU, with cells of a volume.
@@ -37,16 +66,37 @@ def corrected_atoms(crystals: Cells) -> Tensor:
     near = _any(crystals, _degrees(crystals, pairs, _OXYGEN, _OXYGEN, _PEROXIDE) > 0)
     classes = torch.stack([ozonide, superoxide & ~ozonide, near & ~superoxide & ~hydroxide], 1)
     n_oxygen = _of_crystals(crystals, crystals.numbers == _OXYGEN)
-    n_fluorine = _of_crystals(crystals, _degrees(crystals, pairs, _FLUORINE, _FLUORINE, _DIFLUORINE) > 0)
-    return torch.cat([classes * n_oxygen[:, None], n_fluorine[:, None]], 1)
+    molecular = [_of_crystals(crystals, _in_molecule(crystals, pairs, each)) for each in MOLECULES]
+    return torch.cat([classes * n_oxygen[:, None], torch.stack(molecular, 1)], 1)
+
+
+def _in_molecule(crystals: Cells, pairs: Neighbors, molecule: Molecule) -> Tensor:
+    """Tell which sites are one of two atoms that are a molecule, (n_sites,)."""
+    numbers, lengths = crystals.numbers, pairs.vectors.norm(dim=1)
+    n_near = torch.zeros(len(numbers), dtype=torch.int64)
+    near = lengths < molecule.alone
+    n_near.index_add_(0, pairs.sources[near], near[near].long())
+    of_it = (numbers[pairs.sources] == molecule.number) & (numbers[pairs.targets] == molecule.number)
+    bonded = of_it & (lengths < molecule.bond)
+    if molecule.alone:
+        bonded &= (n_near[pairs.sources] == 1) & (n_near[pairs.targets] == 1)
+    found = torch.zeros(len(numbers), dtype=torch.bool)
+    found[pairs.sources[bonded]] = True
+    return found
 
 
 def anion_contacts(crystals: Cells) -> Tensor:
     """Tell which crystals have two O or two F atoms as near as in a bond, (S,)."""
     pairs = neighbors(crystals, _LONGEST)
     oxygen = _degrees(crystals, pairs, _OXYGEN, _OXYGEN, _CONTACT)
-    fluorine = _degrees(crystals, pairs, _FLUORINE, _FLUORINE, _DIFLUORINE)
-    return _any(crystals, oxygen + fluorine > 0)
+    fluorine = next(each for each in MOLECULES if each.number == _FLUORINE)
+    return _any(crystals, (oxygen > 0) | _in_molecule(crystals, pairs, fluorine))
+
+
+def molecules(crystals: Cells) -> Tensor:
+    """Tell which crystals hold a molecule of `MOLECULES`, (S,)."""
+    pairs = neighbors(crystals, _LONGEST)
+    return _any(crystals, torch.stack([_in_molecule(crystals, pairs, each) for each in MOLECULES]).any(0))
 
 
 def _degrees(crystals: Cells, pairs: Neighbors, of: int, to: int, within: float | Tensor) -> Tensor:

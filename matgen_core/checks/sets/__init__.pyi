@@ -5,6 +5,7 @@ from .fingerprints import Fingerprints as Fingerprints
 from .fingerprints import coverage as coverage
 from .fingerprints import fingerprints as fingerprints
 from .generation import evaluate_generation as evaluate_generation
+from .generation import novelty as novelty
 from .generation import property_distances as property_distances
 from .generation import same_structure as same_structure
 from .generation import uniqueness_and_novelty as uniqueness_and_novelty

@@ -68,6 +68,18 @@ def uniqueness_and_novelty(
     return table.assign(unique=~table["group"].duplicated() & (table["group"] >= 0))[["group", "unique", "novel"]]
 
 
+def novelty(samples: Sequence[Any], training: Sequence[Structure]) -> NDArray[np.bool_]:
+    """Mark the samples that match no training structure, (N,), without telling them from each other.
+
+    Args and meaning as in `uniqueness_and_novelty`; a failure is not new.
+    """
+    known: dict[Any, list[Structure]] = defaultdict(list)
+    for structure in training:
+        known[_reduced(structure)].append(structure)
+    usable = [_usable(sample) for sample in samples]
+    return np.array([each is not None and _is_new(each, known[_reduced(each)]) for each in usable], dtype=bool)
+
+
 def property_distances(
     samples: Sequence[Any], reference: Sequence[Structure], property_model: PropertyModel | None = None
 ) -> dict[str, float]:
@@ -175,10 +187,11 @@ def _group_formula(
     rows, columns = np.array(pairs, dtype=int).reshape(-1, 2).T
     graph = coo_array((np.ones(len(pairs)), (rows, columns)), shape=(len(structures), len(structures)))
     labels = connected_components(graph, directed=False)[1]
-    novel = np.array(
-        [not any(same_structure(structure, other) for other in known) for structure in structures], dtype=bool
-    )
-    return labels, novel
+    return labels, np.array([_is_new(structure, known) for structure in structures], dtype=bool)
+
+
+def _is_new(structure: Structure, known: Sequence[Structure]) -> bool:
+    return not any(same_structure(structure, other) for other in known)
 
 
 def same_structure(one: Structure, other: Structure) -> bool:

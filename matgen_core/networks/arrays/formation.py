@@ -14,7 +14,8 @@ BONDED = "bonded"  # O-O or F-F bonds: the corrections of these are fitted to th
 HELD_OUT = "held_out"  # of chemical systems that are not among those; every figure is of them
 BONDED_HELD_OUT = "bonded_held_out"
 ELEMENT = "element"  # of one element
-ROLES = (FIT, BONDED, HELD_OUT, BONDED_HELD_OUT, ELEMENT)  # arrays store the place: keep the order
+MOLECULAR = "molecular"  # compounds that hold a molecule of H, N or Cl; nothing is fitted to them
+ROLES = (FIT, BONDED, HELD_OUT, BONDED_HELD_OUT, ELEMENT, MOLECULAR)  # arrays store the place: keep the order
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,6 +29,7 @@ class FormationReferencesLearner:
 
     Attributes:
         potentials: Names, the quickest first: if the time is short, the last ones lack.
+        seconds: Of those that are asked second alone: they evaluate, and relax nothing.
         strain: Of the distorted starts, standard deviation of each component.
         rattle: Likewise of each coordinate, in Å.
         max_force: eV/Å, end of a relaxation.
@@ -40,6 +41,7 @@ class FormationReferencesLearner:
     Arrays: ClassVar[Any] = FormationArrays
 
     potentials: tuple[str, ...] = ("7net-0", "7net-l3i5")
+    seconds: tuple[str, ...] = ("chgnet",)
     strain: float = 0.04
     rattle: float = 0.12
     max_force: float = 0.05
@@ -58,13 +60,14 @@ class FormationReferencesLearner:
         rows = arrays.rows(HELD_OUT)
         known = arrays.crystals.select(rows)
         starts = {KNOWN: known, DISTORTED: distorted(known, self.strain, self.rattle, self.seed)}
-        for name in self.potentials:
-            potential = load_potential(name, device)
+        # all of them first: a package that is missing is told at once
+        potentials = {name: load_potential(name, device) for name in (*self.potentials, *self.seconds)}
+        for name, potential in potentials.items():
             _warm_up(potential, known)
             begun = time.monotonic()
             found.single[name] = evaluate(potential, arrays.crystals)[0]
             self._leave(found, folder, f"{name}/single", begun, len(arrays.crystals))
-            for start, crystals in starts.items():
+            for start, crystals in starts.items() if name in self.potentials else ():
                 begun = time.monotonic()
                 done = self._relaxed(potential, crystals, rows, end)
                 found.relaxed[f"{name}/{start}"] = done

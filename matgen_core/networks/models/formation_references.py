@@ -52,7 +52,7 @@ class FormationReferences(nn.Module):
         tables = {
             "shifts": torch.full((n, config.n_elements), torch.nan),  # eV/atom
             "oxidized_shifts": torch.zeros(n, config.n_elements),  # of metals in oxides and fluorides
-            "bond_shifts": torch.zeros(n, len(config.bond_kinds)),
+            "bond_shifts": torch.full((n, len(config.bond_kinds)), torch.nan),
             "element_energies": torch.full((n, config.n_elements), torch.nan),  # of the element's ground state
             "phase_elements": torch.full(width, -1, dtype=torch.int8),  # places in the elements, -1 behind them
             "phase_counts": torch.zeros(width, dtype=torch.uint8),
@@ -85,5 +85,6 @@ class FormationReferences(nn.Module):
         shifts = torch.where(shares > 0, shares * self.shifts[row].double(), 0.0).sum(1)
         pure = torch.where(shares > 0.999999, self.element_energies[row].double(), 0.0).sum(1)
         metals = (shares * self.oxidized_shifts[row].double()).sum(1) * oxidized
-        of_compound = energy.double() + shifts + metals + (bonded.double() * self.bond_shifts[row].double()).sum(1)
+        of_bonds = torch.where(bonded > 0, bonded.double() * self.bond_shifts[row].double(), 0.0).sum(1)
+        of_compound = energy.double() + shifts + metals + of_bonds
         return torch.where((shares > 0.999999).any(1), energy.double() - pure, of_compound)

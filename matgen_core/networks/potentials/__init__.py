@@ -6,7 +6,7 @@ packages, which bring their weights; they are imported when a potential is loade
 
 from matgen_core.networks.potentials.evaluation import Evaluation, Potential, edges_of, evaluate
 from matgen_core.networks.potentials.guards import Guards, problems
-from matgen_core.networks.potentials.loading import POTENTIALS, load_potential
+from matgen_core.networks.potentials.loading import POTENTIALS, check_potential, load_potential
 from matgen_core.networks.potentials.relaxation import (
     CONVERGED,
     OUTCOMES,
@@ -27,6 +27,7 @@ __all__ = [
     "Potential",
     "RelaxSettings",
     "Relaxed",
+    "check_potential",
     "edges_of",
     "evaluate",
     "load_potential",

@@ -103,6 +103,13 @@ def evaluate(potential: Potential, crystals: Cells) -> tuple[Tensor, Tensor]:
     return energy, force
 
 
+def lonely(crystals: Cells, sources: Tensor) -> Tensor:
+    """Tell of each crystal whether an atom of it is the source of no pair, (S,)."""
+    without = torch.ones(len(crystals.numbers), dtype=torch.int64, device=sources.device)
+    without[sources] = 0
+    return torch.zeros_like(crystals.counts).index_add_(0, crystals.owners, without) > 0
+
+
 def largest(vectors: Tensor, crystals: Cells) -> Tensor:
     """Return the length of the longest vector (n_sites, 3) in each crystal, (S,); NaN if one is."""
     squared = vectors.square().sum(1)

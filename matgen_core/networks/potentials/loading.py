@@ -1,120 +1,29 @@
-"""SevenNet as a function of batches of crystals: one flat graph, no loop over structures.
+"""The potentials there are, by name; each is imported when it is loaded, with the package that brings its weights."""
 
-The checkpoints are those inside the installed package `sevenn` (MIT). References: Park et al., J. Chem. Theory Comput.
-20, 4857 (2024), doi:10.1021/acs.jctc.4c00190; Batzner et al., Nat. Commun. 13, 2453 (2022),
-doi:10.1038/s41467-022-29939-5
-"""
-
-import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
 
-import numpy as np
 import torch
-from numpy._core.multiarray import _reconstruct
 
-from matgen_core.networks.arrays.cells import Cells
-from matgen_core.networks.potentials.evaluation import Evaluation, Potential
-from matgen_core.networks.potentials.neighbors import neighbors
+from matgen_core.networks.potentials.chgnet import CHGNet
+from matgen_core.networks.potentials.evaluation import Potential
+from matgen_core.networks.potentials.sevennet import SEVENNETS, SevenNet
 
-# Names of potentials with what their package calls them, and how many pairs fit into a batch on a GPU of 80 GB
-# (0.33 MB a pair for 7net-l3i5). On a CPU batches of more than a few dozen atoms bring nothing.
-POTENTIALS = {"7net-0": 200_000, "7net-l3i5": 110_000}
-_FILES = {"7net-0": "SEVENNET_0_11Jul2024", "7net-l3i5": "SEVENNET_l3i5"}  # paths in sevenn._const
-_ON_CPU = 2_000
-# What the package's files hold beside tensors: arrays, under the name that older versions of numpy gave them.
-_ARRAYS: list[Any] = [
-    (_reconstruct, "numpy.core.multiarray._reconstruct"),
-    np.ndarray,
-    np.dtype,
-    *(type(np.dtype(kind)) for kind in (np.float32, np.float64, np.int64)),
-]
-_ONLY_WEIGHTS = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-_ORDER = torch.tensor([[0, 3, 5], [3, 1, 4], [5, 4, 2]])  # SevenNet lists stresses xx yy zz xy yz zx
+POTENTIALS = (*SEVENNETS, "chgnet")
 
 
-class SevenNet:
-    """A checkpoint of the package `sevenn`, ready to evaluate."""
+def check_potential(name: str) -> None:
+    """Refuse what cannot be loaded here, without loading it.
 
-    def __init__(self, name: str, device: str) -> None:
-        """Load weights from the installed package.
-
-        Raises:
-            ValueError: If there is no such potential, `sevenn` is not installed, or its file holds more than weights.
-            OSError: If the file cannot be read.
-        """
-        if name not in POTENTIALS:
-            raise ValueError(f"{name!r} is no potential; known: {', '.join(POTENTIALS)}")
-        if find_spec("sevenn") is None:
-            raise ValueError(f"{name} needs the package sevenn, which brings its weights; pip install sevenn==0.13.0")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that TorchScript is old, and that no accelerator is installed
-            import sevenn._keys as keys  # takes seconds
-            from sevenn import _const
-            from sevenn.checkpoint import SevenNetCheckpoint
-
-            fast = device == "cuda" and find_spec("openequivariance") is not None
-            # By its path: by its name, sevenn would take a file of that name in the folder one stands in, or fetch it.
-            path = getattr(_const, _FILES[name])
-            try:
-                with _weights_alone():
-                    model: Any = SevenNetCheckpoint(path).build_model(enable_oeq=fast)
-            except OSError:
-                raise
-            except Exception as error:  # torch refuses what is no weight in several ways
-                raise ValueError(f"{path} holds more than weights and is not read; install sevenn anew") from error
-        model.to(device).eval().requires_grad_(False)
-        model.set_is_batch_data(True)
-        model.eval_type_map = torch.tensor(True)  # atomic numbers come in, places in its list of elements are made
-        self._model, self._keys = model, keys
-        self.name, self.device = name, torch.device(device)
-        self.cutoff = float(model.cutoff)
-        self.elements = frozenset(int(number) for number in model.type_map)
-        self.edges_at_once = POTENTIALS[name] if device == "cuda" else _ON_CPU
-
-    def __call__(self, crystals: Cells) -> Evaluation:
-        """Evaluate crystals on its device; the network computes in float32, pairs are found in float64."""
-        keys = self._keys
-        pairs = neighbors(crystals, self.cutoff)
-        graph = {
-            "x": crystals.numbers,
-            keys.ATOMIC_NUMBERS: crystals.numbers,
-            keys.NODE_ATTR: crystals.numbers,
-            keys.POS: crystals.positions.float(),
-            keys.EDGE_IDX: torch.stack([pairs.sources, pairs.targets]),
-            keys.EDGE_VEC: pairs.vectors.float(),
-            keys.CELL: crystals.cells.float(),
-            keys.CELL_SHIFT: pairs.shifts.float(),
-            keys.CELL_VOLUME: crystals.volumes.float(),
-            keys.NUM_ATOMS: crystals.counts,
-            keys.BATCH: crystals.owners,
-        }
-        found = self._model(graph)
-        with_neighbor = torch.zeros(len(crystals.numbers), dtype=torch.bool, device=self.device)
-        with_neighbor[pairs.sources] = True
-        alone = torch.zeros(len(crystals), dtype=torch.int64, device=self.device)
-        alone.index_add_(0, crystals.owners, (~with_neighbor).long())
-        return Evaluation(
-            found[keys.PRED_TOTAL_ENERGY].detach().reshape(-1),
-            found[keys.PRED_FORCE].detach(),
-            -found[keys.PRED_STRESS].detach()[:, _ORDER.to(self.device)],
-            alone > 0,
+    Raises:
+        ValueError: If there is no such potential, or its package, which brings the weights, is not installed.
+    """
+    if name not in POTENTIALS:
+        raise ValueError(f"{name!r} is no potential; known: {', '.join(POTENTIALS)}")
+    package, version = ("chgnet", "0.4.2") if name == "chgnet" else ("sevenn", "0.13.0")
+    if find_spec(package) is None:
+        raise ValueError(
+            f"{name} needs the package {package}, which brings its weights; pip install {package}=={version}"
         )
-
-
-@contextmanager
-def _weights_alone() -> Iterator[None]:
-    """Let torch read tensors and arrays and nothing that runs code, although sevenn asks for all that a pickle can."""
-    before = os.environ.get(_ONLY_WEIGHTS)
-    os.environ[_ONLY_WEIGHTS] = "1"
-    try:
-        with torch.serialization.safe_globals(_ARRAYS):
-            yield
-    finally:
-        os.environ.pop(_ONLY_WEIGHTS) if before is None else os.environ.update({_ONLY_WEIGHTS: before})
 
 
 def load_potential(name: str, device: str = "cpu") -> Potential:
@@ -127,8 +36,9 @@ def load_potential(name: str, device: str = "cpu") -> Potential:
     Raises:
         ValueError: If there is no such potential or device, or the package is not installed.
     """
+    check_potential(name)
     if device not in ("cpu", "cuda"):
         raise ValueError(f"device {device!r}: expected cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device 'cuda': this machine has no GPU that torch can use; take cpu")
-    return SevenNet(name, device)
+    return CHGNet(device) if name == "chgnet" else SevenNet(name, device)

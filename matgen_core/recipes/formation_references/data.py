@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from matgen_core import data
-from matgen_core.checks.physics.bonds import anion_contacts
+from matgen_core.checks.physics.bonds import anion_contacts, molecules
 from matgen_core.data.rows import structure
 from matgen_core.networks.arrays.cells import Cells
 from matgen_core.networks.arrays.formation import (
@@ -18,6 +18,7 @@ from matgen_core.networks.arrays.formation import (
     ELEMENT,
     FIT,
     HELD_OUT,
+    MOLECULAR,
     ROLES,
     FormationArrays,
 )
@@ -47,6 +48,12 @@ def formation_arrays(n_fit: int, n_held_out: int, seed: int) -> FormationArrays:
     bonded = pd.Series(False, index=table.index)
     holding = table[compound & table["chemsys"].str.split("-").map(lambda symbols: bool({"O", "F"} & set(symbols)))]
     bonded[holding.index] = anion_contacts(cells_of(holding)).numpy()
+    gases = {"H", "N", "Cl"}  # those with F are among the bonded ones
+    holding = table[
+        compound & ~bonded & table["chemsys"].str.split("-").map(lambda symbols: bool(gases & set(symbols)))
+    ]
+    molecular = pd.Series(False, index=table.index)
+    molecular[holding.index] = molecules(cells_of(holding)).numpy()
     rng = np.random.default_rng(seed)
     fit = _spread(table[compound & training & ~bonded], n_fit, rng)
     held_out = rng.permutation(table.index[compound & ~training & ~bonded])[:n_held_out]
@@ -56,6 +63,7 @@ def formation_arrays(n_fit: int, n_held_out: int, seed: int) -> FormationArrays:
         HELD_OUT: np.sort(held_out),
         BONDED_HELD_OUT: table.index[bonded & ~training],
         ELEMENT: table.index[element],
+        MOLECULAR: table.index[molecular].difference(np.concatenate([fit, held_out])),
     }
     rows = table.loc[np.concatenate([chosen[role] for role in ROLES])]
     return FormationArrays(

@@ -13,13 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from matgen_core.checks.physics.bonds import corrected_atoms
+from matgen_core.checks.physics.bonds import BOND_KINDS, MOLECULES, corrected_atoms
 from matgen_core.checks.physics.energies import IMPOSSIBLE_DISTANCE, NEAR, STABLE
 from matgen_core.checks.physics.hull import Hull
 from matgen_core.networks.arrays.cells import Cells
 from matgen_core.networks.arrays.formation import (
     BONDED_HELD_OUT,
+    FIT,
     HELD_OUT,
+    MOLECULAR,
     FormationArrays,
     PotentialArrays,
     RelaxedArrays,
@@ -70,6 +72,11 @@ class Judge:
         """Compute the figures of energies (S,) of the crystals as they stand, eV/atom."""
         return calls(self.truth, self.formed(name, energy[self.rows], self.rows) - self.hulls)
 
+    def of_second(self, name: str, found: PotentialArrays) -> dict[str, Any]:
+        """Compute the figures of a potential that relaxed nothing."""
+        energy = found.single[name].numpy()
+        return {"single": self.single(name, energy), "bonds": self._bonds(name, energy)}
+
     def of_potential(self, name: str, found: PotentialArrays) -> dict[str, Any]:
         """Compute the figures of a potential: as the crystals stand, relaxed from there, and from distorted starts."""
         rows, hulls, truth = self.rows, self.hulls, self.truth
@@ -86,7 +93,7 @@ class Judge:
             else:
                 figures["error_bars"] = error_bars(truth, after)
                 figures["back_to_start_share"] = _returned(found.relaxed[f"{name}/{KNOWN}"], done)
-        return figures | {"bonds": self._bonds(name, found)}
+        return figures | {"bonds": self._bonds(name, found.single[name].numpy())}
 
     def formed(self, name: str, energy: Array, rows: NDArray[np.int64], bonded: Array | None = None) -> Array:
         """Return formation energies of some crystals, eV/atom.
@@ -106,11 +113,23 @@ class Judge:
             torch.from_numpy(chosen),
         ).numpy()
 
-    def _bonds(self, name: str, found: PotentialArrays) -> dict[str, Any]:
-        """Hold formation energies of held-out crystals with O-O or F-F bonds against the truth."""
+    def _bonds(self, name: str, energies: Array) -> dict[str, Any]:
+        """Hold formation energies of held-out crystals with O-O or F-F bonds against the truth, and of molecules."""
         rows = self.arrays.rows(BONDED_HELD_OUT).numpy()
-        truth = self.arrays.formation_energy[rows].numpy()
-        energy = found.single[name].numpy()[rows]
+        compounds = self.arrays.rows(FIT, HELD_OUT, MOLECULAR, BONDED_HELD_OUT).numpy()
+        row = self.model.config.potentials.index(name)
+        molecules = {}
+        for each in MOLECULES:
+            place = BOND_KINDS.index(each.kind)
+            holding = compounds[self.shares.bonded[compounds, place] > 0]
+            # Of a molecule in a cell so large that it is alone, the energy per atom is that of the element.
+            alone = -float(self.model.bond_shifts[row, place])
+            molecules[each.kind] = self._with_and_without(name, energies, holding) | {"alone": alone}
+        return self._with_and_without(name, energies, rows) | {"molecules": molecules}
+
+    def _with_and_without(self, name: str, energies: Array, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """Return how far formation energies lie from those of the data with the shifts of bonds and without."""
+        truth, energy = self.arrays.formation_energy[rows].numpy(), energies[rows]
         errors = {
             "with": self.formed(name, energy, rows) - truth,
             "without": self.formed(name, energy, rows, np.zeros_like(self.shares.bonded[rows])) - truth,
@@ -118,6 +137,8 @@ class Judge:
         known = np.isfinite(errors["with"])
         return {"n": int(known.sum())} | {
             key: {"bias": float(error[known].mean()), "mae": float(np.abs(error[known]).mean())}
+            if known.any()
+            else None
             for key, error in errors.items()
         }
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pymatgen.core import Element
 
-from matgen_core.checks.physics.bonds import BOND_KINDS, corrected_atoms
-from matgen_core.networks.arrays.formation import BONDED, ELEMENT, FIT, FormationArrays
+from matgen_core.checks.physics.bonds import BOND_KINDS, MOLECULES, corrected_atoms
+from matgen_core.networks.arrays.formation import BONDED, FIT, FormationArrays
 
 METALS_WITH_U = ("V", "Cr", "Mn", "Fe", "Co", "Ni", "Mo", "W")  # of the Materials Project, in oxides and fluorides
 LEAST_OF_ELEMENT = 10  # crystals with an element; with fewer it has no shift and its compounds are not checked
@@ -39,7 +40,7 @@ class Shifts:
         oxidized: (n_elements,) of metals with a U, else 0.
         bonds: (n_bond_kinds,).
         element_energies: (n_elements,) eV/atom of the element itself, by the potential.
-        n_bonded: (n_bond_kinds,) crystals that each of these rests on.
+        n_bonded: (n_bond_kinds,) crystals that each of these rests on: compounds of O, forms of the others.
     """
 
     elements: NDArray[np.float64]
@@ -80,6 +81,7 @@ def fitted(
     """
     wanted = (arrays.formation_energy - energy).numpy()
     rows = _known(arrays, wanted, FIT)
+    rows = rows[~shares.bonded[rows].any(1)]
     enough = (shares.fractions[rows] > 0).sum(0) >= LEAST_OF_ELEMENT
     rows = rows[~(shares.fractions[rows] * ~enough).any(1)]
     metals = np.array([with_u and symbol in METALS_WITH_U for symbol in elements]) & enough
@@ -90,16 +92,20 @@ def fitted(
     of_elements[enough], of_oxides[metals] = found[: enough.sum()], found[enough.sum() :]
     single = np.asarray((shares.fractions > 0.999999).any(1))
     left = wanted - np.nan_to_num(shares.fractions @ np.nan_to_num(of_elements) + oxides @ of_oxides)
-    oxides_alone = shares.bonded[:, BOND_KINDS.index("fluorine")] == 0
     of_compounds = _known(arrays, wanted, BONDED)
-    with_bonds = np.concatenate([of_compounds[oxides_alone[of_compounds]], _difluorine(arrays, wanted, shares)])
-    bonds = least_absolute(shares.bonded[with_bonds], left[with_bonds])
+    n_classes = len(BOND_KINDS) - len(MOLECULES)
+    of_compounds = of_compounds[~shares.bonded[of_compounds, n_classes:].any(1)]
+    classes = shares.bonded[of_compounds, :n_classes]
+    ground = _element_energies(arrays, shares, energy.numpy(), single)
+    # A molecule in a cell is the element, whatever is around it.
+    places = [elements.index(Element.from_Z(each.number).symbol) for each in MOLECULES]
+    of_molecules = -(of_elements[places] + ground[places])
     return Shifts(
         of_elements,
         of_oxides,
-        bonds,
-        _element_energies(arrays, shares, energy.numpy(), single),
-        (shares.bonded[with_bonds] > 0).sum(0),
+        np.concatenate([least_absolute(classes, left[of_compounds]), of_molecules]),
+        ground,
+        np.concatenate([(classes > 0).sum(0), (shares.bonded[single, n_classes:] > 0.999999).sum(0)]),
     )
 
 
@@ -118,13 +124,6 @@ def least_absolute(table: NDArray[np.float64], wanted: NDArray[np.float64]) -> N
 def _known(arrays: FormationArrays, wanted: NDArray[np.float64], role: str) -> NDArray[np.int64]:
     rows = arrays.rows(role).numpy()
     return rows[np.isfinite(wanted[rows])]
-
-
-def _difluorine(arrays: FormationArrays, wanted: NDArray[np.float64], shares: Compositions) -> NDArray[np.int64]:
-    """Solid fluorine, from which the shift of bonded fluorine comes; that of oxygen comes from compounds, as theirs."""
-    rows = _known(arrays, wanted, ELEMENT)
-    near = arrays.formation_energy[rows].abs().numpy() < GROUND_STATE
-    return rows[near & (shares.bonded[rows][:, BOND_KINDS.index("fluorine")] > 0.999999)]
 
 
 def _element_energies(

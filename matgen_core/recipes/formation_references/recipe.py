@@ -126,10 +126,11 @@ class FormationReferencesRecipe:
             },
         )
         judge = Judge.of(model, arrays, shares, FormationEnergies(made).hull)
-        judged = {name: judge.of_potential(name, found) for name in shifts}
+        judged = {name: judge.of_potential(name, found) for name in shifts if f"{name}/{DISTORTED}" in found.relaxed}
         metrics = {
             "headline": _headline(judged),
             "potentials": judged,
+            "seconds": {name: judge.of_second(name, found) for name in shifts if name not in judged},
             "error_bars": {name: figures.pop("error_bars") for name, figures in judged.items()},
             "baselines": _baselines(judge, elements, found),
             "fit": _fit_figures(arrays, shares, shifts, elements),
@@ -193,7 +194,8 @@ def _single_of(judge: Judge, shifts: Shifts, energy: torch.Tensor) -> dict[str, 
     shares = judge.shares
     of_elements = np.where(shares.fractions > 0, shares.fractions * shifts.elements, 0.0).sum(1)
     of_oxides = (shares.fractions @ shifts.oxidized) * shares.oxidized
-    formed = energy.numpy() + of_elements + of_oxides + shares.bonded @ shifts.bonds
+    of_bonds = np.where(shares.bonded > 0, shares.bonded * shifts.bonds, 0.0).sum(1)
+    formed = energy.numpy() + of_elements + of_oxides + of_bonds
     return calls(judge.truth, formed[judge.rows] - judge.hulls)
 
 

@@ -1,16 +1,19 @@
 """What is to be judged: crystals of files, and the samples of a generator that failed to be one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from pymatgen.core import Element, Structure
 
-from matgen_core.data import read_structures
+from matgen_core.data import StructureFile, read_structures
+from matgen_core.data.structure_files.plain import plain_structure, structure_of
 from matgen_core.networks.arrays import tensors
 from matgen_core.networks.arrays.cells import Cells
 
+NO_ELEMENT = "a site holds no element"
 TABLE = "table.csv"  # beside the files of a generator: a row for every sample, failed ones too
 
 
@@ -45,7 +48,7 @@ def candidates_of(paths: Sequence[Path]) -> list[Candidate]:
     found: list[Candidate] = []
     for path in paths:
         samples = _samples(path)
-        found += [_candidate(file.name, file.structure, file.problem, file.notes) for file in read_structures([path])]
+        found += of_files(read_structures([path]))
         if samples is not None:
             failed = samples[~samples["decoded"].astype(bool)]
             problems = failed["problem"] if "problem" in failed else pd.Series("", failed.index)
@@ -59,6 +62,31 @@ def candidates_of(paths: Sequence[Path]) -> list[Candidate]:
 def of_structures(names: Sequence[str], structures: Sequence[Structure]) -> list[Candidate]:
     """Take crystals that are there already."""
     return [_candidate(name, structure, "", ()) for name, structure in zip(names, structures, strict=True)]
+
+
+def of_files(files: Sequence[StructureFile]) -> list[Candidate]:
+    """Take crystals that were read from files; what could not be read has its place, too."""
+    return [_candidate(each.name, each.structure, each.problem, each.notes) for each in files]
+
+
+def plain(candidate: Candidate) -> dict[str, Any]:
+    """Write down what is not kept as a piece of work: of a crystal that is judged its name and note alone."""
+    structure = candidate.structure
+    is_kept = structure is not None and not candidate.can_be_judged and candidate.problem != NO_ELEMENT
+    return {
+        "name": candidate.name,
+        "problem": candidate.problem,
+        "note": candidate.note,
+        "is_piece": candidate.can_be_judged,
+        "structure": plain_structure(structure) if is_kept and structure is not None else None,
+    }
+
+
+def from_plain(written: Mapping[str, Any], judged: Structure | None) -> Candidate:
+    """Return what `plain` wrote down, with the crystal that is judged where it is one."""
+    kept = written["structure"]
+    structure = judged if kept is None else structure_of(kept)
+    return Candidate(written["name"], structure, written["problem"], written["note"])
 
 
 def save_cells(candidates: Sequence[Candidate], path: Path) -> int:
@@ -92,7 +120,7 @@ def _candidate(name: str, structure: Structure | None, problem: str | None, note
     elif structure is not None and not all(
         isinstance(getattr(site.specie, "element", site.specie), Element) for site in structure
     ):
-        why = "a site holds no element"
+        why = NO_ELEMENT
     elif structure is not None:
         structure = structure.copy(site_properties={})
         structure.remove_oxidation_states()

@@ -19,12 +19,15 @@ from matgen_core.checks.physics import (
     FormationEnergies,
     Relaxation,
     Stability,
+    VolumeScan,
     relax_structures,
     soundness,
+    volume_scan,
 )
 from matgen_core.checks.structures import closest_sites, lattice_problem
 from matgen_core.jobs.store import Piece
-from matgen_core.networks.potentials import POTENTIALS, Potential, RelaxSettings, load_potential
+from matgen_core.materials.report import symmetry
+from matgen_core.networks.potentials import POTENTIALS, Potential, RelaxSettings, check_potential, load_potential
 from matgen_core.tasks.validation.scores import REFERENCES, Protocol
 
 KIND = "validate"
@@ -46,7 +49,14 @@ COLUMNS = (  # of a row; those of a crystal that was not judged are empty
     "relaxed_volume_per_atom",
     "volume_kept",
     "volume_kept_reason",
+    "volume_offset",
+    "volume_scan",
+    "volume_scan_reason",
+    "charge_neutral",
+    "charge_neutral_reason",
     "displacement",
+    "space_group_number",
+    "relaxed_space_group_number",
     "symmetry_kept",
     "symmetry_kept_reason",
     "min_distance",
@@ -58,18 +68,25 @@ _NOT_RELAXED = "not checked: it was not relaxed"
 _DIGITS = 6  # of coordinates and vectors: 1e-6, far below what any check sees
 
 
-def protocol_with(potential: str, max_steps: int) -> Protocol:
-    """Return the protocol with another potential; what is asked second is never the same.
+def protocol_with(potential: str, max_steps: int, second: str = "") -> Protocol:
+    """Return the protocol with other potentials.
+
+    Args:
+        potential: What relaxes.
+        max_steps: End of a relaxation.
+        second: What is asked of what lies impossibly low; another than the first if it is not given.
 
     Raises:
-        ValueError: If there is no such potential, or no step is taken.
+        ValueError: If there is no such potential or its package is not installed, the second is the first, or no step
+            is taken.
     """
-    if potential not in POTENTIALS:
-        raise ValueError(f"{potential!r} is no potential; known: {', '.join(POTENTIALS)}")
+    if second == potential:
+        raise ValueError(f"{second} is asked first and second; a second opinion is that of another potential")
+    for each in (potential, second or potential):
+        check_potential(each)
     if max_steps < 1:
         raise ValueError(f"{max_steps} steps of a relaxation; expected 1 or more")
-    second = next(each for each in POTENTIALS if each != potential)
-    return Protocol(potential, second, max_steps=max_steps)
+    return Protocol(potential, second or next(each for each in POTENTIALS if each != potential), max_steps=max_steps)
 
 
 def content_of(structure: Structure) -> str:
@@ -108,11 +125,12 @@ def piece(content: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], di
     Returns:
         A row of a table, and what is asked for one by one: the relaxed crystal, steps on the way, phases.
     """
-    protocol = Protocol(**{each.name: settings[each.name] for each in dataclasses.fields(Protocol)})
+    protocol = Protocol.of(settings)
     structure = structure_of(content)
     relaxation = _relaxed(structure, protocol.potential, protocol)
-    stability = None
+    stability = scan = None
     if relaxation.structure is not None and relaxation.energy_per_atom is not None:
+        scan = volume_scan(potential_named(protocol.potential), structure)
         first = Energy(protocol.potential, relaxation.energy_per_atom)
         stability = references().stability(relaxation.structure, first)
         if stability.is_doubted and protocol.second:
@@ -120,13 +138,15 @@ def piece(content: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], di
             if again.start_energy_per_atom is not None:
                 second = Energy(protocol.second, again.start_energy_per_atom)
                 stability = references().stability(relaxation.structure, first, second)
-    return row_of(structure, relaxation, stability), rest_of(relaxation, stability)
+    return row_of(structure, relaxation, stability, scan), rest_of(relaxation, stability)
 
 
 FUNCTIONS = {"piece": piece}
 
 
-def row_of(structure: Structure, relaxation: Relaxation, stability: Stability | None) -> dict[str, Any]:
+def row_of(
+    structure: Structure, relaxation: Relaxation, stability: Stability | None, scan: VolumeScan | None = None
+) -> dict[str, Any]:
     """Return what a table shows of a crystal that was relaxed.
 
     Columns in eV/atom, Å and Å^3/atom; a verdict is true, false or None where it was not reached.
@@ -152,8 +172,17 @@ def row_of(structure: Structure, relaxation: Relaxation, stability: Stability | 
     if relaxation.structure is not None:
         row["relaxed_volume_per_atom"] = relaxation.structure.volume / len(structure)
         row["displacement"] = displacement(structure, relaxation.structure)
+        row["space_group_number"] = symmetry(structure).number
+        row["relaxed_space_group_number"] = symmetry(relaxation.structure).number
         for name, verdict in soundness(structure, relaxation.structure).items():
             row |= {name: verdict.passed, f"{name}_reason": verdict.reason}
+        row["volume_scan_reason"] = "not scanned where it was relaxed"
+    if scan is not None:
+        row |= {
+            "volume_offset": scan.offset,
+            "volume_scan": scan.verdict.passed,
+            "volume_scan_reason": scan.verdict.reason,
+        }
     return row
 
 

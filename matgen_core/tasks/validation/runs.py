@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ from matgen_core.jobs.pieces import ClusterWorkers, ProcessWorkers, Workers, wor
 from matgen_core.jobs.store import Store, Work
 from matgen_core.networks.potentials import CONVERGED, OUTCOMES
 from matgen_core.networks.potentials.remote import RelaxedCells, fingerprint
-from matgen_core.tasks.validation import judging
+from matgen_core.tasks.validation import inputs, judging
 from matgen_core.tasks.validation.inputs import Candidate, cells_of
 from matgen_core.tasks.validation.judging import KIND
 from matgen_core.tasks.validation.scores import Protocol
 
 MODULE = "matgen_core.tasks.validation.judging"
+NOT_YET = "not judged yet"
 LIMITS = Limits(seconds=900, megabytes=6_000)  # of one crystal
 
 
@@ -42,21 +43,44 @@ class Judged:
     protocol: Protocol
 
 
-def workers_of(processes: int = 0, scheduler: str = "") -> Workers:
+def workers_of(processes: int = 0, scheduler: str = "", minutes: float = LIMITS.seconds / 60) -> Workers:
     """Return processes of this machine, a core each unless a number is given, or a cluster.
 
+    Args:
+        processes: 0 for one a core.
+        scheduler: Address of a cluster, "" for this machine.
+        minutes: What a crystal may take on this machine; a cluster has limits of its own.
+
     Raises:
-        ValueError: If nobody answers at the address.
+        ValueError: If nobody answers at the address, or a number is out of range.
     """
+    if not minutes > 0:
+        raise ValueError(f"{minutes:g} minutes for a crystal; expected more than 0")
     if scheduler:
         return ClusterWorkers(MODULE, scheduler)
     if processes < 0:
         raise ValueError(f"{processes} processes; expected 1 or more, or 0 for one a core")
-    return ProcessWorkers(MODULE, processes or os.cpu_count() or 1, LIMITS)
+    return ProcessWorkers(MODULE, processes or os.cpu_count() or 1, replace(LIMITS, seconds=60 * minutes))
 
 
-def begin(store: Store, candidates: Sequence[Candidate], protocol: Protocol, title: str, owner: str = "") -> Work:
-    """Keep what is to be judged; see `Store.add` for what is refused."""
+def begin(
+    store: Store,
+    candidates: Sequence[Candidate],
+    protocol: Protocol,
+    title: str,
+    owner: str = "",
+    source: Mapping[str, Any] | None = None,
+) -> Work:
+    """Keep what is to be judged, and what cannot be; see `Store.add` for what is refused.
+
+    Args:
+        store: Where.
+        candidates: All that are asked for.
+        protocol: How they are judged.
+        title: What people call the work.
+        owner: Who asks.
+        source: What made the crystals, as JSON holds it.
+    """
     pieces = [
         (each.name, judging.content_of(each.structure))
         for each in candidates
@@ -64,7 +88,17 @@ def begin(store: Store, candidates: Sequence[Candidate], protocol: Protocol, tit
     ]
     if not pieces:
         raise ValueError("no crystal here can be relaxed")
-    return store.add(KIND, title, judging.settings_of(protocol), pieces, owner)
+    about = {"source": dict(source or {}), "candidates": [inputs.plain(each) for each in candidates]}
+    return store.add(KIND, title, judging.settings_of(protocol), pieces, owner, about)
+
+
+def candidates_of(store: Store, work: str) -> list[Candidate]:
+    """Return all that were asked for in a work, in their order."""
+    pieces = iter(store.pieces(work))
+    return [
+        inputs.from_plain(each, judging.structure_of(next(pieces).content) if each["is_piece"] else None)
+        for each in store.about(work)["candidates"]
+    ]
 
 
 def judged(
@@ -73,14 +107,18 @@ def judged(
     workers: Workers,
     done: Callable[[int], None],
     store: Store | None = None,
+    again: bool = False,
 ) -> Judged:
-    """Judge candidates; what was judged before, by whomever, is not computed again."""
+    """Judge candidates; what was judged before, by whomever, is not computed again.
+
+    What took too long is, where it may take longer now, or if `again` is true.
+    """
     if not any(each.can_be_judged for each in candidates):
         rows = [judging.unjudged_row(each.structure, each.problem) for each in candidates]
         return Judged(rows, [{} for _ in candidates], protocol)
     store = store or Store()
     work = begin(store, candidates, protocol, "command line")
-    work_through(store, work.id, workers, judging.failed, lambda n_done, n: done(n_done))
+    work_through(store, work.id, workers, judging.failed, lambda n_done, n: done(n_done), again=again)
     return Judged(*gathered(store, work.id, candidates), protocol)
 
 
@@ -88,17 +126,19 @@ def gathered(
     store: Store, work: str, candidates: Sequence[Candidate]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the rows of all candidates in their order: those of the store, and those that could not be judged."""
-    kept = iter(enumerate(store.rows(work)))
-    rows, rests = [], []
+    places = iter(range(len(candidates)))
+    rests = [store.rest(work, next(places)) if each.can_be_judged else {} for each in candidates]
+    return rows_of(store, work, candidates), rests
+
+
+def rows_of(store: Store, work: str, candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
+    """Return the rows alone, as `gathered` does."""
+    kept = iter(store.rows(work))
+    rows = []
     for each in candidates:
-        row, rest = judging.unjudged_row(each.structure, each.problem), dict[str, Any]()
-        if each.can_be_judged:
-            place, found = next(kept)
-            row = found or judging.unjudged_row(each.structure, "not judged yet")
-            rest = store.rest(work, place)
-        rows.append(row)
-        rests.append(rest)
-    return rows, rests
+        found = next(kept) if each.can_be_judged else None
+        rows.append(found or judging.unjudged_row(each.structure, each.problem or NOT_YET))
+    return rows
 
 
 def judged_from(candidates: Sequence[Candidate], file: Path) -> Judged:

@@ -85,6 +85,24 @@ def table() -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("msun", ascending=False, kind="stable", ignore_index=True)
 
 
+def beside(name: str, score: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a score among those of the scoreboard: name, kind, n, each share in per cent with its interval.
+
+    Raises:
+        ValueError: If the file of own scores is broken.
+    """
+    rows = []
+    for kind, scores in (("", shipped()), ("yours", own()), ("this", {name: score})):
+        for each, found in scores.items():
+            row = {"name": each, "kind": kind or ("no network" if each in NETWORK_FREE else "here"), "n": found["n"]}
+            for key in (measure.key for measure in MEASURES if measure.is_share):
+                for column in (key, f"{key}_low", f"{key}_high"):
+                    value = found.get(column)
+                    row[column] = None if value is None else 100 * value
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def protocol() -> str:
     """Say how the generators here were compared; "" without the checkpoint."""
     stored = _stored()

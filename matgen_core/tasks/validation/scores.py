@@ -5,8 +5,9 @@ stability, metastability, SUN, MSUN. The protocol is not theirs: here one potent
 hull is that of the Materials Project's own energies.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
 
 import pandas as pd
 
@@ -30,6 +31,11 @@ class Protocol:
     max_force: float = 0.05
     max_steps: int = 300
     frames: int = 24
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Return the protocol among the settings of a work."""
+        return cls(**{each.name: settings[each.name] for each in fields(cls)})
 
 
 @dataclass(frozen=True)

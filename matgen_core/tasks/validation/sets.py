@@ -9,7 +9,7 @@ from pymatgen.core import Structure
 
 from matgen_core import data
 from matgen_core.checks.compositions import smact_check
-from matgen_core.checks.sets import uniqueness_and_novelty
+from matgen_core.checks.sets import novelty, uniqueness_and_novelty
 from matgen_core.checks.structures import lattice_problem, strict_distance_check
 from matgen_core.networks.potentials import Guards
 from matgen_core.tasks.validation import judging
@@ -54,8 +54,7 @@ def table_of(
     table["unique"] = kinds["unique"].to_numpy()
     if known is None:
         return table.assign(novel=None, sun=None, msun=None, msun_common=None)
-    as_given = uniqueness_and_novelty([_or_failed(each) for each in structures], known)
-    table["novel"] = (kinds["novel"] & as_given["novel"]).to_numpy()
+    table["novel"] = kinds["novel"].to_numpy() & novelty([_or_failed(each) for each in structures], known)
     for name, stability in (("sun", "stable"), ("msun", "near_stable")):
         table[name] = table["valid"] & table["unique"] & table["novel"] & table[stability].eq(True)
     table["msun_common"] = table["msun"] & ~np.array([each is not None and _is_rare(each) for each in structures], bool)

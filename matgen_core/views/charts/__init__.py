@@ -18,6 +18,7 @@ from matgen_core.views.charts.materials import (
     ranking,
     scores,
 )
+from matgen_core.views.charts.validation import generators, hull, relaxation
 
 __all__ = [
     "ACCENT",
@@ -35,8 +36,11 @@ __all__ = [
     "faithfulness",
     "funnel",
     "generated_map",
+    "generators",
+    "hull",
     "journey",
     "powder_pattern",
     "ranking",
+    "relaxation",
     "scores",
 ]

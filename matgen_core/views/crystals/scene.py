@@ -61,6 +61,7 @@ def scene(
     supercell: Image = (1, 1, 1),
     longest: float | None = None,
     max_atoms: int = MAX_ATOMS,
+    found: Bonding | None = None,
 ) -> Scene:
     """Describe everything that a viewer draws of a structure; plain lists and numbers, coordinates in Å.
 
@@ -69,6 +70,7 @@ def scene(
         supercell: Cells drawn along a, b and c, each at least 1.
         longest: Longest bond in Å, as `materials.bonds.bonding` takes it.
         max_atoms: Most atoms drawn. A supercell that needs more is drawn as one cell, with a note.
+        found: Bonds of another structure of the same sites, to be drawn in place of its own.
 
     Returns:
         A dictionary that json can write. `atoms` holds rows (site, kind, ia, ib, ic, x, y, z), where kind is IN_CELL,
@@ -92,7 +94,7 @@ def scene(
         supercell = (1, 1, 1)
     if not structure.is_ordered:
         notes.append("partially occupied sites are drawn in the shares of their species, what is empty in gray")
-    found = bonding(structure, longest)
+    found = found or bonding(structure, longest)
     if found.note:
         notes.append(found.note)
     shapes = _polyhedron_shapes(structure, found)
@@ -102,6 +104,16 @@ def scene(
         notes.append(f"atoms outside the cell are left out: more than {max_atoms} atoms")
         full = {atom: kind for atom, kind in (full if len(atoms) <= max_atoms else atoms).items() if kind == IN_CELL}
     return _assemble(structure, supercell, found, shapes, full, notes)
+
+
+def film(structures: Sequence[Structure]) -> list[Scene]:
+    """Describe the steps of one crystal, all with the bonds of the last: they are found once, and none of them blinks.
+
+    Args:
+        structures: The same sites in the same order, none moved to another image on the way.
+    """
+    found = bonding(structures[-1])
+    return [scene(each, found=found) for each in structures]
 
 
 def drawable_scene(material: Any) -> Scene | None:

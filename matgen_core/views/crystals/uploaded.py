@@ -24,7 +24,7 @@ from matgen_core.jobs.bounded import Bounded
 from matgen_core.materials import diffraction, report
 from matgen_core.tasks.placement import KnownCrystals, novelty
 from matgen_core.views.crystals import picture, web_page
-from matgen_core.views.crystals.scene import scene
+from matgen_core.views.crystals.scene import film, scene
 
 MAX_SECONDS = 60.0  # of everything that is handed over at a time
 _AT_ONCE = 2  # so that one hard file leaves a process for the others
@@ -79,6 +79,7 @@ def _pattern(plain: list[list[float]]) -> diffraction.Measured:
 FIGURES = {
     "read": Figure(read_content, lambda files: [plain_file(file) for file in files], _files),
     "scene": Figure(scene),
+    "film": Figure(film),
     "primitive": Figure(report.primitive, _plain_crystal, _crystal),
     "still": Figure(_still),
     "summary": Figure(report.summary_table, _plain_table, _table),

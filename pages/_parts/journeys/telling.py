@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from matgen_core.data import StructureFile
 from matgen_core.data.structure_export import cif_archive
 from matgen_core.materials.formulas import subscripted
 from matgen_core.materials.properties import Column
@@ -17,7 +18,7 @@ from matgen_core.tasks.origin import checkpoint_version
 from pages._parts.components.film_strip import Frame, Talk
 from pages._parts.journeys import journey_state
 from pages._parts.journeys.journey_state import Journey
-from pages._parts.shared import latent_maps
+from pages._parts.shared import bench_crystals, latent_maps
 from pages._parts.shared.plain_text import plain
 
 NO_PROOF = "No light says that a material is stable or can be made."
@@ -123,7 +124,7 @@ def origin(journey: Journey) -> str:
 
 
 def save_crystals(journey: Journey, steps: Sequence[journeys.Step], file_name: str) -> None:
-    """Offer the decoded crystals as an archive of CIF files."""
+    """Offer the decoded crystals as an archive of CIF files, and to Validate."""
     crystals = journeys.structures_of(steps)
     if crystals:
         st.download_button(
@@ -134,6 +135,8 @@ def save_crystals(journey: Journey, steps: Sequence[journeys.Step], file_name: s
             on_click="ignore",
             icon=":material/download:",
         )
+        files = [StructureFile(name, name, structure) for name, structure in crystals]
+        bench_crystals.send_to_validate(files, f"Journeys: {_title(journey)}", "journeys_validate")
 
 
 def table(steps: Sequence[journeys.Step]) -> None:

@@ -26,6 +26,8 @@ from matgen_core.views.crystals.bench import Entry
 from pages._parts.shared import latent_maps, plain_text, widgets
 from pages._parts.shared.folder_caches import by_folder
 
+GIVEN, GIVEN_FROM = "validate_given", "validate_from"  # crystals that wait on Validate, and where they are from
+VALIDATION, OWN = "validation", "My crystals"  # the work that is open there, and the side that crystals are brought to
 ANGLES = {"alpha": "α", "beta": "β", "gamma": "γ"}  # noqa: RUF001 as chemists write them
 
 
@@ -191,6 +193,23 @@ def open_on_bench(entries: Sequence[Entry], key: str, files: Sequence[data.Struc
         st.switch_page("pages/structure_bench.py", query_params={"bench": bench.write_entries(shown)})
 
 
+def send_to_validate(files: Sequence[data.StructureFile], origin: str, key: str) -> None:
+    """Offer to hand crystals over to Validate.
+
+    Args:
+        files: The crystals; those that could not be read have their rows there, too.
+        origin: Where they are from, in a few words.
+        key: Of the button.
+    """
+    n = sum(file.structure is not None for file in files)
+    words = "Validate it" if n == 1 else f"Validate all {n:,}"
+    about = "Relax, hold against the known phases, tell what is new: on the page Validate"
+    if st.button(words, key=key, icon=":material/rule:", disabled=not n, help=about):
+        st.session_state[GIVEN], st.session_state[GIVEN_FROM] = list(files), origin
+        st.session_state[VALIDATION] = ""
+        st.switch_page("pages/validate.py", query_params={"validate_source": OWN})
+
+
 def radiation_title(name: str) -> str:
     """Write a radiation for people, with its wavelength."""
     line = name[2:].replace("a", "α")  # noqa: RUF001
@@ -245,6 +264,11 @@ def scene(
         FigureError: As every figure here: if there is none, or if a file's takes more than it may.
     """
     return dict(_found("scene", key, (cells, longest), is_foreign, structure))
+
+
+def film(key: str, structures: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return what a viewer draws of each of the steps of a crystal that is not known."""
+    return list(_found("film", key, (), True, list(structures)))
 
 
 def primitive(crystal: Crystal) -> Any:

@@ -84,9 +84,24 @@ WORDS: dict[str, Word] = {
         " database.",
     ),
     "hull": Word(
-        "Energy above hull",
+        "Energy above hull, hull distance",
         "how much energy an atom a crystal would gain by falling apart into the best mixture of known phases, eV/atom."
-        " 0 is stable at 0 K; up to about 0.05 is often made.",
+        " 0 is stable at 0 K; up to about 0.05 is often made. Below 0 it lies deeper than all phases that are known.",
+    ),
+    "sun": Word(
+        "S.U.N.",
+        "stable, unique and new: the share of all samples of a generator that, relaxed, lie on the hull of known phases"
+        " (or within 0.1 eV/atom of it), are not the same as one before, and match no known crystal.",
+    ),
+    "potential": Word(
+        "Potential",
+        "a network that gives the energy of a crystal and the forces on its atoms, learned from calculations (DFT);"
+        " thousands of times quicker than these, and wrong where it has seen nothing alike.",
+    ),
+    "relaxation": Word(
+        "Relaxation",
+        "atoms and cell follow the forces downhill until they are at rest. What is judged for stability is the crystal"
+        " that comes of it, not the one that was given.",
     ),
     "formation_energy": Word(
         "Formation energy", "energy of a crystal below (negative) or above its elements, eV/atom; it is not the hull."

@@ -36,6 +36,21 @@ class ViewerEvents:
     view: dict[str, Any] | None = field(default=None)
 
 
+@dataclass(frozen=True)
+class Film:
+    """Frames of one of the pictures, which the browser plays.
+
+    Attributes:
+        panel: Which picture.
+        frames: Of each frame its scene, the line under the formula, and what is told of it beside the slider.
+        about: What the slider goes along.
+    """
+
+    panel: int
+    frames: Sequence[tuple[Scene, str, str]]
+    about: str
+
+
 def crystal_viewer(
     scenes: Sequence[Scene],
     key: str,
@@ -46,6 +61,7 @@ def crystal_viewer(
     report_view: bool = False,
     on_pick: Callable[[], None] | None = None,
     origin: str = "",
+    film: Film | None = None,
 ) -> ViewerEvents:
     """Show structures side by side; the camera stays when they change.
 
@@ -59,6 +75,7 @@ def crystal_viewer(
         report_view: Whether each new view is reported; it costs a run of the page after every movement.
         on_pick: Called before the run that a pick causes.
         origin: What made the structures; it is written into a picture that is saved.
+        film: Frames of one of the pictures; it opens on the last one.
 
     Raises:
         ValueError: If there is no scene or more than four.
@@ -85,6 +102,7 @@ def crystal_viewer(
         "report_view": report_view,
         "memory": key,
         "origin": f"MatGen Explorer {__version__}" + (f"; {origin}" if origin else ""),
+        "film": film and _film(film),
         "text": " ".join(describe(scene) for scene in scenes),
     }
     result = registered("crystal_viewer", '<div class="crystal-viewer"></div>')(
@@ -114,6 +132,12 @@ def _image(values: Sequence[Any]) -> tuple[int, int, int]:
 
 def _fingerprint(position: int, scene: Scene) -> str:
     return f"{position}-{hashlib.sha1(json.dumps(scene, sort_keys=True).encode()).hexdigest()[:12]}"
+
+
+def _film(film: Film) -> dict[str, Any]:
+    frames = [{"scene": scene, "caption": caption, "told": told} for scene, caption, told in film.frames]
+    digest = hashlib.sha1(json.dumps(frames, sort_keys=True).encode()).hexdigest()[:12]
+    return {"id": digest, "panel": film.panel, "frames": frames, "about": film.about}
 
 
 def _still_pictures(scenes: Sequence[Scene], captions: Sequence[str], problem: str) -> None:

@@ -1,5 +1,6 @@
 // The crystal viewer: toolbar, one stage with one WebGL context, legend, readout. 3Dmol draws, Python decides what.
 import { bounded, gestures, looking, projection, shiftBy, startCamera, turnBy, unit } from "./camera.js";
+import { Film } from "./film.js";
 import { captionHeight, drawInk, written } from "./ink.js";
 import { described } from "./png.js";
 import { measured, Panel, STYLES } from "./panel.js";
@@ -39,7 +40,7 @@ export class CrystalViewer {
         <div class="group styles"></div><div class="group toggles"></div><div class="group axes"></div><div class="group actions"></div>
       </div>
       <div class="stage" tabindex="0" role="application" aria-roledescription="crystal structure viewer"><div class="gl"></div><canvas class="ink"></canvas><p class="hint" hidden>Click the picture, or hold Ctrl, to zoom with the wheel</p><p class="problem" role="alert" hidden></p></div>
-      <div class="foot"><div class="legend" role="group" aria-label="Elements"></div><p class="readout" aria-live="polite"></p></div>
+      <div class="film" role="group" aria-label="Film" hidden></div><div class="foot"><div class="legend" role="group" aria-label="Elements"></div><p class="readout" aria-live="polite"></p></div>
       <p class="alternative"></p>`;
     this.part = Object.fromEntries([...root.querySelectorAll("[class]")].map((node) => [node.className.split(" ").pop(), node]));
   }
@@ -64,6 +65,7 @@ export class CrystalViewer {
       this.hover = null;
       this.buildLegend();
     }
+    this.film.update(data.film);
     this.refresh();
   }
 
@@ -73,6 +75,7 @@ export class CrystalViewer {
     this.look = kept?.look ?? { style: this.data.style, images: true, labels: false, spin: false, alike: false, hidden: new Set() };
     remembered.set(this.data.memory, { camera: this.camera, look: this.look });
     this.buildBar();
+    this.film = new Film(this);
     const { signal } = this.stopped;
     const heard = { changed: () => this.moved(), clicked: (e) => this.click(e), hovered: (e) => this.point(e), passedBy: () => this.sayWheel() };
     gestures(this.part.stage, this.camera, heard, signal);
@@ -461,6 +464,7 @@ export class CrystalViewer {
   end() {
     this.released = true;
     this.stopped.abort();
+    this.film?.stop();
     this.sizes?.disconnect();
     clearTimeout(this.reporting);
     clearTimeout(this.hinting);
