@@ -141,10 +141,10 @@ def ion_exchange(skeletons: Skeletons, n: int, seed: int) -> list[Exchanged]:
         wanted[random.integers(len(symbols))] = True
         swaps: dict[str, str] = {}
         for symbol, is_wanted in zip(symbols, wanted, strict=True):
-            like = [each for each in _like(symbol) if each in there and each not in symbols]
-            like = [each for each in like if each not in swaps.values()]
-            if is_wanted and like:
-                swaps[symbol] = like[random.integers(len(like))]
+            alike = [each for each in like(symbol) if each in there and each not in symbols]
+            alike = [each for each in alike if each not in swaps.values()]
+            if is_wanted and alike:
+                swaps[symbol] = alike[random.integers(len(alike))]
         return swaps
 
     there = frozenset(skeletons.elements)
@@ -176,6 +176,21 @@ def distorted(skeletons: Skeletons, n: int, seed: int) -> list[Exchanged]:
     return found
 
 
+def exchanged(known: Structure, swaps: Mapping[str, str], volumes: Mapping[str, float]) -> Structure:
+    """Put elements in the places of others, all at once, and scale the cell by their volumes.
+
+    Args:
+        known: An ordered crystal.
+        swaps: Symbols, each with what stands in its place.
+        volumes: Of an atom of each element in Å^3.
+    """
+    made = known.copy()
+    made.replace_species({Element(old): Element(new) for old, new in swaps.items()})
+    before, after = (sum(volumes[str(site.specie)] for site in each) for each in (known, made))
+    made.scale_lattice(known.volume * after / before)
+    return made
+
+
 def _made(
     skeletons: Skeletons, n: int, seed: int, partners: Callable[[Sequence[str], np.random.Generator], dict[str, str]]
 ) -> list[Exchanged]:
@@ -190,10 +205,7 @@ def _made(
                 break
         else:
             raise ValueError(f"{_TRIES} skeletons in a row hold no element that can be exchanged")
-        made = known.copy()
-        made.replace_species({Element(old): Element(new) for old, new in swaps.items()})
-        before, after = (sum(skeletons.volumes[str(site.specie)] for site in each) for each in (known, made))
-        made.scale_lattice(known.volume * after / before)
+        made = exchanged(known, swaps, skeletons.volumes)
         found.append(Exchanged(made, skeletons.ids[row], tuple(sorted(swaps.items()))))
     return found
 
@@ -206,8 +218,8 @@ GENERATORS: Mapping[str, Callable[[Skeletons, int, int], list[Exchanged]]] = {
 
 
 @lru_cache(maxsize=200)
-def _like(symbol: str) -> tuple[str, ...]:
-    """Elements that may stand in the place of one."""
+def like(symbol: str) -> tuple[str, ...]:
+    """Return the elements that may stand in the place of one: those of `ion_exchange`."""
     element = Element(symbol)
     found = []
     for other in Element:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from pymatgen.core import Lattice, Structure
 
-from matgen_core.networks.arrays.crystals import CrystalArrays, ReducedArrays
+from matgen_core.networks.arrays.crystals import CrystalArrays, PairArrays, ReducedArrays
 from matgen_core.networks.arrays.formulas import FormulaArrays, LabelledFormulas
 from matgen_core.networks.arrays.graphs import PackedGraphs, pack
 from matgen_core.networks.arrays.splits import TEST, THREE_PARTS, VAL
@@ -59,6 +59,23 @@ def reduced_arrays(n: int = 6) -> ReducedArrays:
         formation_energy_per_atom=cubic.formation_energy_per_atom,
         family=cubic.family,
         part=cubic.part,
+    )
+
+
+def pair_arrays(n: int = 6) -> PairArrays:
+    """Two elements in cells of any shape, one to three atoms of the second."""
+    places = torch.tensor([[0.0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.45, 0], [0.52, 0, 0.5]])
+    species = torch.tensor([[0, 1, -1, -1], [0, 1, 1, -1], [0, 1, 1, 1]]).repeat(n, 1)[:n]
+    shape = torch.tensor([[1.0, 0.0, 0.1], [0.1, 1.05, 0.15], [0.0, 0.0, 1.2]])
+    return PairArrays(
+        elements=("Ti", "O"),
+        ids=tuple(f"crystal-{i}" for i in range(n)),
+        frac_coords=places.expand(n, 4, 3) * (species >= 0).unsqueeze(-1),
+        species=species,
+        lattice=torch.linspace(3.6, 4.6, n).view(-1, 1, 1) * shape,
+        formation_energy_per_atom=torch.linspace(-2.0, -1.0, n),
+        energy_above_hull=torch.tensor([0.02, 0.4, float("nan")]).repeat(n)[:n],
+        part=torch.tensor([0, 0, 0, 0, 1, 2]).repeat(n)[:n],
     )
 
 

@@ -118,3 +118,52 @@ class ReducedArrays:
     def to(self, device: str) -> "ReducedArrays":
         """Return the same on another device."""
         return tensors.to(self, device)
+
+
+@dataclass(frozen=True, eq=False)
+class PairArrays:
+    """Crystals of a few elements in their reduced cell, padded to the largest number of sites.
+
+    Attributes:
+        elements: Symbols.
+        ids: One a crystal.
+        frac_coords: (N, n, 3).
+        species: (N, n), place in `elements`; -1 for padding.
+        lattice: (N, 3, 3), rows are the vectors in Å.
+        formation_energy_per_atom: (N,) in eV/atom, NaN where it is not known.
+        energy_above_hull: (N,) in eV/atom, likewise.
+        part: (N,), place in `THREE_PARTS`; "test" are the known compounds, which are not learned from.
+    """
+
+    elements: tuple[str, ...]
+    ids: tuple[str, ...]
+    frac_coords: Tensor
+    species: Tensor = field(metadata=_SMALL)
+    lattice: Tensor
+    formation_energy_per_atom: Tensor
+    energy_above_hull: Tensor
+    part: Tensor = field(metadata=_SMALL)
+
+    def __len__(self) -> int:
+        return len(self.lattice)
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file."""
+        tensors.save(self, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "PairArrays":
+        """Read what `save` wrote."""
+        return tensors.load(cls, path)
+
+    def select(self, rows: Tensor) -> "PairArrays":
+        """Return the crystals of some rows (numbers or a mask), in their order."""
+        return tensors.select(self, rows, shared=("elements",))
+
+    def of_part(self, part: str) -> "PairArrays":
+        """Return the crystals of "train", "val" or "test"."""
+        return self.select(self.part == THREE_PARTS.index(part))
+
+    def to(self, device: str) -> "PairArrays":
+        """Return the same on another device."""
+        return tensors.to(self, device)

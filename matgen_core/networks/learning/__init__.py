@@ -12,6 +12,7 @@ from matgen_core.networks.learning.formation_references import FormationReferenc
 from matgen_core.networks.learning.matgan import LIKELIHOOD, MatGANLearner
 from matgen_core.networks.learning.voxels.icsg3d import PRIOR, ICSG3DLearner
 from matgen_core.networks.learning.voxels.icsg3d_paper import ICSG3DPaperLearner
+from matgen_core.networks.learning.voxels.imatgen import IMatGenLearner
 from matgen_core.networks.learning.voxels.voxel_vae import VoxelVAELearner
 from matgen_core.networks.models.matgan import MatGANConfig
 from matgen_core.networks.models.voxels.icsg3d import ICSG3DConfig
@@ -29,6 +30,7 @@ LEARNERS: dict[str, Any] = {
     "icsg3d": ICSG3DLearner(config=ICSG3DConfig(prior_hidden=256), prior=replace(PRIOR, epochs=10_000, minutes=6.8)),
     "icsg3d_perov5": ICSG3DLearner(prior=replace(PRIOR, epochs=10_000, minutes=1.2)),
     "icsg3d_paper": ICSG3DPaperLearner(),
+    "imatgen_vo": IMatGenLearner(),
     "matgan_oqmd": MatGANLearner(
         MatGANConfig(hidden=224, element_temperature=1.2, count_temperature=1.2),
         likelihood=replace(LIKELIHOOD, epochs=8, batch_size=1024, weight_decay=1e-3),

@@ -1,0 +1,1 @@
+"""Cell and basis images of two elements (Noh 2019, iMatGen)."""
