@@ -99,7 +99,23 @@ def way(journey: Journey) -> Journey:
         help=f"Along neighbors: the shortest way over {whose} {noun}, from each to one of those nearest to it in the"
         f" {space.measured_in}, in equal steps. {whose.capitalize()} {noun}: the stops of that way themselves.",
     )
-    return replace(journey, kind=kind)
+    if kind == "known":
+        return replace(journey, kind=kind)
+    spread = st.number_input(
+        "Spread",
+        0.0,
+        2.0,
+        0.0,
+        0.05,
+        key="spread",
+        width=120,
+        help="Moves each step between waypoints off the way at random. It is a standard deviation in each latent"
+        " coordinate; the prior has about 1, and 0 stays on the way. Spherical with a spread is how Hoffmann et al."
+        " (2019) sampled between known compounds.",
+        bind="query-params",
+    )
+    seed = widgets.whole_number("Seed", 0, 2**31 - 1, 0, "path_seed", width=120) if spread else 0
+    return replace(journey, kind=kind, spread=spread, seed=seed)
 
 
 def along_axis(journey: Journey) -> Journey:
@@ -345,6 +361,12 @@ ABOUT = {
 }
 
 
+ABOUT_ENDS = [
+    "- **Elements of the ends**: whether it has elements of neither end of its way",
+    "- **Volume**: how far the volume of an atom is off the line between the ends",
+]
+
+
 def about_lights() -> None:
     """Say what will be told of each step."""
     st.markdown("**What each step will tell**")
@@ -353,6 +375,7 @@ def about_lights() -> None:
             [
                 "- **Decodes**: whether the latent point is a material at all",
                 *ABOUT[level],
+                *(ABOUT_ENDS if level is CRYSTAL and mode == "Path" else []),
                 f"- **Distance to the data**: in the {space.measured_in}, beside the data's own distances",
                 *(["- **Round trip**: whether it comes back when it is encoded and decoded again"] * space.encodes),
             ]

@@ -109,6 +109,31 @@ def test_each_kind_keeps_its_waypoints_and_settings(fields: LatentMap) -> None:
     assert turn_to("Arithmetic") == (f"{b},{a},{c}", [b, a, c], 12)
 
 
+def test_a_path_with_a_spread_says_so_in_its_address_python_and_files(fields: LatentMap) -> None:
+    from pages._parts.journeys import journey_state, telling
+
+    keys = keys_of(fields, 3, 40)
+    test = whole(all_steps(page(via=keys, way="Spherical", spread="0.3", path_seed="7", n_path="6")))
+    assert "Of **6** steps" in said(test)
+    code = test.code[0].value
+    assert "n_steps=6, kind='spherical', spread=0.3, seed=7)" in code
+    exec(code, made := {})
+    along = [journeys.waypoint(fields, key) for key in keys.split(",")]
+    there = journeys.path(fields, along, 6, "spherical", 0.3, 7)
+    assert (made["route"].z == there.z).all()
+    assert list(test.dataframe[0].value["formula"]) == [step.formula for step in journeys.walk(fields, there)]
+    asked = journey_state.Journey(
+        "phase_field_vae", "Path", tuple(keys.split(",")), 6, kind="spherical", spread=0.3, seed=7
+    )
+    assert telling.settings(asked) | {"spread": 0.3, "seed": 7, "kind": "spherical"} == telling.settings(asked)
+    test.number_input(key="spread").set_value(0.0)
+    test = whole(all_steps(test.run()))
+    assert "kind='spherical')" in test.code[0].value
+    assert "path_seed" not in [each.key for each in test.number_input]
+    test.button_group(key="way").set_value("known").run()
+    assert "spread" not in [each.key for each in whole(all_steps(test)).number_input]
+
+
 def test_a_step_stays_with_its_journey(fields: LatentMap) -> None:
     test = whole(all_steps(page(via=keys_of(fields, 3, 40), step="5", n_path="7")))
     assert test.query_params["step"] == "5"
@@ -165,7 +190,8 @@ def test_a_journey_is_computed_once_for_all_visitors(fields: LatentMap, monkeypa
 
 def test_crystals_have_lights_for_their_atoms(crystal_map: checkpoint.Checkpoint) -> None:
     test = whole(all_steps(page(journey="crystals", via="mp-1,mp-8", n_path="3")))
-    assert "Of **3** steps: decode **0** · sound distances **0** · charge-balanced **0**" in said(test)
+    by_ends = "elements of the ends **0** · volume as between **0**"
+    assert f"Of **3** steps: decode **0** · sound distances **0** · {by_ends} · charge-balanced **0**" in said(test)
     assert "1 · no material" in said(test)
     energy = all_steps(
         page(journey="crystals", mode="Samples", via="mp-1", n_samples="2", formation_energy_per_atom="-1.5")

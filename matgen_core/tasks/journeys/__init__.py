@@ -1,5 +1,6 @@
 """Journeys through a latent space: where they go, what is found on the way, and how far each step can be trusted."""
 
+from matgen_core.tasks.journeys.lights import LIGHTS, Answer, Light
 from matgen_core.tasks.journeys.recording import Recording, SharedSteps
 from matgen_core.tasks.journeys.routes import (
     PATHS,
@@ -16,9 +17,6 @@ from matgen_core.tasks.journeys.routes import (
 )
 from matgen_core.tasks.journeys.steps import (
     EDGE,
-    LIGHTS,
-    Answer,
-    Light,
     Step,
     properties_of,
     property_lines,

@@ -3,6 +3,7 @@
 A route may lead through waypoints, add and subtract materials, follow one axis, or scatter around a place.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -51,6 +52,7 @@ class Route:
         rows: Row of the index where a step stands on a known material, else None.
         walked_from: First of the steps that follow one another to the end; None where none do, as samples.
         condition: (n_steps, n_conditions), what the decoder is told; None where it is told nothing.
+        ends: The steps that are waypoints, in order, where the others lie between them; else empty.
     """
 
     z: Z
@@ -58,6 +60,7 @@ class Route:
     rows: tuple[int | None, ...]
     walked_from: int | None = 0
     condition: NDArray[np.float32] | None = None
+    ends: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.z)
@@ -135,7 +138,14 @@ def _simple_formulas(space: LatentMap, most: int = 100) -> NDArray[np.int64]:
     return rows[order[:most]]
 
 
-def path(space: LatentMap, waypoints: Sequence[Waypoint], n_steps: int, kind: PathKind = "straight") -> Route:
+def path(
+    space: LatentMap,
+    waypoints: Sequence[Waypoint],
+    n_steps: int,
+    kind: PathKind = "straight",
+    spread: float = 0.0,
+    seed: int = 0,
+) -> Route:
     """Lead through waypoints in their order.
 
     Args:
@@ -146,15 +156,22 @@ def path(space: LatentMap, waypoints: Sequence[Waypoint], n_steps: int, kind: Pa
         kind: "straight" and "spherical" as `LatentSpace.interpolate`. "neighbors" is the shortest way on the graph that
             joins each material that has a latent point with its nearest ones, walked in equal steps, so it bends
             round empty space; "known" stands on the materials of that way instead.
+        spread: Standard deviation, in each latent coordinate, by which the steps between waypoints are moved off the
+            way; the prior has about 1. Spherical with a spread is how arXiv:1909.00949 samples between known compounds.
+        seed: Of these moves; the same seed makes the same.
 
     Raises:
-        ValueError: If there are too few waypoints or steps, two waypoints in turn are the same place, or no chain of
-            neighbors joins them.
+        ValueError: If there are too few waypoints or steps, two waypoints in turn are the same place, no chain of
+            neighbors joins them, or the spread is no finite number from 0 on, or above 0 on known materials.
     """
     if len(waypoints) < 2:
         raise ValueError(f"{len(waypoints)} waypoints; a path needs at least 2")
     if n_steps < len(waypoints) and kind != "known":
         raise ValueError(f"{n_steps} steps for {len(waypoints)} waypoints; take at least as many steps as waypoints")
+    if not (math.isfinite(spread) and spread >= 0):
+        raise ValueError(f"a spread of {spread:g}; it must be 0 or a finite number above")
+    if spread and kind == "known":
+        raise ValueError(f"a spread of {spread:g} would leave the known materials; take 0, or another kind of path")
     for first, second in pairwise(waypoints):
         if np.linalg.norm(first.z - second.z) < _ON_WAYPOINT:
             raise ValueError(f"{first.name} comes twice in turn; two waypoints must lie apart")
@@ -165,7 +182,7 @@ def path(space: LatentMap, waypoints: Sequence[Waypoint], n_steps: int, kind: Pa
         for (first, second), between in zip(pairwise(waypoints), stops, strict=True)
     ]
     lengths = [float(np.linalg.norm(np.diff(span, axis=0), axis=1).sum()) for span in spans]
-    z, rows, names = [waypoints[0].z], [waypoints[0].row], [waypoints[0].name]
+    z, rows, names, ends = [waypoints[0].z], [waypoints[0].row], [waypoints[0].name], [0]
     for span, between, end, n in zip(spans, stops, waypoints[1:], _share_out(n_steps - 1, lengths), strict=True):
         if kind == "known":
             z += list(span[1:-1])
@@ -179,7 +196,13 @@ def path(space: LatentMap, waypoints: Sequence[Waypoint], n_steps: int, kind: Pa
         z.append(end.z)  # a waypoint stands where it is, not where rounding puts it
         rows.append(end.row)
         names.append(end.name)
-    return Route(np.stack(z), tuple(names), tuple(rows))
+        ends.append(len(z) - 1)
+    placed = np.stack(z)
+    if spread:
+        moved = np.setdiff1d(np.arange(len(z)), ends)
+        (noise,) = space.noise([len(moved)], seed)
+        placed[moved] += np.float32(spread) * noise.numpy()
+    return Route(placed, tuple(names), tuple(rows), ends=() if kind == "known" else tuple(ends))
 
 
 def arithmetic(space: LatentMap, a: Waypoint, b: Waypoint, c: Waypoint, n_steps: int) -> Route:

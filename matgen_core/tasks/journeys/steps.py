@@ -1,13 +1,13 @@
 """What is found at each step of a route, and how far it can be trusted: one row a step, failures included.
 
-Lights judge a step: whether it decodes, distances between atoms of a crystal, whether charges can add up and balance,
-whether a formula is known, distance to the data, whether it comes back when a model that can encode it does so, and
-whether it keeps to what was asked for.
+Lights judge a step: whether it decodes, distances between atoms of a crystal, its elements and volume beside those of
+the ends of its way (`ends`), whether charges can add up and balance, whether a formula is known, distance to the data,
+whether it comes back when a model that can encode it does so, and whether it keeps to what was asked for.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,34 +25,13 @@ from matgen_core.materials.levels import COMPOSITION, CRYSTAL, PHASE_FIELD
 from matgen_core.materials.properties import PROPERTIES, Column, property_named
 from matgen_core.materials.report import symmetry
 from matgen_core.tasks import prediction, ranking
+from matgen_core.tasks.journeys.ends import End, ends_of, judged_between
+from matgen_core.tasks.journeys.lights import ANSWERS, LIGHTS, Answer, Light, not_judged, sizes_of
 from matgen_core.tasks.journeys.routes import Route
 
-Answer = Literal["yes", "undecided", "no"]
-ANSWERS: tuple[Answer, ...] = ("yes", "undecided", "no")
-
 EDGE, OUTSIDE = 95.0, 99.0  # percentiles of the distance to the data: the edge of the data begins, the data end
-LIGHTS = {
-    "decodes": "Decodes",
-    "distances": "Distances",
-    "neutral": "Neutrality",
-    "charge": "Charge balance",
-    "known": "Known formula",
-    "data": "Distance to the data",
-    "returns": "Round trip",
-    "elements": "As asked",
-}
 _PROBABILITY = "probability"  # the column of a classifier
 _FIRST, _THEN = 1, 4  # steps decoded at once: the first alone, for somebody waits for it
-
-
-@dataclass(frozen=True)
-class Light:
-    """One judgment of a step: an answer, a word or two that say it, and the reason in full."""
-
-    name: str  # of LIGHTS
-    answer: Answer
-    word: str
-    reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +105,10 @@ def _walk(
     asked: query.Query | None,
 ) -> Iterator[Step]:
     start, size = 0, _FIRST
+    ends = ends_of(space, route)
     while start < len(route):
         part = slice(start, start + size)
-        yield from _steps(space, route, part, percentiles[part], properties, asked)
+        yield from _steps(space, route, part, percentiles[part], properties, asked, ends)
         start, size = part.stop, _THEN
 
 
@@ -139,6 +119,7 @@ def _steps(
     percentiles: NDArray[np.float64],
     properties: Sequence[Checkpoint],
     asked: query.Query | None,
+    ends: Sequence[End],
 ) -> list[Step]:
     decoded = space.decode(route.z[part], None if route.condition is None else route.condition[part])
     distances, rows = space.neighbors(space.features_of(route.z[part]), 1, known_only=True)
@@ -154,7 +135,7 @@ def _steps(
         lights = [_decodes(each)]
         numbers = {"nearest_distance": float(distances[i, 0]), "percentile": float(percentiles[i])}
         formula = space_group = ""
-        round_trip = _not_judged("returns")
+        round_trip = not_judged("returns")
         if each.material is not None:
             if space.encodes:
                 numbers["round_trip_distance"], round_trip = next(returns)
@@ -163,11 +144,14 @@ def _steps(
             if isinstance(each.material, Structure):
                 found = symmetry(each.material)
                 space_group = "" if found.number is None else f"{found.symbol} ({found.number})"
-                numbers |= _sizes(each.material)
+                numbers |= sizes_of(each.material)
         if level is COMPOSITION:
             lights += [_neutral(each), _charge(each), _known(space, each)]
         elif level is CRYSTAL:
-            lights += [_distances(each), _charge(each)]
+            lights.append(_distances(each))
+            if ends:
+                lights += judged_between(each, number, ends)
+            lights.append(_charge(each))
         lights.append(_data(space, name, float(distances[i, 0]), float(percentiles[i])))
         if space.encodes:
             lights.append(round_trip)
@@ -208,29 +192,17 @@ def _formula(material: Any) -> str:
     return str(material.chemists_order())
 
 
-def _sizes(structure: Structure) -> dict[str, float]:
-    sizes = {"n_sites": float(len(structure))}
-    if checks.lattice_problem(structure):
-        return sizes
-    closest = checks.closest_sites(structure).distance
-    return sizes | {"volume_per_atom": checks.volume_per_atom(structure), "min_distance": closest}
-
-
 def _decodes(decoded: Decoded) -> Light:
     if decoded.problem is None:
         return Light("decodes", "yes", "decodes", "the decoded array reads as a material")
     return Light("decodes", "no", "no material", decoded.problem.replace("^3", "³"))
 
 
-def _not_judged(name: str) -> Light:
-    return Light(name, "no", "none", "not decoded, so it counts as failed")
-
-
 def _distances(decoded: Decoded) -> Light:
     if decoded.material is None:
-        return _not_judged("distances")
+        return not_judged("distances")
     weak, strict = (check(decoded.material) for check in (checks.distance_check(), checks.strict_distance_check()))
-    distance = _sizes(decoded.material).get("min_distance")
+    distance = sizes_of(decoded.material).get("min_distance")
     reason = strict.reason.replace("^3", "³")
     word = "no cell" if distance is None else f"{distance:.2f} Å"
     if not weak.passed:
@@ -250,7 +222,7 @@ def _charge(decoded: Decoded) -> Light:
 
 def _of_check(name: str, check: checks.Check, passed: str, failed: str, decoded: Decoded) -> Light:
     if decoded.material is None:
-        return _not_judged(name)
+        return not_judged(name)
     verdict = check(decoded.material)
     if verdict.passed is None:
         return Light(name, "undecided", "undecided", verdict.reason)
@@ -259,7 +231,7 @@ def _of_check(name: str, check: checks.Check, passed: str, failed: str, decoded:
 
 def _known(space: LatentMap, decoded: Decoded) -> Light:
     if decoded.material is None:
-        return _not_judged("known")
+        return not_judged("known")
     known = space.known_formulas
     of_whom = "of the data that the model learned from" if space.trained_on else "that this map shows"
     among = f"the {len(known):,} formulas {of_whom}"
@@ -284,7 +256,7 @@ def _data(space: LatentMap, nearest: str, distance: float, percentile: float) ->
 
 def _elements(decoded: Decoded, asked: query.Query) -> Light:
     if decoded.material is None:
-        return _not_judged("elements")
+        return not_judged("elements")
     formula = _formula(decoded.material)
     if asked.matches(formula):
         return Light("elements", "yes", "as asked", f"{formula} keeps to {asked.text}")

@@ -27,7 +27,7 @@ AxisKind = Literal["principal", "coordinate"]
 Around = Literal["waypoints", "lasso", "prior"]
 MOST_WAYPOINTS: dict[Mode, int] = {"Path": 8, "Arithmetic": 3, "Axis": 1, "Samples": 8}
 _SETTINGS: dict[Mode, tuple[str, ...]] = {
-    "Path": ("way", "n_path"),
+    "Path": ("way", "spread", "path_seed", "n_path"),
     "Arithmetic": ("n_arithmetic",),
     "Axis": ("axis", "axis_number", "reach", "n_axis"),
     "Samples": ("around", "width", "seed", "elements", "n_samples"),
@@ -46,6 +46,7 @@ class Journey:
     keys: tuple[str, ...]
     n_steps: int = 0
     kind: journeys.PathKind = "straight"
+    spread: float = 0.0
     axis: int = 0
     axis_kind: AxisKind = "principal"
     reach: float = 2.0
@@ -197,7 +198,7 @@ def route(journey: Journey) -> journeys.Route:
     space = latent_maps.load_map(journey.model)
     places = [journeys.waypoint(space, key) for key in journey.keys]
     if journey.mode == "Path":
-        return journeys.path(space, places, journey.n_steps, journey.kind)
+        return journeys.path(space, places, journey.n_steps, journey.kind, journey.spread, journey.seed)
     if journey.mode == "Arithmetic":
         a, b, c = places
         return journeys.arithmetic(space, a, b, c, journey.n_steps)

@@ -104,6 +104,8 @@ def tally(steps: Sequence[journeys.Step], n_steps: int, noun: str) -> str:
 _COUNTED = {
     "decodes": "decode",
     "distances": "sound distances",
+    "ends": "elements of the ends",
+    "volume": "volume as between",
     "neutral": "neutral",
     "charge": "charge-balanced",
     "known": "known",
@@ -164,7 +166,8 @@ def same_in_python(journey: Journey, example: tuple[str, str]) -> str:
     keys = journey.keys or example
     places = f"[journeys.waypoint(space, key) for key in {list(keys)!r}]"
     if journey.mode == "Path":
-        way = f"journeys.path(space, {places}, n_steps={journey.n_steps}, kind={journey.kind!r})"
+        spread = f", spread={journey.spread}, seed={journey.seed}" if journey.spread else ""
+        way = f"journeys.path(space, {places}, n_steps={journey.n_steps}, kind={journey.kind!r}{spread})"
         if len(keys) < 2:
             way = way.replace(f"{list(keys)!r}", f"{list(example)!r}")
     elif journey.mode == "Arithmetic":
