@@ -99,23 +99,30 @@ def way(journey: Journey) -> Journey:
         help=f"Along neighbors: the shortest way over {whose} {noun}, from each to one of those nearest to it in the"
         f" {space.measured_in}, in equal steps. {whose.capitalize()} {noun}: the stops of that way themselves.",
     )
-    if kind == "known":
-        return replace(journey, kind=kind)
-    spread = st.number_input(
-        "Spread",
-        0.0,
-        2.0,
-        0.0,
-        0.05,
-        key="spread",
-        width=120,
-        help="Moves each step between waypoints off the way at random. It is a standard deviation in each latent"
-        " coordinate; the prior has about 1, and 0 stays on the way. Spherical with a spread is how Hoffmann et al."
-        " (2019) sampled between known compounds.",
-        bind="query-params",
-    )
-    seed = widgets.whole_number("Seed", 0, 2**31 - 1, 0, "path_seed", width=120) if spread else 0
-    return replace(journey, kind=kind, spread=spread, seed=seed)
+    return replace(journey, kind=kind)
+
+
+def spread_out(journey: Journey) -> Journey:
+    """Ask how far the steps of a path are moved off it."""
+    if journey.mode != "Path" or journey.kind == "known":
+        return journey
+    with st.popover("Spread", icon=":material/scatter_plot:"):
+        spread = st.number_input(
+            "Spread",
+            0.0,
+            2.0,
+            0.0,
+            0.05,
+            key="spread",
+            help="A standard deviation in each latent coordinate; the prior has about 1.",
+            bind="query-params",
+        )
+        seed = widgets.whole_number("Seed", 0, 2**31 - 1, 0, "path_seed") if spread else 0
+        st.caption(
+            "Moves each step between waypoints off the way at random; 0 stays on it. Spherical with a spread is how"
+            " Hoffmann et al. (2019) sampled between known compounds."
+        )
+    return replace(journey, spread=spread, seed=seed)
 
 
 def along_axis(journey: Journey) -> Journey:
@@ -266,6 +273,7 @@ if asked.around == "waypoints":
             args=(via[::-1],),
             disabled=len(via) < 2 or mode == "Axis",
         )
+        asked = spread_out(asked)
 
 if about := latent_maps.without_encoder(name):
     jumps = "They choose one element after another, so a small step can change the whole formula."

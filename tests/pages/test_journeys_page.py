@@ -190,7 +190,7 @@ def test_a_journey_is_computed_once_for_all_visitors(fields: LatentMap, monkeypa
 
 def test_crystals_have_lights_for_their_atoms(crystal_map: checkpoint.Checkpoint) -> None:
     test = whole(all_steps(page(journey="crystals", via="mp-1,mp-8", n_path="3")))
-    by_ends = "elements of the ends **0** · volume as between **0**"
+    by_ends = "elements of the ends **0** · volume fits **0**"
     assert f"Of **3** steps: decode **0** · sound distances **0** · {by_ends} · charge-balanced **0**" in said(test)
     assert "1 · no material" in said(test)
     energy = all_steps(

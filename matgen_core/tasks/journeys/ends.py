@@ -69,7 +69,7 @@ def _volume(structure: Structure, number: int, first: End, second: End) -> Light
         f" and {second.name} ({second.volume:.1f})"
     )
     if abs(off) <= OFF_LINE:
-        return Light("volume", "yes", "volume as between", reason)
+        return Light("volume", "yes", "volume fits", reason)
     # What is still one end half-way to the other is off the line, and no wrong crystal.
     is_of_ends = min(first.volume, second.volume) <= here <= max(first.volume, second.volume)
     answer: Answer = "undecided" if is_of_ends or abs(off) <= FAR_OFF else "no"

@@ -66,7 +66,8 @@ def _waypoints(journey: Journey) -> list[journeys.Waypoint]:
 def _title(journey: Journey) -> str:
     names = [with_subscripts(pin.name) for pin in _waypoints(journey)]
     if journey.mode == "Path":
-        return f"{names[0]} to {names[-1]}"
+        spread = f", spread {journey.spread:g}" if journey.spread else ""
+        return f"{names[0]} to {names[-1]}{spread}"
     if journey.mode == "Arithmetic":
         return "{} − {} + {}".format(*names)  # noqa: RUF001
     if journey.mode == "Axis":
@@ -105,7 +106,7 @@ _COUNTED = {
     "decodes": "decode",
     "distances": "sound distances",
     "ends": "elements of the ends",
-    "volume": "volume as between",
+    "volume": "volume fits",
     "neutral": "neutral",
     "charge": "charge-balanced",
     "known": "known",
