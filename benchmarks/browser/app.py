@@ -20,7 +20,7 @@ from tests.support.browsing import settle
 from tests.support.serving import CHROMIUM, QUIET, ROOT, SOFTWARE_GL, WATCH_CONTEXTS, served
 
 REPEATS = 5
-LINE_AFTER = 0.15  # seconds for which the line under the upper edge waits: static/app.css
+LINE_AFTER = 0.05  # seconds for which the line under the upper edge waits: static/app.css
 # Notes how long after a press the page says that it runs, which is when that line begins to wait.
 WATCH_SIGNS = """() => {
   let pressed = 0;
@@ -154,7 +154,6 @@ def signs_of_life(browser: Browser, address: str) -> list[float]:
         ("latent_map", "Latent map", "Model", "matgan_icsd"),
         ("latent_map?map=icsg3d", "Latent map", "Projection", "t-SNE"),
         ("phase_fields", "Phase fields", "Ranker", "phase_field_norm"),
-        ("trust", "Trust", "Checkpoint", "ding"),
     )
     found = []
     for place, title, label, option in choices:
@@ -202,7 +201,7 @@ def main() -> None:
                 row("click to the crystal's card", clicks, "0.5 s"),
                 row("click to the end of the card, its crystal decoded", whole, "none"),
                 (
-                    "press to sign of life: longest, median of 5",
+                    "press to sign of life: longest, median of 4",
                     "0.3 s",
                     f"{max(signs):.2f} s",
                     f"{statistics.median(signs):.2f} s",

@@ -60,6 +60,11 @@ def test_a_link_to_a_page_opens_it_in_the_app_even_first(
     assert browser_page.get_by_role("link", name="Trust").is_visible()
     assert browser_page.get_by_role("link", name="widgets").count() == 0
     assert "ranker=phase_field_norm" in browser_page.url
+    # a line under the upper edge as long as the page runs, and no line else
+    line = "getComputedStyle(document.querySelector('[data-testid=stApp]'), '::before').animationName"
+    assert browser_page.evaluate(line) != "sign-of-life"
+    browser_page.locator("[data-test-script-state]").evaluate("app => app.dataset.testScriptState = 'running'")
+    assert browser_page.evaluate(line) == "sign-of-life"
 
 
 def test_the_story(browser_page: Any, streamlit_app: Callable[[str], str], shoot: Shoot) -> None:
@@ -79,7 +84,7 @@ def test_the_story(browser_page: Any, streamlit_app: Callable[[str], str], shoot
     box = dots.nth(4).bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.get_by_role("heading", name=fields[4], exact=True).wait_for()
-    page.get_by_text("Nearest known fields").wait_for()
+    page.get_by_text("Nearest known fields").first.wait_for()
     page.get_by_text("rank 5 of 303").wait_for()
 
     tin = page.get_by_role("gridcell", name="Tin, may")
@@ -264,8 +269,8 @@ def test_a_visitor_places_her_own_crystals(
             opened.writestr(name, cif(structure))
         opened.writestr("notes.txt", "not a crystal")
     page.locator("input[type=file]").set_input_files(archive)
-    page.get_by_role("heading", name="Placed: 3 of 5").wait_for()
-    page.get_by_text("Not placed: 2").wait_for()
+    page.get_by_role("heading", name="Placed: 4 of 5").wait_for()
+    page.get_by_text("Not placed: 1").wait_for()
     page.locator(".crystal-viewer canvas").first.wait_for()
     settle_map(page)
     page.get_by_text("mine.zip/fluorite.cif").first.wait_for()

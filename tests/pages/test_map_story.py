@@ -147,7 +147,7 @@ def test_from_a_lasso_to_files_a_map_and_a_link(
     shoot(page, "map_new")
     page.get_by_role("button", name="Make the map").click()
     page.wait_for_function("document.querySelector('[data-testid=stSelectbox] input[value^=PCA]')", timeout=90_000)
-    page.get_by_role("button", name="How made").click()
+    page.get_by_role("button", name="How made").first.click()
     page.get_by_text(f"seed 0, of {lower} points; the others are gray").wait_for()
     page.keyboard.press("Escape")
     settle_map(page)

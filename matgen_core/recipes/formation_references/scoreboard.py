@@ -14,7 +14,7 @@ from typing import Any
 
 from matgen_core.tasks.validation import scoreboards
 
-GENERATORS = ("icsg3d", "icsg3d_perov5", "icsg3d_paper", *scoreboards.NETWORK_FREE)
+GENERATORS = ("voxel_vae", "icsg3d", "icsg3d_perov5", "icsg3d_paper", *scoreboards.NETWORK_FREE)
 
 
 def scoreboard(n: int, seed: int) -> dict[str, Any]:
