@@ -191,3 +191,24 @@ def test_from_a_perovskite_to_a_heusler(
     page.reload()
     settle(page)
     page.get_by_role("heading", name=f"7 · {subscripted(formulas[6])}").wait_for()
+
+    # A model of crystals of any symmetry, as its paper samples: spherical, with a spread, which one click makes.
+    space = LatentMap(checkpoint.load("voxel_vae"))
+    along = [journeys.waypoint(space, key) for key in journeys.example(space)]
+    via = ",".join(each.key for each in along)
+    page.goto(f"{streamlit_app('app.py')}/journeys?journey=voxel_vae&way=Spherical&n_path=3&via={via}")
+    settle(page)
+    expect(page.locator(".fs-title")).to_have_count(3)
+    page.get_by_role("button", name="Spread").click()
+    page.get_by_role("spinbutton", name="Spread").fill("0.4")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("spread=0.4"))
+    page.get_by_role("spinbutton", name="Seed").wait_for()
+    page.keyboard.press("Escape")
+    steps = list(journeys.walk(space, journeys.path(space, along, 3, "spherical", 0.4, 0)))
+    expect(page.locator(".fs-title").nth(1)).to_have_text(steps[1].formula)
+    settle(page)
+    first = page.locator(".fs-frame").first
+    assert "Elements of the ends: all its elements are in" in first.get_attribute("title")
+    assert any(step.material is not None and not step.material.lattice.is_orthogonal for step in steps)
+    shoot(page, "journeys_spread")
