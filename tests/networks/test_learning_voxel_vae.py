@@ -98,15 +98,15 @@ def test_sites_are_the_same_only_if_none_is_missing_too_many_far_or_another_elem
         return density.same_sites(data.frac_coords, data.species, found, species, within, data.lattice).tolist()
 
     assert same(found, data.species) == [True, True]
-    assert same(found._replace(frac_coords=found.frac_coords + 1), data.species) == [True, True]
+    assert same(density.Sites(found.frac_coords + 1, found.heights, found.found), data.species) == [True, True]
     assert same(found, data.species, within=0.01) == [False, False]  # 0.017 edges are some 0.06 Å
     assert same(found, data.species.clone().index_fill_(0, torch.tensor([1]), 0)) == [True, False]
     more = there.clone()
     more[0, 2] = True  # a site that the first crystal does not have
-    assert same(found._replace(found=more), data.species) == [False, True]
+    assert same(density.Sites(found.frac_coords, found.heights, more), data.species) == [False, True]
     fewer = there.clone()
     fewer[1, 4] = False
-    assert same(found._replace(found=fewer), data.species) == [True, False]
+    assert same(density.Sites(found.frac_coords, found.heights, fewer), data.species) == [True, False]
 
 
 def test_crystals_that_are_learned_by_heart_come_back_with_their_cells(tmp_path) -> None:

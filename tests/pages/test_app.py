@@ -18,7 +18,7 @@ from matgen_core.data import StructureFile
 from matgen_core.latent import selection
 from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.tasks import ranking
-from matgen_core.tasks.validation import scoreboards
+from matgen_core.tasks.validation import scoreboards, sources
 from pages._parts.shared import latent_maps, rankings, server
 from pages._parts.words import glossary
 from tests.support.crystals import of_group
@@ -475,7 +475,8 @@ def test_without_checkpoints_a_page_says_how_to_get_one(
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_the_same_in_python_runs(name: str) -> None:
+def test_the_same_in_python_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "EXAMPLE", 1)  # a relaxation takes seconds
     test = page(name).run()
     (code,) = [each.value for each in test.code if each.language == "python"]
     output = io.StringIO()

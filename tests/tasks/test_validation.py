@@ -337,7 +337,9 @@ def test_the_scoreboard_of_the_generators_here_holds_together() -> None:
 
 def test_a_scoreboard_takes_scores_of_one_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
     how = {"potential": "7net-0"}
-    with pytest.raises(ValueError, match=r"no score of icsg3d, icsg3d_perov5, .* is kept; matgen validate FOLDER"):
+    with pytest.raises(
+        ValueError, match=r"no score of voxel_vae, icsg3d, icsg3d_perov5, .* is kept; matgen validate FOLDER"
+    ):
         scoreboard(2, 0)
     for name in GENERATORS:
         scoreboards.keep(name, {"n": 2, "msun": 0.5, "protocol": how})
@@ -346,5 +348,5 @@ def test_a_scoreboard_takes_scores_of_one_protocol(monkeypatch: pytest.MonkeyPat
     assert found["scores"]["distorted"] == {"n": 2, "msun": 0.5}
     scoreboards.keep("distorted", {"n": 2, "protocol": {"potential": "other"}})
     scoreboards.keep("icsg3d", {"n": 3, "protocol": how})
-    with pytest.raises(ValueError, match="distorted, icsg3d: another protocol than icsg3d, or not 2 samples"):
+    with pytest.raises(ValueError, match="distorted, icsg3d: another protocol than voxel_vae, or not 2 samples"):
         scoreboard(2, 0)
