@@ -479,8 +479,7 @@ def test_the_same_in_python_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sources, "EXAMPLE", 1)  # a relaxation takes seconds
     test = page(name).run()
     (code,) = [each.value for each in test.code if each.language == "python"]
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output):
+    with contextlib.redirect_stdout(io.StringIO()) as output:
         exec(compile(code, name, "exec"), {})
     assert output.getvalue().strip()
     if name == "phase_fields":

@@ -150,18 +150,22 @@ def test_an_impossible_energy_is_refused_until_the_second_agrees(monkeypatch: py
         return pairs_named(name, each_atom=each_atom[name])
 
     monkeypatch.setattr(judging, "potential_named", named)
-    protocol = judging.protocol_with("7net-0", 5, "chgnet")
+    protocol = judging.protocol_with("7net-0", 5, "7net-l3i5")
     settings = judging.settings_of(protocol)
     content = judging.content_of(SALT)
-    first, second = (judging.references().formation_energy(SALT, Energy(name, -10.0)) for name in ("7net-0", "chgnet"))
+    first, second = (
+        judging.references().formation_energy(SALT, Energy(name, -10.0)) for name in ("7net-0", "7net-l3i5")
+    )
     agreeing = -10.0 + first - second  # each has its own references
     for of_second, is_believed in ((agreeing, True), (agreeing + 0.05, True), (0.0, False), (agreeing - 0.2, False)):
         asked.clear()
-        each_atom["chgnet"] = of_second
+        each_atom["7net-l3i5"] = of_second
         row, _ = judging.piece(content, settings)
-        assert asked.count("chgnet") == 1
+        assert asked.count("7net-l3i5") == 1
         assert (row["energy_above_hull"] is not None) is is_believed, row["stability_reason"]
-        assert is_believed or ("impossibly low" in row["stability_reason"] and "chgnet says" in row["stability_reason"])
+        assert is_believed or (
+            "impossibly low" in row["stability_reason"] and "7net-l3i5 says" in row["stability_reason"]
+        )
     monkeypatch.setattr(judging, "potential_named", pairs_named)
     row, _ = judging.piece(content, settings)
     assert row["energy_above_hull"] > 0, "what is possible needs no second"
