@@ -18,8 +18,8 @@ from matgen_core.networks.arrays.splits import TRAIN, VAL
 from matgen_core.networks.learning import points
 from matgen_core.networks.learning.loops import Batch, Losses, Schedule, fit
 from matgen_core.networks.learning.points import Judged, Points, Samples
-from matgen_core.networks.learning.runs import read_config, read_weights, save_weights, shared_out, write_config
-from matgen_core.networks.learning.voxels.prior import teach_prior
+from matgen_core.networks.learning.runs import read_config, read_weights, save_weights, write_config
+from matgen_core.networks.learning.voxels.prior import run_with_prior, teach_prior
 from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.networks.models.voxels.icsg3d import ICSG3D, ICSG3DConfig
 
@@ -53,13 +53,7 @@ class ICSG3DLearner:
 
     def for_run(self, device: str, minutes: float | None) -> Self:
         """Return the settings as they will be used; only a GPU computes in bfloat16."""
-        of_all, of_prior = shared_out(minutes, self.schedule.minutes, self.prior.minutes)
-        bfloat16 = self.schedule.bfloat16 and device == "cuda"
-        return replace(
-            self,
-            schedule=replace(self.schedule, seed=self.seed, minutes=of_all, bfloat16=bfloat16),
-            prior=replace(self.prior, seed=self.seed, minutes=of_prior),
-        )
+        return run_with_prior(self, device, minutes)
 
     def learn(self, arrays: CrystalArrays, folder: Path, device: str) -> None:
         """Train, and decode the points that are judged: of the weights as they are stored."""

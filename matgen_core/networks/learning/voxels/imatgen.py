@@ -19,8 +19,8 @@ from matgen_core.networks.arrays.cells import lattice_parameters
 from matgen_core.networks.arrays.crystals import PairArrays
 from matgen_core.networks.arrays.splits import TEST, THREE_PARTS, TRAIN, VAL
 from matgen_core.networks.learning.loops import Batch, Losses, Schedule, fit
-from matgen_core.networks.learning.runs import read_config, read_weights, save_weights, shared_out, write_config
-from matgen_core.networks.learning.voxels.prior import teach_prior
+from matgen_core.networks.learning.runs import read_config, read_weights, save_weights, write_config
+from matgen_core.networks.learning.voxels.prior import run_with_prior, teach_prior
 from matgen_core.networks.learning.voxels.voxel_vae import FILE, PROFILE, Crystals, JudgedCrystals, profile
 from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.networks.models.voxels.imatgen import IMatGen, IMatGenConfig
@@ -68,13 +68,7 @@ class IMatGenLearner:
 
     def for_run(self, device: str, minutes: float | None) -> Self:
         """Return the settings as they will be used; only a GPU computes in bfloat16."""
-        of_all, of_prior = shared_out(minutes, self.schedule.minutes, self.prior.minutes)
-        bfloat16 = self.schedule.bfloat16 and device == "cuda"
-        return replace(
-            self,
-            schedule=replace(self.schedule, seed=self.seed, minutes=of_all, bfloat16=bfloat16),
-            prior=replace(self.prior, seed=self.seed, minutes=of_prior),
-        )
+        return run_with_prior(self, device, minutes)
 
     def learn(self, arrays: PairArrays, folder: Path, device: str) -> None:
         """Train, and decode what is judged: with the weights as they are stored."""

@@ -1,5 +1,6 @@
-"""What the priors of the voxel networks learn from: the posteriors of a network that is trained."""
+"""The priors of the voxel networks: their share of a run, and the posteriors that they learn from."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,25 @@ import torch
 from torch import Generator, Tensor
 
 from matgen_core.networks.learning.loops import Losses, Schedule, fit
-from matgen_core.networks.learning.runs import save_weights
+from matgen_core.networks.learning.runs import save_weights, shared_out
 from matgen_core.networks.models.parts.blocks import Gaussian
+
+
+def run_with_prior(learner: Any, device: str, minutes: float | None) -> Any:
+    """Return the settings of a learner as they will be used; only a GPU computes in bfloat16.
+
+    Args:
+        learner: A dataclass with the schedules `schedule` and `prior`, and `seed`.
+        device: Of the run.
+        minutes: Of the whole run, shared out between the two; None leaves their own limits.
+    """
+    of_all, of_prior = shared_out(minutes, learner.schedule.minutes, learner.prior.minutes)
+    bfloat16 = learner.schedule.bfloat16 and device == "cuda"
+    return replace(
+        learner,
+        schedule=replace(learner.schedule, seed=learner.seed, minutes=of_all, bfloat16=bfloat16),
+        prior=replace(learner.prior, seed=learner.seed, minutes=of_prior),
+    )
 
 
 def teach_prior(
