@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from pymatgen.core import Composition, Lattice
+from pymatgen.core import Composition, Lattice, Structure
 
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
@@ -27,6 +27,7 @@ GOLDEN = Path(__file__).parent / "golden.json"
 TOLERANCE = 2e-3  # of a number; another processor rounds otherwise
 
 SI = of_group("Fd-3m", Lattice.cubic(5.43), ["Si"], [[0, 0, 0]])
+VO = of_group("Fm-3m", Lattice.cubic(4.2), ["V", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 SRTIO3 = of_group("Pm-3m", Lattice.cubic(3.905), ["Ti", "Sr", "O"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0]])
 
 
@@ -39,10 +40,15 @@ def phase_fields(shipped: Checkpoint) -> dict[str, Any]:
     return figures
 
 
-def crystals(shipped: Checkpoint) -> dict[str, Any]:
-    """Where SrTiO3 lies, what it and its cell come back as, and what the first points of the prior are."""
+def oxides(shipped: Checkpoint) -> dict[str, Any]:
+    """The same as of `crystals`, of VO, for a model of vanadium and oxygen alone."""
+    return crystals(shipped, VO)
+
+
+def crystals(shipped: Checkpoint, known: Structure = SRTIO3) -> dict[str, Any]:
+    """Where a crystal lies, what it and its cell come back as, and what the first points of the prior are."""
     space = LatentMap(shipped)
-    z = space.encode([SRTIO3])[0].z
+    z = space.encode([known])[0].z
     back = space.decode(z[None])[0].material
     return {
         "z": z[:3].tolist(),
@@ -110,6 +116,7 @@ KINDS = {
     "ding": drawn_formulas,
     "icsg3d": crystals,
     "icsg3d_paper": crystals,
+    "imatgen": oxides,
     "voxel_vae": crystals,
     "matgan": written_formulas,
     "cgcnn": properties,

@@ -138,16 +138,20 @@ def train(
         Path | None, typer.Option("--from", help="Learn nothing; judge what a run left in this folder")
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Limit of learning, in place of the recipe's own")] = None,
+    elements: Annotated[
+        tuple[str, str] | None, typer.Option(help="Of imatgen: the two elements, such as Ti O; names the checkpoint")
+    ] = None,
+    crystals: Annotated[int | None, typer.Option(help="Of imatgen: learn from at most so many made crystals")] = None,
 ) -> None:
     """Train a checkpoint, judge it, and write its folder.
 
     Where the GPU is on a machine without the data: --prepare FILE here, python -m matgen_core.networks.learning there,
     --from FOLDER here.
     """
-    from matgen_core.recipes import make, recipe_named
+    from matgen_core.recipes import make, recipe_for
 
     _use_data(data_dir)
-    chosen = recipe_named(recipe)
+    chosen = recipe_for(recipe, elements, crystals)
     if (arrays or folder) and (minutes is not None or (arrays and folder)):
         raise ValueError("--prepare, --from and --minutes do not go together: the first two learn nothing")
     if arrays:

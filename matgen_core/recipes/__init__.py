@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from pymatgen.core import Element
 
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
@@ -15,6 +16,7 @@ from matgen_core.recipes.ding.recipe import DINGRecipe
 from matgen_core.recipes.formation_references.recipe import FormationReferencesRecipe
 from matgen_core.recipes.icsg3d.recipe import ICSG3DRecipe
 from matgen_core.recipes.icsg3d_paper.recipe import ICSG3DPaperRecipe
+from matgen_core.recipes.imatgen.recipe import IMatGenRecipe
 from matgen_core.recipes.matgan.recipe import MatGANRecipe
 from matgen_core.recipes.phase_field_norm.recipe import PhaseFieldNormRecipe
 from matgen_core.recipes.phase_field_vae.recipe import PhaseFieldVAERecipe
@@ -92,6 +94,7 @@ RECIPES: dict[str, Recipe] = {
         n_index=3_000,
     ),
     "icsg3d_paper": ICSG3DPaperRecipe(),
+    "imatgen_vo": IMatGenRecipe(),
     "matgan_oqmd": MatGANRecipe(
         "matgan_oqmd",
         "Formulas that look like the OQMD",
@@ -135,6 +138,34 @@ def recipe_named(name: str) -> Recipe:
     if name not in RECIPES:
         raise ValueError(f"{name!r} is no recipe; known: {', '.join(RECIPES)}")
     return RECIPES[name]
+
+
+def recipe_for(name: str, elements: tuple[str, str] | None, crystals: int | None) -> Recipe:
+    """Return a recipe; that of `imatgen` is for two elements.
+
+    Args:
+        name: Of a recipe, or "imatgen" with elements.
+        elements: Symbols; others than those of its recipe make a checkpoint of another name.
+        crystals: Learn from at most so many that are made.
+
+    Raises:
+        ValueError: If there is no such recipe, it takes no elements, or these are no two elements.
+    """
+    if elements is None:
+        if crystals is not None:
+            raise ValueError(
+                "--crystals goes with --elements; take: matgen train imatgen --elements Ti O --crystals 200"
+            )
+        return recipe_named(name)
+    if name != "imatgen":
+        raise ValueError(f"{name} takes no elements; imatgen does: matgen train imatgen --elements Ti O")
+    unknown = [each for each in elements if not Element.is_valid_symbol(each)]
+    if unknown or len(set(elements)) < 2:
+        what = f"{unknown[0]!r} is no element" if unknown else "both elements are the same"
+        raise ValueError(f"--elements {' '.join(elements)}: {what}; expected two symbols such as Ti O")
+    if crystals is not None and crystals < 100:
+        raise ValueError(f"{crystals} crystals; expected 100 or more, since maps need neighbors")
+    return IMatGenRecipe().of(elements, crystals)
 
 
 def make(recipe: Recipe, device: str, minutes: float | None = None) -> Checkpoint:

@@ -8,6 +8,7 @@ __getattr__, __dir__, _ = lazy_loader.attach_stub(__name__, __file__)
 
 REPRESENTATIONS = Named(
     {
+        "cell_and_basis": "matgen_core.representations.voxels.cell_and_basis:CellAndBasis",
         "crystal_graph": "matgen_core.representations.crystal_graph:CrystalGraph",
         "element_counts": "matgen_core.representations.element_counts:ElementCounts",
         "element_features": "matgen_core.representations.element_features:ElementFeatures",

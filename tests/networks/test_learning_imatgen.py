@@ -16,7 +16,18 @@ from matgen_core.representations import CellAndBasis
 from tests.support.arrays import pair_arrays, rng
 
 CONFIG = IMatGenConfig(
-    grid=16, channels=(16, 24), n_narrow=8, code_dim=24, hidden=48, latent_dim=12, prior_hidden=12, prior_blocks=2
+    grid=16,
+    n_summaries=3,
+    per_summary=8,
+    tokens=32,
+    heads=4,
+    image_blocks=(1, 2),
+    code_blocks=(1, 1),
+    voxel_hidden=48,
+    n_latent=3,
+    per_latent=4,
+    prior_hidden=12,
+    prior_blocks=2,
 )
 IMAGES = Images(box=9.0, width=0.6)
 
@@ -52,8 +63,8 @@ def test_atoms_are_read_from_their_images_and_counted_by_their_sums() -> None:
         {"edges": 1.04 * data.lattice, "positions": frac_coords},
         {"edges": data.lattice, "positions": frac_coords + torch.tensor([0.08, 0, 0])},
     ):
-        assert not imatgen.same_crystals(data, change["positions"], species, change["edges"], IMAGES).any()
-    assert not imatgen.same_crystals(data, frac_coords, 1 - species.clamp(min=0), data.lattice, IMAGES).any()
+        assert not imatgen.same_crystals(data, change["positions"], species, change["edges"], IMAGES).all(1).any()
+    assert not imatgen.same_crystals(data, frac_coords, 1 - species.clamp(min=0), data.lattice, IMAGES)[:, 0].any()
     # A low peak beside one that is a little low is no atom, though it is one by its own height.
     two = torch.tensor([[[0.3, 0.3, 0.3], [0.7, 0.7, 0.7]]])
     low = basis.density.splat(two, torch.tensor([[[0.9], [0.4]]]), (16, 16, 16), torch.full((1, 1, 3), 0.07))
@@ -89,7 +100,7 @@ def test_a_flat_cell_of_one_point_does_not_end_the_reading_of_the_others() -> No
         )
         assert "the decoded cell is none" in str(found)
     data = pair_arrays(3)
-    assert imatgen.same_crystals(data, frac_coords, species, lattice, IMAGES).shape == (3,)
+    assert imatgen.same_crystals(data, frac_coords, species, lattice, IMAGES).shape == (3, 2)
 
 
 def test_displaced_crystals_keep_the_orientation_in_which_cells_are_decoded() -> None:
@@ -119,8 +130,8 @@ def test_a_crystal_is_coded_alone_as_in_a_batch_and_its_cell_is_read_from_the_im
     assert net.decode(z).shape == whole.shape
     torch.testing.assert_close(net.decode(z[2:3]), net.decode(z)[2:3], atol=1e-5, rtol=1e-4)
     # Each element has a part of the point, and the cell another.
-    assert (net.posterior(images.flip(1), lattice).mean - z).abs().max() > 1e-3
-    assert (net.posterior(images, 1.1 * lattice).mean - z).abs().max() > 1e-3
+    assert (net.posterior(images.flip(1), lattice).mean - z).abs().max() > 2e-4
+    assert (net.posterior(images, 1.1 * lattice).mean - z).abs().max() > 2e-4
 
 
 def test_an_unknown_class_teaches_nothing_and_the_rarer_one_counts_as_much() -> None:
@@ -161,7 +172,7 @@ def test_a_run_learns_and_decodes_what_is_judged(tmp_path) -> None:
     learner.learn(data, tmp_path, "cpu")
     losses = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
     assert losses[-1]["reconstruction"] < 0.5 * losses[0]["reconstruction"]
-    assert {"training_rebuilt", "validation_rebuilt", "known_rebuilt"} <= set(losses[29])
+    assert {"training_rebuilt", "validation_atoms", "known_cells"} <= set(losses[29])
     assert json.loads((tmp_path / "profile.json").read_text())["crystals_per_second"] > 0
     net = imatgen.read_run(tmp_path)
     assert net.config == replace(CONFIG, lattice_mean=net.config.lattice_mean, lattice_spread=net.config.lattice_spread)

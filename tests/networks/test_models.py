@@ -10,7 +10,7 @@ from torch import Tensor
 
 from matgen_core.networks.arrays import boxes as padded_box
 from matgen_core.networks.learning import loops
-from matgen_core.networks.learning.voxels import voxel_vae
+from matgen_core.networks.learning.voxels import imatgen, voxel_vae
 from matgen_core.networks.learning.voxels.icsg3d import draw
 from matgen_core.networks.models import MODELS
 from matgen_core.networks.models.parts.blocks import Gaussian
@@ -55,6 +55,15 @@ def boxes() -> tuple[Tensor, ...]:
     return x, labels, condition, torch.tensor([0.2, 0.5, 2.0, 1.5, 0.7])
 
 
+def images() -> tuple[Tensor, ...]:
+    """Two crystals of three elements as basis images, with cells and classes of which one is not known."""
+    frac_coords, species = torch.rand(2, 4, 3, generator=rng(5)), torch.tensor([[0, 2, 1, -1], [2, 1, 1, 0]])
+    lattice = torch.diag_embed(torch.tensor([[3.0, 4, 5], [4, 5, 6]])) + 0.3 * torch.rand(2, 3, 3, generator=rng(7))
+    how = imatgen.Images(box=11.0, width=0.7)
+    drawn = imatgen.draw(frac_coords, species, lattice, TINY["imatgen"], how)
+    return drawn, lattice, torch.tensor([1.0, torch.nan])
+
+
 def formulas() -> tuple[Tensor, ...]:
     """Eight tables of five elements with the counts 0 to 3, and properties of which some are not known."""
     counts = torch.randint(4, (8, 5), generator=rng(4))
@@ -76,10 +85,11 @@ BATCHES: dict[str, Callable[[], tuple[Tensor, ...]]] = {
     "ding": formulas,
     "icsg3d": voxels,
     "icsg3d_paper": boxes,
+    "imatgen": images,
     "phase_field_vae": lambda: (TABLE, fields()),
     "voxel_vae": reduced_cells,
 }
-VAES = ("ding", "icsg3d", "icsg3d_paper", "phase_field_vae", "voxel_vae")
+VAES = ("ding", "icsg3d", "icsg3d_paper", "imatgen", "phase_field_vae", "voxel_vae")
 
 
 def test_every_model_has_a_tiny_config() -> None:
@@ -125,7 +135,8 @@ def test_the_loss_of_a_vae_is_reconstruction_and_weighted_kl(name: str) -> None:
 @pytest.mark.parametrize("name", BATCHES)
 def test_one_batch_is_learned_by_heart(name: str) -> None:
     model, batch = build(name), BATCHES[name]()
-    optimizer = torch.optim.Adam(model.parameters(), 0.003 if name in ("icsg3d", "voxel_vae") else 0.02)
+    slow = name in ("icsg3d", "imatgen", "voxel_vae")
+    optimizer = torch.optim.Adam(model.parameters(), 0.003 if slow else 0.02)
     first = float(model.loss(*batch, rng=rng())["loss"].detach())
     for step in range(120):
         optimizer.zero_grad()

@@ -29,6 +29,7 @@ from matgen_core.networks.learning.matgan import MatGANLearner
 from matgen_core.networks.learning.points import Samples
 from matgen_core.networks.learning.voxels.icsg3d import ICSG3DLearner
 from matgen_core.networks.learning.voxels.icsg3d_paper import BoxedCrystals, Elements, ICSG3DPaperLearner
+from matgen_core.networks.learning.voxels.imatgen import IMatGenLearner
 from matgen_core.networks.learning.voxels.voxel_vae import VoxelVAELearner
 from matgen_core.networks.models.phase_field_vae import PhaseFieldVAE
 from matgen_core.networks.models.random_forest import RandomForest, RandomForestConfig
@@ -42,7 +43,14 @@ from matgen_core.recipes.shared.runs import ARRAYS, cache
 from matgen_core.recipes.two_d_screen.forest import Growth, grow
 from matgen_core.recipes.two_d_screen.recipe import Examples, TwoDScreenRecipe
 from matgen_core.recipes.voxel_vae.figures import Sizes
-from tests.support.arrays import crystal_arrays, formula_arrays, labelled_formulas, packed_graphs, reduced_arrays
+from tests.support.arrays import (
+    crystal_arrays,
+    formula_arrays,
+    labelled_formulas,
+    packed_graphs,
+    pair_arrays,
+    reduced_arrays,
+)
 from tests.support.potentials import known_crystals
 from tests.support.rows import each_row
 
@@ -101,6 +109,7 @@ def arrays_of(learner: Any) -> Any:
         FormationReferencesLearner: known_crystals(),
         ICSG3DLearner: crystals,
         ICSG3DPaperLearner: BoxedCrystals(crystals, Elements(torch.arange(6.0) + 3, torch.ones(6))),
+        IMatGenLearner: pair_arrays(),
         MatGANLearner: formula_arrays(),
         VoxelVAELearner: reduced_arrays(),
     }[type(learner)]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from matgen_core.networks.arrays import tensors
-from matgen_core.networks.arrays.splits import THREE_PARTS
+from matgen_core.networks.arrays.splits import OTHER, PAIR_PARTS, THREE_PARTS
 
 _SMALL = tensors.stored_as(torch.int8)
 
@@ -132,7 +132,8 @@ class PairArrays:
         lattice: (N, 3, 3), rows are the vectors in Å.
         formation_energy_per_atom: (N,) in eV/atom, NaN where it is not known.
         energy_above_hull: (N,) in eV/atom, likewise.
-        part: (N,), place in `THREE_PARTS`; "test" are the known compounds, which are not learned from.
+        part: (N,), place in `PAIR_PARTS`; "test" are the known compounds, which are not learned from, "other" are
+            crystals of any elements that are drawn as if they were of these, whose energies are not known.
     """
 
     elements: tuple[str, ...]
@@ -161,8 +162,12 @@ class PairArrays:
         return tensors.select(self, rows, shared=("elements",))
 
     def of_part(self, part: str) -> "PairArrays":
-        """Return the crystals of "train", "val" or "test"."""
-        return self.select(self.part == THREE_PARTS.index(part))
+        """Return the crystals of "train", "val", "test" or "other"."""
+        return self.select(self.part == PAIR_PARTS.index(part))
+
+    def of_the_pair(self) -> "PairArrays":
+        """Return all crystals but the others."""
+        return self.select(self.part != PAIR_PARTS.index(OTHER))
 
     def to(self, device: str) -> "PairArrays":
         """Return the same on another device."""

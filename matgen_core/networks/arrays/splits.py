@@ -6,9 +6,11 @@ Arrays store the place of a part in its tuple as a small number, so the order of
 TRAIN = "train"  # what the networks learn from
 VAL = "val"  # watched while they learn
 TEST = "test"  # what figures are of
+OTHER = "other"  # learned from beside the training part, and in no figure
 HELD_OUT = "held_out"  # not learned from, for generators, which have one such part
 
 THREE_PARTS = (TRAIN, VAL, TEST)  # of crystals
+PAIR_PARTS = (*THREE_PARTS, OTHER)  # of crystals of two elements
 TWO_PARTS = (TRAIN, HELD_OUT)  # of formulas
 
 # DING's groups, by chemical system, and the part that each belongs to. The generator is told the properties of the

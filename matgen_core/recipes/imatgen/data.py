@@ -1,7 +1,8 @@
 """The crystals of two elements: those that are known, and those made of all other binary compounds."""
 
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +20,12 @@ from matgen_core.checks.physics.energies import IMPOSSIBLE_DISTANCE, IMPOSSIBLE_
 from matgen_core.data.rows import structure
 from matgen_core.networks.arrays.cells import Cells
 from matgen_core.networks.arrays.crystals import PairArrays
-from matgen_core.networks.arrays.splits import TEST, THREE_PARTS, TRAIN, VAL
+from matgen_core.networks.arrays.splits import OTHER, PAIR_PARTS, TEST, TRAIN, VAL
 from matgen_core.networks.potentials import OUTCOMES
 from matgen_core.networks.potentials.remote import RelaxedCells, fingerprint
 from matgen_core.recipes.imatgen.substitution import MAX_EDGE, MAX_SITES, distances, distinct, niggli, substituted
 from matgen_core.representations.voxels.cell_and_basis import CellAndBasis
+from matgen_core.tasks.exchange import Skeletons, exchanged
 
 PARENTS = "mp_structures"
 VALIDATION = 0.1  # of the crystals that are made
@@ -106,7 +108,7 @@ def known_of(elements: tuple[str, str]) -> pd.DataFrame:
 
 
 def arrays_of(
-    found: Candidates, relaxed: RelaxedCells, layout: CellAndBasis, seed: int
+    found: Candidates, relaxed: RelaxedCells, layout: CellAndBasis, n_others: int, seed: int
 ) -> tuple[PairArrays, Counter[str]]:
     """Put relaxed crystals that fit into arrays: a tenth of those made for validation, the known ones for the test.
 
@@ -116,6 +118,7 @@ def arrays_of(
         found: What was relaxed.
         relaxed: What became of it.
         layout: How crystals are drawn.
+        n_others: Crystals of other elements to draw, see `others_of`; those like one of the held-out ones are left out.
         seed: Of the split.
 
     Returns:
@@ -150,28 +153,68 @@ def arrays_of(
     first = distinct([row["cell"] for row in rows], 0.1)
     dropped["relaxed into another"] = len(rows) - len(first)
     rows = [rows[place] for place in first]
-    known = [row["cell"] for row in rows if row["known"]]
-    kept = [row for row in rows if row["known"] or not _is_one_of(row["cell"], known)]
+    known = _Alike(row["cell"] for row in rows if row["known"])
+    kept = [row for row in rows if row["known"] or not known.holds(row["cell"])]
     dropped["relaxed into a known compound"] = len(rows) - len(kept)
     random = np.random.default_rng(seed).random(len(kept))
-    part = [TEST if row["known"] else VAL if x < VALIDATION else TRAIN for row, x in zip(kept, random, strict=True)]
-    n_sites = max(len(row["cell"]) for row in kept)
-    frac_coords_, species = torch.zeros(len(kept), n_sites, 3), torch.full((len(kept), n_sites), -1)
-    for i, row in enumerate(kept):
-        frac_coords_[i, : len(row["cell"])] = torch.from_numpy(row["cell"].frac_coords)
-        kinds = [layout.elements.index(site.specie.symbol) for site in row["cell"]]
+    for row, x in zip(kept, random, strict=True):
+        row["part"] = TEST if row["known"] else VAL if x < VALIDATION else TRAIN
+    held_out = _Alike(row["cell"] for row in kept if row["part"] != TRAIN)
+    others = [each for each in others_of(layout, n_others, seed) if not held_out.holds(each["cell"])]
+    return _packed(layout.elements, kept + others), dropped
+
+
+def others_of(layout: CellAndBasis, n: int, seed: int) -> list[dict[str, Any]]:
+    """Draw known crystals of other elements and turn them into crystals of two: id, cell and part of each.
+
+    The elements of a compound are parted where their electronegativities lie farthest apart, and the less
+    electronegative ones become the less electronegative of the two. Lengths go with the volumes of the elements.
+
+    Args:
+        layout: What does not fit it is left out.
+        n: How many are drawn of the compounds of three elements and more; the binary ones are made into candidates.
+        seed: Of the draw.
+    """
+    table = data.load(PARENTS).table
+    table = table[[len(set(numbers)) > 2 for numbers in table["numbers"]]]
+    rows = np.sort(np.random.default_rng(seed).permutation(len(table))[:n])
+    volumes = Skeletons.installed().volumes if len(rows) else {}
+    low, high = sorted(layout.elements, key=_electronegativity)
+    found = []
+    for row in table.iloc[rows].to_dict("records"):
+        crystal = structure(row)
+        symbols = sorted({site.specie.symbol for site in crystal}, key=_electronegativity)
+        if not volumes.keys() >= set(symbols):
+            continue
+        steps = np.diff([_electronegativity(symbol) for symbol in symbols])
+        cut = int(steps.argmax()) + 1
+        swaps = {symbol: low if place < cut else high for place, symbol in enumerate(symbols)}
+        try:
+            cell = layout.standardize(exchanged(crystal, swaps, volumes))
+            layout.draw(cell)
+        except ValueError:
+            continue
+        found.append({"id": f"other-{row['material_id']}", "cell": cell, "part": OTHER})
+    return found
+
+
+def _packed(elements: tuple[str, ...], rows: Sequence[dict[str, Any]]) -> PairArrays:
+    n_sites = max(len(row["cell"]) for row in rows)
+    frac_coords, species = torch.zeros(len(rows), n_sites, 3), torch.full((len(rows), n_sites), -1)
+    for i, row in enumerate(rows):
+        frac_coords[i, : len(row["cell"])] = torch.from_numpy(row["cell"].frac_coords)
+        kinds = [elements.index(site.specie.symbol) for site in row["cell"]]
         species[i, : len(kinds)] = torch.tensor(kinds)
-    arrays = PairArrays(
-        elements=layout.elements,
-        ids=tuple(row["id"] for row in kept),
-        frac_coords=frac_coords_,
+    return PairArrays(
+        elements=elements,
+        ids=tuple(row["id"] for row in rows),
+        frac_coords=frac_coords,
         species=species,
-        lattice=torch.from_numpy(np.stack([row["cell"].lattice.matrix for row in kept]).astype(np.float32)),
-        formation_energy_per_atom=torch.tensor([row["energy"] for row in kept]),
-        energy_above_hull=torch.tensor([row["hull"] for row in kept]),
-        part=torch.tensor([THREE_PARTS.index(each) for each in part]),
+        lattice=torch.from_numpy(np.stack([row["cell"].lattice.matrix for row in rows]).astype(np.float32)),
+        formation_energy_per_atom=torch.tensor([row.get("energy", float("nan")) for row in rows]),
+        energy_above_hull=torch.tensor([row.get("hull", float("nan")) for row in rows]),
+        part=torch.tensor([PAIR_PARTS.index(row["part"]) for row in rows]),
     )
-    return arrays, dropped
 
 
 def structures(arrays: PairArrays) -> list[Structure]:
@@ -225,8 +268,26 @@ class HullOf:
         return (formation, distance) if believed else (float("nan"), float("nan"))
 
 
-def _is_one_of(crystal: Structure, known: Sequence[Structure]) -> bool:
-    same = [each for each in known if each.composition.reduced_formula == crystal.composition.reduced_formula]
-    mark = distances(crystal)
-    near = [each for each in same if len(each) == len(crystal) and np.abs(distances(each) - mark).max() < _NEAR]
-    return any(StructureMatcher().fit(crystal, each) for each in near)
+class _Alike:
+    """Crystals, to ask whether another is one of them."""
+
+    def __init__(self, crystals: Iterable[Structure]) -> None:
+        self._by_formula = dict[tuple[str, int], list[tuple[NDArray[np.float32], Structure]]]()
+        for each in crystals:
+            self._by_formula.setdefault(self._key(each), []).append((distances(each), each))
+
+    def holds(self, crystal: Structure) -> bool:
+        there = self._by_formula.get(self._key(crystal), [])
+        mark = distances(crystal) if there else np.zeros(0)
+        return any(np.abs(its - mark).max() < _NEAR and StructureMatcher().fit(crystal, each) for its, each in there)
+
+    @staticmethod
+    def _key(crystal: Structure) -> tuple[str, int]:
+        return crystal.composition.reduced_formula, len(crystal)
+
+
+def _electronegativity(symbol: str) -> float:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # there is none of noble gases
+        found = float(Element(symbol).X)
+    return found if found == found else 0.0

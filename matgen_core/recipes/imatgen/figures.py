@@ -43,7 +43,7 @@ def decoded(points: Crystals, layout: CellAndBasis) -> list[Decoded]:
 
 def rebuilding(model: IMatGen, arrays: PairArrays, how: Images) -> tuple[dict[str, Any], NDArray[np.bool_]]:
     """Say which share comes back within the published tolerances, in each part and in all, and which crystals."""
-    back = rebuilt(model, arrays, how, batch_size=16).cpu().numpy()
+    back = rebuilt(model, arrays, how, batch_size=16).all(1).cpu().numpy()
     parts = arrays.part.numpy()
     figures = {
         name: {"n": int(rows.sum()), "share": float(back[rows].mean()) if rows.any() else float("nan")}
@@ -63,7 +63,7 @@ def images_alone(arrays: PairArrays, layout: CellAndBasis, how: Images) -> dict[
         cell = basis.cell_image(part.lattice, grid, layout.cell_width)
         lattice = basis.lattice_of_image(cell, layout.cell_width)
         found, species, _ = basis.read_basis(images, width, layout.max_sites + 1)
-        back.append(same_crystals(part, basis.in_cell(found, lattice, layout.box), species, lattice, how))
+        back.append(same_crystals(part, basis.in_cell(found, lattice, layout.box), species, lattice, how).all(1))
     return {"n": len(arrays), "share": _mean(torch.cat(back))}
 
 

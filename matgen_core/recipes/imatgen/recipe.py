@@ -55,6 +55,7 @@ class IMatGenRecipe:
         limit: Learn from at most so many crystals that are made; none for all.
         learner: Settings of the run.
         settings: Bounds of all relaxations.
+        n_others: Crystals of other elements that are learned from as if they were of these.
         n_relaxed: Crystals of each way of drawing that are relaxed.
         n_index: Crystals on the map.
         seed: Of everything.
@@ -65,6 +66,7 @@ class IMatGenRecipe:
     limit: int | None = None
     learner: IMatGenLearner = LEARNERS["imatgen_vo"]
     settings: RelaxSettings = field(default_factory=lambda: RelaxSettings(0.1, 120))
+    n_others: int = 40_000
     n_relaxed: int = 500
     n_index: int = 4000
     seed: int = 0
@@ -72,7 +74,8 @@ class IMatGenRecipe:
     def of(self, elements: tuple[str, str], limit: int | None = None) -> "IMatGenRecipe":
         """Return the recipe for two other elements, whose checkpoint is named after them."""
         name = f"imatgen_{''.join(elements).lower()}"
-        return replace(self, name=name, elements=elements, limit=limit, n_relaxed=20 if limit else self.n_relaxed)
+        made = replace(self, name=name, elements=elements, limit=limit)
+        return made if limit is None else replace(made, n_others=2 * limit, n_relaxed=20)
 
     def prepare(self, path: Path) -> None:
         """Make and relax the crystals, and write those that fit.
@@ -92,7 +95,7 @@ class IMatGenRecipe:
             ValueError: If the folder holds no run of this recipe, or one on other arrays.
         """
         settings = runs.read_settings(folder, self.name)
-        arrays = self._arrays()
+        arrays = self._arrays().of_the_pair()
         model, layout = imatgen.read_run(folder), self._layout()
         judged = JudgedCrystals.load(folder / imatgen.FILE)
         if len(judged.rows) != len(arrays):
@@ -132,7 +135,7 @@ class IMatGenRecipe:
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Judge all but the relaxations of what was drawn, which need a GPU: those are as the run left them."""
         model: Any = checkpoint.model
-        arrays = self._arrays()
+        arrays = self._arrays().of_the_pair()
         judged = imatgen.judge(self.learner, model, arrays, tensors.best_device())
         model.to("cpu")
         found = {name: figures.decoded(points, self._layout()) for name, points in judged.found.items()}
@@ -229,14 +232,14 @@ class IMatGenRecipe:
         made = self._candidates()
         given = fingerprint(made.cells)
         folder = cache()
-        path = folder / f"{self.name}-{given[:12]}.safetensors"
+        path = folder / f"{self.name}-{given[:12]}-{self.n_others}.safetensors"
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
             kept = folder / f"relaxed-{given[:12]}.safetensors"
             if not kept.exists():
                 print(f"relaxing {len(made.structures):,} crystals", file=sys.stderr)
                 self._relaxed(made.cells).save(kept)
-            arrays, left_out = arrays_of(made, RelaxedCells.load(kept), self._layout(), self.seed)
+            arrays, left_out = arrays_of(made, RelaxedCells.load(kept), self._layout(), self.n_others, self.seed)
             print(f"{len(arrays):,} crystals; left out: {dict(left_out)}", file=sys.stderr)
             arrays.save(path)
         return PairArrays.load(path)

@@ -1,7 +1,8 @@
 """The training of iMatGen on the crystals of two elements, and what it rebuilds and draws.
 
 Basis images are drawn where the network is, batch by batch, from a few numbers a site. Most crystals are drawn
-strained and with their atoms displaced, and the target keeps all of that.
+strained and with their atoms displaced, and the target keeps all of that. Beside the crystals of the two elements it
+sees those of all others as if they were of these, as the paper does before it turns to its own.
 """
 
 import json
@@ -17,7 +18,7 @@ from matgen_core.jobs.files.outputs import write_text
 from matgen_core.networks.arrays import basis, density
 from matgen_core.networks.arrays.cells import lattice_parameters
 from matgen_core.networks.arrays.crystals import PairArrays
-from matgen_core.networks.arrays.splits import TEST, THREE_PARTS, TRAIN, VAL
+from matgen_core.networks.arrays.splits import OTHER, PAIR_PARTS, TEST, THREE_PARTS, TRAIN, VAL
 from matgen_core.networks.learning.loops import Batch, Losses, Schedule, fit
 from matgen_core.networks.learning.runs import read_config, read_weights, save_weights, write_config
 from matgen_core.networks.learning.voxels.prior import run_with_prior, teach_prior
@@ -42,7 +43,7 @@ class Images:
 class Displacement:
     """What is changed at random in a training crystal."""
 
-    share: float = 0.8  # of the crystals that are changed
+    share: float = 0.5  # of the crystals that are changed
     strain: float = 0.01  # standard deviation of each component of a symmetric strain
     farthest: float = 0.2  # Å; the standard deviation is uniform up to this
 
@@ -60,6 +61,7 @@ class IMatGenLearner:
         epochs=2000, batch_size=128, learning_rate=1.2e-3, weight_decay=2e-2, minutes=6.6, bfloat16=True
     )
     prior: Schedule = Schedule(epochs=3000, batch_size=512, learning_rate=2e-3, weight_decay=1e-2, minutes=0.5)
+    repeats: int = 4  # times that a training crystal is shown for each time that one of the others is
     stable_below: float = 0.2  # eV/atom above the hull, of the classifier
     n_drawn: int = 1000  # points between known compounds, and of the prior
     n_around: int = 3000  # points round crystals of the training part that are stable by the classifier's rule
@@ -78,6 +80,7 @@ class IMatGenLearner:
         # Without it, the library may take slow convolutions for sizes that it does not know.
         with torch.backends.cudnn.flags(enabled=True, benchmark=True):
             model = train(self, arrays, device, folder)
+        arrays = arrays.of_the_pair()
         known, held_out = (posteriors(model, arrays.of_part(part), self.images) for part in (TRAIN, VAL))
         teach_prior(model, known, held_out, (known.mean[:, :0], held_out.mean[:, :0]), self.prior, folder)
         judge(self, read_run(folder), arrays, device).save(folder / FILE)
@@ -124,6 +127,10 @@ def train(learner: IMatGenLearner, arrays: PairArrays, device: str, folder: Path
     """
     folder.mkdir(parents=True, exist_ok=True)
     training = arrays.of_part(TRAIN)
+
+    def of(part: str) -> Tensor:
+        return (arrays.part == PAIR_PARTS.index(part)).nonzero()[:, 0]
+
     parameters = lattice_parameters(training.lattice)
     parameters = torch.cat([parameters[:, :3].log(), parameters[:, 3:]], 1)
     config = replace(
@@ -137,7 +144,8 @@ def train(learner: IMatGenLearner, arrays: PairArrays, device: str, folder: Path
     model = IMatGen(config).to(device)
     model.prior.requires_grad_(False)  # it learns from the posteriors of the trained network
     transform = batches(learner, config)
-    rows = (training.frac_coords, training.species, training.lattice, is_stable(training, learner.stable_below))
+    seen = arrays.select(torch.cat([*[of(TRAIN)] * learner.repeats, of(OTHER)]))
+    rows = (seen.frac_coords, seen.species, seen.lattice, is_stable(seen, learner.stable_below))
     any_model: Any = model
     write_text(folder / PROFILE, json.dumps(profile(any_model, rows, transform, learner.schedule), indent=2) + "\n")
     some = {"training": training, "validation": arrays.of_part(VAL), "known": arrays.of_part(TEST)}
@@ -148,9 +156,10 @@ def train(learner: IMatGenLearner, arrays: PairArrays, device: str, folder: Path
             return {}
         save_weights(model, folder)
         return {
-            f"{name}_rebuilt": float(rebuilt(model, each, learner.images).float().mean())
+            f"{name}_{what}": float(share)
             for name, each in some.items()
             if len(each)
+            for what, share in _shares(rebuilt(model, each, learner.images)).items()
         }
 
     fit(model, rows, learner.schedule, transform=transform, after_epoch=after_epoch, log=folder / "losses.jsonl")
@@ -203,10 +212,10 @@ def read(model: IMatGen, z: Tensor, how: Images) -> tuple[Tensor, Tensor, Tensor
 
 @torch.no_grad()
 def rebuilt(model: IMatGen, arrays: PairArrays, how: Images, batch_size: int = 256) -> Tensor:
-    """Whether each crystal comes back within the published tolerances, (N,) bool: encoded, decoded and read."""
+    """Encode, decode and read crystals: whether atoms and cell come back within the tolerances, (N, 2) bool."""
     z = posteriors(model, arrays, how).mean
     if not len(z):
-        return torch.zeros(0, dtype=torch.bool, device=z.device)
+        return torch.zeros(0, 2, dtype=torch.bool, device=z.device)
     found = []
     for rows in torch.arange(len(arrays), device=z.device).split(batch_size):
         part = arrays.select(rows)
@@ -216,13 +225,21 @@ def rebuilt(model: IMatGen, arrays: PairArrays, how: Images, batch_size: int = 2
 
 
 def same_crystals(arrays: PairArrays, frac_coords: Tensor, species: Tensor, lattice: Tensor, how: Images) -> Tensor:
-    """Whether what was read is the crystal within the tolerances of edges, angles and positions, (B,) bool."""
+    """Whether the atoms that were read are those of the crystals, and the cells theirs, (B, 2) bool."""
     sites = density.Sites(frac_coords, torch.ones_like(species, dtype=lattice.dtype), species >= 0)
     same = density.same_sites(arrays.frac_coords, arrays.species, sites, species, how.positions, arrays.lattice)
     mine, theirs = lattice_parameters(arrays.lattice), lattice_parameters(lattice)
     edges = (mine[:, :3] - theirs[:, :3]).abs().amax(1) <= how.edges
     angles = (mine[:, 3:].clamp(-1, 1).acos() - theirs[:, 3:].clamp(-1, 1).acos()).abs().amax(1).rad2deg()
-    return same & edges & (angles <= how.angles)
+    return torch.stack([same, edges & (angles <= how.angles)], 1)
+
+
+def _shares(back: Tensor) -> dict[str, Tensor]:
+    return {
+        "rebuilt": back.all(1).float().mean(),
+        "atoms": back[:, 0].float().mean(),
+        "cells": back[:, 1].float().mean(),
+    }
 
 
 def between(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
@@ -237,7 +254,7 @@ def between(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
 
 @torch.no_grad()
 def judge(learner: IMatGenLearner, model: IMatGen, arrays: PairArrays, device: str) -> JudgedCrystals:
-    """Decode all crystals, and points drawn in three ways.
+    """Decode all crystals of the two elements, and points drawn in three ways.
 
     `between` is the published way: on great circles between known compounds, with noise. No known compound has a part
     in the others: `around` are crystals that were learned with noise, `learned_prior` is drawn from the prior.

@@ -8,7 +8,11 @@ After Noh et al. 2019. What differs, and why:
 - Basis images have 32 points along each edge and not 64: peaks are fitted, so they are as exact.
 - All is learned together. The paper learns one autoencoder after the other and then the VAE, whose errors in the codes
   the autoencoder has never seen.
-- The VAE is made of plain layers and not of convolutions along the codes, in whose order there is no sense.
+- Images are read and drawn by transformers over blocks of 8 x 8 x 8 voxels, and a code is a few tokens of them. They
+  are matrix products throughout, which a GPU is quick at, and see all of an image at once.
+- The VAE is a transformer over the tokens of all codes and the cell. The paper's convolutions run along the codes, in
+  whose order there is no sense.
+- It has seen crystals of all elements, drawn as if they were of these two.
 - A prior learns where the crystals lie, so that points can be drawn without two known ones to start from.
 
 Reference: Noh et al., Matter 1, 1370 (2019), doi:10.1016/j.matt.2019.08.017
@@ -24,8 +28,9 @@ from matgen_core.networks.arrays import basis
 from matgen_core.networks.arrays.cells import lattice_from_parameters, lattice_parameters
 from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.networks.models.parts.latent_prior import LatentPrior, LatentPriorConfig
+from matgen_core.networks.models.parts.transformer import TransformerBlock, blocks_of, voxels_of
 
-_PATCH = 4  # voxels along each edge of a block
+_PATCH = 8  # voxels along each edge of a token
 
 
 @dataclass(frozen=True)
@@ -35,11 +40,15 @@ class IMatGenConfig:
     n_elements: int = 2
     grid: int = 32  # points along each edge of all images, divisible by 8
     cell_width: float = 0.4  # of the Gaussian of the cell image in Å
-    channels: tuple[int, int] = (72, 96)  # at an eighth and at a quarter of the grid; multiples of 8
-    n_narrow: int = 24  # channels between the coarsest level and the code
-    code_dim: int = 160  # of a basis image; 200 in the paper
-    hidden: int = 448
-    latent_dim: int = 128  # 500 in the paper
+    n_summaries: int = 8  # tokens that become the code of a basis image
+    per_summary: int = 20  # numbers of each: 160 a code; 200 in the paper
+    tokens: int = 192  # width of the transformers
+    heads: int = 6
+    image_blocks: tuple[int, int] = (3, 4)  # of the image encoder and decoder
+    code_blocks: tuple[int, int] = (3, 3)  # of the encoder and decoder of the VAE
+    voxel_hidden: int = 512  # of the layers between a token and its block of voxels
+    n_latent: int = 16  # tokens that become the latent point
+    per_latent: int = 8  # latent coordinates of each: 128; 500 in the paper
     # Of the logarithms of the three edges in Å and the three cosines, over the training crystals.
     lattice_mean: tuple[float, ...] = (1.5, 1.6, 1.8, 0.1, 0.1, 0.1)
     lattice_spread: tuple[float, ...] = (0.25, 0.25, 0.3, 0.25, 0.25, 0.25)
@@ -64,48 +73,55 @@ class IMatGen(nn.Module):
     def __init__(self, config: IMatGenConfig) -> None:
         super().__init__()
         self.config = config
-        fine, coarse = config.channels
-        side = config.grid // (2 * _PATCH)
-        self._coarse = (config.n_narrow, side, side, side)
-        n_flat = config.n_narrow * side**3
-        self.image_encoder = nn.Sequential(
-            nn.Conv3d(1, fine, _PATCH, _PATCH),
-            _Residual(fine),
-            nn.Conv3d(fine, coarse, 3, 2, padding=1),
-            nn.SiLU(),
-            nn.Conv3d(coarse, config.n_narrow, 1),
-            nn.Flatten(),
-            nn.Linear(n_flat, config.code_dim),
+        width, n_voxels = config.tokens, _PATCH**3
+        n_patches = (config.grid // _PATCH) ** 3
+
+        def blocks(n: int) -> nn.Sequential:
+            return nn.Sequential(*(TransformerBlock(width, config.heads) for _ in range(n)))
+
+        def places(n: int) -> nn.Parameter:
+            return nn.Parameter(0.02 * torch.randn(n, width))
+
+        self.from_voxels = nn.Sequential(
+            nn.Linear(n_voxels, config.voxel_hidden), nn.GELU(), nn.Linear(config.voxel_hidden, width)
         )
-        self.to_coarse = nn.Sequential(nn.Linear(config.code_dim, n_flat), nn.SiLU())
-        self.image_decoder = nn.Sequential(
-            nn.Conv3d(config.n_narrow, coarse, 1),
-            nn.Upsample(scale_factor=2.0),
-            nn.Conv3d(coarse, fine, 3, padding=1),
-            _Residual(fine),
-            _Residual(fine),
-            nn.GroupNorm(8, fine),
-            nn.SiLU(),
-            nn.Conv3d(fine, _PATCH**3, 1),
+        self.place_seen, self.summaries = places(n_patches), places(config.n_summaries)
+        self.image_encoder = blocks(config.image_blocks[0])
+        self.to_code = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, config.per_summary))
+        self.from_code, self.told_code = nn.Linear(config.per_summary, width), places(config.n_summaries)
+        self.place_drawn = places(n_patches)
+        self.image_decoder = blocks(config.image_blocks[1])
+        self.to_voxels = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, config.voxel_hidden),
+            nn.GELU(),
+            nn.Linear(config.voxel_hidden, n_voxels),
         )
-        n_codes = config.n_elements * config.code_dim + 6
-        self.to_latent = _Beside(n_codes, config.hidden, 2 * config.latent_dim)
-        self.from_latent = _Beside(config.latent_dim, config.hidden, n_codes)
-        self.to_stable = nn.Sequential(nn.Linear(config.latent_dim, config.hidden // 2), nn.SiLU())
-        self.to_odds = nn.Linear(config.hidden // 2, 1)
+        n_codes = config.n_elements * config.n_summaries
+        self.code_seen, self.place_code_seen = nn.Linear(config.per_summary, width), places(n_codes)
+        self.cell_seen, self.latents = nn.Linear(6, width), places(config.n_latent)
+        self.code_encoder = blocks(config.code_blocks[0])
+        self.to_latent = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * config.per_latent))
+        self.from_latent, self.told_latent = nn.Linear(config.per_latent, width), places(config.n_latent)
+        self.place_code_drawn = places(n_codes + 1)  # and one of the cell
+        self.code_decoder = blocks(config.code_blocks[1])
+        self.to_codes = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, config.per_summary))
+        self.to_cell = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 6))
+        self.to_stable = nn.Sequential(nn.Linear(self.latent_dim, width), nn.SiLU())
+        self.to_odds = nn.Linear(width, 1)
         self.prior = LatentPrior(
-            LatentPriorConfig(config.latent_dim, hidden=config.prior_hidden, n_blocks=config.prior_blocks)
+            LatentPriorConfig(self.latent_dim, hidden=config.prior_hidden, n_blocks=config.prior_blocks)
         )
         scale = torch.tensor([config.lattice_mean, config.lattice_spread])
         self.register_buffer("lattice_scale", scale, persistent=False)
         # Most voxels are empty: a random drawing would start with an error many times that of an empty box.
-        nn.init.normal_(self.image_decoder[-1].weight, std=0.01)  # type: ignore[arg-type]
-        nn.init.zeros_(self.image_decoder[-1].bias)  # type: ignore[arg-type]
+        nn.init.normal_(self.to_voxels[-1].weight, std=0.01)  # type: ignore[arg-type]
+        nn.init.zeros_(self.to_voxels[-1].bias)  # type: ignore[arg-type]
 
     @property
     def latent_dim(self) -> int:
         """Number of latent coordinates."""
-        return self.config.latent_dim
+        return self.config.n_latent * self.config.per_latent
 
     def draw_from_prior(
         self, noise: Tensor, condition: Tensor | None = None, center: Tensor | None = None, width: float = 1.0
@@ -194,28 +210,40 @@ class IMatGen(nn.Module):
         }
 
     def _codes(self, images: Tensor) -> Tensor:
-        """Code of each basis image, (B, n_elements * code_dim)."""
-        flat = images.flatten(0, 1).unsqueeze(1).contiguous(memory_format=torch.channels_last_3d)
-        codes: Tensor = self.image_encoder(flat)
-        return codes.view(len(images), self.config.n_elements * self.config.code_dim)
+        """Code of each basis image, (B, n_elements * n_summaries, per_summary)."""
+        config = self.config
+        tokens = self.from_voxels(blocks_of(images.flatten(0, 1).unsqueeze(1), _PATCH).flatten(1, 3)) + self.place_seen
+        summaries = self.summaries.expand(len(tokens), -1, -1).to(tokens.dtype)
+        seen = self.image_encoder(torch.cat([summaries, tokens], 1))[:, : config.n_summaries]
+        codes: Tensor = self.to_code(seen)
+        return codes.unflatten(0, (-1, config.n_elements)).flatten(1, 2)
 
     def _images(self, codes: Tensor) -> Tensor:
         """Basis images (B, n_elements, N, N, N) of codes."""
         config = self.config
-        coarse = self.to_coarse(codes.reshape(-1, config.code_dim)).view(-1, *self._coarse)
-        blocks = self.image_decoder(coarse.contiguous(memory_format=torch.channels_last_3d))
+        told = self.from_code(codes.unflatten(1, (config.n_elements, -1)).flatten(0, 1)) + self.told_code
+        places = self.place_drawn.expand(len(told), -1, -1).to(told.dtype)
+        tokens = self.image_decoder(torch.cat([told, places], 1))[:, config.n_summaries :]
         side = config.grid // _PATCH
-        found = blocks.view(len(blocks), _PATCH, _PATCH, _PATCH, side, side, side).permute(0, 4, 1, 5, 2, 6, 3)
-        return found.reshape(-1, config.n_elements, config.grid, config.grid, config.grid).float()
+        drawn = voxels_of(self.to_voxels(tokens).unflatten(1, (side, side, side)), _PATCH)
+        return drawn.view(-1, config.n_elements, config.grid, config.grid, config.grid).float()
 
     def _latent(self, codes: Tensor, scaled: Tensor) -> Gaussian:
-        mean, log_var = self.to_latent(torch.cat([codes, scaled.to(codes.dtype)], 1)).float().chunk(2, dim=-1)
+        tokens = self.code_seen(codes) + self.place_code_seen
+        cell = self.cell_seen(scaled.to(codes.dtype)).unsqueeze(1)
+        latents = self.latents.expand(len(codes), -1, -1).to(tokens.dtype)
+        seen = self.code_encoder(torch.cat([latents, cell, tokens], 1))[:, : self.config.n_latent]
+        mean, log_var = self.to_latent(seen).float().chunk(2, dim=-1)
         # It starts with little noise: an image is learned late from points that noise has carried away.
-        return Gaussian(mean, (log_var - 5).clamp(-12.0, 8.0))
+        return Gaussian(mean.flatten(1), (log_var.flatten(1) - 5).clamp(-12.0, 8.0))
 
     def _from_latent(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        found = self.from_latent(z)
-        return found[:, :-6], found[:, -6:].float()
+        """Codes (B, n_elements * n_summaries, per_summary) and the cell in spreads from the mean, (B, 6)."""
+        config = self.config
+        told = self.from_latent(z.unflatten(1, (config.n_latent, config.per_latent))) + self.told_latent
+        places = self.place_code_drawn.expand(len(z), -1, -1).to(told.dtype)
+        tokens = self.code_decoder(torch.cat([told, places], 1))[:, config.n_latent :]
+        return self.to_codes(tokens[:, :-1]), self.to_cell(tokens[:, -1]).float()
 
     def _errors(self, codes: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         """Squared error of the images of codes, and the sum of those of the images made coarser twice."""
@@ -231,39 +259,3 @@ class IMatGen(nn.Module):
         mean, spread = self.lattice_scale
         parameters = lattice_parameters(lattice.float())
         return (torch.cat([parameters[:, :3].clamp(min=1e-3).log(), parameters[:, 3:]], 1) - mean) / spread
-
-
-class _Beside(nn.Module):
-    """Three layers beside a linear map, which lets images through from the first step on."""
-
-    def __init__(self, n_in: int, hidden: int, n_out: int) -> None:
-        super().__init__()
-        self.straight = nn.Linear(n_in, n_out)
-        self.layers = nn.Sequential(
-            nn.Linear(n_in, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, n_out)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, n_in) to (B, n_out)."""
-        found: Tensor = self.straight(x) + self.layers(x)
-        return found
-
-
-class _Residual(nn.Module):
-    """Two convolutions beside the identity; a box ends at its walls, unlike a periodic cell."""
-
-    def __init__(self, n_channels: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.GroupNorm(8, n_channels),
-            nn.SiLU(),
-            nn.Conv3d(n_channels, n_channels, 3, padding=1),
-            nn.GroupNorm(8, n_channels),
-            nn.SiLU(),
-            nn.Conv3d(n_channels, n_channels, 3, padding=1),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, n_channels, X, Y, Z) to the same shape."""
-        found: Tensor = x + self.layers(x)
-        return found

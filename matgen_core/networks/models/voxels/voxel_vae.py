@@ -29,6 +29,7 @@ from matgen_core.networks.arrays.cells import lattice_from_parameters, lattice_p
 from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.networks.models.parts.latent_prior import LatentPrior, LatentPriorConfig
 from matgen_core.networks.models.parts.site_species import species_error
+from matgen_core.networks.models.parts.transformer import TransformerBlock, blocks_of, voxels_of
 
 _PATCH = 4  # voxels along each edge of a token
 _FINE = 2  # and along each edge of a block of the U-Net
@@ -81,12 +82,12 @@ class VoxelVAE(nn.Module):
         self.from_whole = nn.Linear(6 + n_drawn, width)  # lattice, and sums over the cell: how much of what there is
         self.place_seen = nn.Parameter(0.02 * torch.randn(n_patches, width))
         self.summaries = nn.Parameter(0.02 * torch.randn(config.n_summaries, width))
-        self.encoder = nn.Sequential(*(_Block(width, config.heads) for _ in range(config.encoder_blocks)))
+        self.encoder = nn.Sequential(*(TransformerBlock(width, config.heads) for _ in range(config.encoder_blocks)))
         self.to_latent = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * config.per_summary))
         self.from_latent = nn.Linear(config.per_summary, width)
         self.place_drawn = nn.Parameter(0.02 * torch.randn(n_patches, width))
         self.told = nn.Parameter(0.02 * torch.randn(config.n_summaries, width))
-        self.decoder = nn.Sequential(*(_Block(width, config.heads) for _ in range(config.decoder_blocks)))
+        self.decoder = nn.Sequential(*(TransformerBlock(width, config.heads) for _ in range(config.decoder_blocks)))
         self.to_density = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, _PATCH**3))
         self.to_paint = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, config.painted * (_PATCH // _FINE) ** 3))
         self.to_lattice = nn.Sequential(
@@ -199,7 +200,7 @@ class VoxelVAE(nn.Module):
         }
 
     def _encode(self, drawn: Tensor, scaled: Tensor) -> Gaussian:
-        tokens = self.from_patch(_blocks(drawn, _PATCH).flatten(1, 3)) + self.place_seen
+        tokens = self.from_patch(blocks_of(drawn, _PATCH).flatten(1, 3)) + self.place_seen
         # A Gaussian of height 1 has this sum, so the sums are numbers of sites and sums of their codes.
         per_site = (2 * torch.pi) ** 1.5 * self.config.width**3
         sums = drawn.flatten(2).sum(2) / per_site
@@ -216,11 +217,11 @@ class VoxelVAE(nn.Module):
         places = self.place_drawn.expand(len(z), -1, -1).to(told.dtype)
         tokens = self.decoder(torch.cat([told, places], 1))[:, config.n_summaries :]
         coarse = tuple(n // _PATCH for n in config.grid)
-        first = _voxels(self.to_density(tokens).unflatten(1, coarse), _PATCH)  # (B, 1, X, Y, Z)
+        first = voxels_of(self.to_density(tokens).unflatten(1, coarse), _PATCH)  # (B, 1, X, Y, Z)
         n_fine = _PATCH // _FINE
         paint = _spread(self.to_paint(tokens).unflatten(1, coarse), n_fine)
-        found = self.unet(torch.cat([_blocks(first, _FINE), paint], -1))
-        changed = _voxels(found, _FINE).float()
+        found = self.unet(torch.cat([blocks_of(first, _FINE), paint], -1))
+        changed = voxels_of(found, _FINE).float()
         first = first.float()
         drawn = torch.cat([first + changed[:, :1], changed[:, 1:]], 1)
         return first[:, 0], drawn, self.to_lattice(z).float()
@@ -256,23 +257,6 @@ class AttentionUNet(nn.Module):
         return self.last(self.join(torch.cat([opened * skipped, up], -1)))
 
 
-class _Block(nn.Module):
-    """Attention and two layers, each beside the identity."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.attend, self.joined = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.layers = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-        self.norm_attend, self.norm_layers = nn.LayerNorm(width), nn.LayerNorm(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        parts = self.attend(self.norm_attend(x)).unflatten(-1, (3, self.heads, -1)).transpose(1, 3)
-        seen = F.scaled_dot_product_attention(*(part.squeeze(2) for part in parts.split(1, 2)))
-        x = x + self.joined(seen.transpose(1, 2).flatten(2))
-        return x + self.layers(self.norm_layers(x))
-
-
 class _Conv(nn.Module):
     """3 x 3 x 3 convolution over a periodic cell, channels last."""
 
@@ -303,20 +287,6 @@ class _Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)
-
-
-def _blocks(x: Tensor, size: int) -> Tensor:
-    """Cut (B, C, X, Y, Z) into blocks, (B, X / size, Y / size, Z / size, C size^3)."""
-    n, c, *grid = x.shape
-    cut = x.view(n, c, *(part for edge in grid for part in (edge // size, size)))
-    return cut.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4)
-
-
-def _voxels(blocks: Tensor, size: int) -> Tensor:
-    """Undo `_blocks`."""
-    n, x, y, z, c = blocks.shape
-    cut = blocks.view(n, x, y, z, c // size**3, size, size, size).permute(0, 4, 1, 5, 2, 6, 3, 7)
-    return cut.reshape(n, c // size**3, x * size, y * size, z * size)
 
 
 def _spread(x: Tensor, size: int) -> Tensor:
