@@ -13,6 +13,7 @@ from matgen_core.latent.space import Decoded, LatentSpace
 from matgen_core.networks.arrays import density
 from matgen_core.networks.learning.voxels.voxel_vae import Crystals
 from matgen_core.networks.models.parts.blocks import Gaussian
+from matgen_core.recipes.shared import crystal_limits
 from matgen_core.recipes.voxel_vae import crystals, figures
 from tests.support.crystals import RUTILE, rock_salt
 
@@ -145,14 +146,14 @@ def test_a_crystal_that_is_written_in_another_way_stays_where_it_is() -> None:
     given = [rock_salt().get_primitive_structure(), RUTILE, rock_salt("K", "F", 5.3).get_primitive_structure()]
     layout = crystals.layout(("Na", "K", "Ti", "Cl", "O", "F"))
     known = np.eye(12, dtype=np.float32) + 3
-    told = figures.invariance(LatentSpace(Sees(), layout), given, known, 0)
-    assert set(told) == set(figures.WAYS)
+    told = crystal_limits.invariance(LatentSpace(Sees(), layout), given, known, 0)
+    assert set(told) == set(crystal_limits.WAYS)
     for way in told.values():
         assert way["n"] == 3
         assert way["taken"] == 1.0
         assert way["largest"] < 0.01
         assert way["apart"] == 0.0
     as_it_is = replace(layout, setting="as_given")
-    told = figures.invariance(LatentSpace(Sees(), as_it_is), given, known, 0)
+    told = crystal_limits.invariance(LatentSpace(Sees(), as_it_is), given, known, 0)
     assert told["shifted"]["median"] > 0.01
     assert told["another setting"]["largest"] > 0.1

@@ -111,22 +111,26 @@ def matching(known: Sequence[Structure], found: Sequence[Decoded], n_workers: in
 
 def rediscovery(known: Sequence[Structure], ways: Mapping[str, Sequence[Decoded]]) -> dict[str, Any]:
     """Count the known compounds that are among what was drawn without them, by the structure matcher."""
-    same = matcher()
     figures: dict[str, Any] = {"n_known": len(known)}
     everywhere = set[int]()
     for name, samples in ways.items():
-        by_formula: dict[str, list[Structure]] = {}
-        for each in samples:
-            if each.material is not None:
-                by_formula.setdefault(each.material.composition.reduced_formula, []).append(each.material)
-        hit = {
-            place
-            for place, crystal in enumerate(known)
-            if any(same.fit(crystal, each) for each in by_formula.get(crystal.composition.reduced_formula, ()))
-        }
+        hit = found_among(known, [each.material for each in samples if each.material is not None])
         figures[name] = {"n_samples": len(samples), "found": len(hit)}
         everywhere |= hit
     return figures | {"found": len(everywhere)}
+
+
+def found_among(known: Sequence[Structure], crystals: Sequence[Structure]) -> set[int]:
+    """Say which known compounds are among crystals, by the structure matcher."""
+    same = matcher()
+    by_formula: dict[str, list[Structure]] = {}
+    for each in crystals:
+        by_formula.setdefault(each.composition.reduced_formula, []).append(each)
+    return {
+        place
+        for place, crystal in enumerate(known)
+        if any(same.fit(crystal, each) for each in by_formula.get(crystal.composition.reduced_formula, ()))
+    }
 
 
 def drawing(

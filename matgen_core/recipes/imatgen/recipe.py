@@ -5,7 +5,7 @@ Reference: Noh et al., Matter 1, 1370 (2019), doi:10.1016/j.matt.2019.08.017
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,19 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from pymatgen.core import Structure
 
 from matgen_core import data
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent.building import build_index
 from matgen_core.latent.errors import NO_MATCH
 from matgen_core.latent.projection import map_grades
-from matgen_core.latent.space import Decoded
+from matgen_core.latent.space import Decoded, LatentSpace
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.arrays import tensors
 from matgen_core.networks.arrays.cells import Cells
 from matgen_core.networks.arrays.crystals import PairArrays
-from matgen_core.networks.arrays.splits import TEST, THREE_PARTS, TRAIN
+from matgen_core.networks.arrays.splits import OTHER, TEST, THREE_PARTS, TRAIN, VAL
 from matgen_core.networks.learning import LEARNERS, runs
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.learning.voxels import imatgen
@@ -34,10 +35,19 @@ from matgen_core.networks.learning.voxels.voxel_vae import JudgedCrystals
 from matgen_core.networks.potentials import RelaxSettings
 from matgen_core.networks.potentials.remote import RelaxedCells, fingerprint, relaxed
 from matgen_core.recipes.imatgen import figures
-from matgen_core.recipes.imatgen.data import PARENTS, Candidates, arrays_of, candidates, known_of, structures
+from matgen_core.recipes.imatgen.data import (
+    PARENTS,
+    Candidates,
+    arrays_of,
+    candidates,
+    crystal_of,
+    known_of,
+    structures,
+)
 from matgen_core.recipes.shared.card import with_card
+from matgen_core.recipes.shared.crystal_limits import displaced_by_distance, invariance
 from matgen_core.recipes.shared.crystal_measures import N_WORKERS
-from matgen_core.recipes.shared.runs import cache, provenance, without_nan
+from matgen_core.recipes.shared.runs import cache, measured, provenance, without_nan
 from matgen_core.representations import CellAndBasis
 
 POTENTIALS = ("7net-0", "7net-l3i5")  # the one that relaxes, and the one whose energies count
@@ -58,6 +68,7 @@ class IMatGenRecipe:
         n_others: Crystals of other elements that are learned from as if they were of these.
         n_relaxed: Crystals of each way of drawing that are relaxed.
         n_index: Crystals on the map.
+        n_trials: Crystals that are displaced, or written in another way.
         seed: Of everything.
     """
 
@@ -69,6 +80,7 @@ class IMatGenRecipe:
     n_others: int = 40_000
     n_relaxed: int = 500
     n_index: int = 4000
+    n_trials: int = 100
     seed: int = 0
 
     def of(self, elements: tuple[str, str], limit: int | None = None) -> "IMatGenRecipe":
@@ -104,9 +116,9 @@ class IMatGenRecipe:
                 " learn anew from what --prepare writes"
             )
         found = {name: figures.decoded(points, layout) for name, points in judged.found.items()}
-        measured, back = self._figures(model, arrays, found)
+        told, back = self._figures(model, arrays, found)
         index = self._index(arrays, found["known"], back)
-        measured |= {
+        told |= {
             "after_relaxation": self._after_relaxation(arrays, found, folder / SAMPLES),
             "maps": map_grades(index),
             "training": last_losses(folder / "losses.jsonl"),
@@ -120,7 +132,7 @@ class IMatGenRecipe:
             model=model,  # the run stored it in float16
             precision="float16",
             representation=layout,
-            metrics=without_nan(measured),
+            metrics=without_nan(told),
             card="",
             provenance={
                 "title": f"Crystals of {' and '.join(self.elements)} as cell and basis images",
@@ -130,7 +142,7 @@ class IMatGenRecipe:
             },
             index=index,
         )
-        return with_card(made)
+        return with_card(replace(made, metrics=made.metrics | measured(self.apart(made))))
 
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Judge all but the relaxations of what was drawn, which need a GPU: those are as the run left them."""
@@ -141,7 +153,34 @@ class IMatGenRecipe:
         found = {name: figures.decoded(points, self._layout()) for name, points in judged.found.items()}
         maps = {} if checkpoint.index is None else map_grades(checkpoint.index)
         kept = {"after_relaxation": checkpoint.metrics["after_relaxation"], "maps": maps}
-        return without_nan(self._figures(model, arrays, found)[0] | kept)
+        figures_ = self._figures(model, arrays, found)[0]
+        return without_nan(figures_ | kept | measured(self.apart(checkpoint)))
+
+    def apart(self, checkpoint: Checkpoint) -> Mapping[str, Callable[[], Any]]:
+        """What becomes of displaced and of differently written crystals, and what substitution finds by itself."""
+        space = LatentSpace.of(checkpoint)
+
+        def unseen() -> list[Structure]:
+            arrays = self._arrays()
+            rows = np.flatnonzero(np.isin(arrays.part.numpy(), [THREE_PARTS.index(VAL), THREE_PARTS.index(TEST)]))
+            chosen = np.random.default_rng(self.seed).permutation(rows)[: self.n_trials]
+            return structures(arrays.select(torch.from_numpy(chosen)))
+
+        def moved() -> dict[str, Any]:
+            return displaced_by_distance(space, unseen(), np.random.default_rng(self.seed))
+
+        def written() -> dict[str, Any]:
+            if checkpoint.index is None:
+                raise ValueError(f"{self.name} has no index to measure distances on; learn it anew")
+            return invariance(space, unseen(), np.stack(checkpoint.index["z"].to_numpy()).astype(np.float32), self.seed)
+
+        def substitution() -> dict[str, Any]:
+            made, arrays = self._candidates(), self._arrays()
+            known = structures(arrays.of_part(TEST))
+            relaxed_ = [crystal_of(*each) for each in self._relaxed_candidates(made).cells.sites()[made.n_known :]]
+            return {"n_samples": len(relaxed_), "found": len(figures.found_among(known, relaxed_))}
+
+        return {"displaced": moved, "invariance": written, "rediscovered_by_substitution": substitution}
 
     def samples(self, folder: Path) -> Cells:
         """Return the crystals that `describe` relaxes of what a run drew, for a machine with a GPU.
@@ -186,6 +225,7 @@ class IMatGenRecipe:
                 "candidates": len(candidates_.structures) - candidates_.n_known,
                 "known": candidates_.n_known,
                 "parts": {name: int((parts == place).sum()) for place, name in enumerate(THREE_PARTS)},
+                "others": len(self._arrays().of_part(OTHER)),
             },
         }
         return figures_, back
@@ -235,14 +275,19 @@ class IMatGenRecipe:
         path = folder / f"{self.name}-{given[:12]}-{self.n_others}.safetensors"
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)
-            kept = folder / f"relaxed-{given[:12]}.safetensors"
-            if not kept.exists():
-                print(f"relaxing {len(made.structures):,} crystals", file=sys.stderr)
-                self._relaxed(made.cells).save(kept)
-            arrays, left_out = arrays_of(made, RelaxedCells.load(kept), self._layout(), self.n_others, self.seed)
+            relaxed_ = self._relaxed_candidates(made)
+            arrays, left_out = arrays_of(made, relaxed_, self._layout(), self.n_others, self.seed)
             print(f"{len(arrays):,} crystals; left out: {dict(left_out)}", file=sys.stderr)
             arrays.save(path)
         return PairArrays.load(path)
+
+    def _relaxed_candidates(self, made: Candidates) -> RelaxedCells:
+        """Read what became of the candidates from the folder of caches, or relax them and keep them there."""
+        kept = cache() / f"relaxed-{fingerprint(made.cells)[:12]}.safetensors"
+        if not kept.exists():
+            print(f"relaxing {len(made.structures):,} crystals", file=sys.stderr)
+            self._relaxed(made.cells).save(kept)
+        return RelaxedCells.load(kept)
 
     def _index(self, arrays: PairArrays, found: Sequence[Decoded], back: NDArray[np.bool_]) -> pd.DataFrame:
         """The known compounds and some of the others, with their points, maps and whether they come back."""

@@ -1,4 +1,4 @@
-"""Where a network for cubic crystals ends: lines between crystals it never saw, displaced atoms, other families."""
+"""Where a network ends: lines between crystals it never saw, displaced atoms, other families, other ways of writing."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from pymatgen.core import Element, Structure
 from matgen_core import checkpoint, data
 from matgen_core.checks.sets import evaluate_reconstruction
 from matgen_core.data import Dataset
-from matgen_core.latent.space import Decoded, LatentSpace, fitting
+from matgen_core.latent.space import Decoded, LatentSpace, Z, fitting
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.arrays.splits import TRAIN
 from matgen_core.networks.learning.points import Samples, line_ends, line_points
@@ -126,8 +126,15 @@ def displaced(space: LatentSpace, test: Dataset, n_crystals: int, seed: int) -> 
     rng = np.random.default_rng(seed)
     rows = test.table.iloc[rng.permutation(len(test))[:n_crystals]].to_dict("records")
     chosen = [data.structure(row) for row in rows]
+    return displaced_by_distance(space, chosen, rng)
+
+
+def displaced_by_distance(
+    space: LatentSpace, crystals: Sequence[Structure], rng: np.random.Generator
+) -> dict[str, Any]:
+    """Do so with the crystals that are given."""
     return {
-        f"{distance:g}": _there_and_back(space, [_moved(each, distance, rng) for each in chosen])
+        f"{distance:g}": _there_and_back(space, [_moved(each, distance, rng) for each in crystals])
         for distance in DISPLACEMENTS
     }
 
@@ -144,6 +151,44 @@ def other_families(space: LatentSpace, arrays: CrystalArrays, n_crystals: int, s
     fits = [family(numbers) is None and known.issuperset(map(int, numbers)) for numbers in table["numbers"]]
     chosen = table[fits].sample(min(n_crystals, sum(fits)), random_state=seed).to_dict("records")
     return _there_and_back(space, [data.structure(row) for row in chosen])
+
+
+def invariance(space: LatentSpace, crystals: Sequence[Structure], known: Z, seed: int) -> dict[str, Any]:
+    """Write crystals in other ways, and say how far their points move.
+
+    Args:
+        space: Of the network.
+        crystals: Held-out ones that it takes.
+        known: Points of the crystals on the map, (n, latent_dim).
+        seed: Of shifts, turns and settings.
+
+    Returns:
+        By the way of writing: `n`, `taken`, and of those taken median, 95 % quantile and largest of the distance from
+        the point of the crystal as it was, over the distance from there to the nearest other crystal on the map;
+        `apart`, the share that moves farther than that.
+    """
+    rng = np.random.default_rng(seed)
+    crystals, first = fitting(space.encode(crystals))
+    distances = np.linalg.norm(known[None] - first[:, None], axis=-1)
+    distances[distances < 1e-2 * np.median(distances)] = np.inf  # the crystal itself, stored in half precision
+    nearest = distances.min(1)
+    found: dict[str, Any] = {}
+    for name, write in WAYS.items():
+        again = space.encode([write(each, rng) for each in crystals])
+        taken = np.array([each.z is not None for each in again])
+        moved = np.array(
+            [np.nan if each.z is None else np.linalg.norm(each.z - z) for each, z in zip(again, first, strict=True)]
+        )
+        share = (moved / nearest)[taken]
+        found[name] = {
+            "n": len(crystals),
+            "taken": float(taken.mean()),
+            "median": float(np.median(share)),
+            "quantile_95": float(np.quantile(share, 0.95)),
+            "largest": float(share.max()),
+            "apart": float((share > 1).mean()),
+        }
+    return found
 
 
 def _there_and_back(space: LatentSpace, given: Sequence[Structure]) -> dict[str, Any]:
@@ -186,3 +231,33 @@ def _energies(
     columns += list(predicted(found, judge, ENERGY).reshape(-1, n_steps).T)
     columns.append(predicted([Decoded(nowhere, pair[1]) for pair in ends], judge, ENERGY))
     return [float(np.nanmedian(column)) if np.isfinite(column).any() else None for column in columns]
+
+
+def _shifted(structure: Structure, rng: np.random.Generator) -> Structure:
+    return Structure(structure.lattice, structure.species, structure.frac_coords + rng.random(3))
+
+
+def _turned(structure: Structure, rng: np.random.Generator) -> Structure:
+    turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    turn *= np.linalg.det(turn)
+    return Structure(structure.lattice.matrix @ turn, structure.species, structure.frac_coords)
+
+
+def _other_setting(structure: Structure, rng: np.random.Generator) -> Structure:
+    basis = np.eye(3)
+    for _ in range(3):
+        i, j = rng.permutation(3)[:2]
+        shear = np.eye(3)
+        shear[i, j] = rng.choice([-1, 1])
+        basis = shear @ basis
+    lattice = basis @ structure.lattice.matrix
+    return Structure(lattice, structure.species, structure.cart_coords, coords_are_cartesian=True)
+
+
+def _supercell(structure: Structure, rng: np.random.Generator) -> Structure:
+    times = [1, 1, 1]
+    times[rng.integers(3)] = 2
+    return structure * times
+
+
+WAYS = {"shifted": _shifted, "turned": _turned, "another setting": _other_setting, "a supercell": _supercell}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pymatgen.core import Structure
 
 from matgen_core.checks.sets import evaluate_reconstruction, summarize
-from matgen_core.latent.space import Decoded, LatentSpace, Z, fitting
+from matgen_core.latent.space import Decoded
 from matgen_core.networks.arrays.crystals import ReducedArrays
 from matgen_core.networks.learning.voxels.voxel_vae import Crystals
 from matgen_core.recipes.shared.crystal_baselines import Prototypes, by_family
@@ -78,71 +78,3 @@ def by_prototype(
     """Judge the same crystals by what needs no network: the formula and the nearest training prototype."""
     prototypes = Prototypes(training)
     return by_family(originals, [prototypes.nearest(each) for each in originals], families, N_WORKERS)
-
-
-def invariance(space: LatentSpace, crystals: Sequence[Structure], known: Z, seed: int) -> dict[str, Any]:
-    """Write crystals in other ways, and say how far their points move.
-
-    Args:
-        space: Of the network.
-        crystals: Held-out ones that it takes.
-        known: Points of the crystals on the map, (n, latent_dim).
-        seed: Of shifts, turns and settings.
-
-    Returns:
-        By the way of writing: `n`, `taken`, and of those taken median, 95 % quantile and largest of the distance from
-        the point of the crystal as it was, over the distance from there to the nearest other crystal on the map;
-        `apart`, the share that moves farther than that.
-    """
-    rng = np.random.default_rng(seed)
-    crystals, first = fitting(space.encode(crystals))
-    distances = np.linalg.norm(known[None] - first[:, None], axis=-1)
-    distances[distances < 1e-2 * np.median(distances)] = np.inf  # the crystal itself, stored in half precision
-    nearest = distances.min(1)
-    found: dict[str, Any] = {}
-    for name, write in WAYS.items():
-        again = space.encode([write(each, rng) for each in crystals])
-        taken = np.array([each.z is not None for each in again])
-        moved = np.array(
-            [np.nan if each.z is None else np.linalg.norm(each.z - z) for each, z in zip(again, first, strict=True)]
-        )
-        share = (moved / nearest)[taken]
-        found[name] = {
-            "n": len(crystals),
-            "taken": float(taken.mean()),
-            "median": float(np.median(share)),
-            "quantile_95": float(np.quantile(share, 0.95)),
-            "largest": float(share.max()),
-            "apart": float((share > 1).mean()),
-        }
-    return found
-
-
-def _shifted(structure: Structure, rng: np.random.Generator) -> Structure:
-    return Structure(structure.lattice, structure.species, structure.frac_coords + rng.random(3))
-
-
-def _turned(structure: Structure, rng: np.random.Generator) -> Structure:
-    turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
-    turn *= np.linalg.det(turn)
-    return Structure(structure.lattice.matrix @ turn, structure.species, structure.frac_coords)
-
-
-def _other_setting(structure: Structure, rng: np.random.Generator) -> Structure:
-    basis = np.eye(3)
-    for _ in range(3):
-        i, j = rng.permutation(3)[:2]
-        shear = np.eye(3)
-        shear[i, j] = rng.choice([-1, 1])
-        basis = shear @ basis
-    lattice = basis @ structure.lattice.matrix
-    return Structure(lattice, structure.species, structure.cart_coords, coords_are_cartesian=True)
-
-
-def _supercell(structure: Structure, rng: np.random.Generator) -> Structure:
-    times = [1, 1, 1]
-    times[rng.integers(3)] = 2
-    return structure * times
-
-
-WAYS = {"shifted": _shifted, "turned": _turned, "another setting": _other_setting, "a supercell": _supercell}

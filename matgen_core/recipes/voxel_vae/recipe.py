@@ -32,7 +32,7 @@ from matgen_core.networks.learning.voxels.voxel_vae import JudgedCrystals, Voxel
 from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.crystal_figures import generated
 from matgen_core.recipes.shared.crystal_index import index_of
-from matgen_core.recipes.shared.crystal_limits import displaced
+from matgen_core.recipes.shared.crystal_limits import displaced, invariance
 from matgen_core.recipes.shared.crystal_measures import N_WORKERS
 from matgen_core.recipes.shared.runs import cache, measured, provenance, without_nan
 from matgen_core.recipes.voxel_vae.crystals import crystals, layout, load_or_prepare, structures
@@ -41,7 +41,6 @@ from matgen_core.recipes.voxel_vae.figures import (
     by_prototype,
     decoded,
     families_of,
-    invariance,
     reconstruction,
 )
 from matgen_core.representations import VoxelGrid

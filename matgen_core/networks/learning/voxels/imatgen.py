@@ -62,6 +62,7 @@ class IMatGenLearner:
     )
     prior: Schedule = Schedule(epochs=3000, batch_size=512, learning_rate=2e-3, weight_decay=1e-2, minutes=0.5)
     repeats: int = 4  # times that a training crystal is shown for each time that one of the others is
+    check_every: int = 250_000  # crystals between two looks at what is rebuilt, in whole epochs
     stable_below: float = 0.2  # eV/atom above the hull, of the classifier
     n_drawn: int = 1000  # points between known compounds, and of the prior
     n_around: int = 3000  # points round crystals of the training part that are stable by the classifier's rule
@@ -115,15 +116,14 @@ def draw(frac_coords: Tensor, species: Tensor, lattice: Tensor, config: IMatGenC
         return basis.basis_images(places, species, config.n_elements, config.grid, how.width / how.box)
 
 
-def train(learner: IMatGenLearner, arrays: PairArrays, device: str, folder: Path, check_every: int = 30) -> IMatGen:
-    """Train all but the prior on the training part; weights go to `folder` every `check_every` epochs and at the end.
+def train(learner: IMatGenLearner, arrays: PairArrays, device: str, folder: Path) -> IMatGen:
+    """Train all but the prior; weights go to `folder` now and then and at the end.
 
     Args:
         learner: The settings; number of elements and scale of the cells are replaced by those of the training part.
         arrays: All parts, on the device.
         device: "cpu" or "cuda".
         folder: Gets losses.jsonl, profile.json, config.json and weights.safetensors.
-        check_every: Epochs between two looks at what is rebuilt.
     """
     folder.mkdir(parents=True, exist_ok=True)
     training = arrays.of_part(TRAIN)
@@ -152,7 +152,7 @@ def train(learner: IMatGenLearner, arrays: PairArrays, device: str, folder: Path
     some = {name: each.select(torch.arange(min(len(each), 512), device=device)) for name, each in some.items()}
 
     def after_epoch(epoch: int) -> Losses:
-        if (epoch + 1) % check_every:
+        if (epoch + 1) % max(1, round(learner.check_every / len(seen))):
             return {}
         save_weights(model, folder)
         return {
