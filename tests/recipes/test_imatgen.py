@@ -67,9 +67,12 @@ def table() -> pd.DataFrame:
             "lattice": [crystal.lattice.matrix.ravel() for _, crystal in rows],
             "numbers": [np.array([site.specie.Z for site in crystal]) for _, crystal in rows],
             "frac_coords": [crystal.frac_coords.ravel() for _, crystal in rows],
+            "nelements": [len(crystal.composition) for _, crystal in rows],
+            "nsites": [len(crystal) for _, crystal in rows],
+            "volume": [crystal.volume for _, crystal in rows],
             "formation_energy_source": "mp2018",
             "energy_above_hull_2018": np.linspace(0, 0.4, len(rows)),
-            "energy_above_hull": np.linspace(0, 0.4, len(rows)),
+            "energy_above_hull": np.roll(np.linspace(0, 0.4, len(rows)), 2),
         }
     )
 
@@ -148,7 +151,7 @@ def test_known_compounds_are_the_test_and_what_fails_is_counted(installed: pd.Da
     assert all(name.startswith("sub-mp-") for name in found.ids[found.n_known :])
     assert len(set(found.ids)) == len(found.ids)
     layout = CellAndBasis(("Ti", "O"))
-    arrays, left_out = of_data.arrays_of(found, relaxed_as_given(found.cells), layout, seed=0)
+    arrays, left_out = of_data.arrays_of(found, relaxed_as_given(found.cells), layout, 0, seed=0)
     assert left_out["exploded"] == 1
     assert len(arrays) + sum(left_out.values()) == len(found.ids)
     assert int((arrays.part == 2).sum()) == len(SITES) - 1  # the third one exploded
@@ -159,12 +162,30 @@ def test_known_compounds_are_the_test_and_what_fails_is_counted(installed: pd.Da
     few = of_data.candidates(("Ti", "O"), limit=4, seed=1)
     assert len(few.ids) == few.n_known + 4
     with pytest.raises(ValueError, match="relax them anew"):
-        of_data.arrays_of(few, relaxed_as_given(found.cells), layout, seed=0)
+        of_data.arrays_of(few, relaxed_as_given(found.cells), layout, 0, seed=0)
+
+
+def test_other_crystals_are_learned_from_as_if_they_were_of_these_elements(installed: pd.DataFrame) -> None:
+    """Calcium and titanium become the metal, oxygen stays; one like a held-out crystal is left out."""
+    layout = CellAndBasis(("O", "Ti"))
+    others = of_data.others_of(layout, 5, seed=0)
+    assert [each["cell"].composition.formula for each in others] == ["Ti2 O1"]
+    volumes = Skeletons.installed().volumes
+    given = 64 * (2 * volumes["Ti"] + volumes["O"]) / (volumes["Ca"] + volumes["Ti"] + volumes["O"])
+    assert others[0]["cell"].volume == pytest.approx(given)
+    found = of_data.candidates(("O", "Ti"))
+    arrays, _ = of_data.arrays_of(found, relaxed_as_given(found.cells), layout, 5, seed=0)
+    assert [name for name in arrays.ids if name.startswith("other-")] == arrays.of_part("other").ids == ("other-mp-81",)
+    assert arrays.of_part("other").energy_above_hull.isnan().all()
+    assert len(arrays.of_the_pair()) == len(arrays) - 1
+    alike = installed.index[installed["kind"] == "three"][0]
+    test_crystal = of_data.structures(arrays.of_part("test"))[0]
+    three = Structure(test_crystal.lattice, ["Ca" if s.specie.symbol == "Ti" else "O" for s in test_crystal], test_crystal.frac_coords)
 
 
 def test_an_unbelievable_energy_has_no_distance(installed: pd.DataFrame) -> None:
     found = of_data.candidates(("Ti", "O"))
-    arrays, _ = of_data.arrays_of(found, relaxed_as_given(found.cells, -30.0), CellAndBasis(("Ti", "O")), seed=0)
+    arrays, _ = of_data.arrays_of(found, relaxed_as_given(found.cells, -30.0), CellAndBasis(("Ti", "O")), 0, seed=0)
     assert arrays.energy_above_hull.isnan().all()
 
 
@@ -197,7 +218,18 @@ def test_what_was_drawn_is_counted_with_its_failures_and_held_against_the_known(
 
 
 BRIEF = IMatGenConfig(
-    grid=16, channels=(8, 8), n_narrow=4, code_dim=8, hidden=16, latent_dim=6, prior_hidden=12, prior_blocks=2
+    grid=16,
+    n_summaries=2,
+    per_summary=4,
+    tokens=16,
+    heads=2,
+    image_blocks=(1, 1),
+    code_blocks=(1, 1),
+    voxel_hidden=16,
+    n_latent=2,
+    per_latent=3,
+    prior_hidden=12,
+    prior_blocks=2,
 )
 
 
