@@ -180,7 +180,9 @@ def test_other_crystals_are_learned_from_as_if_they_were_of_these_elements(insta
     assert len(arrays.of_the_pair()) == len(arrays) - 1
     alike = installed.index[installed["kind"] == "three"][0]
     test_crystal = of_data.structures(arrays.of_part("test"))[0]
-    three = Structure(test_crystal.lattice, ["Ca" if s.specie.symbol == "Ti" else "O" for s in test_crystal], test_crystal.frac_coords)
+    three = Structure(
+        test_crystal.lattice, ["Ca" if s.specie.symbol == "Ti" else "O" for s in test_crystal], test_crystal.frac_coords
+    )
 
 
 def test_an_unbelievable_energy_has_no_distance(installed: pd.DataFrame) -> None:

@@ -58,11 +58,11 @@ class IMatGenLearner:
     images: Images = Images()
     displacement: Displacement = Displacement()
     schedule: Schedule = Schedule(
-        epochs=2000, batch_size=128, learning_rate=1.2e-3, weight_decay=2e-2, minutes=6.6, bfloat16=True
+        epochs=2000, batch_size=512, learning_rate=2e-3, weight_decay=2e-2, minutes=8.3, bfloat16=True
     )
     prior: Schedule = Schedule(epochs=3000, batch_size=512, learning_rate=2e-3, weight_decay=1e-2, minutes=0.5)
     repeats: int = 4  # times that a training crystal is shown for each time that one of the others is
-    check_every: int = 250_000  # crystals between two looks at what is rebuilt, in whole epochs
+    check_every: int = 500_000  # crystals between two looks at what is rebuilt, in whole epochs
     stable_below: float = 0.2  # eV/atom above the hull, of the classifier
     n_drawn: int = 1000  # points between known compounds, and of the prior
     n_around: int = 3000  # points round crystals of the training part that are stable by the classifier's rule

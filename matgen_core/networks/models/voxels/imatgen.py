@@ -55,7 +55,7 @@ class IMatGenConfig:
     beta: float = 1e-3  # weight of the KL term
     direct_weight: float = 0.3  # of images that are rebuilt from their codes alone
     coarse_weight: float = 0.5  # of coarser images: they tell an atom that is far from its place which way to go
-    lattice_weight: float = 20.0
+    lattice_weight: float = 50.0
     stable_weight: float = 0.3
     prior_hidden: int = 128
     prior_blocks: int = 3
@@ -179,8 +179,9 @@ class IMatGen(nn.Module):
         q = self._latent(codes, scaled)
         z = q.sample(rng)
         found_codes, found_scaled = self._from_latent(z)
-        image_error, coarse_error = self._errors(found_codes, images)
-        direct_error, direct_coarse = self._errors(codes, images)
+        # Both in one batch, since a small one leaves a GPU waiting.
+        both = self._images(torch.cat([found_codes, codes])).unflatten(0, (2, -1))
+        (image_error, direct_error), (coarse_error, direct_coarse) = self._errors(both - images)
         lattice_error = (found_scaled - scaled).square().mean()
         known = is_stable.isfinite()
         truth = torch.where(known, is_stable, 0.0)
@@ -245,13 +246,19 @@ class IMatGen(nn.Module):
         tokens = self.code_decoder(torch.cat([told, places], 1))[:, config.n_latent :]
         return self.to_codes(tokens[:, :-1]), self.to_cell(tokens[:, -1]).float()
 
-    def _errors(self, codes: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Squared error of the images of codes, and the sum of those of the images made coarser twice."""
-        off = self._images(codes) - images
-        error, coarse = off.square().flatten(1).sum(1).mean(), torch.zeros((), device=off.device)
+    @staticmethod
+    def _errors(off: Tensor) -> tuple[Tensor, Tensor]:
+        """Squared errors (n,) of n sets of images (n, B, n_elements, N, N, N), and those of the images made coarser."""
+        n = len(off)
+        off = off.flatten(0, 1)
+
+        def each(scale: int) -> Tensor:
+            return scale**3 * off.square().flatten(1).sum(1).view(n, -1).mean(1)
+
+        error, coarse = each(1), torch.zeros(n, device=off.device)
         for scale in (2, 4):
             off = F.avg_pool3d(off, 2)
-            coarse = coarse + scale**3 * off.square().flatten(1).sum(1).mean()
+            coarse = coarse + each(scale)
         return error, coarse
 
     def _scaled(self, lattice: Tensor) -> Tensor:
