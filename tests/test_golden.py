@@ -118,7 +118,7 @@ KINDS = {
     "icsg3d_paper": crystals,
     "imatgen": oxides,
     "voxel_vae": crystals,
-    "matgan": written_formulas,
+    "formula_lm": written_formulas,
     "cgcnn": properties,
     "random_forest": formulas,
 }

@@ -120,18 +120,44 @@ def test_displaced_crystals_keep_the_orientation_in_which_cells_are_decoded() ->
 
 @torch.inference_mode()
 def test_a_crystal_is_coded_alone_as_in_a_batch_and_its_cell_is_read_from_the_image() -> None:
-    net, data = model(), pair_arrays()
+    with torch.inference_mode(False):
+        net, data = model(), pair_arrays()
     lattice = imatgen.turned(data.lattice)
     images = imatgen.draw(data.frac_coords, data.species, lattice, CONFIG, IMAGES)
     whole = torch.cat([basis.cell_image(lattice, 16, CONFIG.cell_width).unsqueeze(1), images], 1)
     z = net.encode(whole).mean
-    torch.testing.assert_close(z, net.posterior(images, lattice).mean, atol=1e-3, rtol=1e-3)
-    torch.testing.assert_close(net.encode(whole[2:3]).mean, z[2:3], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(z, net.fitted(images, lattice).mean, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(net.encode(whole[2:3]).mean, z[2:3], atol=1e-4, rtol=1e-3)
+    first = net.posterior(images, lattice).mean
+    torch.testing.assert_close(net.posterior(images[2:3], lattice[2:3]).mean, first[2:3], atol=1e-5, rtol=1e-4)
     assert net.decode(z).shape == whole.shape
     torch.testing.assert_close(net.decode(z[2:3]), net.decode(z)[2:3], atol=1e-5, rtol=1e-4)
     # Each element has a part of the point, and the cell another.
-    assert (net.posterior(images.flip(1), lattice).mean - z).abs().max() > 2e-4
-    assert (net.posterior(images, 1.1 * lattice).mean - z).abs().max() > 2e-4
+    assert (net.posterior(images.flip(1), lattice).mean - first).abs().max() > 2e-4
+    assert (net.posterior(images, 1.1 * lattice).mean - first).abs().max() > 2e-4
+
+
+def test_encoding_goes_on_to_where_the_crystal_is_decoded_best_and_changes_no_weight() -> None:
+    data = pair_arrays()
+    images = imatgen.draw(data.frac_coords, data.species, data.lattice, CONFIG, IMAGES)
+    torch.manual_seed(3)
+    net = IMatGen(replace(CONFIG, fit_steps=30, fit_rate=0.2)).eval()
+    before = {name: weight.clone() for name, weight in net.named_parameters()}
+
+    def error(z: torch.Tensor) -> torch.Tensor:
+        drawn, lattice = net.decode_parts(z)
+        return (drawn - images).square().flatten(1).sum(1) + (lattice - data.lattice).square().flatten(1).sum(1)
+
+    with torch.no_grad():
+        first, fitted = net.posterior(images, data.lattice), net.fitted(images, data.lattice)
+        assert (error(fitted.mean) < error(first.mean)).all()
+    assert torch.equal(first.log_var, fitted.log_var)
+    assert not fitted.mean.requires_grad
+    assert all(torch.equal(weight, before[name]) and weight.grad is None for name, weight in net.named_parameters())
+    # Steps that only lead away are not taken.
+    wild = IMatGen(replace(CONFIG, fit_steps=2, fit_rate=1e4)).eval()
+    wild.load_state_dict(net.state_dict())
+    torch.testing.assert_close(wild.fitted(images, data.lattice).mean, first.mean)
 
 
 def test_an_unknown_class_teaches_nothing_and_the_rarer_one_counts_as_much() -> None:

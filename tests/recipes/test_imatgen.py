@@ -30,7 +30,7 @@ from matgen_core.recipes.imatgen.recipe import IMatGenRecipe
 from matgen_core.recipes.imatgen.substitution import distances, distinct, niggli, substituted
 from matgen_core.recipes.shared.card import render
 from matgen_core.representations import REPRESENTATIONS, CellAndBasis
-from matgen_core.tasks.exchange import exchanged
+from matgen_core.tasks.exchange import Skeletons, exchanged
 
 SITES = {
     "rock salt": ([[0, 0, 0], [0.5, 0.5, 0.5]], Lattice.from_parameters(2.9, 2.9, 2.9, 60, 60, 60)),
@@ -72,7 +72,7 @@ def table() -> pd.DataFrame:
             "volume": [crystal.volume for _, crystal in rows],
             "formation_energy_source": "mp2018",
             "energy_above_hull_2018": np.linspace(0, 0.4, len(rows)),
-            "energy_above_hull": np.roll(np.linspace(0, 0.4, len(rows)), 2),
+            "energy_above_hull": [*np.linspace(0, 0.4, len(rows) - 2), 0.0, 0.4],
         }
     )
 
@@ -178,11 +178,15 @@ def test_other_crystals_are_learned_from_as_if_they_were_of_these_elements(insta
     assert [name for name in arrays.ids if name.startswith("other-")] == arrays.of_part("other").ids == ("other-mp-81",)
     assert arrays.of_part("other").energy_above_hull.isnan().all()
     assert len(arrays.of_the_pair()) == len(arrays) - 1
-    alike = installed.index[installed["kind"] == "three"][0]
-    test_crystal = of_data.structures(arrays.of_part("test"))[0]
-    three = Structure(
-        test_crystal.lattice, ["Ca" if s.specie.symbol == "Ti" else "O" for s in test_crystal], test_crystal.frac_coords
-    )
+    # The three elements in the places of a held-out crystal become that crystal again.
+    layered, cell = SITES["layered"]
+    row = installed.index[installed["kind"] == "three"][0]
+    installed.at[row, "numbers"] = np.array([20, 8, 9])
+    installed.at[row, "lattice"] = cell.matrix.ravel()
+    installed.at[row, "frac_coords"] = np.array(layered).ravel()
+    assert [each["cell"].composition.formula for each in of_data.others_of(layout, 5, seed=0)] == ["Ti1 O2"]
+    arrays, _ = of_data.arrays_of(found, relaxed_as_given(found.cells), layout, 5, seed=0)
+    assert len(arrays.of_part("other")) == 0
 
 
 def test_an_unbelievable_energy_has_no_distance(installed: pd.DataFrame) -> None:

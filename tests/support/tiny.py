@@ -75,7 +75,7 @@ TINY: dict[str, Any] = {
         prior_hidden=10,
         prior_blocks=2,
     ),
-    "matgan": MODELS["matgan"].Config(
+    "formula_lm": MODELS["formula_lm"].Config(
         n_elements=5,
         n_counts=3,
         n_slots=4,

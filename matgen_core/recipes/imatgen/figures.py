@@ -15,8 +15,8 @@ from matgen_core.checks.sets.reconstruction import matcher
 from matgen_core.latent.space import Decoded
 from matgen_core.networks.arrays import basis
 from matgen_core.networks.arrays.crystals import PairArrays
-from matgen_core.networks.arrays.splits import TEST, THREE_PARTS, TRAIN
-from matgen_core.networks.learning.voxels.imatgen import Images, posteriors, rebuilt, same_crystals
+from matgen_core.networks.arrays.splits import TEST, THREE_PARTS, TRAIN, VAL
+from matgen_core.networks.learning.voxels.imatgen import Images, came_back, posteriors, rebuilt, same_crystals
 from matgen_core.networks.learning.voxels.voxel_vae import Crystals
 from matgen_core.networks.models.voxels.imatgen import IMatGen
 from matgen_core.networks.potentials.remote import RelaxedCells
@@ -41,15 +41,40 @@ def decoded(points: Crystals, layout: CellAndBasis) -> list[Decoded]:
     return found
 
 
-def rebuilding(model: IMatGen, arrays: PairArrays, how: Images) -> tuple[dict[str, Any], NDArray[np.bool_]]:
-    """Say which share comes back within the published tolerances, in each part and in all, and which crystals."""
-    back = rebuilt(model, arrays, how, batch_size=16).all(1).cpu().numpy()
+def rebuilding(arrays: PairArrays, found: Crystals, how: Images) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+    """Say which share comes back within the published tolerances, in each part and in all, and which crystals.
+
+    Args:
+        arrays: All parts.
+        found: What their points decode to.
+        how: The tolerances.
+    """
+    back = came_back(arrays, found, how).numpy()
     parts = arrays.part.numpy()
-    figures = {
-        name: {"n": int(rows.sum()), "share": float(back[rows].mean()) if rows.any() else float("nan")}
-        for name, rows in ((name, parts == place) for place, name in enumerate(THREE_PARTS))
-    }
-    return figures | {"all": {"n": len(back), "share": float(back.mean())}}, back
+
+    def shares(rows: NDArray[np.bool_]) -> dict[str, Any]:
+        if not rows.any():
+            return {"n": 0, "share": float("nan"), "atoms": float("nan"), "cells": float("nan")}
+        atoms, cells = back[rows].mean(0)
+        return {
+            "n": int(rows.sum()),
+            "share": float(back[rows].all(1).mean()),
+            "atoms": float(atoms),
+            "cells": float(cells),
+        }
+
+    figures = {name: shares(parts == place) for place, name in enumerate(THREE_PARTS)}
+    figures["all"] = shares(np.ones(len(arrays), bool))
+    return figures, np.asarray(back.all(1))
+
+
+def encoder_alone(model: IMatGen, arrays: PairArrays, how: Images) -> dict[str, float]:
+    """Share of the crystals of each part but the training one that come back from where the encoder puts them."""
+    figures = {}
+    for part in (VAL, TEST):
+        back = rebuilt(model, arrays.of_part(part), how, batch_size=16).all(1)
+        figures[part] = _mean(back)
+    return figures
 
 
 def images_alone(arrays: PairArrays, layout: CellAndBasis, how: Images) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from matgen_core.networks.learning import LEARNERS, runs
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.learning.voxels import imatgen
 from matgen_core.networks.learning.voxels.imatgen import IMatGenLearner
-from matgen_core.networks.learning.voxels.voxel_vae import JudgedCrystals
+from matgen_core.networks.learning.voxels.voxel_vae import Crystals, JudgedCrystals
 from matgen_core.networks.potentials import RelaxSettings
 from matgen_core.networks.potentials.remote import RelaxedCells, fingerprint, relaxed
 from matgen_core.recipes.imatgen import figures
@@ -116,7 +116,7 @@ class IMatGenRecipe:
                 " learn anew from what --prepare writes"
             )
         found = {name: figures.decoded(points, layout) for name, points in judged.found.items()}
-        told, back = self._figures(model, arrays, found)
+        told, back = self._figures(model, arrays, judged.found["known"], found)
         index = self._index(arrays, found["known"], back)
         told |= {
             "after_relaxation": self._after_relaxation(arrays, found, folder / SAMPLES),
@@ -153,7 +153,7 @@ class IMatGenRecipe:
         found = {name: figures.decoded(points, self._layout()) for name, points in judged.found.items()}
         maps = {} if checkpoint.index is None else map_grades(checkpoint.index)
         kept = {"after_relaxation": checkpoint.metrics["after_relaxation"], "maps": maps}
-        figures_ = self._figures(model, arrays, found)[0]
+        figures_ = self._figures(model, arrays, judged.found["known"], found)[0]
         return without_nan(figures_ | kept | measured(self.apart(checkpoint)))
 
     def apart(self, checkpoint: Checkpoint) -> Mapping[str, Callable[[], Any]]:
@@ -192,10 +192,10 @@ class IMatGenRecipe:
         return self._drawn(found)[0]
 
     def _figures(
-        self, model: Any, arrays: PairArrays, found: dict[str, list[Decoded]]
+        self, model: Any, arrays: PairArrays, read: Crystals, found: dict[str, list[Decoded]]
     ) -> tuple[dict[str, Any], NDArray[np.bool_]]:
         how = self.learner.images
-        shares, back = figures.rebuilding(model, arrays, how)
+        shares, back = figures.rebuilding(arrays, read, how)
         crystals = structures(arrays)
         parts = arrays.part.numpy()
         known = np.flatnonzero(parts == THREE_PARTS.index(TEST))
@@ -209,6 +209,7 @@ class IMatGenRecipe:
                 "paper": "91.8%",
             },
             "rebuilt": shares,
+            "encoder_alone": figures.encoder_alone(model, arrays, how),
             "images_alone": figures.images_alone(arrays, self._layout(), how),
             "known_match": figures.matching(
                 [crystals[i] for i in known], [found["known"][i] for i in known], N_WORKERS

@@ -58,10 +58,10 @@ class IMatGenLearner:
     images: Images = Images()
     displacement: Displacement = Displacement()
     schedule: Schedule = Schedule(
-        epochs=2000, batch_size=512, learning_rate=2e-3, weight_decay=2e-2, minutes=8.3, bfloat16=True
+        epochs=2000, batch_size=512, learning_rate=1.2e-3, weight_decay=2e-2, minutes=8.3, bfloat16=True
     )
-    prior: Schedule = Schedule(epochs=3000, batch_size=512, learning_rate=2e-3, weight_decay=1e-2, minutes=0.5)
-    repeats: int = 4  # times that a training crystal is shown for each time that one of the others is
+    prior: Schedule = Schedule(epochs=3000, batch_size=512, learning_rate=1.2e-3, weight_decay=1e-2, minutes=0.5)
+    repeats: int = 2  # times that a training crystal is shown for each time that one of the others is
     check_every: int = 500_000  # crystals between two looks at what is rebuilt, in whole epochs
     stable_below: float = 0.2  # eV/atom above the hull, of the classifier
     n_drawn: int = 1000  # points between known compounds, and of the prior
@@ -192,13 +192,16 @@ def read_run(folder: Path) -> IMatGen:
 
 
 @torch.no_grad()
-def posteriors(model: IMatGen, arrays: PairArrays, how: Images, batch_size: int = 256) -> Gaussian:
-    """Return q(z | crystal) of every crystal, (N, latent_dim)."""
+def posteriors(
+    model: IMatGen, arrays: PairArrays, how: Images, batch_size: int = 256, fitted: bool = False
+) -> Gaussian:
+    """Return q(z | crystal) of every crystal, (N, latent_dim); `fitted` as `IMatGen.encode` gives it."""
+    encode = model.fitted if fitted else model.posterior
     found = []
     for rows in torch.arange(len(arrays), device=arrays.lattice.device).split(batch_size):
         part = arrays.select(rows)
         images = draw(part.frac_coords, part.species, part.lattice, model.config, how)
-        found.append(model.posterior(images, part.lattice))
+        found.append(encode(images, part.lattice))
     return Gaussian(torch.cat([each.mean for each in found]), torch.cat([each.log_var for each in found]))
 
 
@@ -222,6 +225,17 @@ def rebuilt(model: IMatGen, arrays: PairArrays, how: Images, batch_size: int = 2
         frac_coords, species, lattice = read(model, z[rows], how)
         found.append(same_crystals(part, frac_coords, species, lattice, how))
     return torch.cat(found)
+
+
+def came_back(arrays: PairArrays, found: Crystals, how: Images) -> Tensor:
+    """Whether what `judge` decoded are the crystals of the arrays within the tolerances, (N, 2) bool: atoms, cells."""
+    n_sites = max(int(found.counts.max()), 1)
+    there = torch.arange(n_sites) < found.counts.unsqueeze(1)
+    species = torch.full(there.shape, -1)
+    species[there] = found.species.long()
+    frac_coords = torch.zeros(*there.shape, 3)
+    frac_coords[there] = found.frac_coords
+    return same_crystals(arrays, frac_coords, species, found.lattice, how)
 
 
 def same_crystals(arrays: PairArrays, frac_coords: Tensor, species: Tensor, lattice: Tensor, how: Images) -> Tensor:
@@ -261,7 +275,7 @@ def judge(learner: IMatGenLearner, model: IMatGen, arrays: PairArrays, device: s
     """
     rng = Generator().manual_seed(learner.seed)
     model, arrays = model.to(device), arrays.to(device)
-    z = posteriors(model, arrays, learner.images).mean.half().float()  # as they are stored
+    z = posteriors(model, arrays, learner.images, fitted=True).mean.half().float()  # as they are stored
     points = {"known": z}
     spread = z.std(0) * learner.perturbation
 
