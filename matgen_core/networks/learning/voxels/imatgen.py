@@ -58,10 +58,10 @@ class IMatGenLearner:
     images: Images = Images()
     displacement: Displacement = Displacement()
     schedule: Schedule = Schedule(
-        epochs=2000, batch_size=512, learning_rate=1.2e-3, weight_decay=2e-2, minutes=8.3, bfloat16=True
+        epochs=2000, batch_size=512, learning_rate=2e-3, weight_decay=2e-2, minutes=8.3, bfloat16=True
     )
-    prior: Schedule = Schedule(epochs=3000, batch_size=512, learning_rate=1.2e-3, weight_decay=1e-2, minutes=0.5)
-    repeats: int = 2  # times that a training crystal is shown for each time that one of the others is
+    prior: Schedule = Schedule(epochs=3000, batch_size=512, learning_rate=2e-3, weight_decay=1e-2, minutes=0.5)
+    repeats: int = 4  # times that a training crystal is shown for each time that one of the others is
     check_every: int = 500_000  # crystals between two looks at what is rebuilt, in whole epochs
     stable_below: float = 0.2  # eV/atom above the hull, of the classifier
     n_drawn: int = 1000  # points between known compounds, and of the prior
@@ -268,20 +268,33 @@ def between(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
 
 @torch.no_grad()
 def judge(learner: IMatGenLearner, model: IMatGen, arrays: PairArrays, device: str) -> JudgedCrystals:
-    """Decode all crystals of the two elements, and points drawn in three ways.
+    """Decode all crystals of the two elements from where `IMatGen.fitted` puts them, and points drawn in three ways."""
+    model, arrays = model.to(device), arrays.to(device)
+    fitted = posteriors(model, arrays, learner.images, fitted=True).mean.half().float()  # as they are stored
+    points = {"known": fitted, **drawn(learner, model, arrays)}
+    found = {name: _decoded(model, each, learner.images) for name, each in points.items()}
+    return JudgedCrystals(torch.arange(len(arrays)), found)
+
+
+@torch.no_grad()
+def drawn(learner: IMatGenLearner, model: IMatGen, arrays: PairArrays) -> dict[str, Tensor]:
+    """Draw points in three ways, from where the encoder puts crystals.
 
     `between` is the published way: on great circles between known compounds, with noise. No known compound has a part
     in the others: `around` are crystals that were learned with noise, `learned_prior` is drawn from the prior.
+
+    Args:
+        learner: How many and how far.
+        model: On the device of the arrays.
+        arrays: All crystals of the two elements.
     """
     rng = Generator().manual_seed(learner.seed)
-    model, arrays = model.to(device), arrays.to(device)
-    z = posteriors(model, arrays, learner.images, fitted=True).mean.half().float()  # as they are stored
-    points = {"known": z}
-    spread = z.std(0) * learner.perturbation
+    z = posteriors(model, arrays, learner.images).mean
+    spread, device = z.std(0) * learner.perturbation, z.device
 
     def chosen(rows: Tensor, n: int) -> Tensor:
         """Draw rows of a mask, any where it holds none."""
-        there = rows.nonzero()[:, 0] if bool(rows.any()) else torch.arange(len(rows), device=z.device)
+        there = rows.nonzero()[:, 0] if bool(rows.any()) else torch.arange(len(rows), device=device)
         return z[there[torch.randint(len(there), (n,), generator=rng).to(device)]]
 
     def noise(n: int) -> Tensor:
@@ -290,12 +303,12 @@ def judge(learner: IMatGenLearner, model: IMatGen, arrays: PairArrays, device: s
     n = learner.n_drawn
     known = arrays.part == THREE_PARTS.index(TEST)
     share = torch.rand(n, generator=rng).to(device)
-    points["between"] = between(chosen(known, n), chosen(known, n), share) + spread * noise(n)
     good = (arrays.part == THREE_PARTS.index(TRAIN)) & (is_stable(arrays, learner.stable_below) > 0.5)
-    points["around"] = chosen(good, learner.n_around) + spread * noise(learner.n_around)
-    points["learned_prior"] = model.draw_from_prior(noise(n))
-    found = {name: _decoded(model, each, learner.images) for name, each in points.items()}
-    return JudgedCrystals(torch.arange(len(arrays)), found)
+    return {
+        "between": between(chosen(known, n), chosen(known, n), share) + spread * noise(n),
+        "around": chosen(good, learner.n_around) + spread * noise(learner.n_around),
+        "learned_prior": model.draw_from_prior(noise(n)),
+    }
 
 
 def _decoded(model: IMatGen, z: Tensor, how: Images) -> Crystals:

@@ -44,14 +44,14 @@ class IMatGenConfig:
     grid: int = 32  # points along each edge of all images, divisible by 8
     cell_width: float = 0.4  # of the Gaussian of the cell image in Å
     n_summaries: int = 8  # tokens that become the code of a basis image
-    per_summary: int = 28  # numbers of each: 224 a code; 200 in the paper
+    per_summary: int = 20  # numbers of each: 160 a code; 200 in the paper
     tokens: int = 192  # width of the transformers
     heads: int = 6
     image_blocks: tuple[int, int] = (3, 4)  # of the image encoder and decoder
     code_blocks: tuple[int, int] = (3, 3)  # of the encoder and decoder of the VAE
     voxel_hidden: int = 512  # of the layers between a token and its block of voxels
     n_latent: int = 16  # tokens that become the latent point
-    per_latent: int = 12  # latent coordinates of each: 192; 500 in the paper
+    per_latent: int = 8  # latent coordinates of each: 128; 500 in the paper
     # Of the logarithms of the three edges in Å and the three cosines, over the training crystals.
     lattice_mean: tuple[float, ...] = (1.5, 1.6, 1.8, 0.1, 0.1, 0.1)
     lattice_spread: tuple[float, ...] = (0.25, 0.25, 0.3, 0.25, 0.25, 0.25)
@@ -60,8 +60,9 @@ class IMatGenConfig:
     coarse_weight: float = 0.5  # of coarser images: they tell an atom that is far from its place which way to go
     lattice_weight: float = 50.0
     stable_weight: float = 0.3
-    fit_steps: int = 20  # by which the encoder's point moves to where it is decoded as the crystal
-    fit_rate: float = 0.04  # first of them, falling to 0
+    fit_steps: int = 40  # by which the encoder's point moves to where it is decoded as the crystal
+    fit_rate: float = 0.08  # first of them, falling to 0
+    fit_lattice_weight: float = 1000.0  # there; in learning, the cell is soon exact beside the images
     prior_hidden: int = 128
     prior_blocks: int = 3
 
@@ -284,7 +285,7 @@ class IMatGen(nn.Module):
         return (
             error
             + config.coarse_weight * coarse
-            + config.lattice_weight * off_lattice
+            + config.fit_lattice_weight * off_lattice
             + 0.5 * config.beta * z.square().sum(1)
         )
 
