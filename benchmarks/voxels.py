@@ -2,10 +2,10 @@
 
 The inversion of Hoffmann et al. (2019, arXiv:1909.00949): every voxel with enough density has the element that it is
 nearest to, connected voxels of an element are a site, and it stands at their center of mass. That of Noh et al. (2019,
-doi:10.1016/j.matt.2019.08.017) reads iMatGen's images: the edges of the cell from the last voxel of its image along each
-axis, the angles from those along the diagonals of its faces, atoms where the blurred image of their element is highest.
-Its rules for atoms of vanadium and oxygen that stand too near are left out. Both are given the true voxels, so no network
-slows or misleads them, and one process a core. Ours reads the same arrays. Failures count as no match.
+doi:10.1016/j.matt.2019.08.017) reads iMatGen's images: the edges of the cell from the last voxel of its image along
+each axis, the angles from those along the diagonals of its faces, atoms where the blurred image of their element is
+highest. Its rules for atoms of vanadium and oxygen that stand too near are left out. Both are given the true voxels, so
+no network slows or misleads them, and one process a core. Ours reads the same arrays. Failures count as no match.
 
     make benchmark
 """
