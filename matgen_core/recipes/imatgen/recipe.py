@@ -87,7 +87,12 @@ class IMatGenRecipe:
         """Return the recipe for two other elements, whose checkpoint is named after them."""
         name = f"imatgen_{''.join(elements).lower()}"
         made = replace(self, name=name, elements=elements, limit=limit)
-        return made if limit is None else replace(made, n_others=2 * limit, n_relaxed=20)
+        if limit is None:
+            return made
+        learner = replace(
+            self.learner, n_drawn=min(self.learner.n_drawn, 100), n_around=min(self.learner.n_around, 100)
+        )
+        return replace(made, learner=learner, n_others=2 * limit, n_relaxed=20, n_trials=10)
 
     def prepare(self, path: Path) -> None:
         """Make and relax the crystals, and write those that fit.
