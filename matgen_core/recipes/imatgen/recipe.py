@@ -80,7 +80,7 @@ class IMatGenRecipe:
     n_others: int = 40_000
     n_relaxed: int = 500
     n_index: int = 4000
-    n_trials: int = 50
+    n_trials: int = 30
     seed: int = 0
 
     def of(self, elements: tuple[str, str], limit: int | None = None) -> "IMatGenRecipe":
