@@ -152,10 +152,9 @@ class PointCloudGANPaper(nn.Module):
         """Number of latent coordinates: the noise, and one that draws a composition where none is asked for."""
         return 1 + self.config.noise_dim
 
-    @property
-    def learned_compositions(self) -> Tensor:
-        """Atoms of each element in the cells of the training crystals, (n_compositions, n_elements)."""
-        return self.known.counts
+    def learned_compositions(self) -> tuple[Tensor, Tensor]:
+        """Atoms of each element in the cells of the training crystals (n, n_elements), and how often each came (n,)."""
+        return self.known.counts, self.known.shares
 
     def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Map (B, latent_dim) to point clouds; arguments as of `PointCloudGAN.decode`."""
