@@ -15,6 +15,7 @@ from pymatgen.core import Composition, Structure
 from matgen_core.data.rows import structure
 from matgen_core.networks.arrays.clouds import CloudArrays
 from matgen_core.networks.arrays.splits import THREE_PARTS, TRAIN, VAL
+from matgen_core.recipes.imatgen.substitution import niggli
 from matgen_core.representations import PointCloud
 
 Counts = tuple[int, ...]  # atoms of each element, in the order of the elements
@@ -123,7 +124,7 @@ def learned(table: pd.DataFrame, layout: PointCloud, kept: Iterable[Counts], n_w
         try:
             crystal = structure(row)
             counts = layout.counts(crystal.composition)
-            rows.append({"crystal": _reduced(crystal), "counts": counts, "id": _name(row, number)})
+            rows.append({"crystal": niggli(crystal), "counts": counts, "id": _name(row, number)})
         except ValueError as error:
             left_out[str(error)] += 1
     if not rows:
@@ -166,10 +167,6 @@ def _name(row: dict[str, Any], number: int) -> str:
     if row.get(_ID):
         return str(row[_ID])
     return f"{row[_TEMPLATE]}-{number}" if row.get(_TEMPLATE) else f"row-{number + 1}"
-
-
-def _reduced(crystal: Structure) -> Structure:
-    return crystal.get_reduced_structure("niggli")
 
 
 def _in_slots(crystal: Structure, layout: PointCloud) -> Any:
