@@ -10,6 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 
+from matgen_core.checks.sets import novelty, uniqueness_and_novelty
+from matgen_core.checks.sets.generation import same_structure
 from matgen_core.checks.structures import STRICT_MIN_DISTANCE, closest_sites
 from matgen_core.latent.space import Decoded, LatentSpace
 from matgen_core.networks.arrays.clouds import CloudArrays
@@ -17,10 +19,10 @@ from matgen_core.networks.learning.clouds.point_cloud_gan import volumes
 from matgen_core.networks.potentials.remote import RelaxedCells
 from matgen_core.recipes.imatgen.data import HullOf, crystal_of
 from matgen_core.recipes.point_cloud_gan.data import Counts, composition, formula, reduced
-from matgen_core.recipes.point_cloud_gan.sameness import Described, described, first_of_each, groups, known
 
 WITHIN = (0.2, 0.08)  # eV/atom above the hull: metastable as published, and nearer
 LIKE = 2.0  # standard deviations of the training crystals, from whose mean a right volume is no farther
+SAME_ENERGY = 0.003  # eV/atom; relaxed crystals that differ by more are different ones
 PARTS = ("known", "new")  # of the compositions that are judged
 
 
@@ -116,21 +118,29 @@ class Reference:
         published: Known compounds of the elements.
     """
 
-    training: Described
-    published: Described
+    training: Sequence[Structure]
+    published: Sequence[Structure]
 
 
-def variety(samples: Sequence[Decoded], elements: Sequence[str], reference: Reference) -> pd.DataFrame:
-    """Say of each sample whether it is `unique`, and whether `new_to_training` and `new_to_published`."""
-    found = described([each.material for each in samples], elements)
-    there = np.array([each.material is not None for each in samples])
-    return pd.DataFrame(
-        {
-            "unique": first_of_each(groups(found)),
-            "new_to_training": there & ~known(found, reference.training),
-            "new_to_published": there & ~known(found, reference.published),
-        }
-    )
+def variety(samples: Sequence[Decoded], table: pd.DataFrame, reference: Reference, n_workers: int) -> dict[str, Any]:
+    """Say which share of samples is unique among them, and new to the training and to published compounds.
+
+    Args:
+        samples: Some of all.
+        table: What `looked_at` says of these.
+        reference: What is known.
+        n_workers: Processes that match.
+    """
+    kinds = uniqueness_and_novelty(samples, reference.training, n_workers)
+    unpublished = novelty(samples, reference.published)
+    good = table["good"].to_numpy()
+    of_all = {
+        "unique": kinds["unique"].to_numpy(),
+        "new_to_training": kinds["novel"].to_numpy(),
+        "new_to_published": unpublished,
+        "good_unique_new": good & kinds["unique"].to_numpy() & kinds["novel"].to_numpy() & unpublished,
+    }
+    return {"n": len(samples)} | {name: float(marks.mean()) for name, marks in of_all.items()}
 
 
 def shares(table: pd.DataFrame, asked: Asked) -> dict[str, Any]:
@@ -145,8 +155,6 @@ def shares(table: pd.DataFrame, asked: Asked) -> dict[str, Any]:
             "volume_spread": float(part["volume"].std()),
             "distance_median": float(part["distance"].median()),
         }
-        if "unique" in part:
-            figures[name]["good_unique_new"] = float((part["good"] & part["unique"] & part["new_to_training"]).mean())
     return figures
 
 
@@ -198,8 +206,8 @@ def near_hull(
     """
     widest = max(WITHIN)
     near = np.flatnonzero(above <= widest)  # the others need not be told apart
-    some = described([crystals[i] for i in near.tolist()], elements)
-    first, new = first_of_each(groups(some)), ~known(some, reference.published)
+    some = [crystals[i] for i in near.tolist()]
+    first, new = first_of_each(some, above[near]), novelty(some, reference.published)
     figures: dict[str, Any] = {}
     for name, rows in asked.parts.items():
         here = rows[chosen]
@@ -225,6 +233,27 @@ def near_hull(
             **{f"within_{round(1000 * limit)}": int((finite <= limit).sum()) for limit in WITHIN},
         }
     return figures | {"by_composition": by_composition}
+
+
+def first_of_each(crystals: Sequence[Structure | None], above: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Mark the relaxed crystals that are none of those that lie lower, by the matcher and by their energies, (n,).
+
+    Args:
+        crystals: Relaxed.
+        above: Their distances from the hull in eV/atom.
+    """
+    kept: dict[str, list[int]] = {}
+    marks = np.zeros(len(crystals), bool)
+    for row in np.argsort(above, kind="stable").tolist():
+        crystal = crystals[row]
+        if crystal is None:
+            continue
+        others = kept.setdefault(crystal.composition.reduced_formula, [])
+        like = [crystals[other] for other in others if above[row] - above[other] <= SAME_ENERGY]
+        if not any(other is not None and same_structure(crystal, other) for other in like):
+            others.append(row)
+            marks[row] = True
+    return marks
 
 
 def memory(n_rows: int) -> dict[str, Any]:

@@ -43,7 +43,6 @@ from matgen_core.recipes.point_cloud_gan.data import (
     structures,
 )
 from matgen_core.recipes.point_cloud_gan.figures import Asked, Reference, Volumes
-from matgen_core.recipes.point_cloud_gan.sameness import described
 from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.runs import measured, provenance, without_nan
 from matgen_core.representations import PointCloud
@@ -52,6 +51,7 @@ PUBLISHED = "mp_structures"
 SAMPLES = "relaxed.safetensors"  # in the folder of a run: what a machine with a GPU sent back
 POTENTIALS = ("7net-0", "7net-l3i5")  # relaxes, and is asked of what comes out
 PAPERS_RULE = Rule((2, None, -2), 2, 4)
+N_WORKERS = 2
 WAYS = ("templates", "random")  # without a network, of which a few are relaxed, too
 
 
@@ -72,7 +72,9 @@ class PointCloudGANRecipe:
         n_watched: Reduced compositions that are held out for the choice of settings.
         n_each: Samples of each composition that is judged.
         n_relaxed: How many of these are relaxed, 0 for all.
-        n_bank: Samples on the map.
+        n_told_apart: Samples of each composition among which it is looked for equal ones.
+        n_baseline: Crystals of each composition and baseline that are relaxed, too.
+        n_bank: Samples on the map, and as many training crystals.
         settings: Of a relaxation.
         seed: Of everything.
     """
@@ -90,8 +92,9 @@ class PointCloudGANRecipe:
     n_watched: int = 8
     n_each: int = 300
     n_relaxed: int = 0
-    n_baseline: int = 20  # of each composition and way, relaxed beside
-    n_bank: int = 1500
+    n_told_apart: int = 40
+    n_baseline: int = 20
+    n_bank: int = 1000
     settings: RelaxSettings = field(default_factory=lambda: RelaxSettings(0.1, 120))
     seed: int = 0
 
@@ -157,9 +160,11 @@ class PointCloudGANRecipe:
             for name, way in Baselines(self._training(), self.anion).ways.items():
                 made = way(cells, self.seed)
                 table = figures.looked_at(made, asked.rows, elements, real)
-                if name == WAYS[0]:
-                    table = table.join(figures.variety(made, elements, self._reference()))
                 found[name] = figures.shares(table, asked)
+                if name == WAYS[0]:
+                    some = self._few(self.n_told_apart)
+                    few = [made[row] for row in some.tolist()]
+                    found[name]["variety"] = figures.variety(few, table.iloc[some], self._reference(), N_WORKERS)
             return found
 
         return {"without_a_network": without_a_network}
@@ -182,7 +187,7 @@ class PointCloudGANRecipe:
         asked, training = self._asked(), self._training()
         real, reference = Volumes.of(training), self._reference()
         table = figures.looked_at(samples, asked.rows, self.elements, real)
-        table = table.join(figures.variety(samples, self.elements, reference))
+        some = self._few(self.n_told_apart)
         of_real = figures.looked_at(
             [Decoded(np.zeros(0, np.float32), material=each) for each in structures(training)],
             [reduced(tuple(row)) for row in training.counts.tolist()],
@@ -199,6 +204,7 @@ class PointCloudGANRecipe:
                 "paper": "not given",
             },
             "samples": told,
+            "variety": figures.variety([samples[row] for row in some.tolist()], table.iloc[some], reference, N_WORKERS),
             "problems": figures.problems(samples),
             "training_crystals": {
                 "n": len(of_real),
@@ -250,9 +256,7 @@ class PointCloudGANRecipe:
         """Gather what is relaxed of samples and baselines: which rows of all, and the place of each crystal or None."""
         counts = self._cells(space)
         rng = np.random.default_rng(self.seed)
-        every = np.arange(len(samples))
-        n_each = self._asked().n_each
-        few = np.concatenate([every[start : start + n_each][: self.n_baseline] for start in every[::n_each]])
+        every, few = np.arange(len(samples)), self._few(self.n_baseline)
         chosen = np.sort(rng.permutation(every)[: self.n_relaxed]) if self.n_relaxed else every
         ways = Baselines(self._training(), self.anion).ways
         sets = {"samples": (chosen, samples)} | {name: (few, ways[name](counts, self.seed)) for name in WAYS}
@@ -269,6 +273,11 @@ class PointCloudGANRecipe:
             rows[name] = (some, places)
         return Cells.of(sites), rows
 
+    def _few(self, n: int) -> NDArray[np.int64]:
+        """Rows of the first samples of each composition that is judged."""
+        every = np.arange(len(self._asked().rows)).reshape(-1, self.n_each)
+        return every[:, :n].ravel()
+
     def _drawn(self, space: LatentSpace) -> list[Decoded]:
         return figures.drawn(space, self._asked(), self.seed)
 
@@ -279,6 +288,8 @@ class PointCloudGANRecipe:
         """A bank of samples beside the training crystals, where the critic sees them."""
         samples = space.decode(space.sample(self.n_bank, self.seed))
         arrays = self._learned().arrays
+        some = np.sort(np.random.default_rng(self.seed).permutation(len(arrays))[: self.n_bank])
+        arrays = arrays.select(torch.from_numpy(some))
         known = structures(arrays)
         layout = space.representation
         shown = [each.material for each in samples]
@@ -322,7 +333,7 @@ class PointCloudGANRecipe:
 
     def _reference(self) -> Reference:
         published = [data.structure(row) for row in self._published().to_dict("records")]
-        return Reference(described(structures(self._training()), self.elements), described(published, self.elements))
+        return Reference(structures(self._training()), published)
 
     def _learned(self) -> Learned:
         layout = PointCloud(self.elements, self.slots)
