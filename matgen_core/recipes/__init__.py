@@ -18,6 +18,7 @@ from matgen_core.recipes.icsg3d.recipe import ICSG3DRecipe
 from matgen_core.recipes.icsg3d_paper.recipe import ICSG3DPaperRecipe
 from matgen_core.recipes.phase_field_norm.recipe import PhaseFieldNormRecipe
 from matgen_core.recipes.phase_field_vae.recipe import PhaseFieldVAERecipe
+from matgen_core.recipes.point_cloud_gan.recipe import PointCloudGANRecipe
 from matgen_core.recipes.shared import card, formula_sets
 from matgen_core.recipes.shared.runs import ARRAYS, cache, measured
 from matgen_core.recipes.two_d_screen.recipe import TwoDScreenRecipe
@@ -126,6 +127,9 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
+OWN = "point_cloud_gan"  # makes checkpoints for any elements
+
+
 def recipe_named(name: str) -> Recipe:
     """Return a recipe.
 
@@ -135,6 +139,28 @@ def recipe_named(name: str) -> Recipe:
     if name not in RECIPES:
         raise ValueError(f"{name!r} is no recipe; known: {', '.join(RECIPES)}")
     return RECIPES[name]
+
+
+def own_recipe(name: str, elements: str, slots: str, path: Path | None) -> Recipe:
+    """Return a recipe for other elements and crystals of one's own.
+
+    Args:
+        name: Of a system that can learn any: point_cloud_gan.
+        elements: Symbols, with spaces or commas between them.
+        slots: Most atoms of each in a cell, likewise.
+        path: A file or a folder of CIF files.
+
+    Raises:
+        ValueError: If the system takes no elements, or what is given is no recipe.
+    """
+    if name != OWN:
+        raise ValueError(f"{name} takes no --elements and --slots; {OWN} does")
+    symbols, numbers = (tuple(text.replace(",", " ").split()) for text in (elements, slots))
+    if not symbols or not numbers or path is None:
+        raise ValueError(f"{OWN} takes --elements Mg Mn O --slots 8 8 12 --data FILE, all three")
+    if not all(number.isdecimal() for number in numbers):
+        raise ValueError(f"--slots {slots}: expected whole numbers, one an element")
+    return PointCloudGANRecipe.of_own(symbols, tuple(map(int, numbers)), path)
 
 
 def make(recipe: Recipe, device: str, minutes: float | None = None) -> Checkpoint:
