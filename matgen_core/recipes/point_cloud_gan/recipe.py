@@ -99,9 +99,9 @@ class PointCloudGANRecipe:
     n_watched: int = 8
     n_each: int = 300
     n_relaxed: int = 0
-    n_told_apart: int = 40
+    n_told_apart: int = 8
     n_baseline: int = 6
-    n_bank: int = 1000
+    n_bank: int = 600
     settings: RelaxSettings = field(default_factory=lambda: RelaxSettings(0.1, 120))
     seed: int = 0
 
