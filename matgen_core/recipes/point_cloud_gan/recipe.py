@@ -101,7 +101,7 @@ class PointCloudGANRecipe:
     n_relaxed: int = 0
     n_told_apart: int = 8
     n_baseline: int = 6
-    n_bank: int = 600
+    n_bank: int = 400
     settings: RelaxSettings = field(default_factory=lambda: RelaxSettings(0.1, 120))
     seed: int = 0
 
