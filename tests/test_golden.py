@@ -61,6 +61,24 @@ def crystals(shipped: Checkpoint, known: Structure = SRTIO3) -> dict[str, Any]:
     }
 
 
+def asked_crystals(shipped: Checkpoint) -> dict[str, Any]:
+    """Where the critic sees an ordered rock salt, and what the first samples of a composition are."""
+    space = LatentMap(shipped)
+    rock_salt = Structure(
+        Lattice.tetragonal(3.0, 4.3), ["Mg", "Mn", "O", "O"], [[0] * 3, [0.5] * 3, [0, 0, 0.5], [0.5, 0.5, 0]]
+    )
+    drawn = space.decode(space.sample(3, 0), space.cells(Composition("Mg2MnO4"), 3, 0))
+    made = [each.material for each in drawn]
+    return {
+        "features": space.locate([rock_salt])[0].z[:4].tolist(),
+        "asked": [each.composition.formula if each else "" for each in made],
+        "volumes": [each.volume / len(each) if each else 0.0 for each in made],
+        "drawn": [
+            item.material.composition.formula if item.material else "" for item in space.decode(space.sample(3, 0))
+        ],
+    }
+
+
 def properties(shipped: Checkpoint) -> dict[str, Any]:
     """Properties of NaCl and silicon with their standard deviations."""
     return {
@@ -112,6 +130,8 @@ def hull_distances(shipped: Checkpoint) -> dict[str, Any]:
 KINDS = {
     "formation_references": hull_distances,
     "phase_field_norm": phase_fields,
+    "point_cloud_gan": asked_crystals,
+    "point_cloud_gan_paper": asked_crystals,
     "phase_field_vae": phase_fields,
     "ding": drawn_formulas,
     "icsg3d": crystals,

@@ -17,7 +17,7 @@ from matgen_core import checkpoint as checkpoints
 from matgen_core import data
 from matgen_core.checkpoint import CheckpointError
 from matgen_core.cli import cards, crystals, latent, phase_fields, validate
-from matgen_core.cli._options import current_name, print_out
+from matgen_core.cli._options import SeveralWords, current_name, print_out
 from matgen_core.jobs import guard
 from matgen_core.jobs.files.outputs import claimed
 from matgen_core.jobs.processes import compute_on_one_thread
@@ -126,10 +126,13 @@ def _in_a_line(value: Any) -> str:
     return " ".join(value) if isinstance(value, list) else str(value)
 
 
-@app.command()
+@app.command(cls=SeveralWords)
 def train(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe; it is the name of the checkpoint too")],
-    data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data sets")] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder of the data sets; with --elements a file or a folder of CIF files"),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
     arrays: Annotated[
         Path | None, typer.Option("--prepare", help="Write what learning needs to this file, for another machine")
@@ -139,8 +142,11 @@ def train(
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Limit of learning, in place of the recipe's own")] = None,
     elements: Annotated[
-        tuple[str, str] | None, typer.Option(help="Of imatgen: the two elements, such as Ti O; names the checkpoint")
-    ] = None,
+        str, typer.Option(help="Of imatgen two elements, such as Ti O; of point_cloud_gan any, such as Mg Mn O")
+    ] = "",
+    slots: Annotated[
+        str, typer.Option(help="Of point_cloud_gan: the most atoms of each element in a cell, such as 8 8 12")
+    ] = "",
     crystals: Annotated[int | None, typer.Option(help="Of imatgen: learn from at most so many made crystals")] = None,
 ) -> None:
     """Train a checkpoint, judge it, and write its folder.
@@ -148,10 +154,11 @@ def train(
     Where the GPU is on a machine without the data: --prepare FILE here, python -m matgen_core.networks.learning there,
     --from FOLDER here.
     """
-    from matgen_core.recipes import make, recipe_for
+    from matgen_core.recipes import OWN, make, recipe_for
 
-    _use_data(data_dir)
-    chosen = recipe_for(recipe, elements, crystals)
+    if recipe != OWN:
+        _use_data(data_dir)
+    chosen = recipe_for(recipe, elements, slots, crystals, data_dir)
     if (arrays or folder) and (minutes is not None or (arrays and folder)):
         raise ValueError("--prepare, --from and --minutes do not go together: the first two learn nothing")
     if arrays:

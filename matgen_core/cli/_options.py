@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
 import typer
+import typer.core
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core.checkpoint import renamed
@@ -27,6 +28,21 @@ def current_name(name: str) -> str:
     if line:
         typer.echo(line, err=True)
     return now
+
+
+class SeveralWords(typer.core.TyperCommand):
+    """A command whose options --elements and --slots take all words up to the next option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Join these words before the options are read."""
+        joined: list[str] = []
+        for word in args:
+            follows = joined and joined[-1] and not word.startswith("-")
+            if follows and len(joined) > 1 and joined[-2] in ("--elements", "--slots"):
+                joined[-1] += f" {word}"
+            else:
+                joined.append(word)
+        return super().parse_args(ctx, joined)
 
 
 def check_number(n: int, what: str) -> None:

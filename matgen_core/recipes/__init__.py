@@ -20,6 +20,7 @@ from matgen_core.recipes.icsg3d_paper.recipe import ICSG3DPaperRecipe
 from matgen_core.recipes.imatgen.recipe import IMatGenRecipe
 from matgen_core.recipes.phase_field_norm.recipe import PhaseFieldNormRecipe
 from matgen_core.recipes.phase_field_vae.recipe import PhaseFieldVAERecipe
+from matgen_core.recipes.point_cloud_gan.recipe import PointCloudGANRecipe
 from matgen_core.recipes.shared import card, formula_sets
 from matgen_core.recipes.shared.runs import ARRAYS, cache, measured
 from matgen_core.recipes.two_d_screen.recipe import TwoDScreenRecipe
@@ -124,9 +125,21 @@ RECIPES: dict[str, Recipe] = {
     ),
     "phase_field_norm": PhaseFieldNormRecipe(),
     "phase_field_vae": PhaseFieldVAERecipe(),
+    "point_cloud_gan_mgmno": PointCloudGANRecipe("point_cloud_gan_mgmno"),
+    "point_cloud_gan_mgmno_paper": PointCloudGANRecipe(
+        "point_cloud_gan_mgmno_paper",
+        "Crystals of Mg, Mn and O by the published crystal GAN",
+        learner=LEARNERS["point_cloud_gan_mgmno_paper"],
+        model_name="point_cloud_gan_paper",
+        precision="int8",
+        n_relaxed=400,
+    ),
     "two_d_screen": TwoDScreenRecipe(),
     "voxel_vae": VoxelVAERecipe(),
 }
+
+
+OWN = "point_cloud_gan"  # makes checkpoints for any elements
 
 
 def recipe_named(name: str) -> Recipe:
@@ -140,32 +153,38 @@ def recipe_named(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def recipe_for(name: str, elements: tuple[str, str] | None, crystals: int | None) -> Recipe:
-    """Return a recipe; that of `imatgen` is for two elements.
+def recipe_for(name: str, elements: str, slots: str, crystals: int | None, path: Path | None) -> Recipe:
+    """Return a recipe; those of two systems are for elements that are chosen.
 
     Args:
-        name: Of a recipe, or "imatgen" with elements.
-        elements: Symbols; others than those of its recipe make a checkpoint of another name.
-        crystals: Learn from at most so many that are made.
+        name: Of a recipe; or "imatgen", which takes two elements, or `OWN`, which takes any and crystals of one's own.
+        elements: Symbols, with spaces or commas between them; "" for a recipe that has its own.
+        slots: Of `OWN`: most atoms of each in a cell, likewise.
+        crystals: Of imatgen: learn from at most so many that are made.
+        path: Of `OWN`: a file or a folder of CIF files.
 
     Raises:
-        ValueError: If there is no such recipe, it takes no elements, or these are no two elements.
+        ValueError: If there is no such recipe, it does not take what is given, or what is given is no recipe.
     """
-    if elements is None:
-        if crystals is not None:
-            raise ValueError(
-                "--crystals goes with --elements; take: matgen train imatgen --elements Ti O --crystals 200"
-            )
+    symbols, numbers = (tuple(text.replace(",", " ").split()) for text in (elements, slots))
+    if name not in ("imatgen", OWN):
+        if symbols or numbers or crystals is not None:
+            raise ValueError(f"{name} takes no --elements, --slots and --crystals; imatgen and {OWN} do")
         return recipe_named(name)
-    if name != "imatgen":
-        raise ValueError(f"{name} takes no elements; imatgen does: matgen train imatgen --elements Ti O")
-    unknown = [each for each in elements if not Element.is_valid_symbol(each)]
-    if unknown or len(set(elements)) < 2:
-        what = f"{unknown[0]!r} is no element" if unknown else "both elements are the same"
-        raise ValueError(f"--elements {' '.join(elements)}: {what}; expected two symbols such as Ti O")
-    if crystals is not None and crystals < 100:
-        raise ValueError(f"{crystals} crystals; expected 100 or more, since maps need neighbors")
-    return IMatGenRecipe().of(elements, crystals)
+    unknown = [each for each in symbols if not Element.is_valid_symbol(each)]
+    if unknown:
+        raise ValueError(f"--elements {elements}: {unknown[0]!r} is no element; expected symbols such as Ti O")
+    if name == "imatgen":
+        if len(set(symbols)) != 2 or len(symbols) != 2 or numbers:
+            raise ValueError("imatgen takes two elements and no slots; take: matgen train imatgen --elements Ti O")
+        if crystals is not None and crystals < 100:
+            raise ValueError(f"{crystals} crystals; expected 100 or more, since maps need neighbors")
+        return IMatGenRecipe().of((symbols[0], symbols[1]), crystals)
+    if not symbols or not numbers or path is None or crystals is not None:
+        raise ValueError(f"{OWN} takes --elements Mg Mn O --slots 8 8 12 --data FILE, all three, and no --crystals")
+    if not all(number.isdecimal() for number in numbers):
+        raise ValueError(f"--slots {slots}: expected whole numbers, one an element")
+    return PointCloudGANRecipe.of_own(symbols, tuple(map(int, numbers)), path)
 
 
 def make(recipe: Recipe, device: str, minutes: float | None = None) -> Checkpoint:

@@ -5,6 +5,7 @@ import pytest
 from matgen_core.networks.models import MODELS
 from matgen_core.networks.models.capabilities import (
     VERBS,
+    CompositionConditioned,
     Conditioned,
     Critic,
     LearnedPrior,
@@ -14,7 +15,7 @@ from matgen_core.networks.models.capabilities import (
 )
 from tests.support.tiny import TINY
 
-ASKED = (Conditioned, Critic, LearnedPrior, PropertyPredictor, RangesKnown, Scorer)
+ASKED = (CompositionConditioned, Conditioned, Critic, LearnedPrior, PropertyPredictor, RangesKnown, Scorer)
 # One of each kind; a new model needs no line here.
 KINDS: dict[str, set[type]] = {
     "cgcnn": {PropertyPredictor},  # it has features, but is no critic

@@ -114,6 +114,18 @@ class RangesKnown(Protocol):
 
 
 @runtime_checkable
+class CompositionConditioned(Protocol):
+    """Makes crystals of a composition: its decoder takes the atoms of each element in a cell, (B, n_elements).
+
+    Without them the first coordinate of a latent point draws one of the compositions that were learned.
+    """
+
+    def learned_compositions(self) -> tuple[Tensor, Tensor]:
+        """Atoms of each element in the cells of the training crystals (n, n_elements), and how often each came (n,)."""
+        ...
+
+
+@runtime_checkable
 class EnergyReference(Protocol):
     """Turns energies of a potential into formation energies."""
 
@@ -130,5 +142,6 @@ VERBS: dict[str, type] = {
     "decode": Decoder,
     "score": Scorer,
     "predict": Predictor,
+    "compose": CompositionConditioned,
     "compare": EnergyReference,
 }

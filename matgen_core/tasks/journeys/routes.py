@@ -83,8 +83,8 @@ def waypoint(space: LatentMap, key: str) -> Waypoint:
         name = _name(space, rows[0])
         if not space.has_point[rows[0]]:
             raise ValueError(
-                f"{name} ({key}) is a known formula, and {space.name} has no encoder to find its latent point;"
-                " choose a generated formula"
+                f"{name} ({key}) is a known {space.level.noun}, and {space.name} has no encoder to find its latent"
+                f" point; choose a generated {space.level.noun}"
             )
         return Waypoint(key, name, space.z[rows[0]], int(rows[0]))
     known = space.index[PHASE_FIELD.column]
@@ -112,7 +112,8 @@ def example(space: LatentMap) -> tuple[str, str]:
 
     They are the first that come back of the first and last family by name, where an index has families. Of formulas
     they are the most stable one (the shortest, where no energies are known), and of the hundred next the one that lies
-    farthest from it; of other materials the first and the one that lies farthest from it.
+    farthest from it; of other materials the first and the one that lies farthest from it, with its composition where
+    a walk keeps that.
     """
     index = space.index
     keys = index[space.level.id_column].astype(str)
@@ -120,7 +121,9 @@ def example(space: LatentMap) -> tuple[str, str]:
         good = index[returned(index)].groupby("family").head(1).sort_values("family")
         if len(good) > 1:
             return keys[good.index[0]], keys[good.index[-1]]
-    rows = _simple_formulas(space) if space.level is COMPOSITION else np.arange(len(index))
+    rows = _simple_formulas(space) if space.level is COMPOSITION else np.flatnonzero(space.has_point)
+    if space.takes_composition:  # a walk keeps the composition of its start
+        rows = rows[(index["formula"].iloc[rows] == index["formula"].iloc[rows[0]]).to_numpy()]
     far = np.linalg.norm(space.z[rows] - space.z[rows[0]], axis=1).argmax()
     return keys.iloc[rows[0]], keys.iloc[rows[far]]
 
@@ -190,7 +193,7 @@ def path(
             names += [_name(space, row) for row in between]
         else:
             straight = space.interpolate(span[0], span[-1], n + 1, spherical=kind == "spherical")
-            z += list((_equally_spaced(span, n + 1) if on_graph else straight)[1:-1])
+            z += list(space.held((_equally_spaced(span, n + 1) if on_graph else straight)[1:-1], span[0]))
             rows += [None] * (n - 1)
             names += [""] * (n - 1)
         z.append(end.z)  # a waypoint stands where it is, not where rounding puts it
@@ -201,7 +204,9 @@ def path(
     if spread:
         moved = np.setdiff1d(np.arange(len(z)), ends)
         (noise,) = space.noise([len(moved)], seed)
-        placed[moved] += np.float32(spread) * noise.numpy()
+        strayed = placed[moved] + np.float32(spread) * noise.numpy()
+        for number, point in zip(moved.tolist(), strayed, strict=True):
+            placed[number] = space.held(point[None], placed[number])[0]
     return Route(placed, tuple(names), tuple(rows), ends=() if kind == "known" else tuple(ends))
 
 

@@ -82,12 +82,12 @@ def without_encoder(name: str) -> str:
     space = _load_map(name)
     if space.encodes:
         return ""
-    bank = widgets.read(name).metrics["bank"]
+    bank, many = widgets.read(name).metrics["bank"], noun(name)
     return (
         f"**{plain(name)} has no encoder**:"
-        " it writes formulas from random numbers and finds no latent point of one that"
-        " is given to it. This map lays out the features by which its critic tells real from generated formulas;"
-        f" there any formula has a place. Here are {int(space.known.sum()):,} known formulas beside"
+        f" it writes {many} from random numbers and finds no latent point of one that"
+        f" is given to it. This map lays out the features by which its critic tells real from generated {many};"
+        f" there any {level(name).noun} has a place. Here are {int(space.known.sum()):,} known {many} beside"
         f" {int(space.has_point.sum()):,} of a fixed bank of {bank['n_samples']:,} samples (seed {bank['seed']}). Only"
         " the generated ones have latent points."
     )
