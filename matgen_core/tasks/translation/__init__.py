@@ -1,0 +1,1 @@
+"""From two binary hydrides to ternary ones, by a network that translates."""
