@@ -272,7 +272,7 @@ class Mover(nn.Module):
         self.along = nn.Sequential(nn.Linear(3 * config.width, config.width), nn.SiLU(), nn.Linear(config.width, 2))
         self.grown = nn.Linear(config.width, 1)
         for last in (self.along[2], self.grown):
-            nn.init.normal_(last.weight, std=0.01)  # type: ignore[arg-type]  # to begin with, all stays in its place
+            nn.init.normal_(last.weight, std=0.001)  # type: ignore[arg-type]  # to begin with, all stays in its place
             nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
     def forward(self, sites: Sites, described: tuple[Tensor, Tensor], noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -310,7 +310,9 @@ class Judge(nn.Module):
         super().__init__()
         self.seen = _messages(config, told=False)
         self.mixed = nn.Sequential(nn.Linear(config.width, config.width), nn.SiLU())
-        self.verdict = nn.Sequential(nn.Linear(2 * config.width, config.width), nn.SiLU(), nn.Linear(config.width, 1))
+        self.verdict = nn.Sequential(
+            nn.Linear(2 * config.width, config.width), nn.SiLU(), nn.Linear(config.width, 1, bias=False)
+        )
 
     def features(self, sites: Sites, described: tuple[Tensor, Tensor]) -> Tensor:
         """Return mean and largest over the sites of what they gathered, (B, 2 width)."""

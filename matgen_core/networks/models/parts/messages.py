@@ -19,7 +19,7 @@ class Edges:
         places: (B, n, K), which site each is an image of.
         directions: (B, n, K, 3), of length 1, from the site to the image.
         features: (B, n, K, 2 n_radial), Gaussians of the distance in Å and in sums of the radii.
-        weight: (B, n, K), 1 at no distance, 0 from the cutoff on and for what is no site.
+        weight: (B, n, K), 1 at no distance, 0 from the last neighbor or the cutoff on.
     """
 
     places: Tensor
@@ -104,7 +104,8 @@ class Messages(nn.Module):
         distance = vectors.square().sum(-1).add(1e-6).sqrt()
         radius = (kinds * radii.unsqueeze(1)).sum(-1)
         reach = radius.unsqueeze(2) + radius.gather(1, flat).unflatten(1, places.shape[1:])
-        inside = (distance / self.cutoff).clamp(max=1.0)
+        # The last neighbor counts for nothing: of sites equally far away, none is cut off while others count.
+        inside = (distance / distance[..., -1:].clamp(max=self.cutoff)).clamp(max=1.0)
         return Edges(
             places,
             vectors / distance.unsqueeze(-1),
