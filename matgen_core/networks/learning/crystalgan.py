@@ -20,7 +20,7 @@ from matgen_core.networks.models.parts.rows import RowGAN, RowSettings
 ADVERSARIAL = AdversarialSchedule(
     minutes=7.5,
     steps=20_000,
-    batch_size=96,
+    batch_size=128,
     learning_rate=2e-4,
     critic_learning_rate=4e-4,
     critic_steps=1,

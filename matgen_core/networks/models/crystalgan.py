@@ -51,8 +51,8 @@ class CrystalGANConfig:
     n_radial: int = 12
     nearest: float = 1.8  # Å; no two metal atoms may come closer
     farthest: float = 3.0  # Å; the next metal atom may not be farther away, unless the radii ask for it
-    roomy: float = 1.3  # sums of the radii that the next metal atom may be away in any case
-    geometry_weight: float = 5.0
+    roomy: float = 1.5  # sums of the radii that the next metal atom may be away in any case
+    geometry_weight: float = 2.0
     cycle_weight: float = 0.5
     penalty: float = 0.3  # weight of the critics' squared slopes
 
@@ -105,7 +105,9 @@ class CrystalGAN(nn.Module):
         if not ((own[:, 0] == first) | (own[:, 0] == second)).all():
             raise ValueError(f"sources of other metals than {' and '.join(self.config.home)}")
 
-    def translate(self, source: Sites, metals: Tensor, n_second: Tensor, noise: Tensor) -> tuple[Sites, Sites]:
+    def translate(
+        self, source: Sites, metals: Tensor, n_second: Tensor, noise: Tensor, volumes: Tensor | None = None
+    ) -> tuple[Sites, Sites]:
         """Carry binary hydrides to ternary ones, by the three steps.
 
         Args:
@@ -113,34 +115,36 @@ class CrystalGAN(nn.Module):
             metals: (B, 2), places of both metals in the tables.
             n_second: (B,), how many metal atoms become the second's.
             noise: (B, n, 2), standard normal.
+            volumes: (B, 2), of an atom of each metal in Å^3, if others than those of the tables.
 
         Returns:
             Ternary crystals, and the crystals of the first metal carried to the second, which stands as the first kind.
         """
         described = self.described(metals)
+        volumes = self.volumes[metals] if volumes is None else volumes
         steps, strain = self.generator["translator"](source, described, torch.zeros_like(noise))
-        carried = self._part_of_the_way(source, metals, steps, strain, torch.ones_like(n_second))
+        carried = self._part_of_the_way(source, volumes, steps, strain, torch.ones_like(n_second))
         chosen = choose(self.generator["chooser"](source, described, noise), source.metal, n_second).unsqueeze(-1)
         hydrogen, metal = source.kinds[..., :FIRST], source.kinds[..., FIRST:SECOND]
         kinds = torch.cat([hydrogen, metal * (1 - chosen), metal * chosen], -1)
         share = n_second / source.metal.sum(1).clamp(min=1)
         # The second metal's block comes from the crystal that was carried, the first's stays, hydrogen goes between.
         weight = hydrogen * share.view(-1, 1, 1) + kinds[..., SECOND:]
-        made = replace(self._part_of_the_way(source, metals, weight * steps, strain, share), kinds=kinds)
+        made = replace(self._part_of_the_way(source, volumes, weight * steps, strain, share), kinds=kinds)
         for _ in range(self.config.passes):
             steps, strain = self.generator["finisher"](made, described, noise)
             made = made.strained(strain).moved(steps)
         return made, carried
 
-    def carry(self, source: Sites, metals: Tensor) -> Sites:
-        """Carry crystals of the first metal to the second, which then stands as the first kind."""
+    def carry(self, source: Sites, metals: Tensor, volumes: Tensor | None = None) -> Sites:
+        """Carry crystals of the first metal to the second, which then stands as the first kind; see `translate`."""
         noise = source.frac_coords.new_zeros(*source.frac_coords.shape[:2], 2)
         steps, strain = self.generator["translator"](source, self.described(metals), noise)
-        return self._part_of_the_way(source, metals, steps, strain, torch.ones_like(source.lattice[:, 0, 0]))
+        volumes = self.volumes[metals] if volumes is None else volumes
+        return self._part_of_the_way(source, volumes, steps, strain, torch.ones_like(source.lattice[:, 0, 0]))
 
-    def _part_of_the_way(self, source: Sites, metals: Tensor, steps: Tensor, strain: Tensor, share: Tensor) -> Sites:
+    def _part_of_the_way(self, source: Sites, volumes: Tensor, steps: Tensor, strain: Tensor, share: Tensor) -> Sites:
         """Crystals with all of the steps (B, n, 3), and that share (B,) of the strain and of the change of volume."""
-        volumes = self.volumes[metals]
         n_metals, n_hydrogen = source.metal.sum(1), source.kinds[..., HYDROGEN].sum(1)
         before = n_hydrogen * self.volumes[0] + n_metals * volumes[:, 0]
         after = before + share * n_metals * (volumes[:, 1] - volumes[:, 0])
