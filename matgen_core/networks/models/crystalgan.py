@@ -180,6 +180,10 @@ class CrystalGAN(nn.Module):
         sites, described = self._at_home(x)
         return self.critic["ternary"](sites, described)
 
+    def known_features(self, sites: Sites, metals: Tensor) -> Tensor:
+        """Map crystals of any metals to the critic's last layer, (B, 2 width), where `features` has those of `home`."""
+        return self.critic["ternary"].features(sites, self.described(metals))  # type: ignore[operator]
+
     def realness(self, made: Sites, metals: Tensor) -> Tensor:
         """Return how real ternary crystals look, (B,); only differences mean something."""
         return self.critic["ternary"](made, self.described(metals))

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.checks import Check, Verdict, closest_sites, lattice_problem, strict_distance_check, volume_check
+from matgen_core.checks import Check, Verdict, lattice_problem, strict_distance_check, volume_check
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.arrays.hydrides import FIRST, HYDROGEN, SECOND, Sites
 from matgen_core.networks.models.capabilities import Translator
@@ -124,13 +124,18 @@ def metal_distance_check() -> Check:
         problem = lattice_problem(structure)
         if problem:
             return Verdict(False, problem)
-        metals = [i for i, site in enumerate(structure) if site.specie.symbol != "H"]
-        closest = closest_sites(Structure.from_sites([structure[i] for i in metals]))
-        return Verdict(
-            closest.distance >= LEAST_METAL_DISTANCE, f"nearest metal atoms {closest.distance:.2f} Å ({closest.pair})"
-        )
+        least = float(nearest_metals(structure).min())
+        return Verdict(least >= LEAST_METAL_DISTANCE, f"nearest metal atoms {least:.2f} Å apart")
 
     return Check("metal_distances", judge)
+
+
+def nearest_metals(structure: Structure) -> NDArray[np.float64]:
+    """Return how far each metal atom of a hydride is from the next one, by minimum images, (n_metals,) in Å."""
+    metals = Structure.from_sites([site for site in structure if site.specie.symbol != "H"])
+    distances = np.array(metals.distance_matrix)
+    np.fill_diagonal(distances, min(metals.lattice.get_lll_reduced_lattice().abc))
+    return distances.min(1)
 
 
 CHECKS = (metal_distance_check(), strict_distance_check(), volume_check())
@@ -238,7 +243,8 @@ def path(checkpoint: Checkpoint, first: Structure, second: Structure, seed: int 
 
 
 def table(translation: Translation) -> pd.DataFrame:
-    """Return one row a try, with each verdict and its reason."""
+    """Return one row a try, with each verdict and its reason; `kept_as` is its place among those that are kept."""
+    places = {id(each): place for place, each in enumerate(translation.kept, start=1)}
     rows = []
     for number, each in enumerate(translation.tries, start=1):
         row: dict[str, Any] = {
@@ -248,13 +254,14 @@ def table(translation: Translation) -> pd.DataFrame:
             "share_of_second": each.n_second / each.n_metals,
             "realness": each.realness,
             "good": each.good,
+            "kept_as": places.get(id(each), pd.NA),
             "problem": each.problem,
         }
         for check in CHECKS:
             verdict = each.verdicts.get(check.name, Verdict(False, each.problem))
             row |= {check.name: verdict.passed, f"{check.name}_reason": verdict.reason}
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"kept_as": "Int64"})
 
 
 def with_provenance(saved: pd.DataFrame, checkpoint: Checkpoint, translation: Translation) -> pd.DataFrame:
