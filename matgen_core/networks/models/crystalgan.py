@@ -349,10 +349,13 @@ def choose(score: Tensor, may: Tensor, n: Tensor) -> Tensor:
         may: Which sites can be chosen, likewise.
         n: (B,), at least 1 and fewer than can be chosen.
     """
-    ranked = score.detach().masked_fill(~may, -torch.inf).sort(1, descending=True).values
+    ranked, order = score.detach().masked_fill(~may, -torch.inf).sort(1, descending=True, stable=True)
     last, first_out = (ranked.gather(1, place.long().unsqueeze(1)) for place in (n - 1, n))
     soft = torch.sigmoid((score - (last + first_out) / 2) / _SOFT) * may
-    hard = (may & (score >= last)).to(score.dtype)
+    place = torch.arange(score.shape[1], device=score.device).expand_as(order)
+    hard = torch.zeros_like(score).scatter(
+        1, order, (place < n.unsqueeze(1)).to(score.dtype)
+    )  # n of them, if alike too
     return hard + soft - soft.detach() if torch.is_grad_enabled() else hard
 
 
