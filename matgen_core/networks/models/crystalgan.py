@@ -349,7 +349,7 @@ def choose(score: Tensor, may: Tensor, n: Tensor) -> Tensor:
         may: Which sites can be chosen, likewise.
         n: (B,), at least 1 and fewer than can be chosen.
     """
-    ranked, order = score.detach().masked_fill(~may, -torch.inf).sort(1, descending=True, stable=True)
+    ranked, order = score.detach().masked_fill(~may, -torch.inf).sort(dim=1, descending=True, stable=True)
     last, first_out = (ranked.gather(1, place.long().unsqueeze(1)) for place in (n - 1, n))
     soft = torch.sigmoid((score - (last + first_out) / 2) / _SOFT) * may
     place = torch.arange(score.shape[1], device=score.device).expand_as(order)
