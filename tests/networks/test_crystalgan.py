@@ -46,7 +46,7 @@ def test_order_of_sites_origin_and_orientation_do_not_matter() -> None:
     model, pairs = stirred(tiny(n_neighbors=10)), Draws(arrays())(6, rng(1))
     turn = torch.linalg.qr(torch.randn(3, 3, generator=rng(2)))[0]
     order, shift = torch.randperm(24, generator=rng(4)), torch.tensor([0.1, 0.27, 0.4])
-    noise = torch.randn(6, 24, 2, generator=rng(5))
+    noise = torch.randn(6, 24, generator=rng(5))
     source = pairs.source
     other = Sites((source.frac_coords + shift)[:, order], source.kinds[:, order], source.lattice @ turn)
     made, carried = model.translate(source, pairs.metals, pairs.n_second, noise)
@@ -65,7 +65,7 @@ def test_order_of_sites_origin_and_orientation_do_not_matter() -> None:
 @torch.inference_mode()
 def test_the_three_steps_keep_what_they_must() -> None:
     model, pairs = stirred(tiny()), Draws(arrays())(20, rng(1))
-    noise = torch.randn(20, 24, 2, generator=rng(5))
+    noise = torch.randn(20, 24, generator=rng(5))
     source, n_second = pairs.source, pairs.n_second
     made, carried = model.translate(source, pairs.metals, n_second, noise)
     assert torch.equal(made.kinds.sum(1)[:, 2].long(), n_second)
@@ -74,7 +74,7 @@ def test_the_three_steps_keep_what_they_must() -> None:
     assert torch.equal(carried.kinds, source.kinds)
     again, _ = model.translate(source, pairs.metals, n_second, noise)
     assert torch.equal(again.frac_coords, made.frac_coords)
-    elsewhere = torch.randn(20, 24, 2, generator=rng(6))
+    elsewhere = torch.randn(20, 24, generator=rng(6))
     assert not torch.equal(model.translate(source, pairs.metals, n_second, elsewhere)[0].kinds, made.kinds)
 
 
@@ -86,7 +86,7 @@ def test_cells_start_from_the_volumes_of_the_atoms() -> None:
         for last in (model.generator[name].along[2], model.generator[name].grown):
             last.weight.zero_()
             last.bias.zero_()
-    noise = torch.zeros(8, 24, 2)
+    noise = torch.zeros(8, 24)
     given = torch.tensor([[10.0, 30.0]]).expand(8, 2)
     made, carried = model.translate(pairs.source, pairs.metals, pairs.n_second, noise, given)
     counts = made.kinds.sum(1)
@@ -164,7 +164,7 @@ def test_critics_learn_to_tell_and_are_held_flat() -> None:
         steps.zero_grad()
         model.critic_loss(pairs, rng(3))["loss"].backward(inputs=list(model.critic.parameters()))
         steps.step()
-    assert float(model.critic_loss(pairs, rng(3))["distance"].detach()) > before + 0.2
+    assert float(model.critic_loss(pairs, rng(3))["distance"].detach()) > before + 0.1
 
 
 def test_draws_are_of_one_pair_and_never_of_one_that_is_held_out() -> None:

@@ -27,6 +27,7 @@ TINY: dict[str, Any] = {
         roomy=1.4,
         geometry_weight=2.3,
         cycle_weight=0.4,
+        stay_weight=0.6,
         penalty=0.2,
     ),
     "ding": MODELS["ding"].Config(

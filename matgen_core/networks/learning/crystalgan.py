@@ -289,7 +289,7 @@ def look(model: CrystalGAN, pairs: Pairs, seed: int) -> Losses:
     def rng() -> Generator:
         return Generator(device).manual_seed(seed)
 
-    noise = torch.randn(*pairs.source.frac_coords.shape[:2], 2, generator=rng(), device=device)
+    noise = torch.randn(pairs.source.frac_coords.shape[:2], generator=rng(), device=device)
     made, _ = model.translate(pairs.source, pairs.metals, pairs.n_second, noise)
     found: Losses = {}
     for name, sites in (("made", made), ("real", pairs.ternary), ("source", pairs.source)):
