@@ -18,7 +18,8 @@ from matgen_core.recipes.icsg3d.recipe import ICSG3DRecipe
 from matgen_core.recipes.icsg3d_paper.recipe import ICSG3DPaperRecipe
 from matgen_core.recipes.phase_field_norm.recipe import PhaseFieldNormRecipe
 from matgen_core.recipes.phase_field_vae.recipe import PhaseFieldVAERecipe
-from matgen_core.recipes.shared import card, formula_sets
+from matgen_core.recipes.shared import card
+from matgen_core.recipes.shared.formulas import sets as formula_sets
 from matgen_core.recipes.shared.runs import ARRAYS, cache, measured
 from matgen_core.recipes.two_d_screen.recipe import TwoDScreenRecipe
 from matgen_core.recipes.voxel_vae.recipe import VoxelVAERecipe
@@ -97,6 +98,7 @@ RECIPES: dict[str, Recipe] = {
         "Formulas that look like the OQMD",
         formula_sets.oqmd,
         LEARNERS["formula_lm_oqmd"],
+        beside="matgan_oqmd",
         element_temperature=1.6,
         count_temperature=1.3,
         tried=((1.0, 1.0), (1.2, 1.2), (1.4, 1.2), (1.8, 1.2)),
@@ -115,6 +117,7 @@ RECIPES: dict[str, Recipe] = {
         "Formulas that look like what has been made and is neutral and balanced",
         formula_sets.experimental_valid,
         LEARNERS["formula_lm_icsd_filtered"],
+        beside="matgan_icsd_filtered",
         element_temperature=2.2,
         count_temperature=0.8,
         tried=((1.1, 1.1), (1.3, 1.0), (1.5, 0.8), (1.8, 0.75)),
