@@ -192,7 +192,7 @@ class MatGAN(nn.Module):
         made = self.decode(torch.randn(n_samples, self.latent_dim, generator=rng, device=device))
         n_hard = round(self.config.hard_share * n_samples)
         hard = made[:n_hard]
-        return torch.cat([(hard >= 0.5).float() + hard - hard.detach(), made[n_hard:]]) if n_hard else made
+        return torch.cat([(hard >= 0.5).float() + (hard - hard.detach()), made[n_hard:]]) if n_hard else made
 
 
 def _few(config: MatGANConfig) -> float:
@@ -218,5 +218,6 @@ def _spread(features: Tensor) -> Tensor:
     """How much tables of a group differ in what the critic sees, (B, 1); 0 for what is left over of a batch."""
     whole = len(features) // GROUP * GROUP
     groups = features[:whole].unflatten(0, (-1, GROUP))
-    spread = (groups.var(1, unbiased=False) + 1e-8).sqrt().mean(1)
+    variance = (groups - groups.mean(1, keepdim=True)).square().mean(1)
+    spread = (variance + 1e-8).sqrt().mean(1)  # the root of 0 has no slope
     return torch.cat([spread.repeat_interleave(GROUP), features.new_zeros(len(features) - whole)])[:, None]

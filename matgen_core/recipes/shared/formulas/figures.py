@@ -48,12 +48,13 @@ def measure(space: LatentSpace, formulas: FormulaSet, beside: str, seed: int) ->
 
 
 def measure_briefly(space: LatentSpace, formulas: FormulaSet, held_out: NDArray[np.bool_], seed: int) -> dict[str, Any]:
-    """What `measure` has under `samples` and `element_distance`, without the largest number of samples."""
+    """What `measure` has under `samples` and `element_distance`, without the most samples; the share of long ones."""
     counts, training = SAMPLE_COUNTS[:-1], formulas.formulas[~held_out]
     written = generate(space, counts[-1], seed)
     return {
         "samples": {str(n): variety(written[:n], training) for n in counts},
         "element_distance": element_distance(training, written, formulas.elements),
+        "four_or_more": _mean(written.n_elements >= 4),
     }
 
 
