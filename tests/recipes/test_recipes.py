@@ -34,9 +34,9 @@ from matgen_core.networks.models.phase_field_vae import PhaseFieldVAE
 from matgen_core.networks.models.random_forest import RandomForest, RandomForestConfig
 from matgen_core.recipes import RECIPES, Recipe
 from matgen_core.recipes.cgcnn import data as cgcnn_data
-from matgen_core.recipes.formula_lm import recipe as of_formula_lm
 from matgen_core.recipes.shared import cubic
-from matgen_core.recipes.shared.formulas import figures as formula_lm_figures
+from matgen_core.recipes.shared.formulas import baseline as formula_baseline
+from matgen_core.recipes.shared.formulas import figures as formula_figures
 from matgen_core.recipes.shared.phase_fields import read_features
 from matgen_core.recipes.shared.runs import ARRAYS, cache
 from matgen_core.recipes.two_d_screen.forest import Growth, grow
@@ -267,7 +267,7 @@ def materials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cubic, "perov5", cubic.cubic_families)
     quick = partial(projections, methods=("pca",), n_seeds=1)
     monkeypatch.setattr(building, "projections", quick)
-    for module in (formula_lm_figures, of_formula_lm):
+    for module in (formula_figures, formula_baseline):
         monkeypatch.setattr(module, "SAMPLE_COUNTS", (20, 40, 60))
 
 
