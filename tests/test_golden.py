@@ -112,6 +112,7 @@ KINDS = {
     "icsg3d_paper": crystals,
     "voxel_vae": crystals,
     "formula_lm": written_formulas,
+    "matgan": written_formulas,
     "cgcnn": properties,
     "random_forest": formulas,
 }

@@ -16,6 +16,7 @@ from matgen_core.recipes.formation_references.recipe import FormationReferencesR
 from matgen_core.recipes.formula_lm.recipe import FormulaLMRecipe
 from matgen_core.recipes.icsg3d.recipe import ICSG3DRecipe
 from matgen_core.recipes.icsg3d_paper.recipe import ICSG3DPaperRecipe
+from matgen_core.recipes.matgan.recipe import MatGANRecipe
 from matgen_core.recipes.phase_field_norm.recipe import PhaseFieldNormRecipe
 from matgen_core.recipes.phase_field_vae.recipe import PhaseFieldVAERecipe
 from matgen_core.recipes.shared import card
@@ -121,6 +122,20 @@ RECIPES: dict[str, Recipe] = {
         element_temperature=2.2,
         count_temperature=0.8,
         tried=((1.1, 1.1), (1.3, 1.0), (1.5, 0.8), (1.8, 0.75)),
+    ),
+    "matgan_oqmd": MatGANRecipe(
+        "matgan_oqmd",
+        "Formulas of a GAN that look like the OQMD",
+        formula_sets.oqmd,
+        LEARNERS["matgan_oqmd"],
+        known_of="formula_lm_oqmd",
+    ),
+    "matgan_icsd": MatGANRecipe(
+        "matgan_icsd",
+        "Formulas of a GAN that look like what has been made",
+        formula_sets.experimental,
+        LEARNERS["matgan_icsd"],
+        known_of="formula_lm_icsd",
     ),
     "phase_field_norm": PhaseFieldNormRecipe(),
     "phase_field_vae": PhaseFieldVAERecipe(),

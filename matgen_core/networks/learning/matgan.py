@@ -15,12 +15,12 @@ from matgen_core.networks.learning.runs import save_weights, write_config
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 
 ADVERSARIAL = AdversarialSchedule(
-    minutes=7,
+    minutes=7.2,
     steps=60_000,
     batch_size=1024,
     learning_rate=2e-4,
     critic_learning_rate=4e-4,
-    critic_steps=2,
+    critic_steps=3,
     averaging=0.999,
     report_every=500,
 )
@@ -36,7 +36,7 @@ class MatGANLearner:
 
     config: MatGANConfig = MatGANConfig()
     adversarial: AdversarialSchedule = ADVERSARIAL
-    threshold: float = 0.5  # least height of a cell that is taken for a count
+    threshold: float = 0.5  # least height of a cell that is taken for a count, where states are judged
     seed: int = 0
 
     def for_run(self, device: str, minutes: float | None) -> Self:

@@ -36,13 +36,13 @@ class MatGANConfig:
     design: str = "dense"  # or "convolutions"
     channels: tuple[int, ...] = (128, 64, 32, 16)  # of the generator's maps, from the coarsest
     critic_channels: tuple[int, ...] = (16, 16, 32, 64, 128)
-    hidden: int = 512  # width of the dense generator
+    hidden: int = 352  # width of the dense generator
     depth: int = 4  # residual blocks
-    critic: int = 512  # width of the dense critic
+    critic: int = 320  # width of the dense critic
     critic_depth: int = 3
     n_features: int = 64  # width of the critic's last layer, the space of its map
-    sharpness: float = 5.0  # by which the generator's cells are multiplied before they become shares
-    hard_share: float = 0.0  # of what the critic is shown: written as 0 and 1, gradients pass straight through
+    sharpness: float = 12.0  # by which the generator's cells are multiplied before they become shares
+    hard_share: float = 0.5  # of what the critic is shown: written as 0 and 1, gradients pass straight through
     penalty: float = 10.0  # weight of the gradient penalty
 
     def __post_init__(self) -> None:

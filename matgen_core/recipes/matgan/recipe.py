@@ -17,12 +17,12 @@ from matgen_core.materials.levels import COMPOSITION
 from matgen_core.networks.learning import rounding, runs
 from matgen_core.networks.learning.matgan import MatGANLearner
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
-from matgen_core.recipes.shared.card import paper, with_card
+from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.formulas.bank import bank_index
 from matgen_core.recipes.shared.formulas.baseline import measured_apart
 from matgen_core.recipes.shared.formulas.figures import measure, measure_briefly
 from matgen_core.recipes.shared.formulas.sets import MAX_COUNT, FormulaSet
-from matgen_core.recipes.shared.runs import measured, provenance
+from matgen_core.recipes.shared.runs import measured, provenance, without_nan
 from matgen_core.representations import ElementCounts
 
 PRECISION: rounding.Precision = "int8"
@@ -33,7 +33,7 @@ N_SHOWN = 8  # reports of a run on the card
 class MatGANRecipe:
     """Settings of one checkpoint.
 
-    The folder of a run may hold folders of further runs, with other settings: those are on the card as well.
+    The folder of a run may hold folders of further runs with other settings, for the card; they may lack weights.
     """
 
     name: str
@@ -41,6 +41,7 @@ class MatGANRecipe:
     formulas: Callable[[], FormulaSet]
     learner: MatGANLearner
     known_of: str  # a checkpoint of the same data set, which stores its formulas
+    threshold: float = 0.2  # least height of a cell that is read as a count, as in the paper
     n_bank: int = 1000  # generated formulas on the map, and as many real ones
     seed: int = 0
 
@@ -60,9 +61,9 @@ class MatGANRecipe:
         """
         settings = runs.read_settings(folder, self.name)
         formulas = self.formulas()
-        space = self._space(folder, formulas, self.learner.threshold)
+        space = self._space(folder, formulas, self.threshold)
         index = bank_index(space, formulas, self.n_bank, self.seed)
-        others = sorted(each.parent for each in folder.glob("*/weights.safetensors"))
+        others = sorted(each.parent for each in folder.glob("*/losses.jsonl"))
         metrics = measure(space, formulas, self.name, self.seed) | {
             "tried": [self._tried(each, formulas) for each in (folder, *others)],
             "bank": {"seed": self.seed, "n_samples": self.n_bank},
@@ -106,8 +107,9 @@ class MatGANRecipe:
         return LatentSpace(model, ElementCounts(formulas.elements, MAX_COUNT, threshold=threshold), self.name)
 
     def _tried(self, folder: Path, formulas: FormulaSet) -> dict[str, Any]:
-        """What a run was done with and what came of it, read at its own threshold and at the paper's."""
-        heights, held_out = (self.learner.threshold, paper("matgan")["threshold"]), formulas.held_out(self.seed)
+        """What a run was done with and what came of it, read as it is shipped and as it was judged meanwhile."""
+        heights = (self.threshold, self.learner.threshold) if (folder / "weights.safetensors").exists() else ()
+        held_out = formulas.held_out(self.seed)
         return {
             "config": runs.read_config(folder),
             "adversarial": runs.read_settings(folder, self.name)["settings"]["adversarial"],
@@ -124,4 +126,4 @@ def _course(folder: Path) -> dict[str, Any]:
     reports = runs.losses(folder / "losses.jsonl")
     kept = max(reports, key=lambda report: report["held_out"])
     shown = sorted({round(place) for place in np.linspace(0, len(reports) - 1, N_SHOWN)})
-    return {"kept": kept, "last": reports[-1], "curve": [reports[place] for place in shown]}
+    return dict(without_nan({"kept": kept, "last": reports[-1], "curve": [reports[place] for place in shown]}))
