@@ -159,6 +159,7 @@ KINDS = {
     "imatgen": oxides,
     "voxel_vae": crystals,
     "formula_lm": written_formulas,
+    "matgan": written_formulas,
     "cgcnn": properties,
     "random_forest": formulas,
 }

@@ -19,10 +19,12 @@ from matgen_core.recipes.formula_lm.recipe import FormulaLMRecipe
 from matgen_core.recipes.icsg3d.recipe import ICSG3DRecipe
 from matgen_core.recipes.icsg3d_paper.recipe import ICSG3DPaperRecipe
 from matgen_core.recipes.imatgen.recipe import IMatGenRecipe
+from matgen_core.recipes.matgan.recipe import MatGANRecipe
 from matgen_core.recipes.phase_field_norm.recipe import PhaseFieldNormRecipe
 from matgen_core.recipes.phase_field_vae.recipe import PhaseFieldVAERecipe
 from matgen_core.recipes.point_cloud_gan.recipe import PointCloudGANRecipe
-from matgen_core.recipes.shared import card, formula_sets
+from matgen_core.recipes.shared import card
+from matgen_core.recipes.shared.formulas import sets as formula_sets
 from matgen_core.recipes.shared.runs import ARRAYS, cache, measured
 from matgen_core.recipes.two_d_screen.recipe import TwoDScreenRecipe
 from matgen_core.recipes.voxel_vae.recipe import VoxelVAERecipe
@@ -103,6 +105,7 @@ RECIPES: dict[str, Recipe] = {
         "Formulas that look like the OQMD",
         formula_sets.oqmd,
         LEARNERS["formula_lm_oqmd"],
+        beside="matgan_oqmd",
         element_temperature=1.6,
         count_temperature=1.3,
         tried=((1.0, 1.0), (1.2, 1.2), (1.4, 1.2), (1.8, 1.2)),
@@ -121,9 +124,24 @@ RECIPES: dict[str, Recipe] = {
         "Formulas that look like what has been made and is neutral and balanced",
         formula_sets.experimental_valid,
         LEARNERS["formula_lm_icsd_filtered"],
+        beside="matgan_icsd_filtered",
         element_temperature=2.2,
         count_temperature=0.8,
         tried=((1.1, 1.1), (1.3, 1.0), (1.5, 0.8), (1.8, 0.75)),
+    ),
+    "matgan_oqmd": MatGANRecipe(
+        "matgan_oqmd",
+        "Formulas of a GAN that look like the OQMD",
+        formula_sets.oqmd,
+        LEARNERS["matgan_oqmd"],
+        known_of="formula_lm_oqmd",
+    ),
+    "matgan_icsd": MatGANRecipe(
+        "matgan_icsd",
+        "Formulas of a GAN that look like what has been made",
+        formula_sets.experimental,
+        LEARNERS["matgan_icsd"],
+        known_of="formula_lm_icsd",
     ),
     "phase_field_norm": PhaseFieldNormRecipe(),
     "phase_field_vae": PhaseFieldVAERecipe(),

@@ -23,6 +23,7 @@ KINDS: dict[str, set[type]] = {
     "icsg3d": {Conditioned, LearnedPrior},
     "icsg3d_paper": {Conditioned},
     "formula_lm": {Critic},
+    "matgan": {Critic},
     "phase_field_vae": {Scorer},
 }
 

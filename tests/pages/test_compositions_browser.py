@@ -68,6 +68,28 @@ def test_oxides_are_generated_looked_into_and_saved(
     shoot(page, "compositions")
 
 
+def test_an_old_link_opens_the_language_model_and_the_gan_has_its_name_now(
+    browser_page: Any, streamlit_app: Callable[[str], str]
+) -> None:
+    page = browser_page
+    page.goto(f"{streamlit_app('app.py')}/compositions?generator=matgan_icsd&n=1000&has=O")
+    line = page.get_by_text("This link is from when the language model formula_lm_icsd was called matgan_icsd")
+    line.wait_for()
+    generator = page.get_by_role("combobox", name="Generator")
+    expect(generator).to_have_value("formula_lm_icsd")
+    assert "generator=formula_lm_icsd" in page.url
+    generator.click()
+    page.get_by_role("option", name="matgan_icsd", exact=True).click()
+    page.wait_for_url("**/*names=2*")
+    expect(line).to_have_count(0)
+    page.reload()
+    page.get_by_text("Nothing is generated yet").wait_for()
+    expect(generator).to_have_value("matgan_icsd")
+    expect(line).to_have_count(0)
+    page.get_by_role("button", name="Generate").click()
+    page.get_by_text("1,000 samples of matgan_icsd, seed 0").wait_for(timeout=60_000)
+
+
 def click_cell(page: Any, table: Any, x: int, row: int) -> None:
     """Click into a row, from 0; the table first has to see where the mouse is."""
     place = {"x": x, "y": 35 * (row + 1) + 17}

@@ -14,10 +14,10 @@ from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.learning.formula_lm import FormulaLMLearner
 from matgen_core.networks.models.formula_lm import FormulaLM, FormulaLMConfig
 from matgen_core.recipes import RECIPES
-from matgen_core.recipes.formula_lm import figures as measured
-from matgen_core.recipes.formula_lm.baseline import independent_elements, overwritten
 from matgen_core.recipes.formula_lm.recipe import FormulaLMRecipe
-from matgen_core.recipes.shared import formula_sets
+from matgen_core.recipes.shared.formulas import figures as measured
+from matgen_core.recipes.shared.formulas import sets as formula_sets
+from matgen_core.recipes.shared.formulas.baseline import independent_elements, overwritten
 from matgen_core.representations import ElementCounts
 
 

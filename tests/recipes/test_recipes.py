@@ -26,6 +26,7 @@ from matgen_core.networks.learning.cgcnn import CGCNNLearner, PropertyGraphs
 from matgen_core.networks.learning.ding import DINGLearner, encode, read_note, read_run
 from matgen_core.networks.learning.formation_references import FormationReferencesLearner
 from matgen_core.networks.learning.formula_lm import FormulaLMLearner
+from matgen_core.networks.learning.matgan import MatGANLearner
 from matgen_core.networks.learning.voxels.icsg3d import ICSG3DLearner
 from matgen_core.networks.learning.voxels.icsg3d_paper import BoxedCrystals, Elements, ICSG3DPaperLearner
 from matgen_core.networks.learning.voxels.imatgen import IMatGenLearner
@@ -35,9 +36,9 @@ from matgen_core.networks.models.phase_field_vae import PhaseFieldVAE
 from matgen_core.networks.models.random_forest import RandomForest, RandomForestConfig
 from matgen_core.recipes import RECIPES, Recipe
 from matgen_core.recipes.cgcnn import data as cgcnn_data
-from matgen_core.recipes.formula_lm import figures as formula_lm_figures
-from matgen_core.recipes.formula_lm import recipe as of_formula_lm
 from matgen_core.recipes.shared import cubic
+from matgen_core.recipes.shared.formulas import baseline as formula_baseline
+from matgen_core.recipes.shared.formulas import figures as formula_figures
 from matgen_core.recipes.shared.phase_fields import read_features
 from matgen_core.recipes.shared.runs import ARRAYS, cache
 from matgen_core.recipes.two_d_screen.forest import Growth, grow
@@ -87,6 +88,10 @@ BRIEF: dict[str, dict[str, Any]] = {
         "likelihood": {"epochs": 2},
         "adversarial": {"steps": 2, "batch_size": 16, "critic_first": 1, "report_every": 1},
     },
+    "matgan_icsd": {
+        "config": {"hidden": 16, "depth": 1, "critic": 24, "critic_depth": 1},
+        "adversarial": {"steps": 2, "batch_size": 16, "report_every": 1},
+    },
     "voxel_vae": {
         "config": {
             "n_summaries": 3, "per_summary": 4, "tokens": 24, "heads": 3, "encoder_blocks": 1, "decoder_blocks": 1,
@@ -111,6 +116,7 @@ def arrays_of(learner: Any) -> Any:
         ICSG3DPaperLearner: BoxedCrystals(crystals, Elements(torch.arange(6.0) + 3, torch.ones(6))),
         IMatGenLearner: pair_arrays(),
         FormulaLMLearner: formula_arrays(),
+        MatGANLearner: formula_arrays(),
         VoxelVAELearner: reduced_arrays(),
     }[type(learner)]
 
@@ -276,7 +282,7 @@ def materials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cubic, "perov5", cubic.cubic_families)
     quick = partial(projections, methods=("pca",), n_seeds=1)
     monkeypatch.setattr(building, "projections", quick)
-    for module in (formula_lm_figures, of_formula_lm):
+    for module in (formula_figures, formula_baseline):
         monkeypatch.setattr(module, "SAMPLE_COUNTS", (20, 40, 60))
 
 
@@ -285,6 +291,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "icsg3d": {"n_index": 60},
     "icsg3d_paper": {"n_index": 60, "samples": SMALL},
     "formula_lm_icsd": {"n_bank": 40, "tried": ((1.0, 1.0),)},
+    "matgan_icsd": {"n_bank": 40},
     "voxel_vae": {"sizes": Sizes(test=5, round_trips=3, trials=3, index=60)},
 }
 
@@ -309,6 +316,9 @@ def test_a_bare_machine_learns_what_the_data_are_elsewhere(
     if name == "cgcnn_energy":
         for other in ("energy_random_split", "energy_paper_design"):
             main([other, "--out", str(folder / other), "--settings", json.dumps(BRIEF[name]), *options])
+    if name == "matgan_icsd":
+        other = BRIEF[name] | {"config": {"design": "convolutions"}}
+        main([name, "--out", str(folder / "convolutions"), "--settings", json.dumps(other), *options])
     code, _, said = run("train", name, "--from", folder)
     assert code == 0, said
     assert "packed" not in said  # the graphs that it learned from are there already
@@ -323,6 +333,11 @@ def test_a_bare_machine_learns_what_the_data_are_elsewhere(
         assert made.metrics["random_split"]["split"] == "80/10/10 by random, jointly over all data sets"
         assert made.metrics["paper_design"]["test"]["band_gap"]["n"] == made.metrics["test"]["band_gap"]["n"]
         assert made.metrics["run"]["epochs_run"] == 2
+    if name == "matgan_icsd":
+        tried = made.metrics["tried"]
+        assert [each["config"]["design"] for each in tried] == ["dense", "convolutions"]
+        assert [set(each["at"]) for each in tried] == [{"0.2", "0.5"}] * 2
+        assert [report["step"] for report in tried[1]["run"]["curve"]] == [1, 2]
     if made.index is not None:
         assert len(made.index) > 50
 

@@ -13,6 +13,7 @@ from matgen_core.networks.learning.crystalgan import CrystalGANLearner, Publishe
 from matgen_core.networks.learning.ding import DINGLearner
 from matgen_core.networks.learning.formation_references import FormationReferencesLearner
 from matgen_core.networks.learning.formula_lm import LIKELIHOOD, FormulaLMLearner
+from matgen_core.networks.learning.matgan import MatGANLearner
 from matgen_core.networks.learning.voxels.icsg3d import PRIOR, ICSG3DLearner
 from matgen_core.networks.learning.voxels.icsg3d_paper import ICSG3DPaperLearner
 from matgen_core.networks.learning.voxels.imatgen import IMatGenLearner
@@ -45,6 +46,8 @@ LEARNERS: dict[str, Any] = {
     "formula_lm_icsd_filtered": FormulaLMLearner(FormulaLMConfig(element_temperature=1.1, count_temperature=1.1)),
     "point_cloud_gan_mgmno": PointCloudGANLearner(),
     "point_cloud_gan_mgmno_paper": PointCloudGANPaperLearner(),
+    "matgan_oqmd": MatGANLearner(),
+    "matgan_icsd": MatGANLearner(),
     "voxel_vae": VoxelVAELearner(),
 }
 

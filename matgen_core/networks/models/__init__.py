@@ -12,6 +12,7 @@ MODELS = Named(
         "icsg3d": "matgen_core.networks.models.voxels.icsg3d:ICSG3D",
         "icsg3d_paper": "matgen_core.networks.models.voxels.icsg3d_paper:ICSG3DPaper",
         "imatgen": "matgen_core.networks.models.voxels.imatgen:IMatGen",
+        "matgan": "matgen_core.networks.models.matgan:MatGAN",
         "phase_field_norm": "matgen_core.networks.models.phase_field_norm:PhaseFieldNorm",
         "phase_field_vae": "matgen_core.networks.models.phase_field_vae:PhaseFieldVAE",
         "point_cloud_gan": "matgen_core.networks.models.clouds.point_cloud_gan:PointCloudGAN",

@@ -21,6 +21,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from matgen_core.networks.models.parts.blocks import ResidualBlock
+
 LEAST = 2  # elements of a compound
 
 
@@ -39,20 +41,6 @@ class FormulaLMConfig:
     critic_depth: int = 1  # residual blocks
     n_features: int = 48  # width of the critic's last layer, the space of its map
     penalty: float = 10.0  # weight of the gradient penalty
-
-
-class ResidualBlock(nn.Module):
-    """Two dense layers beside the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.LayerNorm(width), nn.LeakyReLU(0.2), nn.Linear(width, width), nn.LeakyReLU(0.2), nn.Linear(width, width)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, width) to the same shape."""
-        return x + self.layers(x)
 
 
 class FormulaWriter(nn.Module):

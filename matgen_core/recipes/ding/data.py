@@ -10,7 +10,7 @@ from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.arrays.formulas import LabelledFormulas
 from matgen_core.networks.arrays.splits import GROUPS, PART_OF_GROUP, TRAIN
 from matgen_core.networks.models.parts.formula_predictor import PROPERTIES
-from matgen_core.recipes.shared.formula_sets import formula_arrays
+from matgen_core.recipes.shared.formulas.sets import formula_arrays
 
 NAME = "oqmd_compositions"
 MAX_COUNT = 10

@@ -8,32 +8,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-import torch
-from numpy.typing import NDArray
-
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.checks import COMPOSITION_RULES, as_booleans, screen_formulas
-from matgen_core.latent.building import build_index
-from matgen_core.latent.index import GENERATED
 from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import LatentSpace
-from matgen_core.materials.formulas import Formulas, KnownFormulas
+from matgen_core.materials.formulas import KnownFormulas
 from matgen_core.materials.levels import COMPOSITION
-from matgen_core.networks.arrays.splits import HELD_OUT, TRAIN
 from matgen_core.networks.learning import formula_lm, rounding, runs
 from matgen_core.networks.learning.formula_lm import FormulaLMLearner
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.models.formula_lm import FormulaLM
-from matgen_core.recipes.formula_lm.baseline import measure_baseline, overwritten
-from matgen_core.recipes.formula_lm.figures import PAPER, SAMPLE_COUNTS, generate, measure, measure_briefly
-from matgen_core.recipes.shared import formula_sets
 from matgen_core.recipes.shared.card import with_card
-from matgen_core.recipes.shared.formula_sets import FormulaSet
+from matgen_core.recipes.shared.formulas import sets as formula_sets
+from matgen_core.recipes.shared.formulas.bank import bank_index
+from matgen_core.recipes.shared.formulas.baseline import measured_apart
+from matgen_core.recipes.shared.formulas.figures import measure, measure_briefly
+from matgen_core.recipes.shared.formulas.sets import FormulaSet
 from matgen_core.recipes.shared.runs import measured, provenance
 from matgen_core.representations import ElementCounts
-from matgen_core.tasks import funnel
 
 PRECISION: rounding.Precision = "int8"
 
@@ -46,6 +37,7 @@ class FormulaLMRecipe:
     title: str
     formulas: Callable[[], FormulaSet]
     learner: FormulaLMLearner
+    beside: str = "matgan_icsd"  # the paper's generator that learned from such formulas
     element_temperature: float = 1.0  # of what is shipped; those that hold while it learns are the learner's
     count_temperature: float = 1.0
     tried: tuple[tuple[float, float], ...] = ()  # other temperatures of elements and of counts, for the card
@@ -75,8 +67,8 @@ class FormulaLMRecipe:
         )
         rounding.round_weights(model, PRECISION)  # every figure is of what is stored
         space = LatentSpace(model, layout, self.name)
-        index = self._index(space, formulas)
-        metrics = self._figures(space, formulas) | {
+        index = bank_index(space, formulas, self.n_bank, self.seed)
+        metrics = measure(space, formulas, self.beside, self.seed) | {
             "tried": self.measure_tried(space, before, formulas),
             "bank": {"seed": self.seed, "n_samples": self.n_bank},
             "maps": map_grades(index),
@@ -109,30 +101,13 @@ class FormulaLMRecipe:
         maps = {} if checkpoint.index is None else map_grades(checkpoint.index)
         kept = {name: checkpoint.metrics[name] for name in ("tried", "bank", "training")}
         apart = measured(self.apart(checkpoint))
-        return self._figures(LatentSpace.of(checkpoint), self.formulas()) | kept | {"maps": maps} | apart
+        return (
+            measure(LatentSpace.of(checkpoint), self.formulas(), self.beside, self.seed) | kept | {"maps": maps} | apart
+        )
 
     def apart(self, checkpoint: Checkpoint) -> Mapping[str, Callable[[], Any]]:
         """The baseline without a network, and which elements are written too often."""
-        formulas = self.formulas()
-        held_out, space = formulas.held_out(self.seed), LatentSpace.of(checkpoint)
-        return {
-            "independent_elements": lambda: measure_baseline(formulas, held_out, SAMPLE_COUNTS, self.seed),
-            "overwritten": lambda: overwritten(
-                formulas.formulas[~held_out], generate(space, SAMPLE_COUNTS[1], self.seed), formulas.elements
-            ),
-        }
-
-    def _figures(self, space: LatentSpace, formulas: FormulaSet) -> dict[str, Any]:
-        figures = measure(space, formulas, formulas.held_out(self.seed), self.seed)
-        paper, made = PAPER[self.name], figures["samples"][str(SAMPLE_COUNTS[1])]
-        return {
-            "headline": {
-                "figure": "different formulas of 330,000 samples that are neutral and balanced (training formulas)",
-                "ours": f"{made['balanced']:.1%} ({figures['training_formulas']['balanced']:.1%})",
-                "paper": f"{paper['balanced']:g} % ({paper['balanced_training']:g} %)",
-            },
-            **figures,
-        }
+        return measured_apart(LatentSpace.of(checkpoint), self.formulas(), self.seed)
 
     def measure_tried(self, space: LatentSpace, before: FormulaLM, formulas: FormulaSet) -> list[dict[str, Any]]:
         """Figures of the generator before it met the critic, and of the shipped one at other temperatures."""
@@ -155,31 +130,6 @@ class FormulaLMRecipe:
             for first, network, (of_elements, of_counts) in generators
         ]
 
-    def _index(self, space: LatentSpace, formulas: FormulaSet) -> pd.DataFrame:
-        """A bank of generated formulas and as many real ones, where the critic sees them."""
-        generated = Formulas.concatenate(list(funnel.samples(space, funnel.Request(self.n_bank, self.seed))))
-        held_out = formulas.held_out(self.seed)
-        real = np.sort(np.random.default_rng(self.seed).permutation(len(formulas.formulas))[: self.n_bank])
-        shown = Formulas.concatenate([generated, formulas.formulas[real]])
-        layout = space.representation
-        with torch.inference_mode():
-            features = space.model.features(torch.from_numpy(layout.encode_formulas(shown))).numpy()
-        neutral, balanced, _ = screen_formulas(shown, COMPOSITION_RULES)
-        texts = shown.texts()
-        table = pd.DataFrame(
-            {
-                "id": [*(f"generated-{row}" for row in range(self.n_bank)), *(f"real-{row}" for row in real)],
-                "formula": texts,
-                "chemical_system": _chemical_systems(shown, formulas.elements),
-                "split": [GENERATED] * self.n_bank + [HELD_OUT if held_out[row] else TRAIN for row in real],
-                "n_elements": shown.n_elements,
-                "charge_neutral": as_booleans(neutral.answers),
-                "electronegativity_balanced": as_booleans(balanced.answers),
-                "seed_row": [*range(self.n_bank), *([-1] * len(real))],
-            }
-        )
-        return build_index(table, features, self.seed)
-
 
 def _at(model: FormulaLM, element_temperature: float, count_temperature: float) -> FormulaLM:
     """Return the same weights writing at other temperatures."""
@@ -187,8 +137,3 @@ def _at(model: FormulaLM, element_temperature: float, count_temperature: float) 
     other = FormulaLM(config)
     other.load_state_dict(model.state_dict())
     return other.eval()
-
-
-def _chemical_systems(formulas: Formulas, elements: tuple[str, ...]) -> list[str]:
-    symbols: NDArray[np.str_] = np.array(elements)
-    return ["-".join(sorted(symbols[row > 0])) for row in formulas.table(elements)]

@@ -56,3 +56,17 @@ class Residual3d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, n_channels, X, Y, Z) to the same shape."""
         return x + self.layers(x)
+
+
+class ResidualBlock(nn.Module):
+    """Two dense layers beside the identity."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LayerNorm(width), nn.LeakyReLU(0.2), nn.Linear(width, width), nn.LeakyReLU(0.2), nn.Linear(width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, width) to the same shape."""
+        return x + self.layers(x)

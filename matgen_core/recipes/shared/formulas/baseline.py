@@ -1,16 +1,35 @@
 """Formulas without a network: a stoichiometry as often as it occurs, each element drawn by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas
-from matgen_core.recipes.formula_lm.figures import element_distance, first_of_each, recovery, variety
-from matgen_core.recipes.shared.formula_sets import FormulaSet
+from matgen_core.recipes.shared.formulas.figures import (
+    SAMPLE_COUNTS,
+    element_distance,
+    first_of_each,
+    generate,
+    recovery,
+    variety,
+)
+from matgen_core.recipes.shared.formulas.sets import FormulaSet
 
 _CHUNK = 500_000  # formulas at once; a table of them has a byte an element
+
+
+def measured_apart(space: LatentSpace, formulas: FormulaSet, seed: int) -> Mapping[str, Callable[[], Any]]:
+    """What a generator is judged by beside its own figures: the baseline, and which elements it writes too often."""
+    held_out = formulas.held_out(seed)
+    return {
+        "independent_elements": lambda: measure_baseline(formulas, held_out, SAMPLE_COUNTS, seed),
+        "overwritten": lambda: overwritten(
+            formulas.formulas[~held_out], generate(space, SAMPLE_COUNTS[1], seed), formulas.elements
+        ),
+    }
 
 
 def independent_elements(training: Formulas, elements: tuple[str, ...], n_samples: int, seed: int) -> Formulas:
