@@ -89,6 +89,14 @@ PAGES: tuple[tuple[str, str, str, str, str, dict[str, str]], ...] = (
         {"generator": "matgan_icsd", "has": "Li,O", "n": "100000"},
     ),
     (
+        "Crystals",
+        "grain",
+        "What does a generator of crystals make, and which of it is sound and new?",
+        "pages/crystals.py",
+        "Crystals with a low formation energy",
+        {"crystals": "icsg3d,n=24,seed=0,formation_energy_per_atom=-1.6"},
+    ),
+    (
         "Validate",
         "rule",
         "Which crystals are stable, new and sound, and how good is the generator that made them?",

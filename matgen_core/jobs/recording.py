@@ -94,3 +94,21 @@ class Recording(Generic[Step]):
             handle.report(done=len(self._kept), total=self.n_steps)
             if handle.is_stopped:
                 return
+
+
+def follow(current: Recording[Step], before: Recording[Step] | None, is_halted: bool, seconds: float) -> None:
+    """See that a recording goes on, and that the one before it does not.
+
+    Args:
+        current: What is looked at now.
+        before: What was looked at before, by the same person; it may be the same.
+        is_halted: Whether the person has stopped the current one.
+        seconds: How long to wait for its first step.
+    """
+    if before is not None and before is not current:
+        before.stop()
+    if is_halted:
+        current.stop()  # it may have been made anew
+        return
+    current.start()
+    current.wait_for_first(seconds)

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.networks.models.capabilities import Conditioned, Encoder, LearnedPrior, RangesKnown
+from matgen_core.networks.models.capabilities import ClassesHeard, Conditioned, Encoder, LearnedPrior, RangesKnown
 from matgen_core.representations import BatchDecoder, DecodeError
 
 Z = NDArray[np.float32]
@@ -177,6 +177,28 @@ class LatentSpace:
                 raise ValueError(f"a {plain} of {value}; give a finite number")
         given = {name: torch.full((n_samples,), float(value)) for name, value in wanted.items()}
         return self.model.condition_of(**given).numpy()
+
+    def conditions(
+        self, wanted: Mapping[str, float], n_samples: int
+    ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+        """Return what `sample` and what `decode` are told, so that points are as wanted; None where it is nothing.
+
+        Args:
+            wanted: As `condition_of` takes it; nothing may be wanted.
+            n_samples: How many points.
+
+        Raises:
+            ValueError: As `condition_of`.
+        """
+        if not wanted:
+            return None, None
+        condition = self.condition_of(wanted, n_samples)
+        return (condition, None) if self.has_learned_prior else (None, condition)
+
+    @property
+    def condition_edges(self) -> dict[str, tuple[float, ...]]:
+        """Inner edges of the classes of each property that is heard by its class alone; none for other models."""
+        return self.model.condition_edges if isinstance(self.model, ClassesHeard) else {}
 
     @property
     def condition_ranges(self) -> dict[str, tuple[float, float, float, float]]:

@@ -5,6 +5,7 @@ import pytest
 from matgen_core.networks.models import MODELS
 from matgen_core.networks.models.capabilities import (
     VERBS,
+    ClassesHeard,
     Conditioned,
     Critic,
     LearnedPrior,
@@ -14,13 +15,13 @@ from matgen_core.networks.models.capabilities import (
 )
 from tests.support.tiny import TINY
 
-ASKED = (Conditioned, Critic, LearnedPrior, PropertyPredictor, RangesKnown, Scorer)
+ASKED = (ClassesHeard, Conditioned, Critic, LearnedPrior, PropertyPredictor, RangesKnown, Scorer)
 # One of each kind; a new model needs no line here.
 KINDS: dict[str, set[type]] = {
     "cgcnn": {PropertyPredictor},  # it has features, but is no critic
     "ding": {Conditioned, LearnedPrior, PropertyPredictor, RangesKnown},
-    "icsg3d": {Conditioned, LearnedPrior},
-    "icsg3d_paper": {Conditioned},
+    "icsg3d": {ClassesHeard, Conditioned, LearnedPrior},
+    "icsg3d_paper": {ClassesHeard, Conditioned},
     "matgan": {Critic},
     "phase_field_vae": {Scorer},
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
-from matgen_core.jobs.recording import Recording, SharedSteps
+from matgen_core.jobs.recording import Recording, SharedSteps, follow
 from matgen_core.jobs.turns import Turns
 from matgen_core.latent.index import find_formula
 from matgen_core.materials.fields import PhaseField
@@ -311,15 +311,8 @@ def warm(name: str) -> None:
 def under_way(journey: Journey) -> Recording[journeys.Step]:
     """Return the steps of a journey and see that they arrive, unless the visitor has stopped this one."""
     current = recording(journey)
-    before = st.session_state.get("recorded")
-    if before is not None and before is not current:
-        before.stop()
-    st.session_state["recorded"] = current
-    if st.session_state.get("halted") != journey:
-        current.start()
-        current.wait_for_first(_PATIENCE)
-    else:
-        current.stop()  # it may have been made anew
+    before, st.session_state["recorded"] = st.session_state.get("recorded"), current
+    follow(current, before, st.session_state.get("halted") == journey, _PATIENCE)
     return current
 
 
