@@ -40,7 +40,7 @@ def status(shown: Asked) -> None:
         results.gallery(made[-FEW:], 4)
 
 
-def nothing_yet(asked: Asked) -> None:
+def nothing_yet(asked: Asked, is_refused: bool) -> None:
     """Say what the page does, and offer an example."""
     with st.container(border=True):
         st.markdown("**What you get**")
@@ -57,6 +57,7 @@ def nothing_yet(asked: Asked) -> None:
             key="crystals_try",
             on_click=asking.generate,
             args=(asked,),
+            disabled=is_refused,
         )
 
 
@@ -68,14 +69,16 @@ except (ValueError, CheckpointError) as error:
     problem = error
 with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Crystals", width="stretch")
-    asked = asking.ask(names)
+    asked, refused = asking.ask(names)
 widgets.about_model(asked.model)
 asking.warnings(asked)
 if problem is not None:
     plain_text.error(f"The address of this page cannot be used: {problem}")
+if refused:
+    plain_text.error(refused)
 was_under_way = False
 if shown is None:
-    nothing_yet(asked)
+    nothing_yet(asked, bool(refused))
 else:
     if shown != asked:
         st.caption(f":material/info: What follows is of {plain(shown.title)}. Settings have changed: generate anew.")
@@ -94,7 +97,7 @@ widgets.same_in_python(
 from matgen_core import checkpoint
 from matgen_core.tasks.crystals import sampling
 
-asked = sampling.{asked!r}
+asked = sampling.{(shown or asked)!r}
 made = list(sampling.samples(checkpoint.load(asked.model), asked))
 print(sampling.table(made, asked).to_string())
 """

@@ -18,8 +18,16 @@ import torch
 from numpy.typing import NDArray
 
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.networks.models.capabilities import ClassesHeard, Conditioned, Encoder, LearnedPrior, RangesKnown
-from matgen_core.representations import BatchDecoder, DecodeError
+from matgen_core.materials.notation import composition_of
+from matgen_core.networks.models.capabilities import (
+    ClassesHeard,
+    Composed,
+    Conditioned,
+    Encoder,
+    LearnedPrior,
+    RangesKnown,
+)
+from matgen_core.representations import BatchDecoder, DecodeError, Slotted
 
 Z = NDArray[np.float32]
 BATCH_SIZE = 16  # crystals encoded or decoded at once; larger batches make a CPU wait for memory
@@ -178,18 +186,57 @@ class LatentSpace:
         given = {name: torch.full((n_samples,), float(value)) for name, value in wanted.items()}
         return self.model.condition_of(**given).numpy()
 
+    @property
+    def takes_composition(self) -> bool:
+        """Whether it can be asked for a composition."""
+        return isinstance(self.model, Composed) and isinstance(self.representation, Slotted)
+
+    @property
+    def learned_compositions(self) -> list[str]:
+        """Cells of the training crystals, such as "Mg4Mn2O8", the smallest first; none of a model that takes none."""
+        if not self.takes_composition:
+            return []
+        rows = self.model.learned_compositions.round().long()
+        return [
+            self._formula(counts) for counts in sorted(map(tuple, rows.tolist()), key=lambda each: (sum(each), each))
+        ]
+
+    def cell_of(self, composition: str) -> str:
+        """Return the cell that a composition asks for, its elements in the order of the model.
+
+        Raises:
+            ValueError: If the model takes none, it is no formula, or the cell cannot hold it.
+        """
+        return self._formula(self._counts(composition))
+
+    def _counts(self, composition: str) -> tuple[int, ...]:
+        if not self.takes_composition:
+            raise ValueError(f"{self.name} takes no composition; leave it out or take another model")
+        counts: tuple[int, ...] = self.representation.counts(composition_of(composition))
+        return counts
+
+    def _formula(self, counts: Sequence[int]) -> str:
+        named = zip(self.representation.elements, counts, strict=True)
+        return "".join(f"{symbol}{n if n > 1 else ''}" for symbol, n in named if n)
+
     def conditions(
-        self, wanted: Mapping[str, float], n_samples: int
+        self, wanted: Mapping[str, float], n_samples: int, composition: str = ""
     ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
         """Return what `sample` and what `decode` are told, so that points are as wanted; None where it is nothing.
 
         Args:
             wanted: As `condition_of` takes it; nothing may be wanted.
             n_samples: How many points.
+            composition: The atoms of a cell, such as "Mg2MnO4"; "" asks for none.
 
         Raises:
-            ValueError: As `condition_of`.
+            ValueError: As `condition_of`, and as `cell_of`.
         """
+        if composition:
+            counts = np.array(self._counts(composition), np.float32)
+            if wanted:
+                raise ValueError(f"{self.name} is asked for a composition and for properties; ask for one of the two")
+            return None, np.tile(counts, (n_samples, 1))
         if not wanted:
             return None, None
         condition = self.condition_of(wanted, n_samples)

@@ -6,6 +6,7 @@ from matgen_core.networks.models import MODELS
 from matgen_core.networks.models.capabilities import (
     VERBS,
     ClassesHeard,
+    Composed,
     Conditioned,
     Critic,
     LearnedPrior,
@@ -15,7 +16,7 @@ from matgen_core.networks.models.capabilities import (
 )
 from tests.support.tiny import TINY
 
-ASKED = (ClassesHeard, Conditioned, Critic, LearnedPrior, PropertyPredictor, RangesKnown, Scorer)
+ASKED = (ClassesHeard, Composed, Conditioned, Critic, LearnedPrior, PropertyPredictor, RangesKnown, Scorer)
 # One of each kind; a new model needs no line here.
 KINDS: dict[str, set[type]] = {
     "cgcnn": {PropertyPredictor},  # it has features, but is no critic

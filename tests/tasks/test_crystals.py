@@ -1,13 +1,18 @@
 """Samples of generators of crystals: what is asked for, what is said of each, what is kept of them in files."""
 
 import io
+import re
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from pymatgen.core import Composition
+import torch
+from pymatgen.core import Composition, Lattice, Structure
+from torch import Tensor, nn
 
 from matgen_core import checkpoint, data
 from matgen_core.data.rows import structure_row
@@ -136,7 +141,7 @@ def test_classes_cover_every_value_once() -> None:
         assert value is not None
         assert sampling.class_of(found, value) == found[place]
         assert space.condition_of({ENERGY: value}, 1)[0].argmax() == place
-    asked = sampling.in_classes(space, Asked("icsg3d", 2, 0, ((ENERGY, -9.0),)))
+    asked = sampling.settled(space, Asked("icsg3d", 2, 0, ((ENERGY, -9.0),)))
     assert asked.wanted == ((ENERGY, found[0].value),)
     assert sampling.classes(LatentSpace.of(checkpoint.load("voxel_vae")), ENERGY) == []
     assert isinstance(found[0], Class)
@@ -173,3 +178,66 @@ def test_the_archive_leaves_none_out_and_validates(no_data: Path, tmp_path: Path
     candidates = inputs.candidates_of([tmp_path / "out"])
     assert len(candidates) == 6, "matgen validate counts the failed ones, too"
     assert sum(each.structure is None for each in candidates) == int((~read["decoded"]).sum())
+
+
+class TwoSalts(nn.Module):
+    """Writes the density of atoms it was asked for, and nothing else; it has learned two cells."""
+
+    latent_dim = 2
+
+    @property
+    def learned_compositions(self) -> Tensor:
+        return torch.tensor([[2.0, 2.0], [1.0, 1.0]])
+
+    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        counts = self.learned_compositions[:1].expand(len(z), -1) if condition is None else condition
+        return torch.cat([counts, z], 1)
+
+
+@dataclass(frozen=True)
+class Salts:
+    """A row of atoms along a line; at most three of each."""
+
+    elements: tuple[str, ...] = ("Na", "Cl")
+    shape: tuple[int, ...] = (4,)
+
+    def counts(self, composition: Composition) -> tuple[int, ...]:
+        amounts = composition.get_el_amt_dict()
+        for symbol, amount in amounts.items():
+            if symbol not in self.elements or amount > 3:
+                raise ValueError(f"no slots for {symbol} {amount:g}")
+        return tuple(int(amounts.get(symbol, 0)) for symbol in self.elements)
+
+    def decode(self, array: Any) -> Structure:
+        symbols = [symbol for symbol, n in zip(self.elements, array, strict=False) for _ in range(round(float(n)))]
+        places = [[0.3 * i, 0.1 * float(array[2]), 0.0] for i in range(len(symbols))]
+        return Structure(Lattice.orthorhombic(3.0 * len(symbols), 4.0, 4.0), symbols, places)
+
+
+def test_a_composition_is_asked_for_where_the_model_takes_one(no_data: Path) -> None:
+    model = checkpoint.Checkpoint("salts", "two_salts", TwoSalts(), Salts(), {}, "")  # type: ignore[arg-type]
+    space = LatentSpace.of(model)
+    assert space.takes_composition
+    assert space.learned_compositions == ["NaCl", "Na2Cl2"]
+    for typed, cell in {"ClNa": "NaCl", "Na3Cl": "Na3Cl", "Cl2Na": "NaCl2", "Na": "Na", "Na1Cl2": "NaCl2"}.items():
+        asked = sampling.settled(space, Asked("salts", 3, 0, (), typed))
+        assert asked.composition == cell
+        assert Asked.read(str(asked)) == asked
+        found = list(sampling.samples(model, asked))
+        assert [each.structure.composition for each in found if each.structure] == 3 * [Composition(cell)]
+        assert sampling.table(found, asked)["asked_composition"].eq(cell).all()
+    assert {each.row["formula"] for each in sampling.samples(model, Asked("salts", 2))} == {"Na2Cl2"}
+    for typed, words in {
+        "Na4Cl": "no slots for Na 4",
+        "KCl": "no slots for K",
+        "Xy2": "Xy",
+        "Na2(": "Na2",
+        "3": "3",
+    }.items():
+        with pytest.raises(ValueError, match=re.escape(words)) as caught:
+            space.cell_of(typed)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="takes no composition"):
+        LatentSpace.of(checkpoint.load("voxel_vae")).cell_of("NaCl")
+    with pytest.raises(ValueError, match="one of the two"):
+        space.conditions({ENERGY: 1.0}, 2, "NaCl")

@@ -105,6 +105,16 @@ class Conditioned(Protocol):
 
 
 @runtime_checkable
+class Composed(Protocol):
+    """Can be asked for a composition: the condition of its decoder is the atoms of each element, (B, n_elements)."""
+
+    @property
+    def learned_compositions(self) -> Tensor:
+        """Atoms of each element in the cells of the training crystals, (n_compositions, n_elements)."""
+        ...
+
+
+@runtime_checkable
 class ClassesHeard(Protocol):
     """Hears of a wanted value only the class that it falls into."""
 

@@ -39,17 +39,20 @@ class Asked:
         n: How many samples.
         seed: Of the random numbers.
         wanted: Properties asked for, as `LatentSpace.condition_of` takes them.
+        composition: The atoms of a cell, of a model that can be asked for it; "" asks for none.
     """
 
     model: str
     n: int = EXAMPLE
     seed: int = 0
     wanted: tuple[tuple[str, float], ...] = ()
+    composition: str = ""
 
     @property
     def settings(self) -> dict[str, Any]:
         """All that was chosen, as a file holds it."""
-        return {"generator": self.model, "n": self.n, "seed": self.seed, **dict(self.wanted)}
+        of_cell = {"composition": self.composition} if self.composition else {}
+        return {"generator": self.model, "n": self.n, "seed": self.seed, **of_cell, **dict(self.wanted)}
 
     def __str__(self) -> str:
         """Write it as `read` reads it: "icsg3d,n=24,seed=0,formation_energy_per_atom=-1.6"."""
@@ -64,6 +67,7 @@ class Asked:
         """
         model, *rest = text.split(",")
         given = dict(each.partition("=")[::2] for each in rest)
+        composition = given.pop("composition", "")
         try:
             n, seed = int(given.pop("n", str(EXAMPLE))), int(given.pop("seed", "0"))
             wanted = tuple((name, float(value)) for name, value in given.items())
@@ -75,13 +79,14 @@ class Asked:
             )
         if n > MOST:
             raise ValueError(f"{n:,} samples; a page makes {MOST} at a time, `matgen generate` any number")
-        return cls(model, n, seed, wanted)
+        return cls(model, n, seed, wanted, composition)
 
     @property
     def title(self) -> str:
         """Say it in a line."""
         wanted = "".join(f", {property_named(name).label} {value:g}" for name, value in self.wanted)
-        return f"{self.model}, {self.n:,} samples, seed {self.seed}{wanted}"
+        of_cell = f" of {self.composition}" if self.composition else ""
+        return f"{self.model}, {self.n:,} samples{of_cell}, seed {self.seed}{wanted}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +128,7 @@ def samples(checkpoint: Checkpoint, asked: Asked) -> Iterator[Sample]:
         ValueError: If the model takes no such condition.
     """
     space = LatentSpace.of(checkpoint)
-    of_prior, of_decoder = space.conditions(dict(asked.wanted), asked.n)
+    of_prior, of_decoder = space.conditions(dict(asked.wanted), asked.n, asked.composition)
     z = space.sample(asked.n, asked.seed, condition=of_prior)
     known = _Known(checkpoint)
     for start in range(0, asked.n, BATCH_SIZE):
@@ -186,7 +191,7 @@ def table(made: Sequence[Sample], asked: Asked) -> pd.DataFrame:
             "space_group": "" if each.symmetry.number is None else f"{each.symmetry.symbol} ({each.symmetry.number})",
             "density": each.row.get("density"),
             **{name: value for name, value in each.row.items() if name not in ("formula", "density")},
-            **{f"asked_{name}": value for name, value in asked.wanted},
+            **{f"asked_{name}": value for name, value in list(asked.settings.items())[3:]},
         }
         for each in made
     ]
@@ -223,11 +228,16 @@ def class_of(found: Sequence[Class], value: float) -> Class:
     return next(each for each in found if each.high is None or value <= each.high)
 
 
-def in_classes(space: LatentSpace, asked: Asked) -> Asked:
-    """Return the same request with each value that is heard by its class alone replaced by that of its class."""
+def settled(space: LatentSpace, asked: Asked) -> Asked:
+    """Return the same request in the one way to write it: values that are heard by class, and the order of a cell.
+
+    Raises:
+        ValueError: If the model takes no composition, or its cell cannot hold this one.
+    """
     values = {name: classes(space, name) for name, _ in asked.wanted}
     wanted = [(name, class_of(values[name], value).value if values[name] else value) for name, value in asked.wanted]
-    return replace(asked, wanted=tuple(wanted))
+    cell = space.cell_of(asked.composition) if asked.composition else ""
+    return replace(asked, wanted=tuple(wanted), composition=cell)
 
 
 def tally(made: Sequence[Sample]) -> list[tuple[str, int, int]]:

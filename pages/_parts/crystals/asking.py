@@ -17,7 +17,7 @@ SHOWN, SAMPLE = "crystals", "sample"  # in the address: what is shown, and which
 HALTED = "crystals_halted"  # what the visitor has stopped
 _GENERATOR, _SAMPLES, _SEED = "crystal_model", "crystal_samples", "crystal_seed"
 _FILLED = "crystals_filled"  # what the inputs were last filled with
-_ANY = "any"
+_CELL, _ANY = "crystal_cell", "any"
 
 
 def shown(names: list[str]) -> Asked | None:
@@ -35,28 +35,41 @@ def shown(names: list[str]) -> Asked | None:
     asked = Asked.read(text)
     if asked.model not in names:
         raise ValueError(f"{asked.model[:80]!r} makes no crystals here; these do: {', '.join(names)}")
-    asked = sampling.in_classes(LatentSpace.of(widgets.read(asked.model)), asked)
+    asked = sampling.settled(LatentSpace.of(widgets.read(asked.model)), asked)
     if st.session_state.get(_FILLED) != text or _SAMPLES not in st.session_state:
         st.session_state[_FILLED] = text
         st.session_state[_GENERATOR], st.session_state[_SAMPLES] = asked.model, asked.n
         st.session_state[_SEED] = asked.seed
+        st.session_state[_CELL] = asked.composition or _ANY
         for name, value in asked.wanted:
             st.session_state[_key(name)] = value
     return asked
 
 
-def ask(names: list[str]) -> Asked:
-    """Ask for a generator and for what it allows, and return it."""
+def ask(names: list[str]) -> tuple[Asked, str]:
+    """Ask for a generator and for what it allows; return it, and why it cannot be made, "" if it can."""
     name = widgets.choose_checkpoint("Generator", names, key=_GENERATOR, recipe="icsg3d", width=200)
     space = LatentSpace.of(widgets.load(name))
     wanted = [(each, value) for each in space.condition_properties if (value := _wish(space, each)) is not None]
+    cell = _cell(space) if space.takes_composition else ""
     st.session_state.setdefault(_SAMPLES, sampling.EXAMPLE)
     st.session_state.setdefault(_SEED, 0)
     n = int(st.number_input("Samples", 1, sampling.MOST, key=_SAMPLES, width=110))
     seed = int(st.number_input("Seed", 0, sampling.MOST_SEED - 1, key=_SEED, width=130))
-    asked = Asked(name, n, seed, tuple(wanted))
-    st.button("Generate", icon=":material/play_arrow:", type="primary", on_click=generate, args=(asked,))
-    return asked
+    asked, problem = Asked(name, n, seed, tuple(wanted), cell), ""
+    try:
+        asked = sampling.settled(space, asked)
+    except ValueError as error:
+        problem = str(error)
+    st.button(
+        "Generate",
+        icon=":material/play_arrow:",
+        type="primary",
+        disabled=bool(problem),
+        on_click=generate,
+        args=(asked,),
+    )
+    return asked, problem
 
 
 def _key(name: str) -> str:
@@ -73,6 +86,23 @@ def _wish(space: LatentSpace, name: str) -> float | None:
     titles: dict[float | str, str] = {_ANY: _ANY, **{each.value: _title(each) for each in classes}}
     chosen = st.selectbox(title, list(titles), format_func=titles.__getitem__, key=key, width=190, help=help_text)
     return chosen if isinstance(chosen, float) else None
+
+
+def _cell(space: LatentSpace) -> str:
+    """Ask for the atoms of a cell: one that the model has learned, or any other that it holds."""
+    options = [_ANY, *space.learned_compositions]
+    if (typed := st.session_state.get(_CELL)) and typed not in options:
+        options.append(typed)
+    chosen = st.selectbox(
+        "Composition of a cell",
+        options,
+        key=_CELL,
+        width=210,
+        accept_new_options=True,
+        help=f"The atoms of a cell, as {plain(options[-1])}; type any other of these elements:"
+        f" {', '.join(space.representation.elements)}. “{_ANY}” draws among those that it has learned.",
+    )
+    return "" if chosen in (None, _ANY) else str(chosen)
 
 
 def _title(each: Class) -> str:
