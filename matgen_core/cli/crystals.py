@@ -104,6 +104,48 @@ def check(
     write_csv(table, out)
 
 
+@holds_out(is_folder=True)
+def translate(
+    name: Annotated[str, typer.Argument(help="Name of a checkpoint that translates; see: matgen models")],
+    first: Annotated[Path, typer.Argument(metavar="A", help="A binary hydride: a CIF, POSCAR or extended XYZ file")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="A binary hydride of another metal")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write; new or empty")],
+    n_samples: Annotated[int, typer.Option("-n", "--n-samples", help="How many tries")] = 70,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same crystals")] = 0,
+    share: Annotated[
+        float | None, typer.Option(help="Of the metal atoms that become B's, between 0 and 1; drawn if not given")
+    ] = None,
+) -> None:
+    """Translate two binary hydrides to ternary ones: a CIF for each try, and table.csv with its verdicts.
+
+    Column kept_as numbers the crystals that pass everything, each once, the one that the critic finds most real first.
+    """
+    from matgen_core.cli._tables import write_structures
+    from matgen_core.data import read_structures
+    from matgen_core.tasks import translation
+
+    checkpoint = checkpoints.load(name)
+    check_seed(seed)
+    new_folder(out)
+    given = []
+    for path in (first, second):
+        read = read_structures([path])
+        if len(read) != 1:
+            raise ValueError(f"{path} holds {len(read)} crystals; give a file with one")
+        if read[0].structure is None:
+            raise ValueError(f"{path}: {read[0].problem}")
+        given.append(read[0].structure)
+    said = Counter(n_samples, "tries made")
+    made = translation.translate(checkpoint, given[0], given[1], n_samples, seed, share, said)
+    table = translation.with_provenance(translation.table(made), checkpoint, made)
+    stems = [f"try-{number:05d}" for number in table["try"]]
+    typer.echo(
+        f"seed {seed}; {table['good'].sum()} of {n_samples} pass everything, {len(made.kept)} of them different",
+        err=True,
+    )
+    write_structures(out, stems, [each.structure for each in made.tries], table)
+
+
 def exchange(name: str, n_samples: int, seed: int, out: Path) -> None:
     """Make crystals of known ones without a network, and write them as samples of a generator are written."""
     from matgen_core.cli._levels import write_samples

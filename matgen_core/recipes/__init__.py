@@ -11,6 +11,7 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent import projection
 from matgen_core.networks.learning import LEARNERS, runs
 from matgen_core.recipes.cgcnn.recipe import CGCNNRecipe
+from matgen_core.recipes.crystalgan.recipe import CrystalGANRecipe
 from matgen_core.recipes.ding.recipe import DINGRecipe
 from matgen_core.recipes.formation_references.recipe import FormationReferencesRecipe
 from matgen_core.recipes.icsg3d.recipe import ICSG3DRecipe
@@ -81,6 +82,7 @@ RECIPES: dict[str, Recipe] = {
     "cgcnn_energy": CGCNNRecipe("cgcnn_energy", LEARNERS["cgcnn_energy"], precision="float16"),
     "cgcnn_elastic": CGCNNRecipe("cgcnn_elastic", LEARNERS["cgcnn_elastic"]),
     "cgcnn_dielectric": CGCNNRecipe("cgcnn_dielectric", LEARNERS["cgcnn_dielectric"]),
+    "crystalgan_hydride": CrystalGANRecipe(),
     "ding": DINGRecipe(),
     "formation_references": FormationReferencesRecipe(),
     "icsg3d": ICSG3DRecipe(n_index=5_000),

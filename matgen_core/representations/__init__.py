@@ -14,6 +14,7 @@ REPRESENTATIONS = Named(
         "element_fractions": "matgen_core.representations.element_fractions:ElementFractions",
         "magpie_features": "matgen_core.representations.magpie_features:MagpieFeatures",
         "padded_voxels": "matgen_core.representations.voxels.padded_voxels:PaddedVoxels",
+        "point_cloud": "matgen_core.representations.point_cloud:PointCloud",
         "voxel_grid": "matgen_core.representations.voxels.voxel_grid:VoxelGrid",
     }
 )

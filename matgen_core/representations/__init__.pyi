@@ -6,6 +6,7 @@ from .element_counts import ElementCounts as ElementCounts
 from .element_features import ElementFeatures as ElementFeatures
 from .element_fractions import ElementFractions as ElementFractions
 from .magpie_features import MagpieFeatures as MagpieFeatures
+from .point_cloud import PointCloud as PointCloud
 from .protocols import BatchDecoder as BatchDecoder
 from .protocols import FormulaDecoder as FormulaDecoder
 from .protocols import FormulaEncoder as FormulaEncoder

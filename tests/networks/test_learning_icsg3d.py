@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent.space import LatentSpace
 from matgen_core.networks.arrays.crystals import CrystalArrays
-from matgen_core.networks.learning import points as crystal_points
 from matgen_core.networks.learning.loops import Schedule
 from matgen_core.networks.learning.voxels import icsg3d
+from matgen_core.networks.learning.voxels import points as crystal_points
 from matgen_core.networks.learning.voxels.icsg3d import Augmentation
 from matgen_core.networks.models.parts.unet import UNet, UNetConfig
 from matgen_core.networks.models.voxels.icsg3d import ICSG3D, ICSG3DConfig

@@ -8,7 +8,7 @@ from pymatgen.core import Lattice, Structure
 from matgen_core import checkpoint, data
 from matgen_core.data import DATASETS, Dataset
 from matgen_core.latent.space import Decoded, LatentSpace
-from matgen_core.networks.learning.points import Samples
+from matgen_core.networks.learning.voxels.points import Samples
 from matgen_core.recipes.shared import crystal_limits
 from matgen_core.recipes.shared.crystal_baselines import Prototypes, nearest_prototype
 from matgen_core.recipes.shared.crystal_limits import ElementVolumes, between, displaced, lines, other_families

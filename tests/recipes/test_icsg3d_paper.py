@@ -12,9 +12,9 @@ from matgen_core.checkpoint import Checkpoint, load, save
 from matgen_core.latent.space import LatentSpace
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.learning.loops import Schedule
-from matgen_core.networks.learning.points import Samples
 from matgen_core.networks.learning.voxels import icsg3d_paper
 from matgen_core.networks.learning.voxels.icsg3d_paper import Elements
+from matgen_core.networks.learning.voxels.points import Samples
 from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.networks.models.voxels.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
 from matgen_core.recipes.icsg3d_paper.recipe import ICSG3DPaperRecipe, boxes, elements_of

@@ -26,9 +26,9 @@ from matgen_core.networks.learning.cgcnn import CGCNNLearner, PropertyGraphs
 from matgen_core.networks.learning.ding import DINGLearner, encode, read_note, read_run
 from matgen_core.networks.learning.formation_references import FormationReferencesLearner
 from matgen_core.networks.learning.matgan import MatGANLearner
-from matgen_core.networks.learning.points import Samples
 from matgen_core.networks.learning.voxels.icsg3d import ICSG3DLearner
 from matgen_core.networks.learning.voxels.icsg3d_paper import BoxedCrystals, Elements, ICSG3DPaperLearner
+from matgen_core.networks.learning.voxels.points import Samples
 from matgen_core.networks.learning.voxels.voxel_vae import VoxelVAELearner
 from matgen_core.networks.models.phase_field_vae import PhaseFieldVAE
 from matgen_core.networks.models.random_forest import RandomForest, RandomForestConfig

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from matgen_core.networks.learning.cgcnn import DIELECTRIC, ELASTIC, ENERGY
+from matgen_core.networks.learning.crystalgan import CrystalGANLearner
 from matgen_core.networks.learning.ding import DINGLearner
 from matgen_core.networks.learning.formation_references import FormationReferencesLearner
 from matgen_core.networks.learning.matgan import LIKELIHOOD, MatGANLearner
@@ -25,6 +26,7 @@ LEARNERS: dict[str, Any] = {
     # For comparison with cgcnn_energy, on its arrays; no checkpoint is made of these.
     "energy_random_split": replace(ENERGY, split="random", members=2),
     "energy_paper_design": replace(ENERGY, weights=(), members=2, paper_design=True),
+    "crystalgan_hydride": CrystalGANLearner(),
     "ding": DINGLearner(),
     "formation_references": FormationReferencesLearner(),
     "icsg3d": ICSG3DLearner(config=ICSG3DConfig(prior_hidden=256), prior=replace(PRIOR, epochs=10_000, minutes=6.8)),

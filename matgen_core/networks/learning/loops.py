@@ -120,7 +120,7 @@ class AdversarialSchedule:
 
 def fit_adversarial(
     model: Any,
-    real: Callable[[int, Generator], Tensor],
+    real: Callable[[int, Generator], Any],
     device: str,
     schedule: AdversarialSchedule,
     *,
@@ -131,7 +131,7 @@ def fit_adversarial(
 
     Args:
         model: A network with `generator`, `critic_loss(real, rng=)` and `generator_loss(n, device, rng=)`.
-        real: Draws a batch of real arrays of a size.
+        real: Draws a batch of a size of what the critic loss takes, such as real arrays.
         device: Where the network lies.
         schedule: Rates and limits.
         report: Called at each report, with the running mean in place; what it returns is logged.

@@ -5,6 +5,7 @@ from matgen_core import Named
 MODELS = Named(
     {
         "cgcnn": "matgen_core.networks.models.cgcnn:CGCNN",
+        "crystalgan": "matgen_core.networks.models.crystalgan:CrystalGAN",
         "ding": "matgen_core.networks.models.ding:DING",
         "formation_references": "matgen_core.networks.models.formation_references:FormationReferences",
         "icsg3d": "matgen_core.networks.models.voxels.icsg3d:ICSG3D",

@@ -80,6 +80,15 @@ class Critic(Protocol):
 
 
 @runtime_checkable
+class Translator(Protocol):
+    """Carries crystals of one kind to another kind."""
+
+    def translate(self, source: Any, metals: Tensor, n_second: Tensor, noise: Tensor) -> Any:
+        """Return what binary hydrides become with a second metal; see `CrystalGAN.translate`."""
+        ...
+
+
+@runtime_checkable
 class LearnedPrior(Protocol):
     """Has learned where its training materials lie; a condition goes there, and not to the decoder."""
 
@@ -151,4 +160,5 @@ VERBS: dict[str, type] = {
     "score": Scorer,
     "predict": Predictor,
     "compare": EnergyReference,
+    "translate": Translator,
 }

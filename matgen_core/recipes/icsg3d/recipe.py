@@ -21,10 +21,10 @@ from matgen_core.networks.arrays import tensors
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.arrays.splits import TEST, TRAIN
 from matgen_core.networks.learning import LEARNERS, runs
-from matgen_core.networks.learning.points import FILE, Judged, Samples
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.learning.voxels import icsg3d
 from matgen_core.networks.learning.voxels.icsg3d import ICSG3DLearner, judge_points
+from matgen_core.networks.learning.voxels.points import FILE, Judged, Samples
 from matgen_core.networks.models.voxels.icsg3d import ICSG3DConfig
 from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.crystal_baselines import nearest_prototype

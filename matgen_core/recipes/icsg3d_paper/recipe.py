@@ -21,11 +21,11 @@ from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.arrays.splits import TEST, THREE_PARTS, TRAIN
 from matgen_core.networks.learning import LEARNERS, runs
-from matgen_core.networks.learning import points as crystal_points
-from matgen_core.networks.learning.points import Samples
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.learning.voxels import icsg3d_paper
+from matgen_core.networks.learning.voxels import points as crystal_points
 from matgen_core.networks.learning.voxels.icsg3d_paper import BoxedCrystals, Elements, ICSG3DPaperLearner
+from matgen_core.networks.learning.voxels.points import Samples
 from matgen_core.networks.models.voxels.icsg3d_paper import ICSG3DPaper, ICSG3DPaperConfig
 from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.crystal_figures import PEERS

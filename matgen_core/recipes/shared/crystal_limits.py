@@ -14,7 +14,7 @@ from matgen_core.data import Dataset
 from matgen_core.latent.space import Decoded, LatentSpace, fitting
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.arrays.splits import TRAIN
-from matgen_core.networks.learning.points import Samples, line_ends, line_points
+from matgen_core.networks.learning.voxels.points import Samples, line_ends, line_points
 from matgen_core.recipes.shared.crystal_figures import predicted
 from matgen_core.recipes.shared.crystal_measures import ENERGY, ENERGY_JUDGE
 from matgen_core.recipes.shared.cubic import FIRST_CUBIC, family, structures

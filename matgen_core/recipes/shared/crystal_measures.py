@@ -15,7 +15,7 @@ from matgen_core.checks.sets import MP20_CUTOFFS, PEROV5_CUTOFFS, evaluate_recon
 from matgen_core.latent.space import Decoded
 from matgen_core.networks.arrays.crystals import CrystalArrays
 from matgen_core.networks.arrays.splits import TRAIN
-from matgen_core.networks.learning.points import AROUND, Judged, Points, Samples
+from matgen_core.networks.learning.voxels.points import AROUND, Judged, Points, Samples
 from matgen_core.networks.models.voxels.icsg3d import ICSG3DConfig
 from matgen_core.networks.models.voxels.icsg3d_paper import ICSG3DPaperConfig
 from matgen_core.recipes.shared.crystal_figures import covered, generated, obedience, predicted, walked

@@ -15,10 +15,10 @@ from torch import Generator, Tensor
 from matgen_core.networks.arrays import density
 from matgen_core.networks.arrays.crystals import CrystalArrays, ReducedArrays
 from matgen_core.networks.arrays.splits import TRAIN, VAL
-from matgen_core.networks.learning import points
 from matgen_core.networks.learning.loops import Batch, Losses, Schedule, fit
-from matgen_core.networks.learning.points import Judged, Points, Samples
 from matgen_core.networks.learning.runs import read_config, read_weights, save_weights, write_config
+from matgen_core.networks.learning.voxels import points
+from matgen_core.networks.learning.voxels.points import Judged, Points, Samples
 from matgen_core.networks.learning.voxels.prior import run_with_prior, teach_prior
 from matgen_core.networks.models.parts.blocks import Gaussian
 from matgen_core.networks.models.voxels.icsg3d import ICSG3D, ICSG3DConfig

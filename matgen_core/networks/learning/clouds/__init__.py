@@ -1,0 +1,1 @@
+"""How networks over point clouds of crystals learn."""

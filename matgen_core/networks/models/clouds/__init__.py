@@ -1,0 +1,1 @@
+"""Networks over crystals as point clouds: a cell, and sites in slots."""

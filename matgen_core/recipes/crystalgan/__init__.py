@@ -1,0 +1,1 @@
+"""CrystalGAN (Nouira 2018)."""

@@ -1,0 +1,11 @@
+from .frameworks import Hydride as Hydride
+from .translating import PathStep as PathStep
+from .translating import Ternary as Ternary
+from .translating import Translation as Translation
+from .translating import examples as examples
+from .translating import hydride as hydride
+from .translating import path as path
+from .translating import table as table
+from .translating import translate as translate
+from .translating import translators as translators
+from .translating import with_provenance as with_provenance
