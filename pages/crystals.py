@@ -1,11 +1,15 @@
-"""Crystals: let a generator make crystals, see them small, look at one, and send them on to be judged."""
+"""Crystals: let a generator make crystals, or translate two into others; see them small, look at one, send them on."""
+
+from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
 from matgen_core.checkpoint import CheckpointError
 from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks.crystals.sampling import Asked
-from pages._parts.crystals import asking, making, results
+from matgen_core.tasks.crystals.translated import Pair
+from pages._parts.crystals import asking, making, results, translating
 from pages._parts.shared import job_words, login, plain_text, widgets
 from pages._parts.shared.plain_text import plain
 from pages._parts.words import glossary
@@ -14,11 +18,12 @@ login.require()
 
 POLL = 0.4  # s between two looks at samples under way
 FEW = 8  # samples shown while they arrive
+GENERATE, TRANSLATE = "Generate", "Translate"
 
 
-def status(shown: Asked) -> None:
+def status(shown: Asked | Pair, *given: Any) -> None:
     """How far it is, and what has arrived; while it goes on, this alone is drawn again and again."""
-    work = making.under_way(shown)
+    work = making.under_way(shown, *given)
     standing, made = work.job.status(), work.steps
     if was_under_way and standing.is_over:
         st.rerun()  # the whole page once more, and then no more looks
@@ -34,7 +39,7 @@ def status(shown: Asked) -> None:
         with st.container(width="stretch"):
             words = job_words.line(standing, f"{len(made)} of {shown.n} samples of {shown.model}")
             st.progress(len(made) / shown.n, plain(words))
-        st.button("Cancel", icon=":material/stop:", on_click=making.halt, args=(shown,))
+        st.button("Cancel", icon=":material/stop:", on_click=making.halt, args=(shown, *given))
     if made:
         results.counts(made, shown)
         results.gallery(made[-FEW:], 4)
@@ -61,44 +66,62 @@ def nothing_yet(asked: Asked, is_refused: bool) -> None:
         )
 
 
+def asked_before(read: Callable[[list[str]], Any], names: list[str]) -> tuple[Any, str]:
+    """Return what is shown, and why what the address asks for cannot be."""
+    try:
+        return read(names), ""
+    except (ValueError, CheckpointError) as error:
+        return None, f"The address of this page cannot be used: {error}"
+
+
+translators = widgets.names_with("translate", CRYSTAL)
 names = widgets.names_with("decode", CRYSTAL)
-shown = problem = None
-try:
-    shown = asking.shown(names)
-except (ValueError, CheckpointError) as error:
-    problem = error
+given: tuple[Any, ...] = ()
+refused = ""
+asked: Asked | Pair
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    st.title("Crystals", width="stretch")
-    asked, refused = asking.ask(names)
+    st.title("Crystals", width="content" if translators else "stretch")
+    way = GENERATE
+    if translators:
+        with st.container(width="stretch"):
+            usual = TRANSLATE if translating.PAIR in st.query_params else GENERATE
+            way = widgets.one_of(
+                "What to do", [GENERATE, TRANSLATE], usual, "crystals_way", label_visibility="collapsed"
+            )
+    if way == GENERATE:
+        shown, problem = asked_before(asking.shown, names)
+        asked, refused = asking.ask(names)
+    else:
+        shown, problem = asked_before(translating.shown, translators)
+        asked = translating.ask(translators)
 widgets.about_model(asked.model)
-asking.warnings(asked)
-if problem is not None:
-    plain_text.error(f"The address of this page cannot be used: {problem}")
-if refused:
-    plain_text.error(refused)
+if isinstance(asked, Asked):
+    asking.warnings(asked)
+for line in filter(None, (problem, refused)):
+    plain_text.error(line)
 was_under_way = False
-if shown is None:
+if shown is None and isinstance(asked, Asked):
     nothing_yet(asked, bool(refused))
+elif shown is None:
+    translating.about(asked.model)
 else:
     if shown != asked:
-        st.caption(f":material/info: What follows is of {plain(shown.title)}. Settings have changed: generate anew.")
+        st.caption(f":material/info: What follows is of {plain(shown.title)}. Settings have changed: begin anew.")
     try:
+        if isinstance(shown, Pair):
+            there = translating.hydrides(shown.model)
+            translating.way(shown, there)
+            given = there[shown.first], there[shown.second]
         with st.spinner("Making the first samples …"):
-            work = making.under_way(shown)
-    except CheckpointError as error:
+            work = making.under_way(shown, *given)
+    except (ValueError, CheckpointError) as error:
         plain_text.error(error)
         st.stop()
     was_under_way = not work.job.is_over
-    st.fragment(status, run_every=POLL if was_under_way else None)(shown)
+    st.fragment(status, run_every=POLL if was_under_way else None)(shown, *given)
     if not was_under_way and (made := work.steps):
         results.show(made, shown)
+current = shown or asked
 widgets.same_in_python(
-    f"""
-from matgen_core import checkpoint
-from matgen_core.tasks.crystals import sampling
-
-asked = sampling.{(shown or asked)!r}
-made = list(sampling.samples(checkpoint.load(asked.model), asked))
-print(sampling.table(made, asked).to_string())
-"""
+    asking.same_in_python(current) if isinstance(current, Asked) else translating.same_in_python(current)
 )

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import pandas as pd
 from pymatgen.core import Structure
@@ -15,7 +15,7 @@ from pymatgen.core import Structure
 from matgen_core import checks
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks import Verdict
-from matgen_core.latent.space import BATCH_SIZE, Decoded, LatentSpace, Z
+from matgen_core.latent.space import BATCH_SIZE, LatentSpace
 from matgen_core.materials.properties import PROPERTIES, property_named
 from matgen_core.materials.report import Symmetry, symmetry
 from matgen_core.tasks.exchange import DATASET
@@ -89,13 +89,36 @@ class Asked:
         return f"{self.model}, {self.n:,} samples{of_cell}, seed {self.seed}{wanted}"
 
 
+class Request(Protocol):
+    """What crystals were asked for, of whatever makes them."""
+
+    @property
+    def model(self) -> str:
+        """Name of the checkpoint."""
+        ...
+
+    @property
+    def n(self) -> int:
+        """How many."""
+        ...
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that was chosen, as a file holds it: the model, n and the seed first."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """All that was chosen in a line."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Sample:
     """One sample.
 
     Attributes:
         number: Its place, from 1.
-        z: Its latent point.
         structure: The crystal; None where there is none.
         problem: Why there is none.
         row: What `checks.screen` says of it, with density (g/cm^3), whether it is new, and why.
@@ -104,7 +127,6 @@ class Sample:
     """
 
     number: int
-    z: Z
     structure: Structure | None
     problem: str
     row: dict[str, Any]
@@ -130,29 +152,41 @@ def samples(checkpoint: Checkpoint, asked: Asked) -> Iterator[Sample]:
     space = LatentSpace.of(checkpoint)
     of_prior, of_decoder = space.conditions(dict(asked.wanted), asked.n, asked.composition)
     z = space.sample(asked.n, asked.seed, condition=of_prior)
-    known = _Known(checkpoint)
+    known = Known(checkpoint)
     for start in range(0, asked.n, BATCH_SIZE):
         part = slice(start, start + BATCH_SIZE)
         decoded = space.decode(z[part], None if of_decoder is None else of_decoder[part])
-        rows = checks.screen(decoded, CHECKS).astype(object).to_dict("records")
-        for number, (each, row) in enumerate(zip(decoded, rows, strict=True), start + 1):
-            yield _sample(number, each, {str(name): value for name, value in row.items()}, known)
+        yield from judged([(each.material, each.problem or "") for each in decoded], known, start + 1)
 
 
-def _sample(number: int, decoded: Decoded, row: dict[str, Any], known: "_Known") -> Sample:
-    structure, problem = decoded.material, decoded.problem or ""
-    if structure is None:
-        new = Verdict(False, f"not decoded: {problem}")
-        return Sample(number, decoded.z, None, problem, row | _new(new))
-    row |= {"density": float(structure.density)} | _new(known.novelty(structure))
-    return Sample(number, decoded.z, structure, "", row, symmetry(structure))
+def judged(made: Sequence[tuple[Structure | None, str]], known: "Known", first: int = 1) -> Iterator[Sample]:
+    """Judge what was made by the checks that everything is judged by.
+
+    Args:
+        made: Crystals, or None and why there is none.
+        known: What does not count as new.
+        first: Number of the first.
+    """
+    rows = checks.screen(
+        [ValueError(problem) if structure is None else structure for structure, problem in made], CHECKS
+    )
+    for number, ((structure, problem), found) in enumerate(
+        zip(made, rows.astype(object).to_dict("records"), strict=True), first
+    ):
+        row = {str(name): value for name, value in found.items()}
+        if structure is None:
+            yield Sample(number, None, problem, row | verdict_columns(NOVEL, Verdict(False, f"not decoded: {problem}")))
+            continue
+        row |= {"density": float(structure.density)} | verdict_columns(NOVEL, known.novelty(structure))
+        yield Sample(number, structure, "", row, symmetry(structure))
 
 
-def _new(verdict: Verdict) -> dict[str, Any]:
-    return {NOVEL: verdict.passed, f"{NOVEL}_reason": verdict.reason}
+def verdict_columns(name: str, verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict as two columns of a row."""
+    return {name: verdict.passed, f"{name}_reason": verdict.reason}
 
 
-class _Known:
+class Known:
     """What does not count as new: the crystals that a model learned from and those of the Materials Project data."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -163,6 +197,7 @@ class _Known:
         self._formulas = set(index["formula"].astype(str)) if has_formulas and index is not None else set()
 
     def novelty(self, structure: Structure) -> Verdict:
+        """Say whether a crystal is new, as `placement.novelty` does; with the model's index where no data are here."""
         known = [known_in(name, [structure]) for name in self._data_sets]
         there = [each for each in known if not each.problem] or known[:1]
         found = [novelty(structure, each) for each in there]
@@ -175,7 +210,7 @@ class _Known:
         return Verdict(worst.passed, reason)
 
 
-def table(made: Sequence[Sample], asked: Asked) -> pd.DataFrame:
+def table(made: Sequence[Sample], asked: Request) -> pd.DataFrame:
     """Lay samples out, a row each, failed ones too.
 
     Returns:
@@ -240,7 +275,7 @@ def settled(space: LatentSpace, asked: Asked) -> Asked:
     return replace(asked, wanted=tuple(wanted), composition=cell)
 
 
-def tally(made: Sequence[Sample]) -> list[tuple[str, int, int]]:
+def tally(made: Sequence[Sample], lights: Sequence[str] = LIGHTS) -> list[tuple[str, int, int]]:
     """Count over all samples, failed ones too: of each light its name, how many pass, how many are undecided."""
     return [
         (
@@ -248,7 +283,7 @@ def tally(made: Sequence[Sample]) -> list[tuple[str, int, int]]:
             sum(each.row[name] is True for each in made),
             sum(pd.isna(each.row[name]) for each in made),
         )
-        for name in LIGHTS
+        for name in lights
     ]
 
 
@@ -272,6 +307,6 @@ def facts(sample: Sample) -> list[tuple[str, str]]:
     return found
 
 
-def origin_of(asked: Asked, version: str) -> str:
+def origin_of(asked: Request, version: str) -> str:
     """Say in a line what made a crystal, for whoever is given a file of it."""
     return f"{version}; {asked.title}"

@@ -122,3 +122,15 @@ def warnings(asked: Asked) -> None:
     """Say of what is asked for that the model has hardly seen the like, where that is so."""
     for line in LatentSpace.of(widgets.load(asked.model)).far_from_training(dict(asked.wanted)):
         plain_text.warning(f"{line.replace('_', ' ')}: it is asked for, and the model has hardly seen the like.")
+
+
+def same_in_python(asked: Asked) -> str:
+    """Return the Python that does the same."""
+    return f"""
+from matgen_core import checkpoint
+from matgen_core.tasks.crystals import sampling
+
+asked = sampling.{asked!r}
+made = list(sampling.samples(checkpoint.load(asked.model), asked))
+print(sampling.table(made, asked).to_string())
+"""

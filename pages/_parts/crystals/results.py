@@ -9,8 +9,8 @@ import streamlit as st
 from matgen_core.data import StructureFile
 from matgen_core.materials.formulas import subscripted
 from matgen_core.tasks import origin
-from matgen_core.tasks.crystals import packing, sampling
-from matgen_core.tasks.crystals.sampling import Asked, Sample
+from matgen_core.tasks.crystals import packing, sampling, translated
+from matgen_core.tasks.crystals.sampling import Asked, Request, Sample
 from matgen_core.tasks.origin import checkpoint_version
 from matgen_core.tasks.validation import columns
 from matgen_core.views.crystals import bench
@@ -21,14 +21,24 @@ from pages._parts.crystals.cards import Card
 from pages._parts.shared import bench_crystals, plain_text, verdict_words, widgets
 from pages._parts.shared.plain_text import code, plain
 
-_ORDERS = {"": "As they came", "volume_per_atom": "Smallest volume", "n_sites": "Fewest sites"}
+_ORDERS = {
+    "": "As they came",
+    "realness_place": "Most real",
+    "volume_per_atom": "Smallest volume",
+    "n_sites": "Fewest sites",
+}
 _MOST_ON_JOURNEYS = 60  # samples that a journey shows
+
+
+def lights_of(made: Sequence[Sample]) -> list[str]:
+    """Return what is shown as lights of some samples."""
+    return [each for each in translated.LIGHTS if made and each in made[0].row]
 
 
 def gallery(made: Sequence[Sample], n_columns: int, looked_at: int | None = None) -> None:
     """Show samples small; `looked_at` is the place of the one that is looked at, None if none can be."""
-    shown = [Card(each.number - 1, each.name, each.row, _line(each), partial(_picture, each)) for each in made]
-    cards.grid(shown, sampling.LIGHTS, n_columns, looked_at, None if looked_at is None else look_at)
+    shown = [Card(each.number - 1, each.name, each.row, _line(each), partial(picture, each)) for each in made]
+    cards.grid(shown, lights_of(made), n_columns, looked_at, None if looked_at is None else look_at)
 
 
 def look_at(place: int) -> None:
@@ -45,18 +55,19 @@ def _line(sample: Sample) -> str:
     return f":small[{plain(group)} · {len(sample.structure)} sites]"
 
 
-def _picture(sample: Sample) -> None:
+def picture(sample: Sample) -> None:
+    """Show a sample small, or that there is nothing to show."""
     if sample.picture:
         st.image(sample.picture, width=cards.PICTURE, alt=f"{sample.row['formula']}, {sample.name}")
     else:
         st.caption("no crystal to draw" if sample.structure is None else "its cell cannot be drawn")
 
 
-def counts(made: Sequence[Sample], asked: Asked) -> None:
+def counts(made: Sequence[Sample], asked: Request) -> None:
     """Say in one line how many are crystals and how many pass each light, of all that there are."""
     n_crystals = sum(each.structure is not None for each in made)
     parts = [f"**{n_crystals}** are crystals"]
-    for name, passed, undecided in sampling.tally(made):
+    for name, passed, undecided in sampling.tally(made, lights_of(made)):
         title = columns.column(name).title
         parts.append(
             f"{plain(title[:1].lower() + title[1:])} **{passed}**" + (f" ({undecided} undecided)" if undecided else "")
@@ -65,7 +76,7 @@ def counts(made: Sequence[Sample], asked: Asked) -> None:
     st.markdown(f"Of **{so_far}** samples, failed ones included: {' · '.join(parts)}")
 
 
-def show(made: Sequence[Sample], asked: Asked) -> None:
+def show(made: Sequence[Sample], asked: Request) -> None:
     """Show everything of the samples that there are."""
     table = sampling.table(made, asked)
     counts(made, asked)
@@ -73,7 +84,9 @@ def show(made: Sequence[Sample], asked: Asked) -> None:
     with st.container(key="room_crystals"):
         left, right = st.columns([7, 6], gap="medium")
     with left:
-        places = cards.chosen(table, sampling.LIGHTS, "No crystal", _ORDERS, "crystals")
+        more = [each for each in (translated.KEPT,) if each in table]
+        orders = {key: title for key, title in _ORDERS.items() if not key or key in table}
+        places = cards.chosen(table, [*lights_of(made), *more], "No crystal", orders, "crystals")
         looked_at = _looked_at(made, places)
         cards.paged(places, "crystals_page", lambda here: gallery([made[place] for place in here], 2, looked_at))
     with right, st.container(border=True):
@@ -90,7 +103,7 @@ def _looked_at(made: Sequence[Sample], places: Sequence[int]) -> int:
     return next((place for place in places if made[place].structure is not None), places[0] if places else 0)
 
 
-def detail(sample: Sample, asked: Asked) -> None:
+def detail(sample: Sample, asked: Request) -> None:
     """Show one sample: the crystal, what can be said of it, every check with its reason, where it may go from here."""
     formula = subscripted(sample.row["formula"]) if sample.row["formula"] else "no crystal"
     st.subheader(f"{plain(formula)} :small[:gray[{plain(sample.name)}]]")
@@ -106,7 +119,8 @@ def detail(sample: Sample, asked: Asked) -> None:
             crystal_viewer([drawn], key="crystals_viewer", height=330, origin=f"{sample.name}; {source}")
     st.markdown("  \n".join(f"{plain(title)} **{plain(value)}**" for title, value in sampling.facts(sample)))
     lines = []
-    for check in (sampling.NOVEL, *(each.name for each in sampling.CHECKS)):
+    checks = [sampling.NOVEL, translated.METALS, *(each.name for each in sampling.CHECKS)]
+    for check in (each for each in checks if each in sample.row):
         reason = str(sample.row[f"{check}_reason"]).replace("^3", "³")
         lines.append(verdict_words.line(columns.column(check).title, cards.answer(sample.row[check]), reason))
     with st.expander("Every check, with its reason", icon=":material/checklist:", expanded=True):
@@ -114,14 +128,14 @@ def detail(sample: Sample, asked: Asked) -> None:
     ways_on(sample, asked)
 
 
-def ways_on(sample: Sample, asked: Asked) -> None:
+def ways_on(sample: Sample, asked: Request) -> None:
     """Offer to take one sample to another page."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        name = f"{asked.model} {sample.name}, seed {asked.seed}"
+        name = f"{asked.model} {sample.name}, seed {asked.settings['seed']}"
         files = [StructureFile(name, name, sample.structure)]
         bench_crystals.open_on_bench([], "crystals_bench", files)
         bench_crystals.send_to_validate(files, f"Crystals: {name}", "crystals_validate_one", asked.settings)
-        if asked.model in widgets.names_with_map():
+        if isinstance(asked, Asked) and asked.model in widgets.names_with_map():
             is_far = sample.number > _MOST_ON_JOURNEYS
             if st.button(
                 "Open in Journeys",
@@ -147,7 +161,7 @@ def _as_journey(sample: Sample, asked: Asked) -> dict[str, str]:
     }
 
 
-def save(made: Sequence[Sample], asked: Asked, table: pd.DataFrame) -> None:
+def save(made: Sequence[Sample], asked: Request, table: pd.DataFrame) -> None:
     """Offer the files, and the whole set to Validate."""
     models, settings = [asked.model], asked.settings
     with st.container(horizontal=True, vertical_alignment="center"):

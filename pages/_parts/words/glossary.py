@@ -157,6 +157,11 @@ WORDS: dict[str, Word] = {
         "one draw of a generator: random numbers that the seed fixes, made into a crystal, or into none. It was not"
         " relaxed, and nothing says that it can be made.",
     ),
+    "translation": Word(
+        "Translation of hydrides",
+        "a network takes a metal with hydrogen and puts another metal into its place, atom by atom, moving sites and"
+        " cell as it learned from known hydrides of two metals. Nothing is relaxed.",
+    ),
     "request": Word("Meets a request", "another network says so. It is no calculation."),
 }
 
