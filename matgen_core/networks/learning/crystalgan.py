@@ -43,7 +43,9 @@ PUBLISHED_FILE, N_OF_A_DOMAIN = "published.safetensors", 35
 PAIRS = (("Pd", "Ni"), ("Mg", "Ti"))  # the paper's
 CONSTRAINED = {"with": True, "without": False}
 _KEPT = 0.4  # share of metals in a known crystal that stay as they are
-_SAME_RATIO = 6.0  # how strongly crystals with as much hydrogen for each metal are preferred
+_SAME_RATIO = 30.0  # how strongly crystals with as much hydrogen for each metal are preferred
+_RATIO_OFF = 0.1  # ternaries are left out of the game if no supercell comes as near in that
+_SAME_SHARE = 15.0  # and those in which the second metal can have the same share
 _OWN_METAL = 2.0  # how strongly a hydride of the metal itself is
 _LIKE_METAL = 1.0  # and of one that is like it
 _LOOKED_AT = 128  # pairs that are translated at each report
@@ -217,6 +219,9 @@ class Draws:
         self.frameworks, self.ternaries = arrays.rows(FRAMEWORK, TRAIN), arrays.rows(TERNARY, TRAIN)
         n_hydrogen, n_metals = (arrays.species == 0).sum(1), (arrays.species > 0).sum(1)
         self.n_metals, self.ratio = n_metals, n_hydrogen / n_metals
+        # What no supercell has hydrogen enough for, or too little, would be told by its composition alone.
+        off = (self.ratio[self.ternaries].unsqueeze(1) - self.ratio[self.frameworks]).abs().min(1).values
+        self.ternaries = self.ternaries[off <= _RATIO_OFF]
         self.n_second = (arrays.species == self.own[:, 1:]).sum(1) * (self.own[:, 1] > 0)
         n = len(arrays.metals) + 1
         self.allowed = torch.ones(n, n, dtype=torch.bool, device=arrays.lattice.device)
@@ -239,9 +244,8 @@ class Draws:
         metals = torch.where(turned[..., 0], metals.flip(1), metals)
         share = self.n_second[rows] / self.n_metals[rows]
         share = torch.where(turned[:, 0, 0], 1 - share, share)
-        source_rows = self._near(metals[:, 0], self.ratio[rows], rng)
-        most = self.n_metals[source_rows]
-        n_second = torch.minimum((share * most).round().long().clamp(min=1), most - 1)
+        source_rows = self._near(metals[:, 0], self.ratio[rows], rng, share)
+        n_second = _of_second(share, self.n_metals[source_rows])
         real_rows = self._near(metals[:, 1], self.ratio[source_rows], rng)
         return Pairs(
             self.arrays.with_metals(source_rows, metals, self.own[source_rows]),
@@ -259,14 +263,22 @@ class Draws:
         stays = torch.rand(len(metals), generator=rng, device=metals.device) < _KEPT
         return torch.where(there & ~stays, other, metals)
 
-    def _near(self, metals: Tensor, ratio: Tensor, rng: Generator) -> Tensor:
-        """Rows of supercells that suit metals (B,) and numbers of hydrogen for each metal atom (B,)."""
-        of_rows = self.own[self.frameworks, 0]
+    def _near(self, metals: Tensor, ratio: Tensor, rng: Generator, share: Tensor | None = None) -> Tensor:
+        """Rows of supercells that suit metals, numbers of hydrogen for each metal atom and shares, (B,) each."""
+        of_rows, n_metals = self.own[self.frameworks, 0], self.n_metals[self.frameworks]
         fit = -_SAME_RATIO * (self.ratio[self.frameworks] - ratio.unsqueeze(1)).abs()
         fit = fit + _OWN_METAL * (of_rows == metals.unsqueeze(1))
         fit = fit + _LIKE_METAL * self.arrays.alike[metals][:, of_rows]
+        if share is not None:
+            possible = _of_second(share.unsqueeze(1), n_metals) / n_metals
+            fit = fit - _SAME_SHARE * (possible - share.unsqueeze(1)).abs()
         noise = torch.rand(fit.shape, generator=rng, device=fit.device).clamp(min=1e-9)
         return self.frameworks[(fit - (-noise.log()).log()).argmax(1)]
+
+
+def _of_second(share: Tensor, n_metals: Tensor) -> Tensor:
+    """How many of the metal atoms come nearest to a share, one at least and not all."""
+    return torch.minimum((share * n_metals).round().long().clamp(min=1), n_metals - 1)
 
 
 @torch.no_grad()
