@@ -75,7 +75,7 @@ def asked_before(read: Callable[[list[str]], Any], names: list[str]) -> tuple[An
 
 
 translators = widgets.names_with("translate", CRYSTAL)
-names = widgets.names_with("decode", CRYSTAL)
+names = sorted(widgets.names_with("decode", CRYSTAL), key=translators.__contains__)  # they draw for one pair alone
 given: tuple[Any, ...] = ()
 refused = ""
 asked: Asked | Pair
@@ -83,10 +83,15 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Crystals", width="content" if translators else "stretch")
     way = GENERATE
     if translators:
+        usual = TRANSLATE if translating.PAIR in st.query_params else GENERATE
         with st.container(width="stretch"):
-            usual = TRANSLATE if translating.PAIR in st.query_params else GENERATE
             way = widgets.one_of(
-                "What to do", [GENERATE, TRANSLATE], usual, "crystals_way", label_visibility="collapsed"
+                "What to do",
+                [GENERATE, TRANSLATE],
+                usual,
+                "crystals_way",
+                label_visibility="collapsed",
+                width="content",
             )
     if way == GENERATE:
         shown, problem = asked_before(asking.shown, names)

@@ -79,7 +79,7 @@ def binaries(checkpoint: Checkpoint) -> dict[str, Structure]:
     """
     found: dict[str, Structure] = {}
     for pair in translation.examples(checkpoint).values():
-        found |= {f"ideal-{each.composition.reduced_formula}": each for each in pair}
+        found |= {f"ideal-{_name(each)}": each for each in pair}
     try:
         rows = data.load(DATASET).table
     except ValueError:  # not installed
@@ -91,8 +91,18 @@ def binaries(checkpoint: Checkpoint) -> dict[str, Structure]:
             translation.hydride(checkpoint, crystal)
         except ValueError:  # too large, or of a metal that the network has never seen
             continue
-        found[f"{row['formula']}-{row['material_id']}"] = crystal
+        found[f"{_name(crystal)}-{row['material_id']}"] = crystal
     return found
+
+
+def _name(hydride: Structure) -> str:
+    """Write a hydride with the metal first, "PdH"."""
+    amounts = hydride.composition.reduced_composition.get_el_amt_dict()
+    return "".join(f"{symbol}{n:.0f}" if n > 1 else symbol for symbol, n in sorted(amounts.items(), key=_is_hydrogen))
+
+
+def _is_hydrogen(amount: tuple[str, float]) -> bool:
+    return amount[0] == "H"
 
 
 def samples(checkpoint: Checkpoint, asked: Pair, first: Structure, second: Structure) -> Iterator[Sample]:

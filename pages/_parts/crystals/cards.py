@@ -64,6 +64,7 @@ def grid(
     n_columns: int,
     looked_at: int | None = None,
     on_look: Callable[[int], None] | None = None,
+    min_width: int = 230,
 ) -> None:
     """Show crystals small.
 
@@ -73,8 +74,9 @@ def grid(
         n_columns: How many stand side by side where there is room.
         looked_at: The place of the one that is looked at.
         on_look: Called with the place of the one that is clicked; None where none can be.
+        min_width: px; fewer stand side by side where there is not that much for each.
     """
-    with st.grid(n_columns, min_column_width=230, gap="small"):
+    with st.grid(n_columns, min_column_width=min_width, gap="small"):
         for each in shown:
             look = "on" if each.place == looked_at else "off"
             with st.container(

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from matgen_core.materials.formulas import subscripted
 from matgen_core.tasks.crystals import sampling, translated
 from matgen_core.tasks.crystals.translated import Pair
 from matgen_core.views.crystals.bench import UPLOAD
@@ -19,6 +20,7 @@ from pages._parts.words import glossary
 
 PAIR = "translated"  # in the address: what is shown
 _MODEL, _FIRST, _SECOND, _N, _SEED = "translator", "first_hydride", "second_hydride", "tries", "translation_seed"
+_OF_THE_WAY = ("strict_distances", "volume_per_atom_in_range")  # its ends are known, and metals alone have no charges
 _FILLED, _UPLOADS = "translated_filled", "hydride_uploads"
 
 
@@ -37,7 +39,10 @@ def _label(key: str) -> str:
     if key.startswith(f"{UPLOAD}:"):
         file = bench_crystals.uploads().get(key.partition(":")[2])
         return file.name if file else "a file of another session"
-    return key.replace("-", " · ", 1)
+    if key.startswith("ideal-"):
+        return f"{subscripted(key.removeprefix('ideal-'))} · ideal"
+    formula, _, name = key.partition("-")
+    return f"{subscripted(formula)} · {name}"
 
 
 def shown(names: list[str]) -> Pair | None:
@@ -65,7 +70,9 @@ def shown(names: list[str]) -> Pair | None:
 
 def ask(names: list[str]) -> Pair:
     """Ask for two hydrides, and return what would be translated."""
-    name = widgets.choose_checkpoint("Translator", names, key=_MODEL, recipe="crystalgan_hydride", width=190)
+    name = names[0]
+    if len(names) > 1:
+        name = widgets.choose_checkpoint("Translator", names, key=_MODEL, recipe="crystalgan_hydride", width=170)
     there = hydrides(name)
     first, second, *_ = there
     st.session_state.setdefault(_FIRST, first)
@@ -74,8 +81,11 @@ def ask(names: list[str]) -> Pair:
         if st.session_state[key] not in there:
             st.session_state[key] = usual
     help_text = glossary.help_on("translation")
-    one = st.selectbox("First hydride", list(there), format_func=_label, key=_FIRST, width=175, help=help_text)
-    other = st.selectbox("Second hydride", list(there), format_func=_label, key=_SECOND, width=175)
+    labels = {key: _label(key) for key in there}
+    one = st.selectbox(
+        "First hydride", list(labels), format_func=labels.__getitem__, key=_FIRST, width=165, help=help_text
+    )
+    other = st.selectbox("Second hydride", list(labels), format_func=labels.__getitem__, key=_SECOND, width=165)
     st.session_state.setdefault(_N, translated.EXAMPLE)
     st.session_state.setdefault(_SEED, 0)
     n = int(st.number_input("Tries", 1, sampling.MOST, key=_N, width=90))
@@ -119,13 +129,14 @@ def way(asked: Pair, there: Mapping[str, Any]) -> None:
     shown = [
         Card(-1 - place, told, each.row, "", partial(results.picture, each)) for place, (told, each) in enumerate(steps)
     ]
-    cards.grid(shown, sampling.LIGHTS, len(shown))
+    cards.grid(shown, _OF_THE_WAY, len(shown), min_width=175)
 
 
 def same_in_python(asked: Pair) -> str:
     """Return the Python that does the same."""
     return f"""
 from matgen_core import checkpoint
+from matgen_core.materials.formulas import subscripted
 from matgen_core.tasks.crystals import sampling, translated
 
 asked = translated.{asked!r}
