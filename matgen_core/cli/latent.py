@@ -22,6 +22,9 @@ from matgen_core.cli._options import (
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from matgen_core.checkpoint import Checkpoint
     from matgen_core.latent.space import LatentSpace, Z
 
@@ -119,6 +122,10 @@ def generate(
         float | None, typer.Option(help="Standard deviation of each latent coordinate; 1, or 0.2 with --near")
     ] = None,
     formation_energy: Annotated[float | None, typer.Option(help="Ask for this formation energy, eV/atom")] = None,
+    composition: Annotated[
+        str | None,
+        typer.Option(help="Ask for crystals of this composition: Mg2MnO4, or, for cells of that size, Mg4Mn2O8"),
+    ] = None,
     volume: compositions.Volume = None,
     energy: compositions.Energy = None,
     must: compositions.Must = "",
@@ -139,7 +146,7 @@ def generate(
     from matgen_core.tasks import exchange, funnel
 
     formula_options = (must, may, never, elements, atoms, unique, keep_undecided, predict, within)
-    other_values = (near, width, formation_energy, volume, energy)
+    other_values = (near, width, formation_energy, composition, volume, energy)
     if name in exchange.GENERATORS:
         if any(formula_options) or any(each is not None for each in other_values):
             raise ValueError(f"{name} takes -n, --seed and --out alone")
@@ -149,6 +156,10 @@ def generate(
     if checkpoint.level is COMPOSITION:
         if near is not None or width is not None:
             raise ValueError(f"--near and --width are not for {name}, which draws formulas from its prior")
+        if composition is not None:
+            raise ValueError(
+                f"{name} writes formulas and takes no --composition; --must, --may and --elements guide it"
+            )
         values = zip(compositions.conditions().values(), (formation_energy, volume, energy), strict=True)
         properties = {key: value for key, value in values if value is not None}
         request = funnel.Request(
@@ -176,6 +187,8 @@ def generate(
         if formation_energy is None
         else space.condition_of({"formation_energy_per_atom": formation_energy}, n_samples)
     )
+    if composition is not None:
+        condition = _cells(space, composition, n_samples, seed)
     drawn, decoded_under = (condition, None) if space.has_learned_prior else (None, condition)
     z = space.sample(n_samples, seed, center, width, drawn)
     decoded = space.decode(z, decoded_under, Counter(n_samples, "samples decoded"))
@@ -186,6 +199,21 @@ def generate(
         write_samples([each.material for each in decoded], checked, out)
     else:
         files_of(checkpoint).write(decoded, out)
+
+
+def _cells(space: LatentSpace, text: str, n_samples: int, seed: int) -> NDArray[np.float32]:
+    """The condition that asks for a composition.
+
+    Raises:
+        ValueError: If the model takes none, or this is none that it can make.
+    """
+    from matgen_core.materials.formulas import Formulas
+
+    if not space.takes_composition:
+        able = [row["name"] for row in checkpoints.summaries()[0] if "compose" in row["capabilities"]]
+        raise ValueError(f"{space.name} takes no --composition; these checkpoints do: {', '.join(able) or 'none'}")
+    (found,) = Formulas.of_text(text).compositions()
+    return space.cells(found, n_samples, seed)
 
 
 def _require_crystals(checkpoint: Checkpoint) -> None:

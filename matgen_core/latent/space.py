@@ -16,18 +16,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pymatgen.core import Composition
 
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.materials.formulas import Formulas
 from matgen_core.materials.notation import composition_of
 from matgen_core.networks.models.capabilities import (
     ClassesHeard,
-    Composed,
+    CompositionConditioned,
     Conditioned,
     Encoder,
     LearnedPrior,
     RangesKnown,
 )
-from matgen_core.representations import BatchDecoder, DecodeError, Slotted
+from matgen_core.representations import BatchDecoder, DecodeError
 
 Z = NDArray[np.float32]
 BATCH_SIZE = 16  # crystals encoded or decoded at once; larger batches make a CPU wait for memory
@@ -106,7 +108,8 @@ class LatentSpace:
         if condition is not None and not self.has_learned_prior:
             raise ValueError(f"{self.name} has no learned prior; its decoder takes the condition")
         if not self.has_learned_prior or (center is not None and condition is None):
-            return noise.numpy() * np.float32(width) + (0 if center is None else center)
+            drawn = noise.numpy() * np.float32(width)
+            return drawn if center is None else self.held(drawn + center, center)
         wanted = None if condition is None else torch.from_numpy(np.ascontiguousarray(condition))
         middle = None if center is None else torch.from_numpy(np.ascontiguousarray(center))
         return self.model.draw_from_prior(noise, wanted, middle, width).numpy()
@@ -144,6 +147,9 @@ class LatentSpace:
             spherical: Turn at the speed at which the direction changes, instead of a straight line; between
                 points of one direction, and where one is the origin, the two are the same.
 
+        Returns:
+            (n_steps, latent_dim). Where points draw compositions, those between the ends draw that of the start.
+
         Raises:
             ValueError: If n_steps is below 2.
         """
@@ -153,8 +159,60 @@ class LatentSpace:
         norms = np.linalg.norm(start) * np.linalg.norm(end)
         angle = np.arccos(np.clip(start @ end / norms, -1, 1)) if spherical and norms > 0 else 0.0
         if np.sin(angle) < 1e-6:
-            return (1 - t) * start + t * end
-        return (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
+            path = (1 - t) * start + t * end
+        else:
+            path = (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.sin(angle)
+        return np.concatenate([path[:1], self.held(path[1:-1], start), path[-1:]])
+
+    @property
+    def takes_composition(self) -> bool:
+        """Whether the model makes crystals of a composition that it is asked for."""
+        return isinstance(self.model, CompositionConditioned)
+
+    def held(self, z: Z, of: Z) -> Z:
+        """Return points that draw the composition of another one, where points draw compositions; else as they are.
+
+        Args:
+            z: (n_points, latent_dim).
+            of: (latent_dim,).
+        """
+        return np.concatenate([np.full_like(z[:, :1], of[0]), z[:, 1:]], 1) if self.takes_composition else z
+
+    def cells(self, composition: Composition, n_samples: int, seed: int) -> NDArray[np.float32]:
+        """Return the condition that asks for a composition: atoms of each element in a cell, (n_samples, n_elements).
+
+        Args:
+            composition: With atoms that have a common divisor, such as Mg4Mn2O8, the cell itself. Else cells of any
+                size: as often as each was learned, or, where none was, those that the slots hold and that are no larger
+                than what was learned.
+            n_samples: How many rows.
+            seed: Of the sizes.
+
+        Raises:
+            ValueError: If the model takes no composition, its slots do not hold this one, or an element is missing.
+        """
+        if not self.takes_composition:
+            raise ValueError(f"{self.name} takes no composition")
+        asked = np.array(self.representation.counts(composition))
+        elements = self.representation.elements
+        counts, shares = self.model.learned_compositions()
+        learned = counts.round().long().numpy()
+        missing = [symbol for symbol, n, least in zip(elements, asked, learned.min(0), strict=True) if n == 0 < least]
+        if missing:
+            raise ValueError(
+                f"{Formulas.of_compositions([composition]).texts()[0]} has no {', '.join(missing)}; every crystal that"
+                f" {self.name} has learned holds {', '.join(elements)}"
+            )
+        choices, chances = asked[None], np.ones(1)
+        if np.gcd.reduce(asked) == 1:
+            places = [slots // n for slots, n in zip(self.representation.slots, asked, strict=True) if n]
+            choices = np.arange(1, min(places) + 1)[:, None] * asked
+            choices = choices[(choices.sum(1) <= learned.sum(1).max()) | (np.arange(len(choices)) == 0)]
+            same = (choices[:, None] == learned).all(2)
+            chances = same @ shares.double().numpy()
+            chances = chances if chances.any() else np.ones(len(choices))
+        rows = np.random.default_rng(seed).choice(len(choices), n_samples, p=chances / chances.sum())
+        return choices[rows].astype(np.float32)
 
     @property
     def condition_properties(self) -> tuple[str, ...]:
@@ -186,57 +244,24 @@ class LatentSpace:
         given = {name: torch.full((n_samples,), float(value)) for name, value in wanted.items()}
         return self.model.condition_of(**given).numpy()
 
-    @property
-    def takes_composition(self) -> bool:
-        """Whether it can be asked for a composition."""
-        return isinstance(self.model, Composed) and isinstance(self.representation, Slotted)
-
-    @property
-    def learned_compositions(self) -> list[str]:
-        """Cells of the training crystals, such as "Mg4Mn2O8", the smallest first; none of a model that takes none."""
-        if not self.takes_composition:
-            return []
-        rows = self.model.learned_compositions.round().long()
-        return [
-            self._formula(counts) for counts in sorted(map(tuple, rows.tolist()), key=lambda each: (sum(each), each))
-        ]
-
-    def cell_of(self, composition: str) -> str:
-        """Return the cell that a composition asks for, its elements in the order of the model.
-
-        Raises:
-            ValueError: If the model takes none, it is no formula, or the cell cannot hold it.
-        """
-        return self._formula(self._counts(composition))
-
-    def _counts(self, composition: str) -> tuple[int, ...]:
-        if not self.takes_composition:
-            raise ValueError(f"{self.name} takes no composition; leave it out or take another model")
-        counts: tuple[int, ...] = self.representation.counts(composition_of(composition))
-        return counts
-
-    def _formula(self, counts: Sequence[int]) -> str:
-        named = zip(self.representation.elements, counts, strict=True)
-        return "".join(f"{symbol}{n if n > 1 else ''}" for symbol, n in named if n)
-
     def conditions(
-        self, wanted: Mapping[str, float], n_samples: int, composition: str = ""
+        self, wanted: Mapping[str, float], n_samples: int, composition: str = "", seed: int = 0
     ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
         """Return what `sample` and what `decode` are told, so that points are as wanted; None where it is nothing.
 
         Args:
             wanted: As `condition_of` takes it; nothing may be wanted.
             n_samples: How many points.
-            composition: The atoms of a cell, such as "Mg2MnO4"; "" asks for none.
+            composition: As `cells` takes it; "" asks for none.
+            seed: Of the sizes of cells.
 
         Raises:
-            ValueError: As `condition_of`, and as `cell_of`.
+            ValueError: As `condition_of`, and as `cells`; if both are asked for.
         """
+        if composition and wanted:
+            raise ValueError(f"{self.name} is asked for a composition and for properties; ask for one of the two")
         if composition:
-            counts = np.array(self._counts(composition), np.float32)
-            if wanted:
-                raise ValueError(f"{self.name} is asked for a composition and for properties; ask for one of the two")
-            return None, np.tile(counts, (n_samples, 1))
+            return None, self.cells(composition_of(composition), n_samples, seed)
         if not wanted:
             return None, None
         condition = self.condition_of(wanted, n_samples)

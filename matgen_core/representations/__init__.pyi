@@ -12,7 +12,6 @@ from .protocols import FormulaDecoder as FormulaDecoder
 from .protocols import FormulaEncoder as FormulaEncoder
 from .protocols import Invertible as Invertible
 from .protocols import Representation as Representation
-from .protocols import Slotted as Slotted
 from .voxels.cell_and_basis import CellAndBasis as CellAndBasis
 from .voxels.padded_voxels import PaddedVoxels as PaddedVoxels
 from .voxels.voxel_grid import VoxelGrid as VoxelGrid

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Composition, Element, Lattice, Structure
 
+from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.arrays.clouds import CELL_ROWS, LONGEST, SQUEEZED, WIDEST
 from matgen_core.representations._errors import DecodeError
 
@@ -84,7 +85,8 @@ class PointCloud:
             if n > most
         ]
         if many:
-            raise ValueError(f"{composition.formula.replace(' ', '')} does not fit: {', '.join(many)}")
+            (text,) = Formulas.of_compositions([composition]).texts()
+            raise ValueError(f"{text} does not fit: {', '.join(many)}")
         return found
 
     def encode(self, material: Structure) -> NDArray[np.float32]:

@@ -4,7 +4,6 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from pymatgen.core import Composition
 
 from matgen_core.materials.formulas import Formulas
 
@@ -50,24 +49,6 @@ class BatchDecoder(Protocol):
 
     def decode_batch(self, arrays: NDArray[np.float32]) -> list[Any]:
         """Turn arrays (n, ...) into the material of each, or the `DecodeError` that says why it is none."""
-        ...
-
-
-@runtime_checkable
-class Slotted(Protocol):
-    """A representation with so many places for each element."""
-
-    @property
-    def elements(self) -> tuple[str, ...]:
-        """Symbols, in the order of their places."""
-        ...
-
-    def counts(self, composition: Composition) -> tuple[int, ...]:
-        """Return how many atoms of each element a cell of a composition holds, (n_elements,).
-
-        Raises:
-            ValueError: If the places cannot hold it.
-        """
         ...
 
 

@@ -6,7 +6,7 @@ from matgen_core.networks.models import MODELS
 from matgen_core.networks.models.capabilities import (
     VERBS,
     ClassesHeard,
-    Composed,
+    CompositionConditioned,
     Conditioned,
     Critic,
     LearnedPrior,
@@ -16,7 +16,16 @@ from matgen_core.networks.models.capabilities import (
 )
 from tests.support.tiny import TINY
 
-ASKED = (ClassesHeard, Composed, Conditioned, Critic, LearnedPrior, PropertyPredictor, RangesKnown, Scorer)
+ASKED = (
+    ClassesHeard,
+    CompositionConditioned,
+    Conditioned,
+    Critic,
+    LearnedPrior,
+    PropertyPredictor,
+    RangesKnown,
+    Scorer,
+)
 # One of each kind; a new model needs no line here.
 KINDS: dict[str, set[type]] = {
     "cgcnn": {PropertyPredictor},  # it has features, but is no critic

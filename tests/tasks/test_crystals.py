@@ -3,20 +3,20 @@
 import io
 import re
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from pymatgen.core import Composition, Lattice, Structure
-from torch import Tensor, nn
+from pymatgen.core import Composition
 
 from matgen_core import checkpoint, data
 from matgen_core.data.rows import structure_row
 from matgen_core.latent.space import LatentSpace
+from matgen_core.materials.notation import composition_of
+from matgen_core.networks.models.clouds.point_cloud_gan import PointCloudGAN, PointCloudGANConfig
+from matgen_core.representations import PointCloud
 from matgen_core.tasks import journeys
 from matgen_core.tasks.crystals import packing, sampling
 from matgen_core.tasks.crystals.sampling import MOST, Asked, Class
@@ -180,64 +180,51 @@ def test_the_archive_leaves_none_out_and_validates(no_data: Path, tmp_path: Path
     assert sum(each.structure is None for each in candidates) == int((~read["decoded"]).sum())
 
 
-class TwoSalts(nn.Module):
-    """Writes the density of atoms it was asked for, and nothing else; it has learned two cells."""
-
-    latent_dim = 2
-
-    @property
-    def learned_compositions(self) -> Tensor:
-        return torch.tensor([[2.0, 2.0], [1.0, 1.0]])
-
-    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        counts = self.learned_compositions[:1].expand(len(z), -1) if condition is None else condition
-        return torch.cat([counts, z], 1)
+@pytest.fixture
+def salts() -> checkpoint.Checkpoint:
+    """An untrained network that writes crystals of an asked composition; it has learned three cells."""
+    torch.manual_seed(0)
+    config = PointCloudGANConfig(slots=(4, 2, 6), n_compositions=3, noise_dim=5, width=16, heads=2, blocks=1, rounds=1)
+    model = PointCloudGAN(config).eval()
+    model.known.counts.copy_(torch.tensor([[4.0, 2.0, 6.0], [2.0, 1.0, 3.0], [1.0, 1.0, 2.0]]))
+    layout = PointCloud(("Mg", "Mn", "O"), config.slots)
+    return checkpoint.Checkpoint("salts", "point_cloud_gan", model, layout, {}, "", {"datasets": {}})
 
 
-@dataclass(frozen=True)
-class Salts:
-    """A row of atoms along a line; at most three of each."""
-
-    elements: tuple[str, ...] = ("Na", "Cl")
-    shape: tuple[int, ...] = (4,)
-
-    def counts(self, composition: Composition) -> tuple[int, ...]:
-        amounts = composition.get_el_amt_dict()
-        for symbol, amount in amounts.items():
-            if symbol not in self.elements or amount > 3:
-                raise ValueError(f"no slots for {symbol} {amount:g}")
-        return tuple(int(amounts.get(symbol, 0)) for symbol in self.elements)
-
-    def decode(self, array: Any) -> Structure:
-        symbols = [symbol for symbol, n in zip(self.elements, array, strict=False) for _ in range(round(float(n)))]
-        places = [[0.3 * i, 0.1 * float(array[2]), 0.0] for i in range(len(symbols))]
-        return Structure(Lattice.orthorhombic(3.0 * len(symbols), 4.0, 4.0), symbols, places)
-
-
-def test_a_composition_is_asked_for_where_the_model_takes_one(no_data: Path) -> None:
-    model = checkpoint.Checkpoint("salts", "two_salts", TwoSalts(), Salts(), {}, "")  # type: ignore[arg-type]
-    space = LatentSpace.of(model)
-    assert space.takes_composition
-    assert space.learned_compositions == ["NaCl", "Na2Cl2"]
-    for typed, cell in {"ClNa": "NaCl", "Na3Cl": "Na3Cl", "Cl2Na": "NaCl2", "Na": "Na", "Na1Cl2": "NaCl2"}.items():
-        asked = sampling.settled(space, Asked("salts", 3, 0, (), typed))
+def test_a_composition_is_asked_for_where_the_model_takes_one(salts: checkpoint.Checkpoint, no_data: Path) -> None:
+    space = LatentSpace.of(salts)
+    assert sampling.learned_compositions(space) == ["MgMnO2", "Mg2MnO3"]
+    assert sampling.learned_compositions(LatentSpace.of(checkpoint.load("voxel_vae"))) == []
+    for typed, cell in {"O2MgMn": "MgMnO2", "Mg4Mn2O6": "Mg4Mn2O6", "OMnMg": "MgMnO", "Mg2Mn(O2)2": "Mg2MnO4"}.items():
+        asked = sampling.settled(space, Asked("salts", 4, 2, (), typed))
         assert asked.composition == cell
         assert Asked.read(str(asked)) == asked
-        found = list(sampling.samples(model, asked))
-        assert [each.structure.composition for each in found if each.structure] == 3 * [Composition(cell)]
+        found = list(sampling.samples(salts, asked))
+        wanted = Composition(cell).reduced_composition
+        assert [Composition(each.row["formula"]).reduced_composition for each in found if each.structure] == [
+            wanted for each in found if each.structure
+        ]
         assert sampling.table(found, asked)["asked_composition"].eq(cell).all()
-    assert {each.row["formula"] for each in sampling.samples(model, Asked("salts", 2))} == {"Na2Cl2"}
+        cells = space.cells(composition_of(cell), 4, 2)
+        drawn = space.decode(space.sample(4, 2), cells)
+        assert [each.problem for each in found] == [each.problem or "" for each in drawn], "as on the command line"
     for typed, words in {
-        "Na4Cl": "no slots for Na 4",
-        "KCl": "no slots for K",
+        "Mg5MnO": "5 Mg where there are 4 slots",
+        "MgMnO9": "9 O where there are 6 slots",
+        "KMgO": "no slots for K",
         "Xy2": "Xy",
-        "Na2(": "Na2",
+        "Mg2(": "Mg2",
         "3": "3",
+        "MgO": "has no Mn",
+        "Mg0.5MnO": "whole",
+        "http://evil.example": "http",
+        "x" * 5_000: "x",
     }.items():
         with pytest.raises(ValueError, match=re.escape(words)) as caught:
-            space.cell_of(typed)
+            sampling.settled(space, Asked("salts", 1, 0, (), typed))
         assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 400
     with pytest.raises(ValueError, match="takes no composition"):
-        LatentSpace.of(checkpoint.load("voxel_vae")).cell_of("NaCl")
+        sampling.settled(LatentSpace.of(checkpoint.load("voxel_vae")), Asked("voxel_vae", 1, 0, (), "NaCl"))
     with pytest.raises(ValueError, match="one of the two"):
-        space.conditions({ENERGY: 1.0}, 2, "NaCl")
+        space.conditions({ENERGY: 1.0}, 2, "MgMnO2")

@@ -69,6 +69,64 @@ class CloudArrays:
         return tensors.to(self, device)
 
 
+@dataclass(frozen=True, eq=False)
+class CloudBatch:
+    """Crystals with their slots cut down to those that any of them fills.
+
+    Attributes:
+        counts: (B, n_elements).
+        slot: Which slot each site has, (B, n); -1 where there is none.
+        frac_coords: (B, n, 3).
+        lattice: (B, 3, 3) in Å.
+    """
+
+    counts: Tensor
+    slot: Tensor
+    frac_coords: Tensor
+    lattice: Tensor
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+
+def joined(*batches: CloudBatch) -> CloudBatch:
+    """Put crystals behind each other; all batches have as many places for sites."""
+    names = CloudBatch.__dataclass_fields__
+    return CloudBatch(*(torch.cat([getattr(each, name) for each in batches]) for name in names))
+
+
+def slots_of(there: Tensor, most: int | None = None) -> Tensor:
+    """Numbers of the slots that hold a site, (B, n); -1 behind the last of each crystal.
+
+    Args:
+        there: Which slots hold a site, (B, sum of slots).
+        most: n, as large as the largest crystal or larger; it is looked up if it is not given.
+    """
+    order = torch.argsort((~there).byte(), dim=1, stable=True)
+    n = int(there.sum(1).max()) if most is None else most
+    return torch.where(there.gather(1, order), order, -1)[:, :n]
+
+
+def batch(arrays: CloudArrays, rows: Tensor, most: int | None = None) -> CloudBatch:
+    """Return some crystals as networks take them; `most` as for `slots_of`."""
+    counts = arrays.counts[rows]
+    slot = slots_of(occupied(counts, arrays.slots), most)
+    return CloudBatch(counts, slot, _of_slots(arrays.frac_coords[rows], slot), arrays.lattice[rows])
+
+
+def read(points: Tensor, slots: tuple[int, ...]) -> CloudBatch:
+    """Read point clouds (B, 2 + sum of slots, 3), whichever of their slots are filled."""
+    frac_coords, there, lattice = from_points(points)
+    elements = slot_elements(slots).to(points.device)
+    counts = torch.stack([(there & (elements == i)).sum(1) for i in range(len(slots))], 1)
+    slot = slots_of(there)
+    return CloudBatch(counts, slot, _of_slots(frac_coords, slot), lattice)
+
+
+def _of_slots(values: Tensor, slot: Tensor) -> Tensor:
+    return values.gather(1, slot.clamp(min=0).unsqueeze(-1).expand(-1, -1, values.shape[-1]))
+
+
 def slot_elements(slots: tuple[int, ...]) -> Tensor:
     """Place of each slot's element, (sum of slots,)."""
     return torch.repeat_interleave(torch.arange(len(slots)), torch.tensor(slots))
@@ -103,6 +161,18 @@ def from_points(points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return (rows - 0.5) / SQUEEZED + 0.5, rows.sum(-1) > 0.4, lattice
 
 
+def volume_of(lattice: Tensor) -> Tensor:
+    """Volumes of cells (B, 3, 3) in Å^3, (B,)."""
+    return (lattice[:, 0] * torch.linalg.cross(lattice[:, 1], lattice[:, 2])).sum(1).abs()
+
+
+def inverse_of(lattice: Tensor) -> Tensor:
+    """Inverses of cells (B, 3, 3), by which Cartesian rows become fractional ones; a GPU need not wait for checks."""
+    a, b, c = lattice.unbind(1)
+    columns = torch.stack([torch.linalg.cross(b, c), torch.linalg.cross(c, a), torch.linalg.cross(a, b)], 2)
+    return columns / (a * columns[:, :, 0]).sum(1)[:, None, None]
+
+
 def image_vectors(frac_coords: Tensor, lattice: Tensor) -> Tensor:
     """Vectors from each site to the 27 nearest images of each, (B, n, n, 27, 3) in Å; from row to column.
 
@@ -116,13 +186,18 @@ def image_vectors(frac_coords: Tensor, lattice: Tensor) -> Tensor:
     return (between.flatten(1, 2) @ lattice).unflatten(1, between.shape[1:3]).unsqueeze(3) + images[:, None, None]
 
 
+def image_squares(frac_coords: Tensor, there: Tensor, lattice: Tensor) -> Tensor:
+    """Squared distances from each site to the images of each in Å^2, (B, n, n, 27); arguments as in `to_points`.
+
+    Infinite from a site to itself, and where a slot is empty.
+    """
+    squares = image_vectors(frac_coords, lattice).square().sum(-1)
+    here = torch.eye(frac_coords.shape[1], dtype=torch.bool, device=squares.device).unsqueeze(-1)
+    itself = here & (_IMAGES == 0).all(1).to(squares.device)
+    pairs = there.unsqueeze(1) & there.unsqueeze(2)
+    return squares.masked_fill(itself | ~pairs.unsqueeze(-1), torch.inf)
+
+
 def least_distances(frac_coords: Tensor, there: Tensor, lattice: Tensor) -> Tensor:
     """Least distance between two sites or a site and its own image in Å, (B,); arguments as in `to_points`."""
-    squares = image_vectors(frac_coords, lattice).square().sum(-1)  # (B, n, n, 27)
-    n = frac_coords.shape[1]
-    itself = torch.eye(n, dtype=torch.bool, device=squares.device).unsqueeze(-1) & (_IMAGES == 0).all(1).to(
-        squares.device
-    )
-    pairs = there.unsqueeze(1) & there.unsqueeze(2)
-    squares = squares.masked_fill(itself | ~pairs.unsqueeze(-1), torch.inf)
-    return squares.flatten(1).min(1).values.sqrt()
+    return image_squares(frac_coords, there, lattice).flatten(1).amin(1).sqrt()

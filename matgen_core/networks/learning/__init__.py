@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from matgen_core.networks.learning.cgcnn import DIELECTRIC, ELASTIC, ENERGY
+from matgen_core.networks.learning.clouds.point_cloud_gan import PointCloudGANLearner
+from matgen_core.networks.learning.clouds.point_cloud_gan_paper import PointCloudGANPaperLearner
 from matgen_core.networks.learning.crystalgan import CrystalGANLearner
 from matgen_core.networks.learning.ding import DINGLearner
 from matgen_core.networks.learning.formation_references import FormationReferencesLearner
@@ -39,6 +41,8 @@ LEARNERS: dict[str, Any] = {
     ),
     "matgan_icsd": MatGANLearner(MatGANConfig(element_temperature=1.1, count_temperature=1.1)),
     "matgan_icsd_filtered": MatGANLearner(MatGANConfig(element_temperature=1.1, count_temperature=1.1)),
+    "point_cloud_gan_mgmno": PointCloudGANLearner(),
+    "point_cloud_gan_mgmno_paper": PointCloudGANPaperLearner(),
     "voxel_vae": VoxelVAELearner(),
 }
 

@@ -181,9 +181,9 @@ class RowGame(nn.Module):
         """Return the loss of the critics."""
         return self.model.critic_loss(real, rng)
 
-    def generator_loss(self, n_samples: int, device: torch.device, rng: Generator) -> Tensor:
+    def generator_loss(self, real: tuple[Tensor, Tensor], rng: Generator | None = None) -> Tensor:
         """Return the loss of the translations."""
-        return self.model.generator_loss(self.real)
+        return self.model.generator_loss(real)
 
 
 def read_run(folder: Path) -> CrystalGAN:
@@ -202,9 +202,9 @@ class Game(nn.Module):
         """Return the loss of both critics."""
         return self.model.critic_loss(real, rng)
 
-    def generator_loss(self, n_samples: int, device: torch.device, rng: Generator) -> Tensor:
-        """Return the loss of the translation of a new draw."""
-        return self.model.generator_loss(self.draws(n_samples, rng), rng)["loss"]
+    def generator_loss(self, real: Pairs, rng: Generator | None = None) -> Tensor:
+        """Return the loss of the translation."""
+        return self.model.generator_loss(real, rng)["loss"]
 
 
 class Draws:

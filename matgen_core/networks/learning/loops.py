@@ -114,6 +114,7 @@ class AdversarialSchedule:
     critic_steps: int = 3  # for each of the generator
     critic_first: int = 0  # steps of the critic before the generator moves: it has to know something first
     averaging: float = 0.9995  # of the running mean of the generator's weights
+    betas: tuple[float, float] = (0.0, 0.9)  # of Adam
     seed: int = 0
     report_every: int = 500  # generator steps
 
@@ -130,8 +131,8 @@ def fit_adversarial(
     """Train a generator against its critic, in place; the generator is left with its running mean.
 
     Args:
-        model: A network with `generator`, `critic_loss(real, rng=)` and `generator_loss(n, device, rng=)`.
-        real: Draws a batch of a size of what the critic loss takes, such as real arrays.
+        model: A network with `generator`, `critic_loss(real, rng=)` and `generator_loss(real, rng=)`.
+        real: Draws a batch of real materials of a size, as the network takes them.
         device: Where the network lies.
         schedule: Rates and limits.
         report: Called at each report, with the running mean in place; what it returns is logged.
@@ -147,8 +148,8 @@ def fit_adversarial(
     of_generator = list(model.generator.parameters())
     known = {id(weight) for weight in of_generator}
     of_critic = [weight for weight in model.parameters() if id(weight) not in known]
-    generator_step = torch.optim.Adam(of_generator, schedule.learning_rate, betas=(0.0, 0.9), fused=True)
-    critic_step = torch.optim.Adam(of_critic, schedule.critic_learning_rate, betas=(0.0, 0.9), fused=True)
+    generator_step = torch.optim.Adam(of_generator, schedule.learning_rate, betas=schedule.betas, fused=True)
+    critic_step = torch.optim.Adam(of_critic, schedule.critic_learning_rate, betas=schedule.betas, fused=True)
     mean = [weight.detach().clone() for weight in of_generator]
     start, history, parts = time.perf_counter(), [], {}
     model.train()
@@ -167,7 +168,7 @@ def fit_adversarial(
             parts["loss"].backward(inputs=of_critic)
             critic_step.step()
         generator_step.zero_grad(set_to_none=True)
-        loss = model.generator_loss(schedule.batch_size, torch.device(device), rng=rng)
+        loss = model.generator_loss(real(schedule.batch_size, rng), rng=rng)
         loss.backward(inputs=of_generator)
         generator_step.step()
         torch._foreach_lerp_(mean, of_generator, 1 - min(schedule.averaging, step / (step + 10)))

@@ -114,16 +114,6 @@ class Conditioned(Protocol):
 
 
 @runtime_checkable
-class Composed(Protocol):
-    """Can be asked for a composition: the condition of its decoder is the atoms of each element, (B, n_elements)."""
-
-    @property
-    def learned_compositions(self) -> Tensor:
-        """Atoms of each element in the cells of the training crystals, (n_compositions, n_elements)."""
-        ...
-
-
-@runtime_checkable
 class ClassesHeard(Protocol):
     """Hears of a wanted value only the class that it falls into."""
 
@@ -139,6 +129,18 @@ class RangesKnown(Protocol):
 
     def condition_ranges(self) -> dict[str, tuple[float, float, float, float]]:
         """Return least, 0.5 %, 99.5 % and largest value of each property."""
+        ...
+
+
+@runtime_checkable
+class CompositionConditioned(Protocol):
+    """Makes crystals of a composition: its decoder takes the atoms of each element in a cell, (B, n_elements).
+
+    Without them the first coordinate of a latent point draws one of the compositions that were learned.
+    """
+
+    def learned_compositions(self) -> tuple[Tensor, Tensor]:
+        """Atoms of each element in the cells of the training crystals (n, n_elements), and how often each came (n,)."""
         ...
 
 
@@ -159,6 +161,7 @@ VERBS: dict[str, type] = {
     "decode": Decoder,
     "score": Scorer,
     "predict": Predictor,
+    "compose": CompositionConditioned,
     "compare": EnergyReference,
     "translate": Translator,
 }

@@ -209,9 +209,9 @@ class MatGAN(nn.Module):
         penalty = (slope.flatten(1).norm(dim=1) - 1).square().mean()
         return {"loss": self.config.penalty * penalty - distance, "distance": distance, "penalty": penalty}
 
-    def generator_loss(self, n_samples: int, device: torch.device, rng: Generator | None = None) -> Tensor:
-        """Return the loss of the generator: the negative verdict on what it writes."""
-        return -self.criticize(self.decode(self._noise(n_samples, device, rng))).mean()
+    def generator_loss(self, real: Tensor, rng: Generator | None = None) -> Tensor:
+        """Return the loss of the generator, the negative verdict on what it writes: as much as there is of the real."""
+        return -self.criticize(self.decode(self._noise(len(real), real.device, rng))).mean()
 
     def _noise(self, n_samples: int, device: torch.device, rng: Generator | None) -> Tensor:
         return torch.randn(n_samples, self.latent_dim, generator=rng, device=device)

@@ -10,12 +10,13 @@ from itertools import pairwise
 from typing import Any, Protocol, Self
 
 import pandas as pd
-from pymatgen.core import Structure
+from pymatgen.core import Composition, Structure
 
 from matgen_core import checks
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks import Verdict
 from matgen_core.latent.space import BATCH_SIZE, LatentSpace
+from matgen_core.materials.notation import composition_of
 from matgen_core.materials.properties import PROPERTIES, property_named
 from matgen_core.materials.report import Symmetry, symmetry
 from matgen_core.tasks.exchange import DATASET
@@ -39,7 +40,7 @@ class Asked:
         n: How many samples.
         seed: Of the random numbers.
         wanted: Properties asked for, as `LatentSpace.condition_of` takes them.
-        composition: The atoms of a cell, of a model that can be asked for it; "" asks for none.
+        composition: As `LatentSpace.cells` takes it, such as "Mg2MnO4"; "" asks for none.
     """
 
     model: str
@@ -150,7 +151,7 @@ def samples(checkpoint: Checkpoint, asked: Asked) -> Iterator[Sample]:
         ValueError: If the model takes no such condition.
     """
     space = LatentSpace.of(checkpoint)
-    of_prior, of_decoder = space.conditions(dict(asked.wanted), asked.n, asked.composition)
+    of_prior, of_decoder = space.conditions(dict(asked.wanted), asked.n, asked.composition, asked.seed)
     z = space.sample(asked.n, asked.seed, condition=of_prior)
     known = Known(checkpoint)
     for start in range(0, asked.n, BATCH_SIZE):
@@ -267,12 +268,37 @@ def settled(space: LatentSpace, asked: Asked) -> Asked:
     """Return the same request in the one way to write it: values that are heard by class, and the order of a cell.
 
     Raises:
-        ValueError: If the model takes no composition, or its cell cannot hold this one.
+        ValueError: If the model takes no composition, or cannot make this one.
     """
     values = {name: classes(space, name) for name, _ in asked.wanted}
     wanted = [(name, class_of(values[name], value).value if values[name] else value) for name, value in asked.wanted]
-    cell = space.cell_of(asked.composition) if asked.composition else ""
-    return replace(asked, wanted=tuple(wanted), composition=cell)
+    if not asked.composition:
+        return replace(asked, wanted=tuple(wanted))
+    space.conditions({}, 1, asked.composition)
+    return replace(asked, wanted=tuple(wanted), composition=_in_order(space, composition_of(asked.composition)))
+
+
+def _in_order(space: LatentSpace, composition: Composition) -> str:
+    """Write a composition with its elements in the order of the model."""
+    amounts = composition.get_el_amt_dict()
+    named = [(symbol, round(amounts[symbol])) for symbol in space.representation.elements if symbol in amounts]
+    return "".join(f"{symbol}{n if n > 1 else ''}" for symbol, n in named)
+
+
+def learned_compositions(space: LatentSpace) -> list[str]:
+    """Return the compositions that a model has learned, "Mg2MnO4", the simplest first; none of one that takes none."""
+    if not space.takes_composition:
+        return []
+    counts, _ = space.model.learned_compositions()
+    found = {_reduced(row) for row in counts.round().long().tolist()}
+    elements = space.representation.elements
+    ordered = sorted(found, key=lambda row: (sum(row), row))
+    return [_in_order(space, Composition(dict(zip(elements, row, strict=True)))) for row in ordered]
+
+
+def _reduced(counts: Sequence[int]) -> tuple[int, ...]:
+    divisor = math.gcd(*counts)
+    return tuple(n // divisor for n in counts)
 
 
 def tally(made: Sequence[Sample], lights: Sequence[str] = LIGHTS) -> list[tuple[str, int, int]]:

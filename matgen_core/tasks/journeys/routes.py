@@ -190,7 +190,7 @@ def path(
             names += [_name(space, row) for row in between]
         else:
             straight = space.interpolate(span[0], span[-1], n + 1, spherical=kind == "spherical")
-            z += list((_equally_spaced(span, n + 1) if on_graph else straight)[1:-1])
+            z += list(space.held((_equally_spaced(span, n + 1) if on_graph else straight)[1:-1], span[0]))
             rows += [None] * (n - 1)
             names += [""] * (n - 1)
         z.append(end.z)  # a waypoint stands where it is, not where rounding puts it
@@ -201,7 +201,9 @@ def path(
     if spread:
         moved = np.setdiff1d(np.arange(len(z)), ends)
         (noise,) = space.noise([len(moved)], seed)
-        placed[moved] += np.float32(spread) * noise.numpy()
+        strayed = placed[moved] + np.float32(spread) * noise.numpy()
+        for number, point in zip(moved.tolist(), strayed, strict=True):
+            placed[number] = space.held(point[None], placed[number])[0]
     return Route(placed, tuple(names), tuple(rows), ends=() if kind == "known" else tuple(ends))
 
 

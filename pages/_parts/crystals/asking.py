@@ -90,17 +90,17 @@ def _wish(space: LatentSpace, name: str) -> float | None:
 
 def _cell(space: LatentSpace) -> str:
     """Ask for the atoms of a cell: one that the model has learned, or any other that it holds."""
-    options = [_ANY, *space.learned_compositions]
+    options = [_ANY, *sampling.learned_compositions(space)]
     if (typed := st.session_state.get(_CELL)) and typed not in options:
         options.append(typed)
     chosen = st.selectbox(
-        "Composition of a cell",
+        "Composition",
         options,
         key=_CELL,
         width=210,
         accept_new_options=True,
-        help=f"The atoms of a cell, as {plain(options[-1])}; type any other of these elements:"
-        f" {', '.join(space.representation.elements)}. “{_ANY}” draws among those that it has learned.",
+        help=f"One that it has learned, or type any other of {', '.join(space.representation.elements)} that its slots"
+        f" hold. With atoms that have a common divisor it is the cell itself. “{_ANY}” draws among those learned.",
     )
     return "" if chosen in (None, _ANY) else str(chosen)
 
