@@ -276,8 +276,9 @@ if asked.around == "waypoints":
         asked = spread_out(asked)
 
 if about := latent_maps.without_encoder(name):
-    jumps = "They choose one element after another, so a small step can change the whole formula."
-    st.info(f"{about} {jumps}", icon=":material/info:")
+    jumps = " A small step in them can change the whole formula." if level is COMPOSITION else ""
+    kept = " A walk keeps the composition of its start." if space.takes_composition else ""
+    st.info(f"{about}{jumps}{kept}", icon=":material/info:")
 if refused := st.session_state.pop("refused", ""):
     plain_text.toast(refused)
 for line in space.far_from_training(dict(asked.wanted)):

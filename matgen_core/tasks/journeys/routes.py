@@ -83,8 +83,8 @@ def waypoint(space: LatentMap, key: str) -> Waypoint:
         name = _name(space, rows[0])
         if not space.has_point[rows[0]]:
             raise ValueError(
-                f"{name} ({key}) is a known formula, and {space.name} has no encoder to find its latent point;"
-                " choose a generated formula"
+                f"{name} ({key}) is a known {space.level.noun}, and {space.name} has no encoder to find its latent"
+                f" point; choose a generated {space.level.noun}"
             )
         return Waypoint(key, name, space.z[rows[0]], int(rows[0]))
     known = space.index[PHASE_FIELD.column]

@@ -135,7 +135,7 @@ def ways_on(sample: Sample, asked: Request) -> None:
         files = [StructureFile(name, name, sample.structure)]
         bench_crystals.open_on_bench([], "crystals_bench", files)
         bench_crystals.send_to_validate(files, f"Crystals: {name}", "crystals_validate_one", asked.settings)
-        if isinstance(asked, Asked) and asked.model in widgets.names_with_map():
+        if isinstance(asked, Asked) and not asked.composition and asked.model in widgets.names_with_map():
             is_far = sample.number > _MOST_ON_JOURNEYS
             if st.button(
                 "Open in Journeys",

@@ -34,7 +34,7 @@ _SETTINGS: dict[Mode, tuple[str, ...]] = {
     "Samples": ("around", "width", "seed", "elements", "n_samples"),
 }
 PICTURE = 300  # px; the strip shows it smaller, a presentation larger
-NO_POINT = "It has no latent point, since this model cannot encode. Choose a generated formula."
+NO_POINT = "It has no latent point, since this model cannot encode. Choose a generated one."
 _PATIENCE = 1.0  # s that a page waits for the first step before it is drawn without
 
 
