@@ -39,7 +39,7 @@ def status(shown: Asked | Pair, *given: Any) -> None:
         with st.container(width="stretch"):
             words = job_words.line(standing, f"{len(made)} of {shown.n} samples of {shown.model}")
             st.progress(len(made) / shown.n, plain(words))
-        st.button("Cancel", icon=":material/stop:", on_click=making.halt, args=(shown, *given))
+        st.button("Cancel", icon=":material/stop:", on_click=making.halt, args=(shown,))
     if made:
         results.counts(made, shown)
         results.gallery(made[-FEW:], 4)

@@ -66,11 +66,9 @@ def under_way(asked: Asked | Pair, *given: Any) -> Recording[Sample]:
     return current
 
 
-@widgets.while_it_is_there
-def halt(asked: Asked | Pair, *given: Any) -> None:
-    """Stop; what has arrived stays."""
+def halt(asked: Asked | Pair) -> None:
+    """Let what is asked for stop at the next look; what has arrived stays."""
     st.session_state[HALTED] = asked
-    _recording(asked, given).stop()
 
 
 def go_on() -> None:
