@@ -9,6 +9,27 @@ TINY: dict[str, Any] = {
     "cgcnn": MODELS["cgcnn"].Config(
         n_elements=3, properties=("a", "b"), members=2, node_dim=6, edge_dim=5, hidden=7, dropout=0.2
     ),
+    "crystalgan": MODELS["crystalgan"].Config(
+        metals=("Ni", "Pd", "Mg"),
+        home=("Ni", "Mg"),
+        n_properties=2,
+        n_sources=3,
+        max_sites=7,
+        slots=(3, 4, 5),
+        width=6,
+        layers=2,
+        n_neighbors=9,
+        cutoff=5.5,
+        passes=3,
+        n_radial=4,
+        nearest=1.7,
+        farthest=3.3,
+        roomy=1.4,
+        geometry_weight=2.3,
+        cycle_weight=0.4,
+        stay_weight=0.6,
+        penalty=0.2,
+    ),
     "ding": MODELS["ding"].Config(
         n_elements=5,
         max_count=3,

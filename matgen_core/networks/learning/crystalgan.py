@@ -18,7 +18,7 @@ from matgen_core.networks.models.crystalgan import CrystalGAN, CrystalGANConfig,
 from matgen_core.networks.models.parts.rows import RowGAN, RowSettings
 
 ADVERSARIAL = AdversarialSchedule(
-    minutes=7.5,
+    minutes=6.5,
     steps=20_000,
     batch_size=128,
     learning_rate=2e-4,
@@ -30,7 +30,7 @@ ADVERSARIAL = AdversarialSchedule(
 )
 # As published, but for Adam's beta1 (0.5) and five steps of the generators for one of the critics.
 PUBLISHED = AdversarialSchedule(
-    minutes=0.5,
+    minutes=1.5,
     steps=1000,
     batch_size=35,
     learning_rate=1e-4,
@@ -289,7 +289,7 @@ def look(model: CrystalGAN, pairs: Pairs, seed: int) -> Losses:
     def rng() -> Generator:
         return Generator(device).manual_seed(seed)
 
-    noise = torch.randn(*pairs.source.frac_coords.shape[:2], 2, generator=rng(), device=device)
+    noise = torch.randn(pairs.source.frac_coords.shape[:2], generator=rng(), device=device)
     made, _ = model.translate(pairs.source, pairs.metals, pairs.n_second, noise)
     found: Losses = {}
     for name, sites in (("made", made), ("real", pairs.ternary), ("source", pairs.source)):

@@ -54,6 +54,7 @@ class CrystalGANConfig:
     roomy: float = 1.5  # sums of the radii that the next metal atom may be away in any case
     geometry_weight: float = 2.0
     cycle_weight: float = 0.5
+    stay_weight: float = 1.0
     penalty: float = 0.3  # weight of the critics' squared slopes
 
 
@@ -87,8 +88,8 @@ class CrystalGAN(nn.Module):
 
     @property
     def latent_dim(self) -> int:
-        """Number of latent coordinates: which source, how many atoms are exchanged, and two of each site."""
-        return 2 + 2 * self.config.max_sites
+        """Number of latent coordinates: which source, how many atoms are exchanged, and one of each site."""
+        return 2 + self.config.max_sites
 
     def know(self, arrays: HydrideArrays) -> None:
         """Take over what is known of the elements, and the crystals that latent points start from."""
@@ -114,15 +115,22 @@ class CrystalGAN(nn.Module):
             source: Crystals of the first metal.
             metals: (B, 2), places of both metals in the tables.
             n_second: (B,), how many metal atoms become the second's.
-            noise: (B, n, 2), standard normal.
+            noise: (B, n), standard normal; it has a say in which sites are chosen.
             volumes: (B, 2), of an atom of each metal in Å^3, if others than those of the tables.
 
         Returns:
             Ternary crystals, and the crystals of the first metal carried to the second, which stands as the first kind.
         """
+        _, made, carried = self._three_steps(source, metals, n_second, noise, volumes)
+        return made, carried
+
+    def _three_steps(
+        self, source: Sites, metals: Tensor, n_second: Tensor, noise: Tensor, volumes: Tensor | None = None
+    ) -> tuple[Sites, Sites, Sites]:
+        """Ternary crystals before and after the third step, and the crystals that were carried to the second metal."""
         described = self.described(metals)
         volumes = self.volumes[metals] if volumes is None else volumes
-        steps, strain = self.generator["translator"](source, described, torch.zeros_like(noise))
+        steps, strain = self.generator["translator"](source, described)
         carried = self._part_of_the_way(source, volumes, steps, strain, torch.ones_like(n_second))
         chosen = choose(self.generator["chooser"](source, described, noise), source.metal, n_second).unsqueeze(-1)
         hydrogen, metal = source.kinds[..., :FIRST], source.kinds[..., FIRST:SECOND]
@@ -130,16 +138,16 @@ class CrystalGAN(nn.Module):
         share = n_second / source.metal.sum(1).clamp(min=1)
         # The second metal's block comes from the crystal that was carried, the first's stays, hydrogen goes between.
         weight = hydrogen * share.view(-1, 1, 1) + kinds[..., SECOND:]
-        made = replace(self._part_of_the_way(source, volumes, weight * steps, strain, share), kinds=kinds)
+        mixed = replace(self._part_of_the_way(source, volumes, weight * steps, strain, share), kinds=kinds)
+        made = mixed
         for _ in range(self.config.passes):
-            steps, strain = self.generator["finisher"](made, described, noise)
+            steps, strain = self.generator["finisher"](made, described)
             made = made.strained(strain).moved(steps)
-        return made, carried
+        return mixed, made, carried
 
     def carry(self, source: Sites, metals: Tensor, volumes: Tensor | None = None) -> Sites:
         """Carry crystals of the first metal to the second, which then stands as the first kind; see `translate`."""
-        noise = source.frac_coords.new_zeros(*source.frac_coords.shape[:2], 2)
-        steps, strain = self.generator["translator"](source, self.described(metals), noise)
+        steps, strain = self.generator["translator"](source, self.described(metals))
         volumes = self.volumes[metals] if volumes is None else volumes
         return self._part_of_the_way(source, volumes, steps, strain, torch.ones_like(source.lattice[:, 0, 0]))
 
@@ -166,7 +174,7 @@ class CrystalGAN(nn.Module):
         other = self.source_metal[row].long()
         home = torch.tensor([1 + config.metals.index(metal) for metal in config.home], device=z.device)
         metals = torch.stack([home[other], home[1 - other]], 1)
-        made, _ = self.translate(source, metals, n_second, z[:, 2:].unflatten(1, (config.max_sites, 2)))
+        made, _ = self.translate(source, metals, n_second, z[:, 2:])
         turned = torch.where(other.view(-1, 1, 1).bool(), made.exchanged().kinds, made.kinds)
         return in_slots(replace(made, kinds=turned), config.slots)
 
@@ -232,21 +240,24 @@ class CrystalGAN(nn.Module):
         """Return "loss" of the translation and its parts; arguments as in `critic_loss`.
 
         Returns:
-            loss = binary + ternary + cycle_weight cycle + geometry_weight geometry: how much less real what is made
-            looks, how far crystals are from where they were when they have been carried there and back (mean square
-            in Å and of the strain), and what metal atoms too near or too far apart cost.
+            loss = binary + ternary + cycle_weight cycle + stay_weight stay + geometry_weight geometry: how much less
+            real what is made looks; how far crystals are from where they were when they have been carried there and
+            back, and how far the third step moves them (mean squares in Å, of sites and cells); what metal atoms too
+            near or too far apart cost.
         """
         config = self.config
-        made, carried = self.translate(real.source, real.metals, real.n_second, _noise(real.source, rng))
+        mixed, made, carried = self._three_steps(real.source, real.metals, real.n_second, _noise(real.source, rng))
         back = self.carry(carried, real.metals.flip(1))
         parts = {
             "binary": self._beaten("binary", carried, real.binary, real.metals[:, [1, 1]]),
             "ternary": self._beaten("ternary", made, real.ternary, real.metals),
             "cycle": _apart(real.source, back),
+            "stay": _apart(mixed, made),
             "geometry": self.geometry(made, real.metals) + self.geometry(carried, real.metals[:, [1, 1]]),
         }
         loss = parts["binary"] + parts["ternary"]
-        loss = loss + config.cycle_weight * parts["cycle"] + config.geometry_weight * parts["geometry"]
+        loss = loss + config.cycle_weight * parts["cycle"] + config.stay_weight * parts["stay"]
+        loss = loss + config.geometry_weight * parts["geometry"]
         return {"loss": loss, **parts}
 
     def _beaten(self, name: str, made: Sites, known: Sites, metals: Tensor) -> Tensor:
@@ -276,16 +287,17 @@ class Mover(nn.Module):
 
     def __init__(self, config: CrystalGANConfig) -> None:
         super().__init__()
-        self.seen = _messages(config, told=True)
+        self.seen = _messages(config, 2 * config.n_properties)
         self.along = nn.Sequential(nn.Linear(3 * config.width, config.width), nn.SiLU(), nn.Linear(config.width, 2))
         self.grown = nn.Linear(config.width, 1)
         for last in (self.along[2], self.grown):
             nn.init.normal_(last.weight, std=0.001)  # type: ignore[arg-type]  # to begin with, all stays in its place
             nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
-    def forward(self, sites: Sites, described: tuple[Tensor, Tensor], noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Return steps (B, n, 3) in Å and symmetric strains (B, 3, 3); noise is (B, n, 2)."""
-        state, edges = self.seen(sites.frac_coords, sites.kinds, sites.lattice, described, told_to(described, noise))
+    def forward(self, sites: Sites, described: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return steps (B, n, 3) in Å and symmetric strains (B, 3, 3)."""
+        told = told_to(described, sites.frac_coords[..., :0])
+        state, edges = self.seen(sites.frac_coords, sites.kinds, sites.lattice, described, told)
         step, pull = (self.along(edges.joined(state)) * edges.weight.unsqueeze(-1)).unbind(-1)
         steps = (step.unsqueeze(-1) * edges.directions).sum(2)
         steps = _MOST_STEP * steps / (_MOST_STEP + steps.square().sum(-1, keepdim=True).add(1e-12).sqrt())
@@ -302,13 +314,14 @@ class Chooser(nn.Module):
 
     def __init__(self, config: CrystalGANConfig) -> None:
         super().__init__()
-        self.seen = _messages(config, told=True)
+        self.seen = _messages(config, 2 * config.n_properties + 1)
         self.score = nn.Linear(config.width, 1)
 
     def forward(self, sites: Sites, described: tuple[Tensor, Tensor], noise: Tensor) -> Tensor:
-        """Return scores (B, n); noise (B, n, 2) tells sites apart that are alike."""
-        state, _ = self.seen(sites.frac_coords, sites.kinds, sites.lattice, described, told_to(described, noise))
-        return self.score(state).squeeze(-1) + noise[..., 0]
+        """Return scores (B, n); noise (B, n) tells sites apart that are alike."""
+        told = told_to(described, noise.unsqueeze(-1))
+        state, _ = self.seen(sites.frac_coords, sites.kinds, sites.lattice, described, told)
+        return self.score(state).squeeze(-1) + noise
 
 
 class Judge(nn.Module):
@@ -316,7 +329,7 @@ class Judge(nn.Module):
 
     def __init__(self, config: CrystalGANConfig) -> None:
         super().__init__()
-        self.seen = _messages(config, told=False)
+        self.seen = _messages(config, 0)
         self.mixed = nn.Sequential(nn.Linear(config.width, config.width), nn.SiLU())
         self.verdict = nn.Sequential(
             nn.Linear(2 * config.width, config.width), nn.SiLU(), nn.Linear(config.width, 1, bias=False)
@@ -336,7 +349,7 @@ class Judge(nn.Module):
 
 
 def told_to(described: tuple[Tensor, Tensor], noise: Tensor) -> Tensor:
-    """What every site is told: the properties of both metals, and its own noise, (B, n, 2 n_properties + 2)."""
+    """What every site is told: the properties of both metals, and its own noise (B, n, k)."""
     of_metals = described[0][:, FIRST:].flatten(1).unsqueeze(1).expand(-1, noise.shape[1], -1)
     return torch.cat([of_metals, noise], -1)
 
@@ -349,10 +362,13 @@ def choose(score: Tensor, may: Tensor, n: Tensor) -> Tensor:
         may: Which sites can be chosen, likewise.
         n: (B,), at least 1 and fewer than can be chosen.
     """
-    ranked = score.detach().masked_fill(~may, -torch.inf).sort(1, descending=True).values
+    ranked, order = score.detach().masked_fill(~may, -torch.inf).sort(dim=1, descending=True, stable=True)
     last, first_out = (ranked.gather(1, place.long().unsqueeze(1)) for place in (n - 1, n))
     soft = torch.sigmoid((score - (last + first_out) / 2) / _SOFT) * may
-    hard = (may & (score >= last)).to(score.dtype)
+    place = torch.arange(score.shape[1], device=score.device).expand_as(order)
+    hard = torch.zeros_like(score).scatter(
+        1, order, (place < n.unsqueeze(1)).to(score.dtype)
+    )  # n of them, if alike too
     return hard + soft - soft.detach() if torch.is_grad_enabled() else hard
 
 
@@ -380,10 +396,10 @@ def in_slots(sites: Sites, slots: tuple[int, int, int]) -> Tensor:
     return to_points(torch.cat(blocks, 1), torch.cat(there, 1), sites.lattice)
 
 
-def _messages(config: CrystalGANConfig, told: bool) -> Messages:
+def _messages(config: CrystalGANConfig, n_told: int) -> Messages:
     return Messages(
         n_properties=config.n_properties,
-        n_told=2 * config.n_properties + 2 if told else 0,
+        n_told=n_told,
         width=config.width,
         n_layers=config.layers,
         n_neighbors=config.n_neighbors,
@@ -403,4 +419,4 @@ def _apart(first: Sites, second: Sites) -> Tensor:
 
 
 def _noise(source: Sites, rng: Generator | None) -> Tensor:
-    return torch.randn(*source.frac_coords.shape[:2], 2, generator=rng, device=source.lattice.device)
+    return torch.randn(source.frac_coords.shape[:2], generator=rng, device=source.lattice.device)

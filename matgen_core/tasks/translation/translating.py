@@ -202,7 +202,7 @@ def translate(
     tries: list[Ternary] = []
     for begin in range(0, n, _BATCH):
         part = starts[begin : begin + _BATCH]
-        noise = rng.standard_normal((len(part), model.config.max_sites, 2)).astype(np.float32)
+        noise = rng.standard_normal((len(part), model.config.max_sites)).astype(np.float32)
         tries += _translated(model, pair, part, torch.from_numpy(noise))
         if progress:
             progress(len(tries))
@@ -229,10 +229,10 @@ def path(checkpoint: Checkpoint, first: Structure, second: Structure, seed: int 
     few = [cell for cell in cells if _n_metals(cell) <= 4] or cells[:1]
     chosen = max(few, key=_n_metals)
     n_metals = _n_metals(chosen)
-    one = np.random.default_rng(seed).standard_normal((1, model.config.max_sites, 2)).astype(np.float32)
+    one = np.random.default_rng(seed).standard_normal((1, model.config.max_sites)).astype(np.float32)
     starts = [_Start(chosen, "first", n) for n in range(1, n_metals)]
     steps = [PathStep(chosen, 0.0, "given")]
-    noise = torch.from_numpy(one).expand(len(starts), -1, -1)
+    noise = torch.from_numpy(one).expand(len(starts), -1)
     for start, each in zip(starts, _translated(model, pair, starts, noise), strict=True):
         if each.structure is not None:
             steps.append(PathStep(each.structure, start.n_second / n_metals, "ternary"))
