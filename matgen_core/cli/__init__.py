@@ -17,7 +17,7 @@ from matgen_core import checkpoint as checkpoints
 from matgen_core import data
 from matgen_core.checkpoint import CheckpointError
 from matgen_core.cli import cards, crystals, latent, phase_fields, validate
-from matgen_core.cli._options import print_out
+from matgen_core.cli._options import SeveralWords, current_name, print_out
 from matgen_core.jobs import guard
 from matgen_core.jobs.files.outputs import claimed
 from matgen_core.jobs.processes import compute_on_one_thread
@@ -127,10 +127,13 @@ def _in_a_line(value: Any) -> str:
     return " ".join(value) if isinstance(value, list) else str(value)
 
 
-@app.command()
+@app.command(cls=SeveralWords)
 def train(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe; it is the name of the checkpoint too")],
-    data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data sets")] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder of the data sets; with --elements a file or a folder of CIF files"),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
     arrays: Annotated[
         Path | None, typer.Option("--prepare", help="Write what learning needs to this file, for another machine")
@@ -139,16 +142,21 @@ def train(
         Path | None, typer.Option("--from", help="Learn nothing; judge what a run left in this folder")
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Limit of learning, in place of the recipe's own")] = None,
+    elements: Annotated[str, typer.Option(help="Of point_cloud_gan: any elements, such as Mg Mn O")] = "",
+    slots: Annotated[str, typer.Option(help="Likewise: the most atoms of each in a cell, such as 8 8 12")] = "",
 ) -> None:
     """Train a checkpoint, judge it, and write its folder.
 
     Where the GPU is on a machine without the data: --prepare FILE here, python -m matgen_core.networks.learning there,
     --from FOLDER here.
     """
-    from matgen_core.recipes import make, recipe_named
+    from matgen_core.recipes import OWN, make, own_recipe, recipe_named
 
-    _use_data(data_dir)
-    chosen = recipe_named(recipe)
+    if elements or slots or recipe == OWN:
+        chosen = own_recipe(recipe, elements, slots, data_dir)
+    else:
+        _use_data(data_dir)
+        chosen = recipe_named(recipe)
     if (arrays or folder) and (minutes is not None or (arrays and folder)):
         raise ValueError("--prepare, --from and --minutes do not go together: the first two learn nothing")
     if arrays:
@@ -165,7 +173,7 @@ def train(
 
 
 @app.command()
-def regrade(name: Annotated[str, typer.Argument(help="Name of a checkpoint with maps")]) -> None:
+def regrade(name: Annotated[str, typer.Argument(help="Name of a checkpoint with maps", callback=current_name)]) -> None:
     """Grade the maps of a checkpoint anew, without training: faithfulness, stability, trustworthiness, continuity."""
     from matgen_core.recipes import regrade as grade
 
@@ -174,7 +182,7 @@ def regrade(name: Annotated[str, typer.Argument(help="Name of a checkpoint with 
 
 @app.command()
 def measure(
-    name: Annotated[str, typer.Argument(help="Name of a checkpoint")],
+    name: Annotated[str, typer.Argument(help="Name of a checkpoint", callback=current_name)],
     figures: Annotated[list[str] | None, typer.Argument(help="Names of figures; all if none is given")] = None,
     data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data sets")] = None,
 ) -> None:
@@ -187,7 +195,7 @@ def measure(
 
 @app.command()
 def evaluate(
-    name: Annotated[str, typer.Argument(help="Name of a checkpoint")],
+    name: Annotated[str, typer.Argument(help="Name of a checkpoint", callback=current_name)],
     data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data sets")] = None,
 ) -> None:
     """Recompute the figures of a checkpoint's card from its weights and the data; print them as JSON."""

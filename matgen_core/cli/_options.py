@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
 import typer
+import typer.core
 
+from matgen_core import checkpoint as checkpoints
+from matgen_core.checkpoint import renamed
 from matgen_core.jobs.files.outputs import UNFINISHED, claimed
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
@@ -17,6 +20,29 @@ Out = Annotated[Path | None, typer.Option("--out", help="File to write; standard
 MixedValence = Annotated[
     bool, typer.Option(help="Accept a repeated element (a mixed-valence field, as in the published table)")
 ]
+
+
+def current_name(name: str) -> str:
+    """Return what a checkpoint is called now; where the name has changed hands, a line says so."""
+    now, line = renamed.found(name, checkpoints.names())
+    if line:
+        typer.echo(line, err=True)
+    return now
+
+
+class SeveralWords(typer.core.TyperCommand):
+    """A command whose options --elements and --slots take all words up to the next option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Join these words before the options are read."""
+        joined: list[str] = []
+        for word in args:
+            follows = joined and joined[-1] and not word.startswith("-")
+            if follows and len(joined) > 1 and joined[-2] in ("--elements", "--slots"):
+                joined[-1] += f" {word}"
+            else:
+                joined.append(word)
+        return super().parse_args(ctx, joined)
 
 
 def check_number(n: int, what: str) -> None:

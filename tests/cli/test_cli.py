@@ -115,6 +115,21 @@ def test_unknown_recipe_and_checkpoint_without_encoder(run, tmp_path: Path) -> N
     assert "has no encoder" in err
 
 
+def test_a_recipe_for_other_elements_takes_all_words_of_its_options(run, tmp_path: Path) -> None:
+    own = ("train", "point_cloud_gan", "--elements", "Mg", "Mn", "O", "--slots")
+    for given, line in (
+        ((*own, "8", "8", "--data", tmp_path / "x.cif"), "3 elements with 2 numbers of slots"),
+        ((*own, "8", "8", "x"), "point_cloud_gan takes --elements Mg Mn O --slots 8 8 12 --data FILE, all three"),
+        ((*own, "8", "8", "12", "--data", tmp_path / "x.cif"), "x.cif: no such file or folder"),
+        ((*own, "8,8,12", "--data", tmp_path / "x.cif"), "x.cif: no such file or folder"),
+        (("train", "icsg3d", "--elements", "Mg", "O"), "icsg3d takes no --elements"),
+        (("train", "icsg3d", "more"), "unexpected extra argument"),
+    ):
+        code, _, err = run(*given)
+        assert code == 2
+        assert line in err, given
+
+
 def test_encode_gives_one_row_an_input_and_the_reason_where_it_has_no_point(run, tmp_path: Path) -> None:
     out = tmp_path / "z.parquet"
     code, _, _ = run("encode", "phase_field_vae", fields_csv(tmp_path, "Li-Sn-S-Cl", "Li-S-Cl"), "--out", out)

@@ -32,7 +32,7 @@ KINDS: dict[str, set[type]] = {
     "ding": {Conditioned, LearnedPrior, PropertyPredictor, RangesKnown},
     "icsg3d": {ClassesHeard, Conditioned, LearnedPrior},
     "icsg3d_paper": {ClassesHeard, Conditioned},
-    "matgan": {Critic},
+    "formula_lm": {Critic},
     "phase_field_vae": {Scorer},
 }
 

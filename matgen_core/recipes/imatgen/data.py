@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Element, Lattice, Structure
 
-from matgen_core import checkpoint as checkpoints
 from matgen_core import data
-from matgen_core.checks.physics import Energy, FormationEnergies
-from matgen_core.checks.physics.energies import IMPOSSIBLE_DISTANCE, IMPOSSIBLE_ENERGY
+from matgen_core.checks.physics.above_hull import HullOf
 from matgen_core.data.rows import structure
 from matgen_core.networks.arrays.cells import Cells
 from matgen_core.networks.arrays.crystals import PairArrays
@@ -189,40 +187,6 @@ def structures(arrays: PairArrays) -> list[Structure]:
 def crystal_of(numbers: NDArray[np.int64], cell: NDArray[np.float64], frac_coords: NDArray[np.float64]) -> Structure:
     """Return a crystal of its atomic numbers, cell and fractional coordinates."""
     return Structure(Lattice(cell), [Element.from_Z(int(z)) for z in numbers], frac_coords)
-
-
-class HullOf:
-    """Distances from the hull; the hull at a composition is looked for once."""
-
-    def __init__(self, energies: FormationEnergies) -> None:
-        self._energies, self._hull = energies, dict[tuple[str, str], float]()
-
-    @classmethod
-    def installed(cls) -> "HullOf":
-        """Take the reference energies and known phases of the checkpoint of the physics checks."""
-        return cls(FormationEnergies(checkpoints.load("formation_references")))
-
-    def of(self, crystal: Structure, potential: str, energy: float, own: str) -> tuple[float, float]:
-        """Return formation energy and hull distance in eV/atom; NaN where there is no reference or it is not believed.
-
-        Args:
-            crystal: Relaxed.
-            potential: Whose energy it is.
-            energy: eV/atom.
-            own: Material id of this very crystal, whose entry shall not count; "" for none.
-        """
-        try:
-            formation = self._energies.formation_energy(crystal, Energy(potential, energy))
-        except ValueError:
-            return float("nan"), float("nan")
-        key = (crystal.composition.reduced_formula, own)
-        if key not in self._hull:
-            composition = crystal.composition
-            shares = np.array([composition.get_atomic_fraction(each) for each in self._energies.elements])
-            self._hull[key] = self._energies.hull.at(shares, (own,) if own else ()).energy
-        distance = formation - self._hull[key]
-        believed = formation > IMPOSSIBLE_ENERGY and distance > IMPOSSIBLE_DISTANCE
-        return (formation, distance) if believed else (float("nan"), float("nan"))
 
 
 def _is_one_of(crystal: Structure, known: Sequence[Structure]) -> bool:

@@ -15,7 +15,6 @@ from pymatgen.core import Composition, Structure
 from matgen_core.data.rows import structure
 from matgen_core.networks.arrays.clouds import CloudArrays
 from matgen_core.networks.arrays.splits import THREE_PARTS, TRAIN, VAL
-from matgen_core.recipes.imatgen.substitution import niggli
 from matgen_core.representations import PointCloud
 
 Counts = tuple[int, ...]  # atoms of each element, in the order of the elements
@@ -124,7 +123,9 @@ def learned(table: pd.DataFrame, layout: PointCloud, kept: Iterable[Counts], n_w
         try:
             crystal = structure(row)
             counts = layout.counts(crystal.composition)
-            rows.append({"crystal": niggli(crystal), "counts": counts, "id": _name(row, number)})
+            rows.append(
+                {"crystal": crystal.get_reduced_structure("niggli"), "counts": counts, "id": _name(row, number)}
+            )
         except ValueError as error:
             left_out[str(error)] += 1
     if not rows:

@@ -10,14 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 
+from matgen_core.checks.physics.above_hull import HullOf
 from matgen_core.checks.sets import novelty, uniqueness_and_novelty
 from matgen_core.checks.sets.generation import same_structure
 from matgen_core.checks.structures import STRICT_MIN_DISTANCE, closest_sites
+from matgen_core.data.rows import structure
 from matgen_core.latent.space import Decoded, LatentSpace
 from matgen_core.networks.arrays.clouds import CloudArrays
 from matgen_core.networks.learning.clouds.point_cloud_gan import volumes
 from matgen_core.networks.potentials.remote import RelaxedCells
-from matgen_core.recipes.imatgen.data import HullOf, crystal_of
 from matgen_core.recipes.point_cloud_gan.data import Counts, composition, formula, reduced
 
 WITHIN = (0.2, 0.08)  # eV/atom above the hull: metastable as published, and nearer
@@ -180,7 +181,8 @@ def distances(done: RelaxedCells, places: Sequence[int | None]) -> tuple[list[St
             crystals.append(None)
             found.append(np.nan)
             continue
-        crystal = crystal_of(*sites[place])
+        numbers, cell, frac_coords = sites[place]
+        crystal = structure({"numbers": numbers, "lattice": cell, "frac_coords": frac_coords})
         crystals.append(crystal)
         found.append(hull.of(crystal, done.potentials[1], energy, "")[1])
     return crystals, np.array(found)

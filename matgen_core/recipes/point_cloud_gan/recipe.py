@@ -1,6 +1,8 @@
 """The point-cloud GANs on the crystals of a few elements: ours, and the published one."""
 
+import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -52,6 +54,7 @@ SAMPLES = "relaxed.safetensors"  # in the folder of a run: what a machine with a
 POTENTIALS = ("7net-0", "7net-l3i5")  # relaxes, and is asked of what comes out
 PAPERS_RULE = Rule((2, None, -2), 2, 4)
 N_WORKERS = 2
+_USUAL = 11  # compositions that are judged where no rule says which
 WAYS = ("templates", "random")  # without a network, of which a few are relaxed, too
 
 
@@ -97,6 +100,39 @@ class PointCloudGANRecipe:
     n_bank: int = 1000
     settings: RelaxSettings = field(default_factory=lambda: RelaxSettings(0.1, 120))
     seed: int = 0
+
+    @classmethod
+    def of_own(cls, elements: tuple[str, ...], slots: tuple[int, ...], path: Path) -> "PointCloudGANRecipe":
+        """Return the recipe for crystals of one's own, which are installed under the name of its checkpoint.
+
+        Args:
+            elements: Symbols.
+            slots: Most atoms of each in a cell.
+            path: What `data.import_file` takes.
+
+        Raises:
+            ValueError: If elements and slots do not fit each other, or the file cannot be read.
+        """
+        PointCloud(elements, slots)
+        stem = re.sub(r"[^a-z0-9]+", "_", path.stem.lower()).strip("_") or "own"
+        name = f"point_cloud_gan_{''.join(elements).lower()}_{stem}"[:64]
+        print(data.import_file(name, path, replace=True).summary(), file=sys.stderr)
+        return cls(
+            name,
+            title=f"Crystals of {', '.join(elements)} of an asked composition",
+            elements=elements,
+            slots=slots,
+            dataset=name,
+            anion=int(np.argmax([Element(symbol).X for symbol in elements])),
+            rule=None,
+            learner=LEARNERS["point_cloud_gan_mgmno"],
+            n_watched=0,
+            n_each=20,
+            n_relaxed=40,
+            n_told_apart=10,
+            n_baseline=2,
+            n_bank=200,
+        )
 
     def prepare(self, path: Path) -> None:
         """Write the crystals that fit the slots, in their reduced cells."""
@@ -217,6 +253,7 @@ class PointCloudGANRecipe:
             "asked": {
                 "known": [formula(each, self.elements) for each in asked.compositions[: asked.n_known]],
                 "new": [formula(each, self.elements) for each in asked.compositions[asked.n_known :]],
+                "by_rule": self.rule is not None,
                 "n_each": asked.n_each,
                 "learned": self._n_learned(asked),
             },
@@ -318,12 +355,15 @@ class PointCloudGANRecipe:
         if self.rule is not None:
             return judged(self.slots, self.rule, self._published_counts())
         # Without a rule: what is learned most, and none that is new.
-        table = data.load(self.dataset).table
-        counts = [reduced(_counts(numbers, self.elements)) for numbers in table["numbers"]]
-        usual = pd.Series(counts).value_counts()
-        return list(usual.index[:11]), []
+        layout = PointCloud(self.elements, self.slots)
+        fitting = learned(data.load(self.dataset).table, layout, (), 0, self.seed).arrays
+        usual = Counter(reduced(tuple(row)) for row in fitting.counts.tolist())
+        return [counts for counts, _ in usual.most_common(_USUAL)], []
 
     def _published(self) -> pd.DataFrame:
+        """Known compounds of the elements; none where they are not installed and no rule asks for them."""
+        if self.rule is None and not data.path_of(PUBLISHED).is_file():
+            return pd.DataFrame({"numbers": []})
         table = data.load(PUBLISHED).table
         wanted = {Element(symbol).Z for symbol in self.elements}
         return table[[set(map(int, numbers)) == wanted for numbers in table["numbers"]]]

@@ -21,7 +21,7 @@ from torch import nn
 from matgen_core import checkpoint as checkpoints
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks.structures import MIN_DISTANCE
-from matgen_core.data import DATASETS
+from matgen_core.data import DATASETS, load
 from matgen_core.data.registry import Source
 from matgen_core.materials.properties import Property, property_named
 from matgen_core.tasks.ranking.evidence import CONTROLS
@@ -149,7 +149,7 @@ def figures() -> str:
 def system_folder(recipe: str) -> Path:
     """Return the folder with the template of a recipe: the longest name that the recipe's begins with.
 
-    So `matgan_oqmd` is found in `matgan`, and `icsg3d_paper` not in `icsg3d` but in its own.
+    So `formula_lm_oqmd` is found in `formula_lm`, and `icsg3d_paper` not in `icsg3d` but in its own.
 
     Raises:
         ValueError: If there is none.
@@ -178,12 +178,17 @@ def _used_data(config: Document) -> list[UsedData]:
     return [
         UsedData(
             whole,
-            DATASETS[whole.partition(",")[0]],
+            _source_of(whole.partition(",")[0]),
             rows,
             next(sha for name, sha in config["datasets"].items() if name.partition("/")[0] == whole),
         )
         for whole, rows in found.items()
     ]
+
+
+def _source_of(name: str) -> Source:
+    """What the registry says of a data set, or, of one that a person brought, what the import wrote down."""
+    return DATASETS[name] if name in DATASETS else load(name).source
 
 
 # Filters. A figure that was not defined, such as the mean error of no crystal, is stored as null.
