@@ -16,6 +16,7 @@ from matgen_core.data.rows import structure_row
 from matgen_core.latent.building import with_points
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.systems import chemical_system
+from matgen_core.networks.models import MODELS
 from matgen_core.networks.models.clouds.point_cloud_gan import PointCloudGAN, PointCloudGANConfig
 from matgen_core.representations import PointCloud
 from pages._parts.components import crystal_viewer
@@ -29,9 +30,11 @@ pytestmark = pytest.mark.usefixtures("fresh_caches")
 def bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:
     """The only checkpoint there is: an untrained network that writes crystals of an asked composition.
 
-    40 known crystals, whose features are drawn, beside 40 of its bank of 120.
+    The network is in the list of models, whether a checkpoint of it is shipped or not. Here are 40 known crystals, whose
+    features are drawn, beside 40 of its bank of 120.
     """
     torch.manual_seed(0)
+    monkeypatch.setitem(MODELS.data, "point_cloud_gan", f"{PointCloudGAN.__module__}:PointCloudGAN")
     config = PointCloudGANConfig(
         slots=(2, 2, 4), n_compositions=3, noise_dim=5, width=16, heads=2, blocks=1, rounds=1, n_features=6
     )

@@ -18,10 +18,10 @@ LIMIT = 90_000  # ms, as a guard
 CARDS = "[class*=st-key-vcard_]"
 
 
-def generators() -> list[str]:
-    """Every checkpoint here that makes crystals."""
+def able_to(capability: str) -> list[str]:
+    """Every checkpoint here that does something with crystals."""
     good, _ = checkpoint.summaries()
-    return [each["name"] for each in good if "decode" in each["capabilities"] and each["level"] == CRYSTAL.key]
+    return [each["name"] for each in good if capability in each["capabilities"] and each["level"] == CRYSTAL.key]
 
 
 def arrived(page: Any, n: int) -> None:
@@ -43,9 +43,17 @@ def test_generators_make_crystals_that_go_on_to_validate(
     page, address = browser_page, streamlit_app("app.py")
     expect.set_options(timeout=LIMIT)
     page.set_default_timeout(LIMIT)
-    for name in generators():
+    for name in able_to("decode"):
         page.goto(f"{address}/crystals?crystals={name},n=2,seed=1")
         arrived(page, 2)
+    for name in able_to("translate"):
+        page.goto(f"{address}/crystals?translated={name},n=4,seed=1,first=ideal-PdH,second=ideal-NiH")
+        page.get_by_text("All 4 as a table").wait_for()
+        settle(page, "Crystals")
+        expect(page.locator("[class*=st-key-closer_] button")).to_have_count(4)
+        expect(page.get_by_text("the second, as given")).to_be_visible()
+        assert page.locator(f"{CARDS} img").count() >= 4, "the way has its pictures"
+        shoot(page, "crystals_translate")
     page.goto(f"{address}/crystals?crystal_model=voxel_vae")
     settle(page, "Crystals")
     page.get_by_label("Samples").fill("12")
