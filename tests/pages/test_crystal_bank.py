@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("fresh_caches")
 def bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:
     """The only checkpoint there is: an untrained network that writes crystals of an asked composition.
 
-    The network is in the list of models, whether a checkpoint of it is shipped or not. Here are 40 known crystals, whose
+    The network is in the list of models, whether a checkpoint of it is shipped or not. 40 known crystals, whose
     features are drawn, beside 40 of its bank of 120.
     """
     torch.manual_seed(0)
