@@ -124,7 +124,7 @@ for number, (column, (page, title, text, parameters)) in enumerate(
         st.caption(text)
 
 st.subheader("The pages")
-with st.grid(4, gap="small"):
+with st.grid(3, gap="small"):
     for title, icon, question, page, example, parameters in PAGES:
         with st.container(border=True, height="stretch", gap="xsmall"):
             st.markdown(f"**:material/{icon}: {title}**  \n:small[{question}]")
