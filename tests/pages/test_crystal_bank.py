@@ -142,6 +142,7 @@ def test_a_composition_is_asked_for_on_the_page_and_refused_with_the_reason(bank
     assert test.query_params["crystals"] in (link, [link])
     [table] = [each.value for each in test.dataframe]
     assert {Composition(each).reduced_formula for each in table["formula"] if each} == {"Mg2MnO3"}
+    assert table.loc[table["decoded"], "novel_reason"].str.contains("among the 2 formulas").all(), "its own count not"
     for typed, words in {"Mg3MnO": "3 Mg where there are 2 slots", "KMnO": "no slots for K", "Oops": "Oops"}.items():
         wrong = page("crystals")
         wrong.session_state["crystal_cell"] = typed  # as one types it

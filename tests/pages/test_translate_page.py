@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data import StructureFile
+from matgen_core.networks.models import MODELS
 from matgen_core.networks.models.crystalgan import CrystalGAN, CrystalGANConfig
 from matgen_core.representations import PointCloud
 from matgen_core.tasks import translation
@@ -30,6 +31,7 @@ LINK = "hydrides,n=6,seed=1,first=ideal-PdH,second=ideal-NiH"
 def hydrides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:
     """The only checkpoint there is: an untrained network that translates; no data set is installed."""
     torch.manual_seed(0)
+    monkeypatch.setitem(MODELS.data, "crystalgan", f"{CrystalGAN.__module__}:CrystalGAN")  # shipped or not
     config = CrystalGANConfig(metals=METALS, n_sources=2, max_sites=16, slots=(4, 4, 8), width=16, layers=1)
     model = CrystalGAN(config).eval()
     model.radii.copy_(torch.tensor([0.4, 1.4, 1.4, 1.3, 1.2]))

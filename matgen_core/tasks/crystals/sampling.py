@@ -15,6 +15,7 @@ from pymatgen.core import Composition, Structure
 from matgen_core import checks
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.checks import Verdict
+from matgen_core.latent.index import GENERATED
 from matgen_core.latent.space import BATCH_SIZE, LatentSpace
 from matgen_core.materials.notation import composition_of
 from matgen_core.materials.properties import PROPERTIES, property_named
@@ -194,9 +195,7 @@ class Known:
         own = next(iter(checkpoint.provenance.get("datasets", {})), DATASET).split("/")[0]
         self._data_sets = list(dict.fromkeys((own, DATASET)))
         self._read: dict[str, list[KnownCrystals]] = {}
-        index = checkpoint.index
-        has_formulas = index is not None and "formula" in index
-        self._formulas = set(index["formula"].astype(str)) if has_formulas and index is not None else set()
+        self._formulas = _known_formulas(checkpoint.index)
 
     def novelty(self, structure: Structure) -> Verdict:
         """Say whether a crystal is new, as `placement.novelty` does; with the model's index where no data are here."""
@@ -211,6 +210,14 @@ class Known:
             listed = "is" if formula in self._formulas else "is not"
             reason += f"; {formula} {listed} among the {len(self._formulas):,} formulas that the model's index names"
         return Verdict(worst.passed, reason)
+
+
+def _known_formulas(index: pd.DataFrame | None) -> set[str]:
+    """Formulas of an index, without what the model has drawn itself."""
+    if index is None or "formula" not in index:
+        return set()
+    known = index if "split" not in index else index[index["split"] != GENERATED]
+    return set(known["formula"].astype(str))
 
 
 def table(made: Sequence[Sample], asked: Request) -> pd.DataFrame:
