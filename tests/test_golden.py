@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from pymatgen.core import Composition, Lattice
+from pymatgen.core import Composition, Lattice, Structure
 
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
@@ -51,6 +51,24 @@ def crystals(shipped: Checkpoint) -> dict[str, Any]:
         "drawn": [
             item.material.composition.reduced_formula if item.material else ""
             for item in space.decode(space.sample(3, 0))
+        ],
+    }
+
+
+def asked_crystals(shipped: Checkpoint) -> dict[str, Any]:
+    """Where the critic sees an ordered rock salt, and what the first samples of a composition are."""
+    space = LatentMap(shipped)
+    rock_salt = Structure(
+        Lattice.tetragonal(3.0, 4.3), ["Mg", "Mn", "O", "O"], [[0] * 3, [0.5] * 3, [0, 0, 0.5], [0.5, 0.5, 0]]
+    )
+    drawn = space.decode(space.sample(3, 0), space.cells(Composition("Mg2MnO4"), 3, 0))
+    made = [each.material for each in drawn]
+    return {
+        "features": space.locate([rock_salt])[0].z[:4].tolist(),
+        "asked": [each.composition.formula if each else "" for each in made],
+        "volumes": [each.volume / len(each) if each else 0.0 for each in made],
+        "drawn": [
+            item.material.composition.formula if item.material else "" for item in space.decode(space.sample(3, 0))
         ],
     }
 
@@ -106,6 +124,8 @@ def hull_distances(shipped: Checkpoint) -> dict[str, Any]:
 KINDS = {
     "formation_references": hull_distances,
     "phase_field_norm": phase_fields,
+    "point_cloud_gan": asked_crystals,
+    "point_cloud_gan_paper": asked_crystals,
     "phase_field_vae": phase_fields,
     "ding": drawn_formulas,
     "icsg3d": crystals,

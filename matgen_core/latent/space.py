@@ -109,7 +109,11 @@ class LatentSpace:
             raise ValueError(f"{self.name} has no learned prior; its decoder takes the condition")
         if not self.has_learned_prior or (center is not None and condition is None):
             drawn = noise.numpy() * np.float32(width)
-            return drawn if center is None else self.held(drawn + center, center)
+            if center is not None:
+                return self.held(drawn + center, center)
+            if self.takes_composition:  # a width is of the noise, not of what is drawn among compositions
+                drawn[:, 0] = noise[:, 0].numpy()
+            return drawn
         wanted = None if condition is None else torch.from_numpy(np.ascontiguousarray(condition))
         middle = None if center is None else torch.from_numpy(np.ascontiguousarray(center))
         return self.model.draw_from_prior(noise, wanted, middle, width).numpy()

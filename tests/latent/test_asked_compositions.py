@@ -74,5 +74,8 @@ def test_a_walk_keeps_the_composition_of_its_start(space) -> None:
     around = space.sample(20, 3, center=start, width=0.7)
     assert np.all(around[:, 0] == start[0])
     assert around[:, 1].std() > 0.3
+    narrow, wide = space.sample(9, 3, width=0.1), space.sample(9, 3)
+    assert np.array_equal(narrow[:, 0], wide[:, 0])
+    assert np.allclose(narrow[:, 1:], 0.1 * wide[:, 1:])
     other = LatentSpace(torch.nn.Identity(), None, "other")
     assert other.interpolate(start, end, 3)[1, 0] == 0

@@ -12,46 +12,18 @@ from matgen_core.networks.learning import LEARNERS, runs
 from matgen_core.networks.learning.clouds.point_cloud_gan import Ranges, fingerprints, look, pairs, told, volumes
 from matgen_core.networks.learning.clouds.point_cloud_gan_paper import augmented
 from matgen_core.networks.models.clouds.point_cloud_gan import PointCloudGAN, PointCloudGANConfig
-from matgen_core.networks.models.clouds.point_cloud_gan_paper import PointCloudGANPaper, PointCloudGANPaperConfig
+from matgen_core.networks.models.clouds.point_cloud_gan_paper import PointCloudGANPaper
 from matgen_core.representations import PointCloud
 from tests.support.arrays import rng
 from tests.support.clouds import SLOTS, cloud_arrays, one
+from tests.support.tiny import TINY
 
-TINY = PointCloudGANConfig(
-    slots=SLOTS,
-    n_compositions=3,
-    noise_dim=5,
-    volume=14.0,
-    volume_spread=0.2,
-    width=24,
-    heads=3,
-    blocks=2,
-    rounds=2,
-    critic=20,
-    critic_layers=2,
-    n_shells=6,
-    reach=4.0,
-    channels=7,
-    n_features=9,
-    penalty=2.5,
-)
-TINY_PAPER = PointCloudGANPaperConfig(
-    slots=SLOTS,
-    n_compositions=3,
-    noise_dim=6,
-    first=7,
-    maps=(8, 9, 10),
-    critic=(11, 12, 13),
-    layers=(14, 15),
-    n_verdicts=3,
-    classifier=(9, 8),
-    heads=(7, 6),
-)
+OURS, PAPER = TINY["point_cloud_gan"], TINY["point_cloud_gan_paper"]
 CELL = torch.tensor([[4.4, 0.3, 0.1], [-0.5, 4.9, 0.4], [0.2, 0.6, 5.2]], dtype=torch.float64)
 COUNTS = (1, 2, 2)
 
 
-def gan(config: PointCloudGANConfig = TINY) -> PointCloudGAN:
+def gan(config: PointCloudGANConfig = OURS) -> PointCloudGAN:
     torch.manual_seed(0)
     model = PointCloudGAN(config)
     model.known.learn(cloud_arrays().counts, cloud_arrays().weight)
@@ -60,7 +32,7 @@ def gan(config: PointCloudGANConfig = TINY) -> PointCloudGAN:
 
 def both() -> list:
     torch.manual_seed(0)
-    paper = PointCloudGANPaper(TINY_PAPER)
+    paper = PointCloudGANPaper(PAPER)
     paper.known.learn(cloud_arrays().counts, cloud_arrays().weight)
     return [gan(), paper.eval()]
 
@@ -161,9 +133,9 @@ def test_the_penalty_is_on_how_much_a_small_move_changes_the_critic_s_mind() -> 
     model, real = gan(), pairs(cloud_arrays(), ())(16, rng(1))
     parts = model.critic_loss(real, rng(2))
     assert parts["penalty"] > 0
-    stiffer = gan(replace(TINY, penalty=5.0)).critic_loss(real, rng(2))
+    stiffer = gan(replace(OURS, penalty=5.0)).critic_loss(real, rng(2))
     torch.testing.assert_close(stiffer["loss"] - parts["loss"], 2.5 * parts["penalty"], rtol=1e-3, atol=1e-7)
-    still = gan(replace(TINY, moved=0.0, strained=0.0)).critic_loss(real, rng(2))
+    still = gan(replace(OURS, moved=0.0, strained=0.0)).critic_loss(real, rng(2))
     assert still["penalty"] < 1e-9
 
 
@@ -184,6 +156,30 @@ def test_a_generator_follows_its_critic() -> None:
         model.generator_loss(real, rng(seed)).backward()
         step.step()
     assert clouds.volume_of(model.made(real[0].counts, real[0].slot, rng(3)).lattice).mean() > 1.1 * before
+
+
+def test_no_slope_is_infinite_whatever_the_network_says_of_a_cell() -> None:
+    model = gan()
+    for scale in (1.0, 30.0, 1e4):
+        said = (scale * torch.randn(200, 7, generator=rng(9))).requires_grad_(True)
+        lattice = model.generator.lattice(said, torch.full((200,), 6))
+        lattice.sum().backward()
+        assert lattice.isfinite().all()
+        assert said.grad.isfinite().all()
+        per_site = clouds.volume_of(lattice.detach()) / 6
+        assert per_site.min() > 0.5 * OURS.volume
+        assert per_site.max() < 2 * OURS.volume
+
+
+def test_sites_on_one_spot_leave_the_losses_finite() -> None:
+    model, real = gan(), pairs(cloud_arrays(), ())(16, rng(1))
+    with torch.no_grad():
+        for weight in model.generator.to_place.parameters():
+            weight.zero_()
+    for loss in (model.critic_loss(real, rng(2))["loss"], model.generator_loss(real, rng(2))):
+        loss.backward()
+        assert loss.isfinite()
+        assert all(weight.grad.isfinite().all() for weight in model.parameters() if weight.grad is not None)
 
 
 def test_partners_have_one_composition_and_are_two_crystals_where_there_are_two() -> None:
@@ -250,7 +246,7 @@ def test_a_look_says_what_is_wrong_with_samples() -> None:
 
 @pytest.mark.parametrize(
     ("name", "config"),
-    [("point_cloud_gan_mgmno", TINY), ("point_cloud_gan_mgmno_paper", TINY_PAPER)],
+    [("point_cloud_gan_mgmno", OURS), ("point_cloud_gan_mgmno_paper", PAPER)],
 )
 def test_a_run_leaves_weights_and_losses(name, config, tmp_path) -> None:
     arrays = cloud_arrays()
@@ -278,8 +274,8 @@ def test_a_run_leaves_weights_and_losses(name, config, tmp_path) -> None:
 
 def test_volumes_are_told_by_the_training_crystals() -> None:
     arrays = cloud_arrays()
-    found = told(TINY, arrays)
+    found = told(OURS, arrays)
     assert found.volume == pytest.approx(float(volumes(arrays).log().mean().exp()))
     assert found.volume_spread == pytest.approx(float(volumes(arrays).log().std()))
-    assert told(TINY, arrays.select(torch.tensor([0]))).volume_spread == TINY.volume_spread
+    assert told(OURS, arrays.select(torch.tensor([0]))).volume_spread == OURS.volume_spread
     assert isinstance(arrays.of_part("val"), CloudArrays)

@@ -18,7 +18,6 @@ from matgen_core.latent.map import LatentMap
 from matgen_core.latent.projection import projections
 from matgen_core.latent.space import Decoded
 from matgen_core.networks.arrays.cells import Cells
-from matgen_core.networks.models import MODELS
 from matgen_core.networks.models.clouds.point_cloud_gan import PointCloudGANConfig
 from matgen_core.networks.potentials import CONVERGED, OUTCOMES
 from matgen_core.networks.potentials.remote import RelaxedCells, fingerprint
@@ -28,8 +27,7 @@ from matgen_core.recipes.point_cloud_gan import recipe as of_recipe
 from matgen_core.recipes.point_cloud_gan.baselines import Baselines
 from matgen_core.recipes.point_cloud_gan.data import Rule, candidates, cells_of, judged, learned, reduced, structures
 from matgen_core.recipes.point_cloud_gan.figures import Asked, Reference, Volumes
-from matgen_core.recipes.point_cloud_gan.recipe import PointCloudGANRecipe
-from matgen_core.representations import REPRESENTATIONS, PointCloud
+from matgen_core.representations import PointCloud
 from tests.support.rows import each_row
 
 LAYOUT = PointCloud(("Mg", "Mn", "O"), (3, 3, 6))
@@ -157,7 +155,7 @@ def relaxed_as_given(cells: Cells, energy: float = -7.0) -> RelaxedCells:
     n = len(cells)
     energies = torch.linspace(energy, energy + 0.3, n, dtype=torch.float64)
     return RelaxedCells(
-        fingerprint(cells), ("7net-0", "7net-l3i5"), 0.1, 120, energies, energies, energies,
+        fingerprint(cells), ("7net-0", "7net-l3i5"), 0.1, 120, energies, energies.clone(), energies.clone(),
         torch.zeros(n, dtype=torch.int64), torch.full((n,), OUTCOMES.index(CONVERGED)), ("",) * n, cells,
     )  # fmt: skip
 
@@ -174,7 +172,7 @@ def test_relaxed_crystals_are_counted_near_the_hull_once_each() -> None:
     asked = Asked(((1, 1, 2), (1, 2, 4)), 1, 4)
     chosen = np.array([0, 1, 2, 3, 4, 5])
     reference = Reference([], [other])
-    found = figures.near_hull(crystals, above, asked, chosen, LAYOUT.elements, reference)
+    found = figures.near_hull(crystals, above, asked, chosen, LAYOUT.elements, reference, {(1, 1, 2): 0.03})
     known = found["known"]
     assert (known["n"], known["relaxed"]) == (4, 3)
     assert known["within_200"] == {"samples": 3, "share": 0.75, "different": 2, "different_and_new": 1}
@@ -182,7 +180,13 @@ def test_relaxed_crystals_are_counted_near_the_hull_once_each() -> None:
     # The same crystal, but of another energy: something else has become of it.
     assert found["new"]["within_200"]["different"] == 2
     assert found["new"]["within_80"]["samples"] == 0
-    assert found["by_composition"]["MgMnO2"] == {"n": 4, "least": 0.05, "within_200": 3, "within_80": 3}
+    assert found["by_composition"]["MgMnO2"] == {
+        "n": 4,
+        "least": 0.05,
+        "least_known": 0.03,
+        "within_200": 3,
+        "within_80": 3,
+    }
     assert found["by_composition"]["MgMn2O4"]["n"] == 2
 
 
@@ -199,8 +203,6 @@ def test_crystals_of_ones_own_have_a_checkpoint_from_end_to_end(
     folder = tmp_path / "checkpoints"
     shutil.copytree(checkpoint.root() / "formation_references", folder / "formation_references")
     monkeypatch.setenv("MATGEN_CHECKPOINTS", str(folder))
-    monkeypatch.setitem(MODELS, "point_cloud_gan", "matgen_core.networks.models.clouds.point_cloud_gan:PointCloudGAN")
-    monkeypatch.setitem(REPRESENTATIONS, "point_cloud", "matgen_core.representations.point_cloud:PointCloud")
     monkeypatch.setattr(building, "projections", partial(projections, methods=("pca",), n_seeds=1))
     monkeypatch.setattr(of_recipe, "relaxed", lambda cells, *rest: relaxed_as_given(cells))
     (tmp_path / "data").mkdir()
@@ -255,9 +257,3 @@ def test_what_is_no_recipe_is_refused(given, words) -> None:
         own_recipe(*given, Path("nothing.cif"))
     with pytest.raises(ValueError, match=r"all three|takes no"):
         own_recipe(*given, None)
-
-
-def test_the_shipped_recipes_are_two_of_one_kind() -> None:
-    recipe = PointCloudGANRecipe("point_cloud_gan_mgmno")
-    assert isinstance(recipe, Recipe)
-    assert PointCloud(recipe.elements, recipe.slots).shape == (30, 3)

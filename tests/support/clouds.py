@@ -20,6 +20,7 @@ def cloud_arrays(n: int = 24, seed: int = 3) -> CloudArrays:
     part[5::12], part[6::12] = 1, 2
     return CloudArrays(
         ("Mg", "Mn", "O"),
+        (12, 25, 8),
         SLOTS,
         tuple(f"c-{i}" for i in range(n)),
         frac_coords,
@@ -27,6 +28,7 @@ def cloud_arrays(n: int = 24, seed: int = 3) -> CloudArrays:
         lattice_from_parameters(parameters),
         torch.full((n,), 0.5),
         part,
+        counts[[0, 1, 2, 0]],
     )
 
 

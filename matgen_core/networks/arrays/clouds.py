@@ -26,6 +26,7 @@ class CloudArrays:
 
     Attributes:
         elements: Symbols.
+        numbers: Atomic numbers of the elements.
         slots: Most atoms of each in a cell.
         ids: One a crystal.
         frac_coords: (N, sum of slots, 3), 0 in empty slots; the sites of an element fill its first slots.
@@ -33,9 +34,11 @@ class CloudArrays:
         lattice: (N, 3, 3), rows are the vectors in Å.
         weight: (N,), how often a crystal is drawn; relative.
         part: (N,), place in `THREE_PARTS`.
+        asked: (n_asked, n_elements), atoms in the cells that are drawn to be judged once all is learned.
     """
 
     elements: tuple[str, ...]
+    numbers: tuple[int, ...]
     slots: tuple[int, ...]
     ids: tuple[str, ...]
     frac_coords: Tensor
@@ -43,6 +46,7 @@ class CloudArrays:
     lattice: Tensor
     weight: Tensor
     part: Tensor = field(metadata=_SMALL)
+    asked: Tensor = field(metadata=_SMALL)
 
     def __len__(self) -> int:
         return len(self.lattice)
@@ -58,7 +62,7 @@ class CloudArrays:
 
     def select(self, rows: Tensor) -> "CloudArrays":
         """Return the crystals of some rows (numbers or a mask), in their order."""
-        return tensors.select(self, rows, shared=("elements", "slots"))
+        return tensors.select(self, rows, shared=("elements", "numbers", "slots", "asked"))
 
     def of_part(self, part: str) -> "CloudArrays":
         """Return the crystals of "train", "val" or "test"."""

@@ -17,6 +17,7 @@ from matgen_core.networks.potentials.relaxation import OUTCOMES, RelaxSettings, 
 
 NOT_REACHED = -1  # the outcome of a crystal whose turn did not come
 _WAITED = "its turn did not come"
+_ASKED_TOGETHER = 256  # crystals of which the second potential is asked at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,21 +95,33 @@ def relaxed(
     steps, outcome = torch.zeros(n, dtype=torch.int64), torch.full((n,), NOT_REACHED, dtype=torch.int64)
     reasons = [_WAITED] * n
     cells, coords = crystals.cells.clone(), list(crystals.frac_coords.split(crystals.counts.tolist()))
+    second_energy = torch.full((n,), torch.nan, dtype=torch.float64)
+    judge = load_potential(second, device) if second else None
+    waiting: list[int] = []  # relaxed, and the second potential has not been asked yet
+
+    def ask(rows: list[int]) -> None:
+        if judge is None or not rows:
+            return
+        numbers = crystals.select(rows).numbers
+        sites = Cells(numbers, torch.cat([coords[row] for row in rows]), cells[rows], crystals.counts[rows])
+        second_energy[rows] = evaluate(judge, sites)[0].double().cpu()
+
     work = relaxing(potential, crystals, settings)
     for n_done, (place, each) in enumerate(work, start=1):
         energy[place], start_energy[place] = each.energy_per_atom, each.start_energy_per_atom
         steps[place], outcome[place], reasons[place] = each.steps, OUTCOMES.index(each.outcome), each.reason
         cells[place], coords[place] = torch.from_numpy(each.cell), torch.from_numpy(each.frac_coords)
+        waiting += [place] if each.energy_per_atom == each.energy_per_atom else []
+        if len(waiting) >= _ASKED_TOGETHER:  # as they come, so that a limit of time leaves none without
+            ask(waiting)
+            waiting = []
         if n_done % 200 == 0:
             sys.stderr.write(f"{n_done:,} of {n:,}\n")
         if time.monotonic() > end:
             work.close()
             break
+    ask(waiting)
     made = Cells(crystals.numbers, torch.cat(coords), cells, crystals.counts)
-    second_energy = torch.full((n,), torch.nan, dtype=torch.float64)
-    there = energy.isfinite().nonzero().squeeze(1)
-    if second and len(there) and time.monotonic() < end:
-        second_energy[there] = evaluate(load_potential(second, device), made.select(there))[0].double().cpu()
     return RelaxedCells(
         fingerprint(crystals),
         (name, second),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from pymatgen.core import Composition, Structure
+from pymatgen.core import Composition, Element, Structure
 
 from matgen_core.data.rows import structure
 from matgen_core.networks.arrays.clouds import CloudArrays
@@ -137,6 +137,7 @@ def learned(table: pd.DataFrame, layout: PointCloud, kept: Iterable[Counts], n_w
     parts = [VAL if reduced(row["counts"]) in watched else TRAIN for row in rows]
     arrays = CloudArrays(
         elements=layout.elements,
+        numbers=tuple(Element(symbol).Z for symbol in layout.elements),
         slots=layout.slots,
         ids=tuple(row["id"] for row in rows),
         frac_coords=torch.from_numpy(np.stack([_in_slots(row["crystal"], layout) for row in rows])),
@@ -144,6 +145,7 @@ def learned(table: pd.DataFrame, layout: PointCloud, kept: Iterable[Counts], n_w
         lattice=torch.from_numpy(np.stack([row["crystal"].lattice.matrix for row in rows]).astype(np.float32)),
         weight=torch.tensor([n_of[row["counts"]] ** -0.5 for row in rows]),
         part=torch.tensor([THREE_PARTS.index(part) for part in parts]),
+        asked=torch.zeros(0, len(layout.elements), dtype=torch.int64),
     )
     return Learned(arrays, left_out)
 

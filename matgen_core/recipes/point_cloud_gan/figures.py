@@ -1,7 +1,7 @@
 """What is measured of a point-cloud GAN: whole crystals at the right volume, their variety, those near the hull."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pymatgen.core import Structure
+from torch import Tensor
 
 from matgen_core.checks.physics.above_hull import HullOf
 from matgen_core.checks.sets import novelty, uniqueness_and_novelty
@@ -18,8 +19,10 @@ from matgen_core.data.rows import structure
 from matgen_core.latent.space import Decoded, LatentSpace
 from matgen_core.networks.arrays.clouds import CloudArrays
 from matgen_core.networks.learning.clouds.point_cloud_gan import volumes
+from matgen_core.networks.models.parts.compositions import Compositions
 from matgen_core.networks.potentials.remote import RelaxedCells
 from matgen_core.recipes.point_cloud_gan.data import Counts, composition, formula, reduced
+from matgen_core.representations import PointCloud
 
 WITHIN = (0.2, 0.08)  # eV/atom above the hull: metastable as published, and nearer
 LIKE = 2.0  # standard deviations of the training crystals, from whose mean a right volume is no farther
@@ -53,20 +56,28 @@ class Asked:
         return {"all": np.ones_like(first), "known": first, "new": ~first}
 
 
-def cells_of(space: LatentSpace, asked: Asked, seed: int) -> NDArray[np.float32]:
+@dataclass(frozen=True)
+class Told:
+    """What a model is told of compositions, before there is one: it asks for cells as the model will."""
+
+    counts: Tensor
+    shares: Tensor
+
+    def learned_compositions(self) -> tuple[Tensor, Tensor]:
+        """As a model of asked compositions has it."""
+        return self.counts, self.shares
+
+
+def cells_of(training: CloudArrays, asked: Asked, seed: int) -> NDArray[np.float32]:
     """Atoms of each element in the cell of each sample, the condition that it is decoded under, (n, n_elements)."""
-    elements = space.representation.elements
+    known = Compositions(len(training.counts.unique(dim=0)), len(training.elements))
+    known.learn(training.counts, training.weight)
+    space = LatentSpace(Told(known.counts, known.shares), PointCloud(training.elements, training.slots), "the model")
     wanted = [
-        space.cells(composition(counts, elements), asked.n_each, seed + number)
+        space.cells(composition(counts, training.elements), asked.n_each, seed + number)
         for number, counts in enumerate(asked.compositions)
     ]
     return np.concatenate(wanted)
-
-
-def drawn(space: LatentSpace, asked: Asked, seed: int) -> list[Decoded]:
-    """Draw the samples of all compositions, one after the other."""
-    z = [space.sample(asked.n_each, seed + number) for number in range(len(asked.compositions))]
-    return space.decode(np.concatenate(z), cells_of(space, asked, seed))
 
 
 @dataclass(frozen=True)
@@ -195,6 +206,7 @@ def near_hull(
     chosen: NDArray[np.int64],
     elements: Sequence[str],
     reference: Reference,
+    least_known: Mapping[Counts, float],
 ) -> dict[str, Any]:
     """Count relaxed samples near the hull: all of them, different ones, and those that are no published compound.
 
@@ -205,6 +217,7 @@ def near_hull(
         chosen: Rows of those that were relaxed, of all samples.
         elements: Symbols.
         reference: What is known.
+        least_known: Distance from the hull of the lowest known compound of a composition.
     """
     widest = max(WITHIN)
     near = np.flatnonzero(above <= widest)  # the others need not be told apart
@@ -232,6 +245,7 @@ def near_hull(
         by_composition[formula(counts, elements)] = {
             "n": len(found),
             "least": float(finite.min()) if len(finite) else float("nan"),
+            "least_known": least_known.get(counts, float("nan")),
             **{f"within_{round(1000 * limit)}": int((finite <= limit).sum()) for limit in WITHIN},
         }
     return figures | {"by_composition": by_composition}

@@ -27,11 +27,13 @@ from matgen_core.networks.arrays.cells import Cells
 from matgen_core.networks.arrays.clouds import CloudArrays
 from matgen_core.networks.arrays.splits import THREE_PARTS, TRAIN, VAL
 from matgen_core.networks.learning import LEARNERS, rounding, runs
+from matgen_core.networks.learning.clouds import samples
+from matgen_core.networks.learning.clouds.samples import CloudSamples
 from matgen_core.networks.learning.rounding import Precision
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.models import MODELS
 from matgen_core.networks.potentials import RelaxSettings
-from matgen_core.networks.potentials.remote import RelaxedCells, fingerprint, relaxed
+from matgen_core.networks.potentials.remote import NOT_REACHED, RelaxedCells, fingerprint, relaxed
 from matgen_core.recipes.point_cloud_gan import figures
 from matgen_core.recipes.point_cloud_gan.baselines import Baselines
 from matgen_core.recipes.point_cloud_gan.data import (
@@ -47,13 +49,15 @@ from matgen_core.recipes.point_cloud_gan.data import (
 from matgen_core.recipes.point_cloud_gan.figures import Asked, Reference, Volumes
 from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.runs import measured, provenance, without_nan
-from matgen_core.representations import PointCloud
+from matgen_core.representations import DecodeError, PointCloud
 
 PUBLISHED = "mp_structures"
-SAMPLES = "relaxed.safetensors"  # in the folder of a run: what a machine with a GPU sent back
+# In the folder of a run: what a machine with a GPU sent back of samples, and of baselines.
+RELAXED, RELAXED_BESIDE = "relaxed.safetensors", "relaxed_beside.safetensors"
 POTENTIALS = ("7net-0", "7net-l3i5")  # relaxes, and is asked of what comes out
 PAPERS_RULE = Rule((2, None, -2), 2, 4)
 N_WORKERS = 2
+_NO_POINT = np.zeros(0, np.float32)
 _USUAL = 11  # compositions that are judged where no rule says which
 WAYS = ("templates", "random")  # without a network, of which a few are relaxed, too
 
@@ -74,8 +78,9 @@ class PointCloudGANRecipe:
         precision: Of the stored weights.
         n_watched: Reduced compositions that are held out for the choice of settings.
         n_each: Samples of each composition that is judged.
-        n_relaxed: How many of these are relaxed, 0 for all.
-        n_told_apart: Samples of each composition among which it is looked for equal ones.
+        n_relaxed: How many of all samples, drawn at random, are relaxed; 0 for all.
+        n_told_apart: Samples of each composition among which it is looked for equal ones, and for known ones.
+        n_judged_of_baselines: Crystals of each composition and baseline.
         n_baseline: Crystals of each composition and baseline that are relaxed, too.
         n_bank: Samples on the map, and as many training crystals.
         settings: Of a relaxation.
@@ -95,9 +100,10 @@ class PointCloudGANRecipe:
     n_watched: int = 8
     n_each: int = 300
     n_relaxed: int = 0
-    n_told_apart: int = 40
-    n_baseline: int = 20
-    n_bank: int = 1000
+    n_told_apart: int = 3
+    n_judged_of_baselines: int = 60
+    n_baseline: int = 6
+    n_bank: int = 400
     settings: RelaxSettings = field(default_factory=lambda: RelaxSettings(0.1, 120))
     seed: int = 0
 
@@ -135,8 +141,8 @@ class PointCloudGANRecipe:
         )
 
     def prepare(self, path: Path) -> None:
-        """Write the crystals that fit the slots, in their reduced cells."""
-        self._learned().arrays.save(path)
+        """Write the crystals that fit the slots, in reduced cells, and what is asked for when they are learned."""
+        self._arrays().save(path)
 
     def learn(self, arrays: Path, folder: Path, device: str, minutes: float | None = None) -> None:
         """Let generator and critic learn from each other."""
@@ -153,10 +159,9 @@ class PointCloudGANRecipe:
         settings = runs.read_settings(folder, self.name)
         space = self._space(folder)
         index = self._index(space)
-        samples = self._drawn(space)
-        after = self._after_relaxation(space, samples, folder / SAMPLES)
-        found = self._of_samples(space, samples) | {
-            "after_relaxation": after,
+        drawn, crystals = self._drawn(space, folder)
+        found = self._of_samples(space, self._decoded(space, drawn)) | {
+            "after_relaxation": self._after_relaxation(drawn, crystals, folder),
             "bank": {"seed": self.seed, "n_samples": self.n_bank},
             "maps": map_grades(index),
             "training": last_losses(folder / "losses.jsonl"),
@@ -183,35 +188,36 @@ class PointCloudGANRecipe:
         """Judge the samples anew; what was relaxed, which takes a GPU, stays as the run left it."""
         space = LatentSpace.of(checkpoint)
         kept = {name: checkpoint.metrics[name] for name in ("bank", "maps", "training", "after_relaxation")}
-        return without_nan(self._of_samples(space, self._drawn(space)) | kept) | measured(self.apart(checkpoint))
+        return without_nan(self._of_samples(space, self._decoded(space, self._drawn(space)[0])) | kept) | measured(
+            self.apart(checkpoint)
+        )
 
     def apart(self, checkpoint: Checkpoint) -> Mapping[str, Callable[[], Any]]:
         """What needs no network: the baselines."""
 
         def without_a_network() -> dict[str, Any]:
-            asked, elements = self._asked(), self.elements
-            real = Volumes.of(self._training())
-            cells = self._cells(LatentSpace.of(checkpoint))
+            some = self._few(self.n_judged_of_baselines)
+            asked = replace(self._asked(), n_each=min(self.n_judged_of_baselines, self.n_each))
+            real, every = Volumes.of(self._training()), self._cells()
+            cells = [every[row] for row in some.tolist()]
             found = {}
             for name, way in Baselines(self._training(), self.anion).ways.items():
                 made = way(cells, self.seed)
-                table = figures.looked_at(made, asked.rows, elements, real)
+                table = figures.looked_at(made, asked.rows, self.elements, real)
                 found[name] = figures.shares(table, asked)
                 if name == WAYS[0]:
-                    some = self._few(self.n_told_apart)
-                    few = [made[row] for row in some.tolist()]
-                    found[name]["variety"] = figures.variety(few, table.iloc[some], self._reference(), N_WORKERS)
+                    few = np.arange(len(made)).reshape(-1, asked.n_each)[:, : self.n_told_apart].ravel()
+                    found[name]["variety"] = figures.variety(
+                        [made[row] for row in few.tolist()], table.iloc[few], self._reference(), N_WORKERS
+                    )
             return found
 
         return {"without_a_network": without_a_network}
 
-    def samples(self, folder: Path) -> Cells:
-        """Return the crystals that `describe` relaxes, for a machine with a GPU.
-
-        What that machine writes has its place in the folder of the run, as `relaxed.safetensors`.
-        """
-        space = self._space(folder)
-        return self._to_relax(space, self._drawn(space))[0]
+    def crystals(self, folder: Path) -> dict[str, Cells]:
+        """Return what `describe` relaxes, for a machine with a GPU, by the name of the file for what it sends back."""
+        crystals = self._drawn(self._space(folder), folder)[1]
+        return {RELAXED: self._first(crystals), RELAXED_BESIDE: self._beside()[0]}
 
     def _space(self, folder: Path) -> LatentSpace:
         kind: Any = MODELS[self.model_name]
@@ -219,13 +225,13 @@ class PointCloudGANRecipe:
         rounding.round_weights(model, self.precision)  # every figure is of what is stored
         return LatentSpace(model, PointCloud(self.elements, self.slots), self.name)
 
-    def _of_samples(self, space: LatentSpace, samples: Sequence[Decoded]) -> dict[str, Any]:
+    def _of_samples(self, space: LatentSpace, made: Sequence[Decoded]) -> dict[str, Any]:
         asked, training = self._asked(), self._training()
         real, reference = Volumes.of(training), self._reference()
-        table = figures.looked_at(samples, asked.rows, self.elements, real)
+        table = figures.looked_at(made, asked.rows, self.elements, real)
         some = self._few(self.n_told_apart)
         of_real = figures.looked_at(
-            [Decoded(np.zeros(0, np.float32), material=each) for each in structures(training)],
+            [Decoded(_NO_POINT, material=each) for each in structures(training)],
             [reduced(tuple(row)) for row in training.counts.tolist()],
             self.elements,
             real,
@@ -240,8 +246,8 @@ class PointCloudGANRecipe:
                 "paper": "not given",
             },
             "samples": told,
-            "variety": figures.variety([samples[row] for row in some.tolist()], table.iloc[some], reference, N_WORKERS),
-            "problems": figures.problems(samples),
+            "variety": figures.variety([made[row] for row in some.tolist()], table.iloc[some], reference, N_WORKERS),
+            "problems": figures.problems(made),
             "training_crystals": {
                 "n": len(of_real),
                 "whole": float(of_real["whole"].mean()),
@@ -274,62 +280,95 @@ class PointCloudGANRecipe:
         there = {reduced(tuple(row)) for row in self._training().counts.tolist()}
         return sum(each in there for each in asked.compositions[asked.n_known :])
 
-    def _after_relaxation(self, space: LatentSpace, samples: Sequence[Decoded], path: Path) -> dict[str, Any]:
-        cells, rows = self._to_relax(space, samples)
-        done = RelaxedCells.load(path) if path.exists() else None
-        if done is None or done.given != fingerprint(cells):
-            print(f"relaxing {len(cells):,} crystals that were drawn", file=sys.stderr)
-            done = relaxed(cells, *POTENTIALS, tensors.best_device(), 1e6, self.settings)
-        asked, reference = self._asked(), self._reference()
-        found: dict[str, Any] = {"potentials": list(done.potentials), "max_force": done.max_force}
-        for name, (chosen, places) in rows.items():
-            crystals, above = figures.distances(done, places)
-            found[name] = figures.near_hull(crystals, above, asked, chosen, self.elements, reference)
+    def _after_relaxation(self, drawn: CloudSamples, crystals: Cells, folder: Path) -> dict[str, Any]:
+        asked, reference, elements = self._asked(), self._reference(), self.elements
+        done = self._relaxed(self._first(crystals), folder / RELAXED)
+        reached = np.flatnonzero((done.outcome != NOT_REACHED).numpy())
+        rows = drawn.relaxed.numpy()[reached]
+        # What is no crystal has no place among those to relax, and counts as far; so does an equal share of them here.
+        lost = np.setdiff1d(np.arange(len(drawn.points)), drawn.relaxed.numpy())
+        lost = lost[: round(len(lost) * len(rows) / max(len(drawn.relaxed), 1))]
+        structures_, above = figures.distances(done, [*reached.tolist(), *[None] * len(lost)])
+        chosen = np.concatenate([rows, lost])
+        sizes = done.cells.counts[torch.from_numpy(reached)]
+        found: dict[str, Any] = {
+            "potentials": list(done.potentials),
+            "max_force": done.max_force,
+            "not_reached": len(done.cells) - len(reached),
+            "sites": [int(sizes.min()), int(sizes.max())] if len(sizes) else [],
+        }
+        found["samples"] = figures.near_hull(
+            structures_, above, asked, chosen, elements, reference, self._least_known()
+        )
+        cells, of_way = self._beside()
+        done = self._relaxed(cells, folder / RELAXED_BESIDE)
+        for name, places in of_way.items():
+            structures_, above = figures.distances(done, places)
+            few = self._few(self.n_baseline)
+            found[name] = figures.near_hull(structures_, above, asked, few, elements, reference, self._least_known())
         return found
 
-    def _to_relax(
-        self, space: LatentSpace, samples: Sequence[Decoded]
-    ) -> tuple[Cells, dict[str, tuple[NDArray[np.int64], list[int | None]]]]:
-        """Gather what is relaxed of samples and baselines: which rows of all, and the place of each crystal or None."""
-        counts = self._cells(space)
-        rng = np.random.default_rng(self.seed)
-        every, few = np.arange(len(samples)), self._few(self.n_baseline)
-        chosen = np.sort(rng.permutation(every)[: self.n_relaxed]) if self.n_relaxed else every
-        ways = Baselines(self._training(), self.anion).ways
-        sets = {"samples": (chosen, samples)} | {name: (few, ways[name](counts, self.seed)) for name in WAYS}
+    def _relaxed(self, cells: Cells, path: Path) -> RelaxedCells:
+        """What another machine sent back of these crystals, or what becomes of them here."""
+        done = RelaxedCells.load(path) if path.exists() else None
+        if done is None or done.given != fingerprint(cells):
+            print(f"relaxing {len(cells):,} crystals", file=sys.stderr)
+            done = relaxed(cells, *POTENTIALS, tensors.best_device(), 1e6, self.settings)
+            done.save(path)
+        return done
+
+    def _first(self, crystals: Cells) -> Cells:
+        return crystals.select(range(min(self.n_relaxed or len(crystals), len(crystals))))
+
+    def _beside(self) -> tuple[Cells, dict[str, list[int | None]]]:
+        """Crystals of the baselines to relax, and of each the place among them, or None where there is no crystal."""
+        ways, wanted = Baselines(self._training(), self.anion).ways, self._cells()
         sites: list[Any] = []
-        rows: dict[str, tuple[NDArray[np.int64], list[int | None]]] = {}
-        for name, (some, found) in sets.items():
-            places: list[int | None] = []
-            for row in some.tolist():
-                crystal = found[row].material
-                places.append(None if crystal is None else len(sites))
+        places: dict[str, list[int | None]] = {}
+        for name in WAYS:
+            made = ways[name](wanted, self.seed)
+            places[name] = []
+            for row in self._few(self.n_baseline).tolist():
+                crystal = made[row].material
+                places[name].append(None if crystal is None else len(sites))
                 if crystal is not None:
                     numbers = [site.specie.Z for site in crystal]
                     sites.append((numbers, crystal.lattice.matrix, crystal.frac_coords))
-            rows[name] = (some, places)
-        return Cells.of(sites), rows
+        return Cells.of(sites), places
 
     def _few(self, n: int) -> NDArray[np.int64]:
         """Rows of the first samples of each composition that is judged."""
         every = np.arange(len(self._asked().rows)).reshape(-1, self.n_each)
         return every[:, :n].ravel()
 
-    def _drawn(self, space: LatentSpace) -> list[Decoded]:
-        return figures.drawn(space, self._asked(), self.seed)
+    def _drawn(self, space: LatentSpace, folder: Path | None = None) -> tuple[CloudSamples, Cells]:
+        """What a run drew where it learned, or the same drawn here."""
+        # A run stores its weights in float16; weights that are rounded further draw others.
+        if folder and self.precision == "float16" and (folder / samples.FILE).exists():
+            return CloudSamples.load(folder / samples.FILE), tensors.load(Cells, folder / samples.CRYSTALS)
+        return samples.draw(space.model, self._arrays(), self.seed)
 
-    def _cells(self, space: LatentSpace) -> list[Counts]:
-        return [tuple(map(int, row)) for row in figures.cells_of(space, self._asked(), self.seed)]
+    def _decoded(self, space: LatentSpace, drawn: CloudSamples) -> list[Decoded]:
+        found = []
+        for array in drawn.points.numpy():
+            try:
+                found.append(Decoded(_NO_POINT, material=space.representation.decode(array)))
+            except DecodeError as error:
+                found.append(Decoded(_NO_POINT, problem=str(error)))
+        return found
+
+    def _cells(self) -> list[Counts]:
+        return [tuple(row) for row in self._arrays().asked.tolist()]
 
     def _index(self, space: LatentSpace) -> pd.DataFrame:
         """A bank of samples beside the training crystals, where the critic sees them."""
-        samples = space.decode(space.sample(self.n_bank, self.seed))
+        bank = space.decode(space.sample(self.n_bank, self.seed))
         arrays = self._learned().arrays
         some = np.sort(np.random.default_rng(self.seed).permutation(len(arrays))[: self.n_bank])
         arrays = arrays.select(torch.from_numpy(some))
         known = structures(arrays)
         layout = space.representation
-        shown = [each.material for each in samples]
+        shown = [each.material for each in bank]
         there = [row for row, each in enumerate(shown) if each is not None]
         crystals = [*(shown[row] for row in there), *known]
         encoded = torch.from_numpy(np.stack([layout.encode(each) for each in crystals]))
@@ -374,6 +413,19 @@ class PointCloudGANRecipe:
     def _reference(self) -> Reference:
         published = [data.structure(row) for row in self._published().to_dict("records")]
         return Reference(structures(self._training()), published)
+
+    def _least_known(self) -> dict[Counts, float]:
+        """Of each composition the distance from the hull of the lowest known compound, in eV/atom."""
+        table = self._published()
+        found: dict[Counts, float] = {}
+        for counts, above in zip(self._published_counts(), table.get("energy_above_hull", ()), strict=False):
+            found[counts] = min(float(above), found.get(counts, np.inf))
+        return found
+
+    def _arrays(self) -> CloudArrays:
+        arrays = self._learned().arrays
+        asked = figures.cells_of(arrays.of_part(TRAIN), self._asked(), self.seed)
+        return replace(arrays, asked=torch.from_numpy(asked).long())
 
     def _learned(self) -> Learned:
         layout = PointCloud(self.elements, self.slots)

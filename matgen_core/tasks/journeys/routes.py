@@ -112,7 +112,8 @@ def example(space: LatentMap) -> tuple[str, str]:
 
     They are the first that come back of the first and last family by name, where an index has families. Of formulas
     they are the most stable one (the shortest, where no energies are known), and of the hundred next the one that lies
-    farthest from it; of other materials the first and the one that lies farthest from it.
+    farthest from it; of other materials the first and the one that lies farthest from it, with its composition where
+    a walk keeps that.
     """
     index = space.index
     keys = index[space.level.id_column].astype(str)
@@ -120,7 +121,9 @@ def example(space: LatentMap) -> tuple[str, str]:
         good = index[returned(index)].groupby("family").head(1).sort_values("family")
         if len(good) > 1:
             return keys[good.index[0]], keys[good.index[-1]]
-    rows = _simple_formulas(space) if space.level is COMPOSITION else np.arange(len(index))
+    rows = _simple_formulas(space) if space.level is COMPOSITION else np.flatnonzero(space.has_point)
+    if space.takes_composition:  # a walk keeps the composition of its start
+        rows = rows[(index["formula"].iloc[rows] == index["formula"].iloc[rows[0]]).to_numpy()]
     far = np.linalg.norm(space.z[rows] - space.z[rows[0]], axis=1).argmax()
     return keys.iloc[rows[0]], keys.iloc[rows[far]]
 

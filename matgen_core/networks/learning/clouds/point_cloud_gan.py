@@ -11,8 +11,9 @@ from torch import Generator, Tensor
 from matgen_core.networks.arrays import clouds
 from matgen_core.networks.arrays.clouds import CloudArrays, CloudBatch
 from matgen_core.networks.arrays.splits import TRAIN, VAL
+from matgen_core.networks.learning.clouds import samples
 from matgen_core.networks.learning.loops import AdversarialSchedule, Losses, fit_adversarial
-from matgen_core.networks.learning.runs import products_in_tf32, save_weights, write_config
+from matgen_core.networks.learning.runs import read_weights, save_weights, write_config
 from matgen_core.networks.models.clouds.point_cloud_gan import PointCloudGAN, PointCloudGANConfig
 
 ADVERSARIAL = AdversarialSchedule(
@@ -38,7 +39,6 @@ class PointCloudGANLearner:
     adversarial: AdversarialSchedule = ADVERSARIAL
     sizes: tuple[int, ...] = (10, 16, 28)  # sites up to which crystals share a batch, so that little of it is empty
     looked_at: int = 512  # samples of a report
-    tf32: bool = True
     seed: int = 0
 
     def for_run(self, device: str, minutes: float | None) -> Self:
@@ -47,7 +47,7 @@ class PointCloudGANLearner:
         return replace(self, adversarial=replace(self.adversarial, seed=self.seed, minutes=limit))
 
     def learn(self, arrays: CloudArrays, folder: Path, device: str) -> None:
-        """Learn; leaves config.json and, at each report anew, weights.safetensors (float16); losses.jsonl."""
+        """Learn; leaves config.json, losses.jsonl, weights.safetensors (float16, at each report anew) and samples."""
         (folder / "losses.jsonl").unlink(missing_ok=True)
         arrays = arrays.to(device)
         training, watched = arrays.of_part(TRAIN), arrays.of_part(VAL)
@@ -69,9 +69,11 @@ class PointCloudGANLearner:
                 }
             return found
 
-        with products_in_tf32(self.tf32):
-            fit_adversarial(model, draw, device, self.adversarial, report=report, log=folder / "losses.jsonl")
+        # In float32 throughout: the products that make distances would be off by a hundredth of an Å in TF32.
+        fit_adversarial(model, draw, device, self.adversarial, report=report, log=folder / "losses.jsonl")
         save_weights(model, folder)
+        # What is judged is drawn by the weights as they are stored.
+        samples.leave(read_weights(model, folder), arrays, folder, self.seed)
 
 
 def told(config: PointCloudGANConfig, training: CloudArrays) -> PointCloudGANConfig:

@@ -10,9 +10,10 @@ from torch import Generator, Tensor
 from matgen_core.networks.arrays import clouds
 from matgen_core.networks.arrays.clouds import CloudArrays
 from matgen_core.networks.arrays.splits import TRAIN, VAL
+from matgen_core.networks.learning.clouds import samples
 from matgen_core.networks.learning.clouds.point_cloud_gan import Ranges, look
 from matgen_core.networks.learning.loops import AdversarialSchedule, Losses, fit_adversarial
-from matgen_core.networks.learning.runs import products_in_tf32, save_weights, write_config
+from matgen_core.networks.learning.runs import products_in_tf32, read_weights, save_weights, write_config
 from matgen_core.networks.models.clouds.point_cloud_gan_paper import PointCloudGANPaper, PointCloudGANPaperConfig
 
 # The rates of the paper are 5e-5 for batches of 32, and fall by a twentieth in ten of 501 epochs of 112,000 crystals.
@@ -47,7 +48,7 @@ class PointCloudGANPaperLearner:
         return replace(self, adversarial=replace(self.adversarial, seed=self.seed, minutes=limit))
 
     def learn(self, arrays: CloudArrays, folder: Path, device: str) -> None:
-        """Learn; leaves config.json and, at each report anew, weights.safetensors (float16); losses.jsonl."""
+        """Learn; leaves config.json, losses.jsonl, weights.safetensors (float16, at each report anew) and samples."""
         (folder / "losses.jsonl").unlink(missing_ok=True)
         arrays = arrays.to(device)
         training, watched = arrays.of_part(TRAIN), arrays.of_part(VAL)
@@ -76,6 +77,8 @@ class PointCloudGANPaperLearner:
         with products_in_tf32(self.tf32):
             fit_adversarial(model, draw, device, self.adversarial, report=report, log=folder / "losses.jsonl")
         save_weights(model, folder)
+        # What is judged is drawn by the weights as they are stored.
+        samples.leave(read_weights(model, folder), arrays, folder, self.seed)
 
 
 def augmented(arrays: CloudArrays, rows: Tensor, rng: Generator) -> Tensor:

@@ -27,13 +27,13 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from matgen_core.networks.arrays import clouds
-from matgen_core.networks.arrays.cells import lattice_from_parameters
 from matgen_core.networks.arrays.clouds import CloudBatch
 from matgen_core.networks.models.parts.cloud_geometry import Neighborhood, Neighbors
 from matgen_core.networks.models.parts.compositions import Compositions
 
-_CELL = 7  # logarithms of three edges, three cosines, logarithm of the volume an atom
-_STEEPEST = 0.55  # largest cosine; of a reduced cell 0.5
+_CELL = 7  # logarithms of three edges, how far the vectors lean, logarithm of the volume an atom
+# How far b leans towards a, and c towards a and across it, at most: a little more than in any reduced cell.
+_LEANING = (0.55, 0.55, 0.62)
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,17 @@ class PointCloudGANConfig:
     noise_dim: int = 64
     volume: float = 11.8  # Å^3 an atom, mean and spread of its logarithm in the training crystals
     volume_spread: float = 0.15
-    width: int = 128  # of the generator
+    width: int = 96  # of the generator
     heads: int = 4
-    blocks: int = 4
-    rounds: int = 3  # in which it looks at what it has placed
-    critic: int = 128  # width
-    critic_layers: int = 3
-    n_shells: int = 16  # distances that are told apart
+    blocks: int = 3
+    rounds: int = 2  # in which it looks at what it has placed
+    critic: int = 96  # width
+    critic_layers: int = 2
+    n_shells: int = 14  # distances that are told apart
     reach: float = 5.0  # Å
-    channels: int = 32  # numbers that tell of a neighbor
+    channels: int = 24  # numbers that tell of a neighbor
     n_features: int = 64  # width of the critic's last layer, the space of its map
-    penalty: float = 1.0  # on how much a small move changes the critic's mind
+    penalty: float = 8.0  # on how much a small move changes the critic's mind
     moved: float = 0.05  # Å, that move
     strained: float = 0.01  # and its strain
 
@@ -102,14 +102,22 @@ class CrystalGenerator(nn.Module):
         return frac_coords, self.lattice(cell, n_sites)
 
     def lattice(self, cell: Tensor, n_sites: Tensor) -> Tensor:
-        """Make lattices (B, 3, 3) of what the network says of them, (B, 7), and of numbers of sites (B,)."""
-        edges = 0.8 * torch.tanh(cell[:, :3] / 0.8)
-        cosines = _STEEPEST * torch.tanh(cell[:, 3:6])
-        lattice = lattice_from_parameters(torch.cat([edges.exp(), cosines], 1))
+        """Make lattices (B, 3, 3) of what the network says of them, (B, 7), and of numbers of sites (B,).
+
+        The vectors lean by so much at most that every such lattice is one, and no slope is infinite.
+        """
+        edges = (1.4 * torch.tanh(cell[:, :3] / 1.4)).exp()
+        x, y, z = (most * torch.tanh(cell[:, 3 + i]) for i, most in enumerate(_LEANING))
+        zero = torch.zeros_like(x)
+        rows = [
+            torch.stack([torch.ones_like(x), zero, zero], 1),
+            torch.stack([x, (1 - x.square()).sqrt(), zero], 1),
+            torch.stack([y, z, (1 - y.square() - z.square()).sqrt()], 1),
+        ]
+        lattice = torch.stack(rows, 1) * edges.unsqueeze(-1)
         config = self.config
         wanted = n_sites * config.volume * torch.exp(2.5 * config.volume_spread * torch.tanh(cell[:, 6]))
-        volume = clouds.volume_of(lattice).clamp(min=1e-3)
-        return lattice * (wanted / volume).pow(1 / 3)[:, None, None]
+        return lattice * (wanted / clouds.volume_of(lattice)).pow(1 / 3)[:, None, None]
 
 
 class _Block(nn.Module):
