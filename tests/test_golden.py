@@ -19,7 +19,7 @@ from matgen_core.checks.physics import Energy, FormationEnergies
 from matgen_core.latent.map import LatentMap
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.fields import PhaseField
-from matgen_core.tasks import funnel, ranking
+from matgen_core.tasks import funnel, ranking, translation
 from matgen_core.tasks.prediction import predict, predict_texts
 from tests.support.crystals import NACL, of_group
 
@@ -121,7 +121,27 @@ def hull_distances(shipped: Checkpoint) -> dict[str, Any]:
     }
 
 
+def translated_hydrides(shipped: Checkpoint) -> dict[str, Any]:
+    """What an ideal pair becomes, and the way between; and where the first latent points lie for the critic."""
+    first, second = translation.examples(shipped)["Mg-H and Ti-H"]
+    tries = translation.translate(shipped, first, second, 6, 0).tries
+    space = LatentSpace.of(shipped)
+    with torch.inference_mode():
+        points = shipped.model.decode(torch.from_numpy(space.sample(2, 0)))
+        features = shipped.model.features(points)[:, :3].flatten().tolist()
+    return {
+        "formulas": [each.formula for each in tries],
+        "volumes": [each.structure.volume / len(each.structure) for each in tries if each.structure is not None],
+        "realness": [each.realness for each in tries],
+        "on_the_way": [
+            each.structure.volume / len(each.structure) for each in translation.path(shipped, first, second)
+        ],
+        "features": features,
+    }
+
+
 KINDS = {
+    "crystalgan": translated_hydrides,
     "formation_references": hull_distances,
     "phase_field_norm": phase_fields,
     "point_cloud_gan": asked_crystals,

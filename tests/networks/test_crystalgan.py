@@ -14,7 +14,7 @@ from matgen_core.networks.arrays.clouds import from_points
 from matgen_core.networks.arrays.hydrides import FRAMEWORK, TERNARY, HydrideArrays, Sites
 from matgen_core.networks.arrays.splits import TEST, TRAIN
 from matgen_core.networks.learning import crystalgan, runs
-from matgen_core.networks.learning.crystalgan import CrystalGANLearner, Draws, domain
+from matgen_core.networks.learning.crystalgan import CrystalGANLearner, Draws, PublishedLearner, domain
 from matgen_core.networks.models.crystalgan import CrystalGAN, choose, in_slots, metal_distances
 from matgen_core.networks.models.parts.rows import RowGAN, RowSettings
 from tests.support.arrays import rng
@@ -222,8 +222,7 @@ def test_latent_points_become_crystals_in_slots_and_the_critic_reads_them_as_it_
 def test_a_run_learns_and_leaves_what_is_needed(tmp_path: Path) -> None:
     arrays().save(tmp_path / "arrays.safetensors")
     few = replace(crystalgan.ADVERSARIAL, steps=4, batch_size=4, critic_first=1, report_every=2, minutes=5)
-    published = replace(crystalgan.PUBLISHED, steps=3, minutes=5)
-    learner = CrystalGANLearner(tiny().config, few, RowSettings(width=6, depth=2), published)
+    learner = CrystalGANLearner(tiny().config, few)
     found = []
     for folder in ("one", "two"):
         runs.learn("crystalgan_hydride", learner, tmp_path / "arrays.safetensors", tmp_path / folder, "cpu")
@@ -239,9 +238,18 @@ def test_a_run_learns_and_leaves_what_is_needed(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "one" / "losses.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4]
     assert all(np.isfinite(list(line.values())).all() for line in lines)
-    made = load_file(tmp_path / "one" / crystalgan.PUBLISHED_FILE)
+
+
+def test_the_published_networks_learn_and_leave_what_they_make(tmp_path: Path) -> None:
+    arrays().save(tmp_path / "arrays.safetensors")
+    few = replace(crystalgan.PUBLISHED, steps=3, minutes=5)
+    learner = PublishedLearner(RowSettings(width=6, depth=2), few)
+    runs.learn("crystalgan_published", learner, tmp_path / "arrays.safetensors", tmp_path, "cpu")
+    made = load_file(tmp_path / crystalgan.PUBLISHED_FILE)
     assert set(made) == {"Pd-Ni with", "Pd-Ni without", "Mg-Ti with", "Mg-Ti without"}
     assert made["Mg-Ti with"].shape[1:] == (2 + sum(SLOTS), 3)
+    assert not torch.equal(made["Mg-Ti with"], made["Mg-Ti without"])
+    assert len((tmp_path / "published_Mg_Ti_with.jsonl").read_text().splitlines()) == 1
 
 
 def test_arrays_come_back_from_a_file(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import torch
 from pymatgen.core import Lattice, Structure
 
 from matgen_core.checkpoint import Checkpoint
+from matgen_core.materials.levels import CRYSTAL
 from matgen_core.networks.arrays.hydrides import HydrideArrays
 from matgen_core.networks.models.crystalgan import CrystalGAN, CrystalGANConfig
 from matgen_core.recipes.crystalgan import hydrides
@@ -88,5 +89,5 @@ def tiny(**changes) -> CrystalGAN:
 def translator() -> Checkpoint:
     model = tiny()
     layout = PointCloud((*model.config.home, "H"), model.config.slots)
-    provenance = {"title": "Tiny", "system": "CrystalGAN", "level": "crystal"}
+    provenance = {"title": "Tiny", "system": "CrystalGAN", "level": CRYSTAL.key}
     return Checkpoint("tiny", "crystalgan", model, layout, {"headline": {}}, "card", provenance)

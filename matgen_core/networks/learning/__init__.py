@@ -9,7 +9,7 @@ from typing import Any
 from matgen_core.networks.learning.cgcnn import DIELECTRIC, ELASTIC, ENERGY
 from matgen_core.networks.learning.clouds.point_cloud_gan import PointCloudGANLearner
 from matgen_core.networks.learning.clouds.point_cloud_gan_paper import PointCloudGANPaperLearner
-from matgen_core.networks.learning.crystalgan import CrystalGANLearner
+from matgen_core.networks.learning.crystalgan import CrystalGANLearner, PublishedLearner
 from matgen_core.networks.learning.ding import DINGLearner
 from matgen_core.networks.learning.formation_references import FormationReferencesLearner
 from matgen_core.networks.learning.formula_lm import LIKELIHOOD, FormulaLMLearner
@@ -29,6 +29,8 @@ LEARNERS: dict[str, Any] = {
     "energy_random_split": replace(ENERGY, split="random", members=2),
     "energy_paper_design": replace(ENERGY, weights=(), members=2, paper_design=True),
     "crystalgan_hydride": CrystalGANLearner(),
+    # For comparison with crystalgan_hydride, on its arrays; no checkpoint is made of it.
+    "crystalgan_published": PublishedLearner(),
     "ding": DINGLearner(),
     "formation_references": FormationReferencesLearner(),
     "icsg3d": ICSG3DLearner(config=ICSG3DConfig(prior_hidden=256), prior=replace(PRIOR, epochs=10_000, minutes=6.8)),

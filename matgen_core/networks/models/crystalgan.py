@@ -43,18 +43,18 @@ class CrystalGANConfig:
     n_sources: int = 8  # crystals of that pair that latent points start from
     max_sites: int = 24
     slots: tuple[int, int, int] = (8, 8, 18)  # of the two metals and hydrogen in the arrays that it decodes to
-    width: int = 64
-    layers: int = 3
+    width: int = 24
+    layers: int = 2
     n_neighbors: int = 24
     cutoff: float = 6.0  # Å
-    passes: int = 2  # of the last step: the second sees where the first has moved the atoms
+    passes: int = 1  # of the last step: the second sees where the first has moved the atoms
     n_radial: int = 12
     nearest: float = 1.8  # Å; no two metal atoms may come closer
     farthest: float = 3.0  # Å; the next metal atom may not be farther away, unless the radii ask for it
     roomy: float = 1.5  # sums of the radii that the next metal atom may be away in any case
     geometry_weight: float = 2.0
     cycle_weight: float = 0.5
-    stay_weight: float = 1.0
+    stay_weight: float = 2.0
     penalty: float = 0.3  # weight of the critics' squared slopes
 
 

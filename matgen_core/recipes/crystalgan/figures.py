@@ -17,7 +17,7 @@ from matgen_core.networks.arrays.hydrides import BINARY, TERNARY, HydrideArrays
 from matgen_core.networks.arrays.splits import TRAIN
 from matgen_core.networks.learning.crystalgan import CONSTRAINED
 from matgen_core.networks.potentials.remote import RelaxedCells
-from matgen_core.recipes.crystalgan.hydrides import MAX_HYDROGEN, MAX_METALS, MAX_SITES, PAIRS, Known
+from matgen_core.recipes.crystalgan.hydrides import MAX_HYDROGEN, MAX_METALS, MAX_SITES, NEAR_HULL, PAIRS, Known
 from matgen_core.representations import DecodeError, PointCloud
 from matgen_core.tasks.exchange import exchanged
 from matgen_core.tasks.translation import translate
@@ -25,7 +25,7 @@ from matgen_core.tasks.translation.frameworks import frameworks
 from matgen_core.tasks.translation.translating import CHECKS, LEAST_METAL_DISTANCE, nearest_metals
 
 TRIES = 70  # of each way, 35 from either side: as many crystals as the published networks learn from and make
-COMBINATIONS = 7  # pairs of known binaries that the tries start from
+COMBINATIONS = 35  # pairs of known binaries that the tries start from
 MORE_TRIES = 700  # where known compounds are looked for
 FARTHEST = 3.0  # Å, the paper's upper limit for the next metal atom
 LIMITS = {"within_01": 0.1, "within_02": 0.2}  # eV/atom above the hull
@@ -43,13 +43,13 @@ class Rows:
     made: dict[str, dict[str, Made]]
 
     def cells(self) -> tuple[Cells, dict[tuple[str, str, int], int]]:
-        """All crystals end to end, and the place of each by pair, way and try."""
+        """All sound crystals end to end, and the place of each by pair, way and try."""
         sites: list[Any] = []
         places: dict[tuple[str, str, int], int] = {}
         for pair, ways in self.made.items():
             for way, crystals in ways.items():
                 for number, each in enumerate(crystals):
-                    if each is not None:
+                    if each is not None and is_sound(each):
                         places[pair, way, number] = len(sites)
                         sites.append(([s.specie.Z for s in each], each.lattice.matrix, each.frac_coords))
         return Cells.of(sites), places
@@ -84,9 +84,10 @@ def translated(checkpoint: Checkpoint, known: Known, metals: tuple[str, str], n:
     rng = np.random.default_rng(seed)
     found: Made = []
     sides = [usable(known, metal) for metal in metals]
-    for number in range(COMBINATIONS):
+    parts = min(COMBINATIONS, n)
+    for number in range(parts):
         first, second = (side[int(rng.integers(len(side)))] for side in sides)
-        size = n // COMBINATIONS + (number < n % COMBINATIONS)
+        size = n // parts + (number < n % parts)
         found += [each.structure for each in translate(checkpoint, first, second, size, seed + number).tries]
     return found
 
@@ -142,9 +143,11 @@ def half_replaced(known: Known, arrays: HydrideArrays, metals: tuple[str, str], 
 
 
 def usable(known: Known, metal: str) -> list[Structure]:
-    """Known binary hydrides of a metal that a translation can start from."""
+    """Known binary hydrides of a metal that were learned from and that a translation can start from."""
     found = []
     for row in known.of(metal):
+        if known.energies[row] >= NEAR_HULL:
+            continue
         counts = known.structures[row].composition.get_el_amt_dict()
         if counts[metal] <= MAX_METALS and frameworks(known.structures[row], MAX_METALS, MAX_HYDROGEN, MAX_SITES):
             found.append(known.structures[row])
@@ -237,7 +240,7 @@ def counted(crystals: Sequence[Structure | None]) -> dict[str, Any]:
             by_paper.append(each)
             if nearest.max() <= FARTHEST:
                 by_both.append(each)
-        if all(check(each).passed for check in CHECKS):
+        if is_sound(each):
             by_all.append(each)
     return {
         "n": len(crystals),
@@ -246,6 +249,11 @@ def counted(crystals: Sequence[Structure | None]) -> dict[str, Any]:
         "sound": len(by_all),
         "different_sound": different(by_all),
     }
+
+
+def is_sound(crystal: Structure) -> bool:
+    """Whether all atoms are apart and the volume of an atom is usual; what is not is not relaxed."""
+    return all(check(crystal).passed for check in CHECKS)
 
 
 def is_ternary(crystal: Structure) -> bool:

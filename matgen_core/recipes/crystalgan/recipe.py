@@ -36,6 +36,7 @@ from matgen_core.representations import PointCloud
 
 POTENTIALS = ("7net-0", "7net-l3i5")  # the one that relaxes, and the one whose energies count
 SAMPLES = "samples.safetensors"  # beside a run: what was made, relaxed on a machine with a GPU
+PUBLISHED = "crystalgan_published"  # its learner, and its folder within that of a run
 PRECISION: rounding.Precision = "float16"
 
 
@@ -55,7 +56,8 @@ class CrystalGANRecipe:
         hydrides.arrays(hydrides.known(self.seed)).save(path)
 
     def learn(self, arrays: Path, folder: Path, device: str, minutes: float | None = None) -> None:
-        """Train the published networks and ours; on a CPU it takes hours to reach the same."""
+        """Train the published networks, in a folder within that of the run, and ours."""
+        runs.learn(PUBLISHED, replace(LEARNERS[PUBLISHED], seed=self.seed), arrays, folder / PUBLISHED, device, minutes)
         runs.learn(self.name, replace(self.learner, seed=self.seed), arrays, folder, device, minutes)
 
     def describe(self, folder: Path) -> Checkpoint:
@@ -65,6 +67,7 @@ class CrystalGANRecipe:
             ValueError: If the folder holds no run of this recipe.
         """
         settings = runs.read_settings(folder, self.name)
+        runs.read_settings(folder / PUBLISHED, PUBLISHED)
         known = hydrides.known(self.seed)
         arrays = hydrides.arrays(known)
         made = self._bare(folder)
@@ -117,7 +120,7 @@ class CrystalGANRecipe:
         )
 
     def _rows(self, made: Checkpoint, known: Known, arrays: HydrideArrays, folder: Path) -> figures.Rows:
-        return figures.rows(made, known, arrays, load_file(folder / crystalgan.PUBLISHED_FILE), self.seed)
+        return figures.rows(made, known, arrays, load_file(folder / PUBLISHED / crystalgan.PUBLISHED_FILE), self.seed)
 
     def _judged(self, rows: figures.Rows, known: Known, path: Path) -> dict[str, Any]:
         cells, places = rows.cells()
