@@ -20,6 +20,7 @@ page = st.navigation(
         st.Page("pages/place.py", title="Place my structures", icon=":material/add_location_alt:"),
         st.Page("pages/phase_fields.py", title="Phase fields", icon=":material/format_list_numbered:"),
         st.Page("pages/compositions.py", title="Compositions", icon=":material/science:"),
+        st.Page("pages/crystals.py", title="Crystals", icon=":material/grain:"),
         st.Page("pages/validate.py", title="Validate", icon=":material/rule:"),
         st.Page("pages/trust.py", title="Trust", icon=":material/verified:"),
         *([login.page_to_leave()] if standing == "logged in" else []),

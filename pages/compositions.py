@@ -5,7 +5,6 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from matgen_core import checkpoint
 from matgen_core.latent.projection import ProjectionSettings
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.elements import every_element
@@ -47,24 +46,6 @@ SHARES: dict[charts.ShareColumn, str] = {
 def look_at(formula: str) -> None:
     """Look at a formula."""
     st.session_state["formula"] = formula
-
-
-def about_model() -> None:
-    """Say what the model is, what it saw, and its headline figure beside the paper's."""
-    summary = checkpoint.summary(name)
-    headline = summary["headline"]
-    data_sets = ", ".join(model.provenance.get("datasets", {})) or "data that its card names"
-    n_known = f" ({len(model.known):,} formulas)" if model.known is not None else ""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(
-            f"**{plain(summary['title'])}**"
-            f" :small[{plain(summary['system'])}, learned from {plain(data_sets)}{n_known}.]  \n"
-            f"**{plain(headline['ours'])}** :small[{plain(headline['figure'])}]"
-            f" :small[:gray[paper: {plain(headline['paper'])}]]",
-            width="stretch",
-        )
-        if st.button("Card", icon=":material/verified:", help="All that was measured of this model"):
-            st.switch_page("pages/trust.py", query_params={"checkpoint": name})
 
 
 def choose_elements() -> None:
@@ -416,7 +397,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 model = widgets.load(name)
 space = LatentSpace.of(model)
 known = tuple(each for each in every_element() if each in space.representation.elements)
-about_model()
+widgets.about_model(name)
 try:
     must, may = wishes.elements(known)
 except ValueError as error:

@@ -89,6 +89,14 @@ PAGES: tuple[tuple[str, str, str, str, str, dict[str, str]], ...] = (
         {"generator": "formula_lm_icsd", "has": "Li,O", "n": "100000"},
     ),
     (
+        "Crystals",
+        "grain",
+        "What does a generator of crystals make, and which of it is sound and new?",
+        "pages/crystals.py",
+        "Crystals with a low formation energy",
+        {"crystals": "icsg3d,n=24,seed=0,formation_energy_per_atom=-1.6"},
+    ),
+    (
         "Validate",
         "rule",
         "Which crystals are stable, new and sound, and how good is the generator that made them?",
@@ -116,7 +124,7 @@ for number, (column, (page, title, text, parameters)) in enumerate(
         st.caption(text)
 
 st.subheader("The pages")
-with st.grid(4, gap="small"):
+with st.grid(3, gap="small"):
     for title, icon, question, page, example, parameters in PAGES:
         with st.container(border=True, height="stretch", gap="xsmall"):
             st.markdown(f"**:material/{icon}: {title}**  \n:small[{question}]")

@@ -276,8 +276,9 @@ if asked.around == "waypoints":
         asked = spread_out(asked)
 
 if about := latent_maps.without_encoder(name):
-    jumps = "They choose one element after another, so a small step can change the whole formula."
-    st.info(f"{about} {jumps}", icon=":material/info:")
+    jumps = " A small step in them can change the whole formula." if level is COMPOSITION else ""
+    kept = " A walk keeps the composition of its start." if space.takes_composition else ""
+    st.info(f"{about}{jumps}{kept}", icon=":material/info:")
 if refused := st.session_state.pop("refused", ""):
     plain_text.toast(refused)
 for line in space.far_from_training(dict(asked.wanted)):
@@ -370,7 +371,7 @@ ABOUT = {
 
 
 ABOUT_ENDS = [
-    "- **Elements of the ends**: whether it has elements of neither end of its way",
+    "- **Elements**: whether it has elements of neither end of its way",
     "- **Volume**: how far the volume of an atom is off the line between the ends",
 ]
 
@@ -401,7 +402,8 @@ def status(steps: list[journeys.Step], standing: Status, n_steps: int) -> None:
     """Say how far the journey is and how its steps were judged."""
     with st.container(horizontal=True, vertical_alignment="center"):
         none = "" if standing.state == "failed" else "Decoding the first …"
-        st.markdown(telling.tally(steps, n_steps, counted()) if steps else none, width="stretch")
+        with st.container(width="stretch"):  # so that a long line leaves room beside it
+            st.markdown(telling.tally(steps, n_steps, counted()) if steps else none)
         words = job_words.line(standing, f"decoding {len(steps) + 1} of {n_steps}")
         if not standing.is_over:
             st.badge(plain(words), icon=":material/progress_activity:", color="blue")

@@ -32,6 +32,7 @@ PAGES = {
     "Place my structures": "place",
     "Phase fields": "phase_fields",
     "Compositions": "compositions",
+    "Crystals": "crystals",
     "Validate": "validate",
     "Trust": "trust",
 }

@@ -28,6 +28,7 @@ _LABELS = {
     "charge_neutral": "Neutrality",
     "electronegativity_balanced": "Charge balance",
 }
+CRYSTAL_SYSTEMS = {"triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic"}
 _NAMES = {"id", "key", "name", "formula", "phase_field", "chemical_system"}  # these say which material it is
 _MAP = ("_x", "_y", "_faithfulness", "_stability")
 # What a verdict, yes or no, is called; one that is missing is undecided.
@@ -121,6 +122,8 @@ def known_columns(table: pd.DataFrame, checkpoint: Checkpoint) -> list[Column]:
         if name in _NAMES or name.endswith(_MAP):
             continue
         column = Column(name, _LABELS.get(name, name.replace("_", " ").capitalize()))
+        if name == "family" and set(table[name].dropna()) <= CRYSTAL_SYSTEMS:
+            column = Column(name, "Crystal system")
         if name in PROPERTIES:
             column = PROPERTIES[name].column
         elif name == "reconstruction_error" and checkpoint.index is not None:

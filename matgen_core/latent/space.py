@@ -20,7 +20,9 @@ from pymatgen.core import Composition
 
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.materials.formulas import Formulas
+from matgen_core.materials.notation import composition_of
 from matgen_core.networks.models.capabilities import (
+    ClassesHeard,
     CompositionConditioned,
     Conditioned,
     Encoder,
@@ -245,6 +247,34 @@ class LatentSpace:
                 raise ValueError(f"a {plain} of {value}; give a finite number")
         given = {name: torch.full((n_samples,), float(value)) for name, value in wanted.items()}
         return self.model.condition_of(**given).numpy()
+
+    def conditions(
+        self, wanted: Mapping[str, float], n_samples: int, composition: str = "", seed: int = 0
+    ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+        """Return what `sample` and what `decode` are told, so that points are as wanted; None where it is nothing.
+
+        Args:
+            wanted: As `condition_of` takes it; nothing may be wanted.
+            n_samples: How many points.
+            composition: As `cells` takes it; "" asks for none.
+            seed: Of the sizes of cells.
+
+        Raises:
+            ValueError: As `condition_of`, and as `cells`; if both are asked for.
+        """
+        if composition and wanted:
+            raise ValueError(f"{self.name} is asked for a composition and for properties; ask for one of the two")
+        if composition:
+            return None, self.cells(composition_of(composition), n_samples, seed)
+        if not wanted:
+            return None, None
+        condition = self.condition_of(wanted, n_samples)
+        return (condition, None) if self.has_learned_prior else (None, condition)
+
+    @property
+    def condition_edges(self) -> dict[str, tuple[float, ...]]:
+        """Inner edges of the classes of each property that is heard by its class alone; none for other models."""
+        return self.model.condition_edges if isinstance(self.model, ClassesHeard) else {}
 
     @property
     def condition_ranges(self) -> dict[str, tuple[float, float, float, float]]:

@@ -117,8 +117,13 @@ class KnownCrystals:
 def known_crystals(checkpoint: Checkpoint, files: Sequence[StructureFile]) -> KnownCrystals:
     """Read what is known of the formulas of some crystals, from the data set that a model learned from."""
     data_set = next(iter(checkpoint.provenance.get("datasets", {})), "").split("/")[0]
+    return known_in(data_set, [file.structure for file in files if file.structure is not None])
+
+
+def known_in(data_set: str, structures: Sequence[Structure]) -> KnownCrystals:
+    """Read what a data set holds of the formulas of some crystals."""
     try:
-        crystals = data.load_crystals_like(data_set, [file.structure for file in files if file.structure is not None])
+        crystals = data.load_crystals_like(data_set, structures)
     except ValueError as error:
         return KnownCrystals(data_set, problem=str(error))
     return KnownCrystals(data_set, crystals)

@@ -8,12 +8,13 @@ import pytest
 
 from matgen_core import checkpoint
 from matgen_core.jobs.job import Job
+from matgen_core.jobs.recording import Recording
 from matgen_core.jobs.turns import Turns
 from matgen_core.latent.projection import ProjectionSettings
 from matgen_core.latent.worker import ProjectionWorker
 from matgen_core.tasks.funnel import BATCH, MAX_SAMPLES, Request, session
 from matgen_core.tasks.funnel.session import Generation
-from matgen_core.tasks.journeys import Recording, Step
+from matgen_core.tasks.journeys import Step
 
 LIMIT = 120  # s, far more than anything here takes
 

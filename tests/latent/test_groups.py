@@ -17,8 +17,8 @@ from matgen_core.latent.map import LatentMap
 from matgen_core.latent.projection import ProjectionSettings
 from matgen_core.latent.space import Decoded
 from matgen_core.materials.properties import Column
-from matgen_core.tasks import export
-from matgen_core.tasks.export import cif_zip
+from matgen_core.tasks.crystals import export
+from matgen_core.tasks.crystals.export import cif_zip
 from matgen_core.views import charts
 
 RNG = np.random.default_rng(0)

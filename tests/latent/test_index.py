@@ -35,6 +35,9 @@ def test_crystals_have_values_with_units_and_classes(crystal_map: Checkpoint) ->
         "formation_energy_per_atom",
         "band_gap",
     }
+    assert titles["family"] == "Family"
+    in_systems = table.assign(family=["cubic", "triclinic"] * 30)
+    assert named(in_systems, crystal_map)["family"].title == "Crystal system"
     assert list(table["space_group"][:3]) == ["Fm-3m (225)", "Pm-3m (221)", "F-43m (216)"]
     assert list(table["reconstruction"][:2]) == ["comes back", "does not come back"]
 

@@ -5,6 +5,7 @@ import pytest
 from matgen_core.networks.models import MODELS
 from matgen_core.networks.models.capabilities import (
     VERBS,
+    ClassesHeard,
     CompositionConditioned,
     Conditioned,
     Critic,
@@ -15,13 +16,22 @@ from matgen_core.networks.models.capabilities import (
 )
 from tests.support.tiny import TINY
 
-ASKED = (CompositionConditioned, Conditioned, Critic, LearnedPrior, PropertyPredictor, RangesKnown, Scorer)
+ASKED = (
+    ClassesHeard,
+    CompositionConditioned,
+    Conditioned,
+    Critic,
+    LearnedPrior,
+    PropertyPredictor,
+    RangesKnown,
+    Scorer,
+)
 # One of each kind; a new model needs no line here.
 KINDS: dict[str, set[type]] = {
     "cgcnn": {PropertyPredictor},  # it has features, but is no critic
     "ding": {Conditioned, LearnedPrior, PropertyPredictor, RangesKnown},
-    "icsg3d": {Conditioned, LearnedPrior},
-    "icsg3d_paper": {Conditioned},
+    "icsg3d": {ClassesHeard, Conditioned, LearnedPrior},
+    "icsg3d_paper": {ClassesHeard, Conditioned},
     "formula_lm": {Critic},
     "matgan": {Critic},
     "phase_field_vae": {Scorer},

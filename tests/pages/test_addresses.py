@@ -67,6 +67,7 @@ VIEWS: dict[str, tuple[dict[str, str], ...]] = {
     "compositions": ({"generator": "formulas"},),
     "phase_fields": ({"ranker": "phase_field_norm"},),
     "place": ({},),
+    "crystals": ({}, {"crystals": "crystals,n=2,seed=0"}),
     "validate": ({}, {"validate_source": "A generator"}),
     "trust": ({},),
     "home": ({},),

@@ -18,6 +18,7 @@ from matgen_core.data import StructureFile
 from matgen_core.latent import selection
 from matgen_core.materials.levels import PHASE_FIELD
 from matgen_core.tasks import ranking
+from matgen_core.tasks.crystals import sampling
 from matgen_core.tasks.validation import scoreboards, sources
 from pages._parts.shared import latent_maps, rankings, server
 from pages._parts.words import glossary
@@ -28,17 +29,6 @@ from tests.support.serving import ROOT
 pytestmark = pytest.mark.usefixtures("fresh_caches")
 
 FEATURED = checkpoint.load("phase_field_norm").representation.elements  # type: ignore[union-attr]
-PAGES = (
-    "home",
-    "latent_map",
-    "structure_bench",
-    "journeys",
-    "place",
-    "phase_fields",
-    "compositions",
-    "validate",
-    "trust",
-)
 TITLES = {
     "home": "MatGen Explorer",
     "latent_map": "Latent map",
@@ -47,9 +37,11 @@ TITLES = {
     "place": "Place my structures",
     "phase_fields": "Phase fields",
     "compositions": "Compositions",
+    "crystals": "Crystals",
     "validate": "Validate",
     "trust": "Trust",
 }
+PAGES = tuple(TITLES)
 
 
 @pytest.fixture
@@ -477,6 +469,7 @@ def test_without_checkpoints_a_page_says_how_to_get_one(
 @pytest.mark.parametrize("name", PAGES)
 def test_the_same_in_python_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "EXAMPLE", 1)  # a relaxation takes seconds
+    monkeypatch.setattr(sampling, "EXAMPLE", 2)
     test = page(name).run()
     (code,) = [each.value for each in test.code if each.language == "python"]
     with contextlib.redirect_stdout(io.StringIO()) as output:

@@ -29,6 +29,7 @@ TITLES = {
     "place": "Place my structures",
     "phase_fields": "Phase fields",
     "compositions": "Compositions",
+    "crystals": "Crystals",
     "validate": "Validate",
     "latent_map": "Latent map",
     "journeys": "Journeys",

@@ -16,7 +16,12 @@ from tests.support.page_checks import page, said, seen
 pytestmark = pytest.mark.usefixtures("fresh_caches")
 
 CHOICE = {"latent_map": "map", "journeys": "journey", "place": "place_model", "trust": "checkpoint"}
-CHOICE |= {"structure_bench": "bench_model", "phase_fields": "ranker", "compositions": "generator"}
+CHOICE |= {
+    "structure_bench": "bench_model",
+    "phase_fields": "ranker",
+    "compositions": "generator",
+    "crystals": "crystal_model",
+}
 # Which of the models each page is open at.
 OPEN_AT = {
     "home": "crystals",
@@ -27,6 +32,7 @@ OPEN_AT = {
     "trust": "crystals",
     "phase_fields": "phase_field_norm",
     "compositions": "formulas",
+    "crystals": "crystals",
     "validate": "crystals",
 }
 

@@ -1,5 +1,6 @@
 """A walk from a perovskite to a Heusler in a real browser: it fills, is judged, and a step is chosen everywhere."""
 
+import base64
 import re
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from matgen_core import checkpoint
 from matgen_core.latent.map import LatentMap
 from matgen_core.materials.formulas import subscripted
 from matgen_core.tasks import journeys
+from tests.support.serving import ROOT
 
 pytestmark = pytest.mark.browser
 
@@ -158,6 +160,15 @@ def test_from_a_perovskite_to_a_heusler(
     show.get_by_role("button", name="Next").click()
     page.keyboard.press(" ")  # a button that was clicked does not hold the keys
     expect(show).to_contain_text("Step 6 of 12")
+    for line in show.locator(".fs-answer").all():
+        name, word = line.locator("span").last.inner_text(), line.locator("strong")
+        assert word.count() == 0 or not word.inner_text().startswith(name.lower()), "nothing is said twice"
+    source = (ROOT / "pages/_parts/components/film_strip/browser/elements.js").read_bytes()
+    parts = page.evaluate(
+        "async ([source, formula]) => (await import(source)).withSubscripts(formula).map((part) => part.innerHTML)",
+        ["data:text/javascript;base64," + base64.b64encode(source).decode(), "Mg(HO2)2Fe0.5"],
+    )
+    assert parts == ["Mg", "(H", "O<sub>2</sub>)<sub>2</sub>", "Fe<sub>0.5</sub>"], "no bracket is lost"
     for scheme, (width, height) in {"light": (1920, 1080), "dark": (1280, 720)}.items():
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": height})
@@ -209,6 +220,6 @@ def test_from_a_perovskite_to_a_heusler(
     expect(page.locator(".fs-title").nth(1)).to_have_text(steps[1].formula)
     settle(page)
     first = page.locator(".fs-frame").first
-    assert "Elements of the ends: all its elements are in" in first.get_attribute("title")
+    assert "Elements: all its elements are in" in first.get_attribute("title")
     assert any(step.material is not None and not step.material.lattice.is_orthogonal for step in steps)
     shoot(page, "journeys_spread")

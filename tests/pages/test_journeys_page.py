@@ -11,10 +11,10 @@ from streamlit.runtime.caching import cache_resource_api
 from streamlit.testing.v1 import AppTest
 
 from matgen_core import checkpoint
+from matgen_core.jobs import recording
 from matgen_core.latent.index import known_materials
 from matgen_core.latent.map import LatentMap
 from matgen_core.tasks import journeys
-from matgen_core.tasks.journeys import recording
 from tests.support.page_checks import all_steps, said, seen, whole
 from tests.support.serving import ROOT
 

@@ -128,6 +128,10 @@ def test_no_address_makes_the_browser_ask_outside(streamlit_app: Callable[[str],
         "place": [{"place_model": image, "place_color": web}],
         "phase_fields": [{"field": image, "filter": web, "n_elements": "inf"}, {"must": image, "may": web}],
         "compositions": [{"has": image, "never": web, "n": "inf"}],
+        "crystals": [
+            {"crystals": f"{image},n=3", "sample": web},
+            {"crystals": "voxel_vae,n=inf", "crystal_model": image},
+        ],
         "validate": [{"validation": image, "crystal": web, "validate_source": image, "n": "inf"}],
         "trust": [{"checkpoint": image}],
     }

@@ -14,6 +14,7 @@ from pymatgen.core import Structure
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data.structure_export import cif_archive
+from matgen_core.jobs.recording import Recording, SharedSteps
 from matgen_core.jobs.turns import Turns
 from matgen_core.latent.building import with_points
 from matgen_core.latent.map import LatentMap
@@ -362,7 +363,7 @@ def test_a_recording_stops_goes_on_and_keeps_what_it_has() -> None:
             assert gate.acquire(timeout=60)
             yield step(number)
 
-    recording = journeys.Recording(steps(), 4, Turns(1))
+    recording = Recording(steps(), 4, Turns(1))
     assert (recording.job.state, recording.job.status().total) == ("ready", 4)
     recording.start()
     gate.release()
@@ -390,11 +391,11 @@ def test_shared_steps_are_computed_once_whoever_asks() -> None:
             computed.append(number)
             yield step(number)
 
-    shared = journeys.SharedSteps(steps(), 5)
+    shared = SharedSteps(steps(), 5)
     first = iter(shared)
     assert [next(first).number, next(first).number] == [0, 1]
     assert not shared.is_whole
-    later = journeys.Recording(shared, 5, Turns(1))  # who comes later has at once what is there, and goes on
+    later = Recording(shared, 5, Turns(1))  # who comes later has at once what is there, and goes on
     later.start()
     later.job.wait(60)
     assert [each.number for each in later.steps] == list(range(5))
@@ -413,8 +414,8 @@ def test_shared_steps_of_many_threads_and_their_fault() -> None:
             yield step(number)
         raise ValueError("the last cannot be decoded")
 
-    shared = journeys.SharedSteps(steps(), 41)
-    recordings = [journeys.Recording(shared, 41, Turns(8)) for _ in range(8)]
+    shared = SharedSteps(steps(), 41)
+    recordings = [Recording(shared, 41, Turns(8)) for _ in range(8)]
     for each in recordings:
         each.start()
     for each in recordings:

@@ -5,6 +5,7 @@ import pytest
 
 from matgen_core.latent.map import LatentMap
 from matgen_core.tasks import journeys
+from matgen_core.tasks.journeys import Light
 from tests.support.salts import light, places, salts
 
 
@@ -110,3 +111,14 @@ def test_only_a_way_between_crystals_has_ends(space: LatentMap) -> None:
         journeys.path(space, [a, c], 3, "known"),
     ):
         assert not {"ends", "volume"} & {each.name for step in journeys.walk(space, route) for each in step.lights}
+
+
+def test_no_light_says_its_title_twice() -> None:
+    words = {("volume", "volume fits"): "fits", ("decodes", "decodes"): "", ("ends", "foreign Mn"): "foreign Mn"}
+    words |= {
+        ("volume", "no cell"): "no cell",
+        ("elements", "as asked"): "",
+        ("data", "near the data"): "near the data",
+    }
+    for (name, word), said in words.items():
+        assert Light(name, "yes", word, "").beside_title == said

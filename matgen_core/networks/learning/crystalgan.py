@@ -211,7 +211,7 @@ class Game(nn.Module):
         return self.model.critic_loss(real, rng)
 
     def generator_loss(self, real: Pairs, rng: Generator | None = None) -> Tensor:
-        """Return the loss of the translation of a new draw."""
+        """Return the loss of the translation."""
         return self.model.generator_loss(real, rng)["loss"]
 
 

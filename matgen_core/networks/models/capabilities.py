@@ -114,6 +114,16 @@ class Conditioned(Protocol):
 
 
 @runtime_checkable
+class ClassesHeard(Protocol):
+    """Hears of a wanted value only the class that it falls into."""
+
+    @property
+    def condition_edges(self) -> dict[str, tuple[float, ...]]:
+        """Inner edges of the classes of each property, rising; none for a model that was trained without."""
+        ...
+
+
+@runtime_checkable
 class RangesKnown(Protocol):
     """Knows how the properties that can be asked for are spread over its training materials."""
 

@@ -79,7 +79,8 @@ class PointCloudGANRecipe:
         n_watched: Reduced compositions that are held out for the choice of settings.
         n_each: Samples of each composition that is judged.
         n_relaxed: How many of all samples, drawn at random, are relaxed; 0 for all.
-        n_told_apart: Samples of each composition among which it is looked for equal ones.
+        n_told_apart: Samples of each composition among which it is looked for equal ones, and for known ones.
+        n_judged_of_baselines: Crystals of each composition and baseline.
         n_baseline: Crystals of each composition and baseline that are relaxed, too.
         n_bank: Samples on the map, and as many training crystals.
         settings: Of a relaxation.
@@ -99,7 +100,8 @@ class PointCloudGANRecipe:
     n_watched: int = 8
     n_each: int = 300
     n_relaxed: int = 0
-    n_told_apart: int = 8
+    n_told_apart: int = 3
+    n_judged_of_baselines: int = 60
     n_baseline: int = 6
     n_bank: int = 400
     settings: RelaxSettings = field(default_factory=lambda: RelaxSettings(0.1, 120))
@@ -194,18 +196,20 @@ class PointCloudGANRecipe:
         """What needs no network: the baselines."""
 
         def without_a_network() -> dict[str, Any]:
-            asked, elements = self._asked(), self.elements
-            real = Volumes.of(self._training())
-            cells = self._cells()
+            some = self._few(self.n_judged_of_baselines)
+            asked = replace(self._asked(), n_each=min(self.n_judged_of_baselines, self.n_each))
+            real, every = Volumes.of(self._training()), self._cells()
+            cells = [every[row] for row in some.tolist()]
             found = {}
             for name, way in Baselines(self._training(), self.anion).ways.items():
                 made = way(cells, self.seed)
-                table = figures.looked_at(made, asked.rows, elements, real)
+                table = figures.looked_at(made, asked.rows, self.elements, real)
                 found[name] = figures.shares(table, asked)
                 if name == WAYS[0]:
-                    some = self._few(self.n_told_apart)
-                    few = [made[row] for row in some.tolist()]
-                    found[name]["variety"] = figures.variety(few, table.iloc[some], self._reference(), N_WORKERS)
+                    few = np.arange(len(made)).reshape(-1, asked.n_each)[:, : self.n_told_apart].ravel()
+                    found[name]["variety"] = figures.variety(
+                        [made[row] for row in few.tolist()], table.iloc[few], self._reference(), N_WORKERS
+                    )
             return found
 
         return {"without_a_network": without_a_network}
@@ -279,15 +283,20 @@ class PointCloudGANRecipe:
     def _after_relaxation(self, drawn: CloudSamples, crystals: Cells, folder: Path) -> dict[str, Any]:
         asked, reference, elements = self._asked(), self._reference(), self.elements
         done = self._relaxed(self._first(crystals), folder / RELAXED)
-        # Their order is random, so those before the first whose turn did not come are a fair choice.
-        waited = (done.outcome == NOT_REACHED).nonzero()
-        rows = drawn.relaxed.numpy()[: int(waited[0]) if len(waited) else len(done.cells)]
+        reached = np.flatnonzero((done.outcome != NOT_REACHED).numpy())
+        rows = drawn.relaxed.numpy()[reached]
         # What is no crystal has no place among those to relax, and counts as far; so does an equal share of them here.
         lost = np.setdiff1d(np.arange(len(drawn.points)), drawn.relaxed.numpy())
         lost = lost[: round(len(lost) * len(rows) / max(len(drawn.relaxed), 1))]
-        structures_, above = figures.distances(done, [*range(len(rows)), *[None] * len(lost)])
+        structures_, above = figures.distances(done, [*reached.tolist(), *[None] * len(lost)])
         chosen = np.concatenate([rows, lost])
-        found: dict[str, Any] = {"potentials": list(done.potentials), "max_force": done.max_force}
+        sizes = done.cells.counts[torch.from_numpy(reached)]
+        found: dict[str, Any] = {
+            "potentials": list(done.potentials),
+            "max_force": done.max_force,
+            "not_reached": len(done.cells) - len(reached),
+            "sites": [int(sizes.min()), int(sizes.max())] if len(sizes) else [],
+        }
         found["samples"] = figures.near_hull(
             structures_, above, asked, chosen, elements, reference, self._least_known()
         )

@@ -1,7 +1,6 @@
 """Journeys through a latent space: where they go, what is found on the way, and how far each step can be trusted."""
 
 from matgen_core.tasks.journeys.lights import LIGHTS, Answer, Light
-from matgen_core.tasks.journeys.recording import Recording, SharedSteps
 from matgen_core.tasks.journeys.routes import (
     PATHS,
     PathKind,
@@ -36,9 +35,7 @@ __all__ = [
     "Answer",
     "Light",
     "PathKind",
-    "Recording",
     "Route",
-    "SharedSteps",
     "Step",
     "Waypoint",
     "arithmetic",

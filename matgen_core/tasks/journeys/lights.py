@@ -13,7 +13,7 @@ ANSWERS: tuple[Answer, ...] = ("yes", "undecided", "no")
 LIGHTS = {
     "decodes": "Decodes",
     "distances": "Distances",
-    "ends": "Elements of the ends",
+    "ends": "Elements",
     "volume": "Volume",
     "neutral": "Neutrality",
     "charge": "Charge balance",
@@ -32,6 +32,12 @@ class Light:
     answer: Answer
     word: str
     reason: str
+
+    @property
+    def beside_title(self) -> str:
+        """The word where the title stands before it and need not be said twice: "fits" of "volume fits"."""
+        title = LIGHTS[self.name].lower()
+        return "" if self.word == title else self.word.removeprefix(f"{title} ")
 
 
 def not_judged(name: str) -> Light:

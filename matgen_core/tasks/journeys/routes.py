@@ -289,8 +289,7 @@ def samples(
     """
     if n_samples < 1:
         raise ValueError(f"{n_samples} samples; ask for at least 1")
-    asked = space.condition_of(wanted, n_samples) if wanted else None
-    of_prior, of_decoder = (asked, None) if space.has_learned_prior else (None, asked)
+    of_prior, of_decoder = space.conditions(wanted or {}, n_samples)
     if centers is None:
         z = space.sample(n_samples, seed, condition=of_prior)
     else:

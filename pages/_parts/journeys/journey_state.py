@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
+from matgen_core.jobs.recording import Recording, SharedSteps, follow
 from matgen_core.jobs.turns import Turns
 from matgen_core.latent.index import find_formula
 from matgen_core.materials.fields import PhaseField
@@ -253,7 +254,7 @@ def looked_at(journey: Journey, n_steps: int) -> int:
 
 
 @by_folder(st.cache_resource, about=all_present, max_entries=16, show_spinner=False)
-def _shared(journey: Journey) -> journeys.SharedSteps:
+def _shared(journey: Journey) -> SharedSteps[journeys.Step]:
     """Return the steps of a journey, for all visitors: who goes it first computes them."""
     steps = journeys.walk(
         latent_maps.load_map(journey.model),
@@ -261,7 +262,7 @@ def _shared(journey: Journey) -> journeys.SharedSteps:
         properties=property_models(journey.model),
         elements=journey.elements,
     )
-    return journeys.SharedSteps(_drawn(steps), len(route(journey)))
+    return SharedSteps(_drawn(steps), len(route(journey)))
 
 
 @by_folder(
@@ -269,10 +270,10 @@ def _shared(journey: Journey) -> journeys.SharedSteps:
     about=all_present,
     scope="session",
     max_entries=8,
-    on_release=journeys.Recording.stop,
+    on_release=Recording.stop,
     show_spinner=False,
 )
-def recording(journey: Journey) -> journeys.Recording:
+def recording(journey: Journey) -> Recording[journeys.Step]:
     """Return the steps of a journey as they arrive for this visitor once it is started.
 
     Raises:
@@ -280,7 +281,7 @@ def recording(journey: Journey) -> journeys.Recording:
     """
     shared, n_steps = _shared(journey), len(route(journey))
     # What another visitor has computed waits in no line.
-    return journeys.Recording(shared, n_steps, Turns(1)) if shared.is_whole else journeys.Recording(shared, n_steps)
+    return Recording(shared, n_steps, Turns(1)) if shared.is_whole else Recording(shared, n_steps)
 
 
 def _drawn(steps: Iterator[journeys.Step]) -> Iterator[journeys.Step]:
@@ -304,21 +305,14 @@ def warm(name: str) -> None:
     space = latent_maps.load_map(name)
     places = [journeys.waypoint(space, key) for key in journeys.example(space)]
     steps = _drawn(journeys.walk(space, journeys.path(space, places, 2), property_models(name)))
-    journeys.Recording(islice(steps, 1), 1).start()
+    Recording(islice(steps, 1), 1).start()
 
 
-def under_way(journey: Journey) -> journeys.Recording:
+def under_way(journey: Journey) -> Recording[journeys.Step]:
     """Return the steps of a journey and see that they arrive, unless the visitor has stopped this one."""
     current = recording(journey)
-    before = st.session_state.get("recorded")
-    if before is not None and before is not current:
-        before.stop()
-    st.session_state["recorded"] = current
-    if st.session_state.get("halted") != journey:
-        current.start()
-        current.wait_for_first(_PATIENCE)
-    else:
-        current.stop()  # it may have been made anew
+    before, st.session_state["recorded"] = st.session_state.get("recorded"), current
+    follow(current, before, st.session_state.get("halted") == journey, _PATIENCE)
     return current
 
 

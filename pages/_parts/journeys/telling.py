@@ -31,7 +31,10 @@ def frames(steps: Sequence[journeys.Step]) -> list[Frame]:
             title=step.formula,
             tag=with_subscripts(step.label),
             picture=step.picture,
-            lights=[(journeys.LIGHTS[light.name], light.answer, light.word, light.reason) for light in step.lights],
+            lights=[
+                (journeys.LIGHTS[light.name], light.answer, light.word, light.reason, light.beside_title)
+                for light in step.lights
+            ],
             verdict=journeys.verdict(step),
             about=step.space_group,
             faded=not step.kept,
@@ -86,7 +89,7 @@ def lights(step: journeys.Step) -> None:
     """Say for each light what it says and why."""
     lines = []
     for light in step.lights:
-        badge = f":{_COLORS[light.answer]}-badge[{_MARKS[light.answer]} {plain(light.word)}]"
+        badge = f":{_COLORS[light.answer]}-badge[{_MARKS[light.answer]} {plain(light.beside_title)}".rstrip() + "]"
         lines.append(f"**{journeys.LIGHTS[light.name]}** {badge} :small[{plain(light.reason)}]")
     st.markdown("  \n".join(lines))
 

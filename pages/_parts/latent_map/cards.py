@@ -191,21 +191,24 @@ def _kept(name: str, projection: str, row: int) -> str:
 
 
 def show_decoded(name: str, row: int) -> None:
-    """Show the decoded crystal, beside the original where its data set is installed."""
+    """Show the decoded crystal, beside the original where there is one and its data set is installed."""
     decoded = latent_maps.decoded(name, row)
-    shown, captions, missing = [], [], ""
-    try:
-        original = latent_maps.original(name, row)
-        shown.append(crystal_scene.scene(original))
-        captions.append("original")
-    except ValueError as error:
-        original, missing = None, str(error)
+    shown, captions, missing, original = [], [], "", None
+    if latent_maps.load_map(name).known[row]:
+        try:
+            original = latent_maps.original(name, row)
+            shown.append(crystal_scene.scene(original))
+            captions.append("original")
+        except ValueError as error:
+            missing = str(error)
     if decoded.problem is None:
         shown.append(crystal_scene.scene(decoded.material))
         captions.append("decoded from its latent point")
     if shown:
         crystal_viewer(shown, key="crystals", captions=captions, height=340)
-    if decoded.problem is not None:
+    if not latent_maps.has_point(name, row):
+        st.caption("It has no latent point to decode, since the model has no encoder.")
+    elif decoded.problem is not None:
         plain_text.error(f"The latent point does not decode: {decoded.problem}")
     elif original is not None:
         difference = report.compare(original, decoded.material)

@@ -10,7 +10,7 @@ import streamlit as st
 from matgen_core.latent import groups
 from matgen_core.latent.selection import Selection
 from matgen_core.materials.levels import CRYSTAL, PHASE_FIELD
-from matgen_core.tasks.export import MOST_CRYSTALS, cif_zip
+from matgen_core.tasks.crystals.export import MOST_CRYSTALS, cif_zip
 from matgen_core.tasks.origin import origin
 from matgen_core.views import charts
 from pages._parts.latent_map import map_state

@@ -26,7 +26,8 @@ from matgen_core.views.crystals.bench import Entry
 from pages._parts.shared import latent_maps, plain_text, widgets
 from pages._parts.shared.folder_caches import by_folder
 
-GIVEN, GIVEN_FROM = "validate_given", "validate_from"  # crystals that wait on Validate, and where they are from
+# Crystals that wait on Validate, where they are from, and what made them.
+GIVEN, GIVEN_FROM, GIVEN_SOURCE = "validate_given", "validate_from", "validate_made_by"
 VALIDATION, OWN = "validation", "My crystals"  # the work that is open there, and the side that crystals are brought to
 ANGLES = {"alpha": "α", "beta": "β", "gamma": "γ"}  # noqa: RUF001 as chemists write them
 
@@ -193,19 +194,26 @@ def open_on_bench(entries: Sequence[Entry], key: str, files: Sequence[data.Struc
         st.switch_page("pages/structure_bench.py", query_params={"bench": bench.write_entries(shown)})
 
 
-def send_to_validate(files: Sequence[data.StructureFile], origin: str, key: str) -> None:
+def send_to_validate(
+    files: Sequence[data.StructureFile],
+    origin: str,
+    key: str,
+    made_by: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Offer to hand crystals over to Validate.
 
     Args:
         files: The crystals; those that could not be read have their rows there, too.
         origin: Where they are from, in a few words.
         key: Of the button.
+        made_by: The generator and its settings, for the files that are saved there.
     """
     n = sum(file.structure is not None for file in files)
     words = "Validate it" if n == 1 else f"Validate all {n:,}"
     about = "Relax, hold against the known phases, tell what is new: on the page Validate"
     if st.button(words, key=key, icon=":material/rule:", disabled=not n, help=about):
         st.session_state[GIVEN], st.session_state[GIVEN_FROM] = list(files), origin
+        st.session_state[GIVEN_SOURCE] = dict(made_by)
         st.session_state[VALIDATION] = ""
         st.switch_page("pages/validate.py", query_params={"validate_source": OWN})
 

@@ -82,12 +82,13 @@ def without_encoder(name: str) -> str:
     space = _load_map(name)
     if space.encodes:
         return ""
-    bank, many = widgets.read(name).metrics["bank"], noun(name)
+    bank, plural, noun = widgets.read(name).metrics["bank"], space.level.plural, space.level.noun
+    anyone = "" if space.level.parse is None else f"; there any {noun} has a place"
     return (
         f"**{plain(name)} has no encoder**:"
-        f" it writes {many} from random numbers and finds no latent point of one that"
-        f" is given to it. This map lays out the features by which its critic tells real from generated {many};"
-        f" there any {level(name).noun} has a place. Here are {int(space.known.sum()):,} known {many} beside"
+        f" it writes {plural} from random numbers and finds no latent point of one that"
+        " is given to it. This map lays out the features by which its critic tells real from generated"
+        f" {plural}{anyone}. Here are {int(space.known.sum()):,} known {plural} beside"
         f" {int(space.has_point.sum()):,} of a fixed bank of {bank['n_samples']:,} samples (seed {bank['seed']}). Only"
         " the generated ones have latent points."
     )
@@ -487,11 +488,12 @@ def decoded_again(name: str, formula: str) -> Decoded | None:
 
 @by_folder(st.cache_resource, max_entries=64, show_spinner=False)
 def original(name: str, row: int) -> Any:
-    """Return a known crystal as the model was given it.
+    """Return a known crystal as the model was given it; in the cell of the data where the model has no encoder.
 
     Raises:
         ValueError: If the data set that the model learned from is not installed.
     """
     data_set = next(iter(widgets.read(name).provenance.get("datasets", {})), "").split("/")[0]
     crystal = data.load_crystal(data_set, map_table(name)["key"].iloc[row])
-    return _load_map(name).representation.standardize(crystal)
+    space = _load_map(name)
+    return space.representation.standardize(crystal) if space.encodes else crystal

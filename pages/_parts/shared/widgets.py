@@ -116,6 +116,7 @@ def choose_checkpoint(
     key: str,
     on_change: Callable[[], None] | Literal["rerun"] = "rerun",
     recipe: str = "phase_field_vae",
+    **layout: Any,
 ) -> str:
     """Let the visitor choose one of some checkpoints, or say that there is none and end the page.
 
@@ -125,6 +126,7 @@ def choose_checkpoint(
         key: Of the choice, also in the address.
         on_change: Called when another is chosen.
         recipe: One that makes such a checkpoint.
+        layout: As Streamlit takes it.
     """
     if not names:
         st.info(f"No checkpoint here can do this. Make one with: `matgen train {recipe}`")
@@ -137,7 +139,7 @@ def choose_checkpoint(
         st.session_state[key] = names[0]
         if callable(on_change):
             on_change()
-    chosen = st.selectbox(label, names, key=key, bind="query-params", on_change=on_change)
+    chosen: str = st.selectbox(label, names, key=key, bind="query-params", on_change=on_change, **layout)
     st.session_state[f"{key}@seen"] = chosen
     return chosen
 
@@ -378,6 +380,24 @@ def known_or_parsed(text: str, names: Collection[str]) -> str:
         ValueError: If the text is no phase field.
     """
     return text if text in names else PhaseField.parse(text).write()
+
+
+def about_model(name: str) -> None:
+    """Say what a model is, what it saw, and its headline figure beside the paper's."""
+    summary, model = checkpoints.summary(name), load(name)
+    headline = summary["headline"]
+    data_sets = ", ".join(model.provenance.get("datasets", {})) or "data that its card names"
+    n_known = f" ({len(model.known):,} formulas)" if model.known is not None else ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f"**{plain(summary['title'])}**"
+            f" :small[{plain(summary['system'])}, learned from {plain(data_sets)}{n_known}.]  \n"
+            f"**{plain(headline['ours'])}** :small[{plain(headline['figure'])}]"
+            f" :small[:gray[paper: {plain(headline['paper'])}]]",
+            width="stretch",
+        )
+        if st.button("Card", icon=":material/verified:", help="All that was measured of this model"):
+            st.switch_page("pages/trust.py", query_params={"checkpoint": name})
 
 
 # Parts of Home and Trust

@@ -12,7 +12,7 @@ from matgen_core.materials.levels import CRYSTAL
 from matgen_core.tasks.validation import beside, inputs, protocol_with, sources
 from matgen_core.tasks.validation.inputs import Candidate
 from pages._parts.shared import bench_crystals, plain_text, widgets
-from pages._parts.shared.bench_crystals import GIVEN, GIVEN_FROM, OWN
+from pages._parts.shared.bench_crystals import GIVEN, GIVEN_FROM, GIVEN_SOURCE, OWN
 from pages._parts.shared.plain_text import code, plain
 from pages._parts.validate import running
 from pages._parts.words import glossary
@@ -127,7 +127,8 @@ def _files() -> _Made | None:
         st.caption(f":material/warning: {plain(each.name)}: {plain(each.problem)}")
     if len(left_out) > 5:
         st.caption(f"and {len(left_out) - 5} more; each has its row in the table, with the reason.")
-    return len(there), "Relax and judge", origin, {"from": origin}, lambda: inputs.of_files(given)
+    about = {"from": origin, **st.session_state.get(GIVEN_SOURCE, {})}
+    return len(there), "Relax and judge", origin, about, lambda: inputs.of_files(given)
 
 
 def _generator() -> _Made | None:
@@ -162,6 +163,7 @@ def _wait_for(key: str) -> None:
 
 def _take(files: Sequence[StructureFile], origin: str) -> None:
     st.session_state[GIVEN], st.session_state[GIVEN_FROM] = list(files), origin
+    st.session_state.pop(GIVEN_SOURCE, None)
 
 
 def _forget() -> None:

@@ -13,9 +13,9 @@ from matgen_core.tasks.validation import columns, diagrams, structure_of
 from matgen_core.tasks.validation.inputs import Candidate
 from matgen_core.views import charts
 from pages._parts.components.crystal_viewer import Film, crystal_viewer
+from pages._parts.crystals.cards import answer
 from pages._parts.shared import bench_crystals, plain_text, verdict_words, widgets
 from pages._parts.shared.plain_text import plain
-from pages._parts.validate import gallery
 
 
 def show(candidate: Candidate, row: Mapping[str, Any], rest: Mapping[str, Any], name: str) -> None:
@@ -46,7 +46,7 @@ def show(candidate: Candidate, row: Mapping[str, Any], rest: Mapping[str, Any], 
     lines = []
     for check in columns.checks(row.keys()):
         reason = row.get(columns.reason_column(check)) or columns.column(check).meaning
-        lines.append(verdict_words.line(columns.column(check).title, gallery.answer(row[check]), str(reason)))
+        lines.append(verdict_words.line(columns.column(check).title, answer(row[check]), str(reason)))
     with st.expander("Every check, with its reason", icon=":material/checklist:", expanded=True):
         st.markdown("  \n".join(lines))
     to_bench(candidate, rest)
@@ -57,7 +57,7 @@ def hull_sentence(row: Mapping[str, Any]) -> None:
     reason = str(row["stability_reason"] or "")
     near, stable = row["share_near_stable"], row["share_stable"]
     odds = ""
-    if gallery.answer(near) is not None:
+    if answer(near) is not None:
         odds = (
             f"  \nOf known crystals with such a prediction **{near:.0%}** are truly within 0.1 eV/atom of the hull,"
             f" **{stable:.0%}** on it. :small[New chemistry is harder: {plain(NEW_CHEMISTRY)}.]"
@@ -103,7 +103,7 @@ def energy(frames: list[tuple[int, float, Any]]) -> None:
 def hull(row: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
     """Draw the hull of its elements with the crystal on it, or list what it is held against."""
     competing = diagrams.competing(rest)
-    if row["energy_above_hull"] is None or gallery.answer(row["energy_above_hull"]) is None:
+    if row["energy_above_hull"] is None or answer(row["energy_above_hull"]) is None:
         st.markdown("**Known phases of its elements**")
         st.caption("It was not held against the hull.")
         return

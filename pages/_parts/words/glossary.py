@@ -147,6 +147,21 @@ WORDS: dict[str, Word] = {
         "a recurrent language model with a short adversarial stage. Its temperatures were chosen on the figures that it"
         " is judged by.",
     ),
+    "condition": Word(
+        "Condition",
+        "what a generator is told before it draws. It was trained with the values of known materials; that it hears"
+        " them is no promise that what comes out has the value. Some models tell values apart by classes alone.",
+    ),
+    "sample": Word(
+        "Sample",
+        "one draw of a generator: random numbers that the seed fixes, made into a crystal, or into none. It was not"
+        " relaxed, and nothing says that it can be made.",
+    ),
+    "translation": Word(
+        "Translation of hydrides",
+        "a network takes a metal with hydrogen and puts another metal into its place, atom by atom, moving sites and"
+        " cell as it learned from known hydrides of two metals. Nothing is relaxed.",
+    ),
     "request": Word("Meets a request", "another network says so. It is no calculation."),
 }
 

@@ -114,6 +114,11 @@ class ICSG3D(nn.Module):
         """What can be asked for."""
         return ("formation_energy_per_atom",) if self.config.condition_edges else ()
 
+    @property
+    def condition_edges(self) -> dict[str, tuple[float, ...]]:
+        """Inner edges of the classes of what can be asked for, in eV/atom."""
+        return dict.fromkeys(self.condition_properties, self.config.condition_edges)
+
     def condition_of(self, formation_energy_per_atom: Tensor) -> Tensor:
         """One-hot classes (B, n_conditions) of energies in eV/atom, (B,); rows of 0 where the energy is NaN."""
         return one_hot_classes(formation_energy_per_atom, self.config.condition_edges)

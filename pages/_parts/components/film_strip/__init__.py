@@ -22,7 +22,8 @@ class Frame:
         title: What the step decodes to, "" for nothing.
         tag: What the step is, as the name of a waypoint.
         picture: A stand-alone SVG, or "" where there is nothing to draw.
-        lights: What a light is about, its answer ("yes", "undecided", "no"), the word that says it and the reason.
+        lights: What a light is about, its answer ("yes", "undecided", "no"), the word that says it, the
+            reason, and the word as it stands beside what the light is about.
         verdict: A sentence on all lights.
         about: A line on the material, such as its space group.
         faded: Whether it was rejected.
@@ -31,7 +32,7 @@ class Frame:
     title: str
     tag: str
     picture: str
-    lights: Sequence[tuple[str, str, str, str]]
+    lights: Sequence[tuple[str, str, str, str, str]]
     verdict: str = ""
     about: str = ""
     faded: bool = False

@@ -52,12 +52,13 @@ export function pictureOf(frame, className) {
   return picture;
 }
 
-// "Fe2O3" with its numbers below the line, broken between elements alone.
+// "Mg(HO2)2" with its numbers below the line, broken before elements and opening brackets alone.
 export function withSubscripts(formula) {
-  return formula.split(/(?=[A-Z])/).map((symbol) => {
-    const [, letters, number] = symbol.match(/^([^\d]*)([\d.]*)/);
-    const whole = element("span", "fs-symbol", {}, letters);
-    if (number) whole.append(element("sub", "", {}, number));
+  return formula.split(/(?=\()|(?<!\()(?=[A-Z])/).map((part) => {
+    const whole = element("span", "fs-symbol");
+    part.split(/([\d.]+)/).forEach((text, i) => {
+      if (text) whole.append(i % 2 ? element("sub", "", {}, text) : text);
+    });
     return whole;
   });
 }

@@ -169,11 +169,11 @@ function stepPage(frame, number, total) {
   if (!frame.picture && frame.title) left.replaceChildren(formula);
   else right.append(formula);
   const lights = element("ul", "fs-answers");
-  for (const [name, answer, word] of frame.lights) {
+  for (const [name, answer, , , said] of frame.lights) {
     const line = element("li", `fs-answer fs-${answer}`);
     line.append(element("span", "fs-mark", { "aria-hidden": "true" }, MARKS[answer]));
     line.append(element("span", "", {}, name));
-    if (word !== name.toLowerCase()) line.append(element("strong", "", {}, word)); // "Decodes decodes" says nothing more
+    if (said) line.append(element("strong", "", {}, said)); // "Decodes decodes" says nothing more
     lights.append(line);
   }
   const caption = [`Step ${number} of ${total}`, frame.tag, frame.about].filter(Boolean).join(" · ");

@@ -2,17 +2,18 @@
 
 import threading
 from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
 
 from matgen_core.jobs.job import Handle, Job
 from matgen_core.jobs.turns import Turns
-from matgen_core.tasks.journeys.steps import Step
 
-AT_ONCE = 2  # walks, of all visitors of one server, so that none takes the machine from the others
+AT_ONCE = 2  # recordings, of all visitors of one server, so that none takes the machine from the others
 TURNS = Turns(AT_ONCE)
+Step = TypeVar("Step")
 
 
-class SharedSteps:
-    """The steps of one walk for whoever goes it: each is computed once, by the first who comes to it.
+class SharedSteps(Generic[Step]):
+    """The steps of one work for whoever asks for it: each is computed once, by the first who comes to it.
 
     Iterate over it from any thread, as often as wanted. Who stops leaves the rest to who goes on.
     """
@@ -21,8 +22,8 @@ class SharedSteps:
         """Compute nothing yet.
 
         Args:
-            steps: The walk, as `walk` gives it.
-            n_steps: How many steps it has.
+            steps: The work; each step is computed when it is asked for.
+            n_steps: How many there are.
         """
         self._n_steps = n_steps
         self._source = iter(steps)
@@ -56,12 +57,12 @@ class SharedSteps:
             return self._kept[number]
 
 
-class Recording:
-    """The steps of one walk as one visitor sees them arrive.
+class Recording(Generic[Step]):
+    """The steps of one work as one visitor sees them arrive.
 
     Attributes:
         n_steps: How many there will be.
-        job: How the walk stands.
+        job: How the work stands.
     """
 
     def __init__(self, steps: Iterable[Step], n_steps: int, turns: Turns = TURNS) -> None:
@@ -77,7 +78,7 @@ class Recording:
 
     def start(self) -> None:
         """Go on where it stopped, or begin; nothing happens if it is under way or over."""
-        self.job.start(self._walk)
+        self.job.start(self._record)
 
     def stop(self) -> None:
         """End after the step under way; what is there stays, and `start` goes on from it."""
@@ -87,9 +88,27 @@ class Recording:
         """Return when there is a step, or there will be none, or after some seconds."""
         self.job.wait_for(lambda: bool(self._kept), seconds)
 
-    def _walk(self, handle: Handle) -> None:
+    def _record(self, handle: Handle) -> None:
         for step in self._source:
             self._kept.append(step)
             handle.report(done=len(self._kept), total=self.n_steps)
             if handle.is_stopped:
                 return
+
+
+def follow(current: Recording[Step], before: Recording[Step] | None, is_halted: bool, seconds: float) -> None:
+    """See that a recording goes on, and that the one before it does not.
+
+    Args:
+        current: What is looked at now.
+        before: What was looked at before, by the same person; it may be the same.
+        is_halted: Whether the person has stopped the current one.
+        seconds: How long to wait for its first step.
+    """
+    if before is not None and before is not current:
+        before.stop()
+    if is_halted:
+        current.stop()  # it may have been made anew
+        return
+    current.start()
+    current.wait_for_first(seconds)

@@ -1,0 +1,1 @@
+"""Parts of the page Crystals, and cards of crystals on other pages."""
