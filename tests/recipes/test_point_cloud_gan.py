@@ -240,7 +240,10 @@ def test_crystals_of_ones_own_have_a_checkpoint_from_end_to_end(
 @each_row(
     ("given", "words"),
     [
-        (("icsg3d", "Mg O", "2 2"), "icsg3d takes no --elements and --slots; point_cloud_gan does"),
+        (
+            ("icsg3d", "Mg O", "2 2"),
+            "icsg3d takes no --elements, --slots and --crystals; imatgen and point_cloud_gan do",
+        ),
         (("point_cloud_gan", "Mg O", ""), "takes --elements Mg Mn O --slots 8 8 12 --data FILE, all three"),
         (("point_cloud_gan", "", "8 8"), "all three"),
         (("point_cloud_gan", "Mg O", "8 x"), "--slots 8 x: expected whole numbers, one an element"),
@@ -255,5 +258,25 @@ def test_crystals_of_ones_own_have_a_checkpoint_from_end_to_end(
 def test_what_is_no_recipe_is_refused(given, words) -> None:
     with pytest.raises(ValueError, match=words):
         recipe_for(*given, None, Path("nothing.cif"))
-    with pytest.raises(ValueError, match=r"all three|takes no"):
+    with pytest.raises(ValueError, match=r"all three|takes no|'Xx' is no element"):
         recipe_for(*given, None, None)
+
+
+@each_row(
+    ("elements", "slots", "crystals", "words"),
+    [
+        ("", "", None, "takes two elements and no slots"),
+        ("V", "", None, "takes two elements"),
+        ("V O O", "", None, "takes two elements"),
+        ("V V", "", 200, "takes two elements"),
+        ("V O", "8 8", None, "no slots"),
+        ("V Xx", "", None, "'Xx' is no element"),
+        ("V O", "", 99, "expected 100 or more"),
+    ],
+)
+def test_what_is_no_pair_is_refused(elements, slots, crystals, words) -> None:
+    with pytest.raises(ValueError, match=words):
+        recipe_for("imatgen", elements, slots, crystals, None)
+    assert recipe_for("imatgen", "Ti,O", "", 200, None).name == "imatgen_tio"
+    with pytest.raises(ValueError, match="no --crystals"):
+        recipe_for("point_cloud_gan", "Mg O", "8 8", 200, Path("nothing.cif"))
