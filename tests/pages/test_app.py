@@ -22,7 +22,7 @@ from matgen_core.tasks.crystals import sampling
 from matgen_core.tasks.validation import scoreboards, sources
 from pages._parts.shared import latent_maps, rankings, server
 from pages._parts.words import glossary
-from tests.support.crystals import of_group
+from tests.support.crystals import NACL, of_group
 from tests.support.page_checks import page, said, seen, whole
 from tests.support.serving import ROOT
 
@@ -468,7 +468,10 @@ def test_without_checkpoints_a_page_says_how_to_get_one(
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_same_in_python_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "EXAMPLE", 1)  # a relaxation takes seconds
+    monkeypatch.setattr(sources, "EXAMPLE", 1)  # a relaxation takes seconds, of a large crystal a minute
+    made = sources.of_structures
+    small = NACL.get_primitive_structure()
+    monkeypatch.setattr(sources, "of_structures", lambda names, _: made(names, [small] * len(names)))
     monkeypatch.setattr(sampling, "EXAMPLE", 2)
     test = page(name).run()
     (code,) = [each.value for each in test.code if each.language == "python"]
