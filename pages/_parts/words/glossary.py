@@ -147,6 +147,11 @@ WORDS: dict[str, Word] = {
         "a recurrent language model with a short adversarial stage. Its temperatures were chosen on the figures that it"
         " is judged by.",
     ),
+    "matgan": Word(
+        "MatGAN",
+        "a generative adversarial network: one network writes formulas, another learns to tell them from real ones, and"
+        " each learns from the other. What it writes has more elements than real formulas have.",
+    ),
     "request": Word("Meets a request", "another network says so. It is no calculation."),
 }
 
