@@ -98,8 +98,10 @@ def test_a_path_of_a_model_without_encoder_is_drawn_where_its_features_are(formu
         assert np.linalg.norm(space.positions("pca")[rows] - place, axis=1).min() < 0.5
 
 
-def test_the_bank_of_formula_lm_decodes_to_the_formulas_of_its_map() -> None:
-    space = LatentMap(checkpoint.load("formula_lm_oqmd"))
+@pytest.mark.parametrize("name", ["formula_lm_oqmd", "matgan_icsd"])
+def test_a_bank_decodes_to_the_formulas_of_its_map(name: str) -> None:
+    space = LatentMap(checkpoint.load(name))
+    assert all(space.index["formula"])  # a sample that is no formula has no place
     rows = np.flatnonzero(space.has_point)
     made = [checks.formula_of(each.material) for each in space.reconstruct(rows.tolist())]
     # Another machine's rounding may move a choice that stands on the edge between two.

@@ -162,6 +162,11 @@ WORDS: dict[str, Word] = {
         "a network takes a metal with hydrogen and puts another metal into its place, atom by atom, moving sites and"
         " cell as it learned from known hydrides of two metals. Nothing is relaxed.",
     ),
+    "matgan": Word(
+        "MatGAN",
+        "a generative adversarial network: one network writes formulas, another learns to tell them from real ones, and"
+        " each learns from the other. What it writes has more elements than real formulas have.",
+    ),
     "request": Word("Meets a request", "another network says so. It is no calculation."),
 }
 

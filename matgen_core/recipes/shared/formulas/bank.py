@@ -21,27 +21,28 @@ def bank_index(space: LatentSpace, formulas: FormulaSet, n_bank: int, seed: int)
     Args:
         space: Of the generator.
         formulas: All of its data set.
-        n_bank: How many generated formulas are shown, and how many real ones.
+        n_bank: How many samples are drawn, of which those that are formulas are shown, and how many real ones.
         seed: Of the samples, of the real ones that are drawn, and of the maps.
     """
-    generated = Formulas.concatenate(list(funnel.samples(space, funnel.Request(n_bank, seed))))
+    samples = Formulas.concatenate(list(funnel.samples(space, funnel.Request(n_bank, seed))))
+    written = np.flatnonzero(samples.n_elements)
     held_out = formulas.held_out(seed)
     real = np.sort(np.random.default_rng(seed).permutation(len(formulas.formulas))[:n_bank])
-    shown = Formulas.concatenate([generated, formulas.formulas[real]])
+    shown = Formulas.concatenate([samples[written], formulas.formulas[real]])
     layout = space.representation
     with torch.inference_mode():
         features = space.model.features(torch.from_numpy(layout.encode_formulas(shown))).numpy()
     neutral, balanced, _ = screen_formulas(shown, COMPOSITION_RULES)
     table = pd.DataFrame(
         {
-            "id": [*(f"generated-{row}" for row in range(n_bank)), *(f"real-{row}" for row in real)],
+            "id": [*(f"generated-{row}" for row in written), *(f"real-{row}" for row in real)],
             "formula": shown.texts(),
             "chemical_system": _chemical_systems(shown, formulas.elements),
-            "split": [GENERATED] * n_bank + [HELD_OUT if held_out[row] else TRAIN for row in real],
+            "split": [GENERATED] * len(written) + [HELD_OUT if held_out[row] else TRAIN for row in real],
             "n_elements": shown.n_elements,
             "charge_neutral": as_booleans(neutral.answers),
             "electronegativity_balanced": as_booleans(balanced.answers),
-            "seed_row": [*range(n_bank), *([-1] * len(real))],
+            "seed_row": [*written, *([-1] * len(real))],
         }
     )
     return build_index(table, features, seed)

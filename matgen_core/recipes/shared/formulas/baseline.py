@@ -96,7 +96,7 @@ def overwritten(
         `n_training`, in how many of these it stands.
     """
     theirs, ours = ((some.table(elements) > 0).sum(0) for some in (training, written))
-    times = (ours / ours.sum()) / (np.maximum(theirs, 1) / theirs.sum())
+    times = (ours / max(ours.sum(), 1)) / (np.maximum(theirs, 1) / theirs.sum())
     learned = np.flatnonzero(theirs)
     worst = learned[np.argsort(-times[learned], kind="stable")][:n_shown]
     return [{"element": elements[i], "times": float(times[i]), "n_training": int(theirs[i])} for i in worst]

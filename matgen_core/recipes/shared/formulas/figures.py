@@ -88,7 +88,7 @@ def variety(written: Formulas, training: Formulas) -> dict[str, float]:
 def passing(formulas: Formulas) -> dict[str, float]:
     """Of different formulas, those that pass the paper's checks; what cannot be decided does not pass."""
     verdicts = screen_formulas(formulas, list(PAPER_RULES.values()))
-    return {name: float((found.answers == 1).mean()) for name, found in zip(PAPER_RULES, verdicts, strict=True)}
+    return {name: _mean(found.answers == 1) for name, found in zip(PAPER_RULES, verdicts, strict=True)}
 
 
 def recovery(known: Formulas, held_out: NDArray[np.bool_], written: Formulas) -> dict[str, dict[str, float]]:
@@ -115,5 +115,5 @@ def _mean(values: NDArray[np.bool_]) -> float:
 def element_distance(training: Formulas, written: Formulas, elements: tuple[str, ...]) -> float:
     """Half the sum of the differences in how often each element occurs: 0 for the same, 1 for nothing in common."""
     shares = [(some.table(elements) > 0).sum(0) for some in (training, written)]
-    first, second = (share / share.sum() for share in shares)
+    first, second = (share / max(share.sum(), 1) for share in shares)  # a generator may write nothing
     return float(np.abs(first - second).sum() / 2)
