@@ -100,7 +100,7 @@ benchmark: .venv/.installed-dev chromium $(VIEWER)/3Dmol.es6-min.js $(BUNDLES)
 	$(BIN)/python -m benchmarks.crystals
 	$(BIN)/python -m benchmarks.relax
 	$(BIN)/python -m benchmarks.voxels
-	$(BIN)/python -m benchmarks.screening matgan_oqmd
+	$(BIN)/python -m benchmarks.screening formula_lm_oqmd
 	$(BIN)/python -m benchmarks.browser.opening
 	$(BIN)/python -m benchmarks.browser.app
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages._parts.shared import login, server
+from pages._parts.words import old_names
 
 server.prepare()
 st.set_page_config(page_title="MatGen Explorer", page_icon="static/icon.svg", layout="wide")
@@ -26,8 +27,10 @@ page = st.navigation(
     position="hidden" if standing == "outside" else "top",
 )
 login.require()
+old_names.read(page.url_path)
 try:
     with server.nobody_else_imports():
         page.run()
 finally:  # pages may stop in the middle
+    old_names.mark()
     server.get_ready()

@@ -37,7 +37,7 @@ from matgen_core.views.maps import link
 _SMALL = "phase_field_norm"
 _MAPPED = "phase_field_vae"
 _CONFIG = "config.json"
-_BROKEN = (_SMALL, "matgan_icsd")  # whose folders are damaged; together they have every kind of file
+_BROKEN = (_SMALL, "formula_lm_icsd")  # whose folders are damaged; together they have every kind of file
 _SEPARATOR = "\0"  # between typed values; no argument can hold it
 _GONE, _FOLDER = b"<gone>", b"<folder>"
 

@@ -411,7 +411,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     st.title("Compositions", width="stretch")
     with st.container(width=260):
         name = widgets.choose_checkpoint(
-            "Generator", widgets.names_with("decode", COMPOSITION), key="generator", recipe="matgan_oqmd"
+            "Generator", widgets.names_with("decode", COMPOSITION), key="generator", recipe="formula_lm_oqmd"
         )
 model = widgets.load(name)
 space = LatentSpace.of(model)

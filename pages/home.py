@@ -86,7 +86,7 @@ PAGES: tuple[tuple[str, str, str, str, str, dict[str, str]], ...] = (
         "Which formulas does a network write, and which of them are neutral and new?",
         "pages/compositions.py",
         "New lithium oxides",
-        {"generator": "matgan_icsd", "has": "Li,O", "n": "100000"},
+        {"generator": "formula_lm_icsd", "has": "Li,O", "n": "100000"},
     ),
     (
         "Validate",

@@ -25,7 +25,7 @@ from matgen_core.latent.building import with_points
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas, KnownFormulas
 from matgen_core.materials.systems import chemical_system
-from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.models.formula_lm import FormulaLM, FormulaLMConfig
 from matgen_core.networks.models.voxels.icsg3d import ICSG3D, ICSG3DConfig
 from matgen_core.representations import ElementCounts, VoxelGrid
 from matgen_core.representations.voxels.voxel_grid import element_codes
@@ -212,16 +212,16 @@ def crystal_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> checkpoint.C
 
 @pytest.fixture
 def formula_bank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> checkpoint.Checkpoint:
-    """The only checkpoint there is: a tiny untrained MatGAN; 60 known formulas beside 60 of its bank of 300."""
+    """The only checkpoint there is: a tiny untrained language model; 60 known formulas beside 60 of its bank of 300."""
     torch.manual_seed(0)
     layout = ElementCounts(("K", "Na", "Li", "Fe", "S", "Cl", "O", "F"), max_count=3)
-    config = MatGANConfig(
+    config = FormulaLMConfig(
         n_elements=8, n_counts=3, n_slots=4, hidden=16, dropout=0.0, critic=12, n_features=5, penalty=7.0
     )
-    model = MatGAN(config).eval()
+    model = FormulaLM(config).eval()
     made = checkpoint.Checkpoint(
         name="formulas",
-        model_name="matgan",
+        model_name="formula_lm",
         model=model,
         representation=layout,
         metrics={"headline": {"figure": "", "ours": "", "paper": ""}, "bank": {"seed": 11, "n_samples": 300}},

@@ -131,7 +131,7 @@ KINDS = {
     "icsg3d": crystals,
     "icsg3d_paper": crystals,
     "voxel_vae": crystals,
-    "matgan": written_formulas,
+    "formula_lm": written_formulas,
     "cgcnn": properties,
     "random_forest": formulas,
 }

@@ -151,7 +151,7 @@ def hover_a_point(page: Page, plot: Any, height: float) -> bool:
 def signs_of_life(browser: Browser, address: str) -> list[float]:
     """Seconds from a press on something that takes long to the line which says that the page is at it."""
     choices = (
-        ("latent_map", "Latent map", "Model", "matgan_icsd"),
+        ("latent_map", "Latent map", "Model", "formula_lm_icsd"),
         ("latent_map?map=icsg3d", "Latent map", "Projection", "t-SNE"),
         ("phase_fields", "Phase fields", "Ranker", "phase_field_norm"),
     )

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from matgen_core.checkpoint.renamed import RENAMED
 from matgen_core.jobs.files import seals
 from matgen_core.jobs.files.inputs import check_kinds, check_parquet, read_json
 from matgen_core.materials.levels import LEVELS
@@ -158,7 +159,8 @@ def folder_of(name: str) -> Path:
     """
     if name not in names():
         known = ", ".join(names()) or "none"
-        raise CheckpointError(f"{name}: no such checkpoint in {root()}; present: {known}")
+        now = f"; it is called {RENAMED[name]} now" if name in RENAMED else ""
+        raise CheckpointError(f"{name}: no such checkpoint in {root()}{now}; present: {known}")
     return root() / name
 
 

@@ -17,7 +17,7 @@ from matgen_core import checkpoint as checkpoints
 from matgen_core import data
 from matgen_core.checkpoint import CheckpointError
 from matgen_core.cli import cards, crystals, latent, phase_fields, validate
-from matgen_core.cli._options import print_out
+from matgen_core.cli._options import current_name, print_out
 from matgen_core.jobs import guard
 from matgen_core.jobs.files.outputs import claimed
 from matgen_core.jobs.processes import compute_on_one_thread
@@ -165,7 +165,7 @@ def train(
 
 
 @app.command()
-def regrade(name: Annotated[str, typer.Argument(help="Name of a checkpoint with maps")]) -> None:
+def regrade(name: Annotated[str, typer.Argument(help="Name of a checkpoint with maps", callback=current_name)]) -> None:
     """Grade the maps of a checkpoint anew, without training: faithfulness, stability, trustworthiness, continuity."""
     from matgen_core.recipes import regrade as grade
 
@@ -174,7 +174,7 @@ def regrade(name: Annotated[str, typer.Argument(help="Name of a checkpoint with 
 
 @app.command()
 def measure(
-    name: Annotated[str, typer.Argument(help="Name of a checkpoint")],
+    name: Annotated[str, typer.Argument(help="Name of a checkpoint", callback=current_name)],
     figures: Annotated[list[str] | None, typer.Argument(help="Names of figures; all if none is given")] = None,
     data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data sets")] = None,
 ) -> None:
@@ -187,7 +187,7 @@ def measure(
 
 @app.command()
 def evaluate(
-    name: Annotated[str, typer.Argument(help="Name of a checkpoint")],
+    name: Annotated[str, typer.Argument(help="Name of a checkpoint", callback=current_name)],
     data_dir: Annotated[Path | None, typer.Option("--data", help="Folder of the data sets")] = None,
 ) -> None:
     """Recompute the figures of a checkpoint's card from its weights and the data; print them as JSON."""

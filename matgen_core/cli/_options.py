@@ -9,6 +9,8 @@ from typing import Annotated, Any, TypeVar, cast
 
 import typer
 
+from matgen_core import checkpoint as checkpoints
+from matgen_core.checkpoint import renamed
 from matgen_core.jobs.files.outputs import UNFINISHED, claimed
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
@@ -17,6 +19,14 @@ Out = Annotated[Path | None, typer.Option("--out", help="File to write; standard
 MixedValence = Annotated[
     bool, typer.Option(help="Accept a repeated element (a mixed-valence field, as in the published table)")
 ]
+
+
+def current_name(name: str) -> str:
+    """Return what a checkpoint is called now; where the name has changed hands, a line says so."""
+    now, line = renamed.found(name, checkpoints.names())
+    if line:
+        typer.echo(line, err=True)
+    return now
 
 
 def check_number(n: int, what: str) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from matgen_core import checkpoint as checkpoints
+from matgen_core.cli._options import current_name
 from matgen_core.jobs.files.outputs import write_text
 
 
@@ -22,7 +23,7 @@ def card(
 
     if (everything and names) or not (everything or names or figures):
         raise ValueError("name the checkpoints whose cards are to be written, or give --all")
-    for name in checkpoints.names() if everything else names or ():
+    for name in checkpoints.names() if everything else map(current_name, names or ()):
         cards.rewrite(name)
         typer.echo(f"wrote {checkpoints.root() / name / 'card.md'}", err=True)
     if figures:

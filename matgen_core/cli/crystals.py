@@ -9,7 +9,16 @@ import typer
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core import checks
-from matgen_core.cli._options import Counter, Out, check_number, check_seed, holds_out, new_folder, report_problems
+from matgen_core.cli._options import (
+    Counter,
+    Out,
+    check_number,
+    check_seed,
+    current_name,
+    holds_out,
+    new_folder,
+    report_problems,
+)
 from matgen_core.materials.levels import COMPOSITION
 
 if TYPE_CHECKING:
@@ -18,7 +27,9 @@ if TYPE_CHECKING:
 
 @holds_out(is_folder=False)
 def predict(
-    name: Annotated[str, typer.Argument(help="Name of a checkpoint that predicts; see: matgen models")],
+    name: Annotated[
+        str, typer.Argument(help="Name of a checkpoint that predicts; see: matgen models", callback=current_name)
+    ],
     inputs: Annotated[
         list[Path],
         typer.Argument(

@@ -15,6 +15,7 @@ from matgen_core.cli._options import (
     MixedValence,
     check_number,
     check_seed,
+    current_name,
     holds_out,
     new_folder,
     report_problems,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 MAX_WIDTH = 10.0  # standard deviations of the prior; farther out no model has learned anything
 
-Name = Annotated[str, typer.Argument(help="Name of a checkpoint; see: matgen models")]
+Name = Annotated[str, typer.Argument(help="Name of a checkpoint; see: matgen models", callback=current_name)]
 Structures = Annotated[list[Path], typer.Argument(help="CIF, POSCAR or extended XYZ files, or folders of them")]
 Folder = Annotated[Path, typer.Option("--out", help="Folder to write; new or empty")]
 

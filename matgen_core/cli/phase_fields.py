@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from matgen_core import checkpoint as checkpoints
-from matgen_core.cli._options import MixedValence, Out, holds_out
+from matgen_core.cli._options import MixedValence, Out, current_name, holds_out
 from matgen_core.materials.levels import PHASE_FIELD
 
-Model = Annotated[str, typer.Option("--model", help="Name of a checkpoint; see: matgen models")]
+Model = Annotated[str, typer.Option("--model", help="Name of a checkpoint; see: matgen models", callback=current_name)]
 
 
 @holds_out(is_folder=False)

@@ -14,9 +14,9 @@ from matgen_core.recipes.cgcnn.recipe import CGCNNRecipe
 from matgen_core.recipes.crystalgan.recipe import CrystalGANRecipe
 from matgen_core.recipes.ding.recipe import DINGRecipe
 from matgen_core.recipes.formation_references.recipe import FormationReferencesRecipe
+from matgen_core.recipes.formula_lm.recipe import FormulaLMRecipe
 from matgen_core.recipes.icsg3d.recipe import ICSG3DRecipe
 from matgen_core.recipes.icsg3d_paper.recipe import ICSG3DPaperRecipe
-from matgen_core.recipes.matgan.recipe import MatGANRecipe
 from matgen_core.recipes.phase_field_norm.recipe import PhaseFieldNormRecipe
 from matgen_core.recipes.phase_field_vae.recipe import PhaseFieldVAERecipe
 from matgen_core.recipes.shared import card, formula_sets
@@ -94,29 +94,29 @@ RECIPES: dict[str, Recipe] = {
         n_index=3_000,
     ),
     "icsg3d_paper": ICSG3DPaperRecipe(),
-    "matgan_oqmd": MatGANRecipe(
-        "matgan_oqmd",
+    "formula_lm_oqmd": FormulaLMRecipe(
+        "formula_lm_oqmd",
         "Formulas that look like the OQMD",
         formula_sets.oqmd,
-        LEARNERS["matgan_oqmd"],
+        LEARNERS["formula_lm_oqmd"],
         element_temperature=1.6,
         count_temperature=1.3,
         tried=((1.0, 1.0), (1.2, 1.2), (1.4, 1.2), (1.8, 1.2)),
     ),
-    "matgan_icsd": MatGANRecipe(
-        "matgan_icsd",
+    "formula_lm_icsd": FormulaLMRecipe(
+        "formula_lm_icsd",
         "Formulas that look like what has been made",
         formula_sets.experimental,
-        LEARNERS["matgan_icsd"],
+        LEARNERS["formula_lm_icsd"],
         element_temperature=1.8,
         count_temperature=1.33,
         tried=((1.1, 1.1), (1.5, 1.0), (1.8, 1.2), (2.2, 0.8)),
     ),
-    "matgan_icsd_filtered": MatGANRecipe(
-        "matgan_icsd_filtered",
+    "formula_lm_icsd_filtered": FormulaLMRecipe(
+        "formula_lm_icsd_filtered",
         "Formulas that look like what has been made and is neutral and balanced",
         formula_sets.experimental_valid,
-        LEARNERS["matgan_icsd_filtered"],
+        LEARNERS["formula_lm_icsd_filtered"],
         element_temperature=2.2,
         count_temperature=0.8,
         tried=((1.1, 1.1), (1.3, 1.0), (1.5, 0.8), (1.8, 0.75)),

@@ -1,4 +1,4 @@
-"""Formulas as tables of element against count, the layout of MatGAN and of DING.
+"""Formulas as tables of element against count, the layout of MatGAN, of the language models of formulas and of DING.
 
 References: Dan et al., npj Comput. Mater. 6, 84 (2020), doi:10.1038/s41524-020-00352-0; Pathak et al., Phys. Chem.
 Chem. Phys. 22, 26935 (2020), doi:10.1039/D0CP03508D
@@ -22,7 +22,7 @@ class ElementCounts:
         elements: Symbols, in the order of the rows.
         max_count: Largest count of an element in a formula.
         absent_column: Whether column 0 stands for "not in the formula" (DING); without it an element that is absent
-            has an empty row (MatGAN), and the first column stands for the count 1.
+            has an empty row (all but DING), and the first column stands for the count 1.
         threshold: Least height of a cell that is taken for a count; of several in a row the highest is taken. It
             means nothing where absence has a column.
     """

@@ -34,8 +34,8 @@ def inputs(tmp_path: Path) -> dict[str, list[object]]:
         "check.csv": ["check", formulas],
         "predict.csv": ["predict", "two_d_screen", formulas],
         "encode.parquet": ["encode", "phase_field_vae", fields],
-        "decode.csv": ["decode", "matgan_icsd", tmp_path / "z.npy"],
-        "generate.csv": ["generate", "matgan_icsd", "-n", "10"],
+        "decode.csv": ["decode", "formula_lm_icsd", tmp_path / "z.npy"],
+        "generate.csv": ["generate", "formula_lm_icsd", "-n", "10"],
         "reconstruct": ["reconstruct", "icsg3d", formulas],
         "prepare.safetensors": ["train", "phase_field_norm"],
     }

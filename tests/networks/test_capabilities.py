@@ -21,7 +21,7 @@ KINDS: dict[str, set[type]] = {
     "ding": {Conditioned, LearnedPrior, PropertyPredictor, RangesKnown},
     "icsg3d": {Conditioned, LearnedPrior},
     "icsg3d_paper": {Conditioned},
-    "matgan": {Critic},
+    "formula_lm": {Critic},
     "phase_field_vae": {Scorer},
 }
 

@@ -8,10 +8,10 @@ import torch
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.networks.learning import rounding
-from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.models.formula_lm import FormulaLM, FormulaLMConfig
 from matgen_core.representations import ElementCounts
 
-MODEL = MatGANConfig(n_elements=3, n_counts=4, n_slots=2, hidden=64, critic=64)
+MODEL = FormulaLMConfig(n_elements=3, n_counts=4, n_slots=2, hidden=64, critic=64)
 
 
 class Tensors(torch.nn.Module):
@@ -34,12 +34,12 @@ def test_rows_keep_their_own_scale() -> None:
 def test_what_was_rounded_is_stored_and_read_without_loss(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path))
     torch.manual_seed(0)
-    model = MatGAN(MODEL)
+    model = FormulaLM(MODEL)
     rounding.round_weights(model, "int8")
     rounded = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    provenance = {"title": "Tiny", "system": "MatGAN", "level": "composition"}
+    provenance = {"title": "Tiny", "system": "language model", "level": "composition"}
     layout = ElementCounts(("Li", "S", "O"), max_count=4)
-    made = Checkpoint("tiny", "matgan", model, layout, {}, "", provenance, precision="int8")
+    made = Checkpoint("tiny", "formula_lm", model, layout, {}, "", provenance, precision="int8")
     checkpoint.save(made, tmp_path / "tiny")
     read = checkpoint.load("tiny")
     assert read.precision == "int8"

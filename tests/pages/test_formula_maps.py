@@ -1,4 +1,4 @@
-"""Latent map and Journeys of models that write formulas: one that encodes (DING), one that cannot (MatGAN)."""
+"""Latent map and Journeys of models that write formulas: one that encodes (DING), one that cannot."""
 
 import subprocess
 import sys
@@ -98,8 +98,8 @@ def test_a_path_of_a_model_without_encoder_is_drawn_where_its_features_are(formu
         assert np.linalg.norm(space.positions("pca")[rows] - place, axis=1).min() < 0.5
 
 
-def test_the_bank_of_matgan_decodes_to_the_formulas_of_its_map() -> None:
-    space = LatentMap(checkpoint.load("matgan_oqmd"))
+def test_the_bank_of_formula_lm_decodes_to_the_formulas_of_its_map() -> None:
+    space = LatentMap(checkpoint.load("formula_lm_oqmd"))
     rows = np.flatnonzero(space.has_point)
     made = [checks.formula_of(each.material) for each in space.reconstruct(rows.tolist())]
     # Another machine's rounding may move a choice that stands on the edge between two.
@@ -342,13 +342,13 @@ def test_what_the_model_cannot_read_costs_one_line_and_a_search_none(
 def test_the_card_leads_to_formulas_of_the_same_elements_by_the_same_model() -> None:
     test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     test.switch_page("pages/latent_map.py")
-    test.query_params |= {"map": "matgan_icsd", "at": "Sr3Ti2O7"}
+    test.query_params |= {"map": "formula_lm_icsd", "at": "Sr3Ti2O7"}
     test.session_state["never"], test.session_state["only"] = "Ti,F", "Li,O"
     test.run()
     next(each for each in test.button if each.label == "Generate around these elements").click().run()
     whole(test)
     assert test.title[0].value == "Compositions"
-    assert test.selectbox(key="generator").value == "matgan_icsd"
+    assert test.selectbox(key="generator").value == "formula_lm_icsd"
     assert {key: test.query_params.get(key) for key in ("has", "never", "only")} == {
         "has": "O,Sr,Ti",
         "never": "F",

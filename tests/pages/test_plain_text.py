@@ -54,7 +54,7 @@ def test_what_cannot_be_seen_is_written_out() -> None:
 
 
 def test_code_is_a_span_whatever_it_holds() -> None:
-    assert code("matgan_icsd") == "`matgan_icsd`"
+    assert code("formula_lm_icsd") == "`formula_lm_icsd`"
     assert code("a`b") == "``a`b``"
     assert code("`") == "`` ` ``"
     assert code("``` x") == "```` ``` x ````"
@@ -120,7 +120,7 @@ def test_no_address_makes_the_browser_ask_outside(streamlit_app: Callable[[str],
         "": [{"find": image}],
         "latent_map": [
             {"find": image, "at": web, "holds": "Li", "map": image},
-            {"map": "matgan_icsd", "at": image, "camera": "matgan_icsd,umap,inf,0,1", "outlines": image},
+            {"map": "formula_lm_icsd", "at": image, "camera": "formula_lm_icsd,umap,inf,0,1", "outlines": image},
             {"view": image},
         ],
         "structure_bench": [{"bench": f"{image},upload:{web}", "bench_view": web}],

@@ -76,8 +76,8 @@ def test_counts_of_weights_and_rows_are_those_of_the_network_and_the_data(name: 
         ("phase_field_vae", ("candidates", "rank_correlation_with_published")),
         ("cgcnn_energy", ("test", "band_gap", "mae_of_median")),
         ("ding", ("judge_within_tolerance", "volume_per_atom")),
-        ("matgan_icsd", ("n_weights",)),
-        ("matgan_icsd", ("data", "others")),  # a word
+        ("formula_lm_icsd", ("n_weights",)),
+        ("formula_lm_icsd", ("data", "others")),  # a word
         ("icsg3d", ("reconstruction_test", "all", "valid_match_rate")),
         ("two_d_screen", ("calibration", "isotonic", "brier")),
     ],

@@ -25,7 +25,7 @@ from matgen_core.networks.learning.__main__ import main
 from matgen_core.networks.learning.cgcnn import CGCNNLearner, PropertyGraphs
 from matgen_core.networks.learning.ding import DINGLearner, encode, read_note, read_run
 from matgen_core.networks.learning.formation_references import FormationReferencesLearner
-from matgen_core.networks.learning.matgan import MatGANLearner
+from matgen_core.networks.learning.formula_lm import FormulaLMLearner
 from matgen_core.networks.learning.voxels.icsg3d import ICSG3DLearner
 from matgen_core.networks.learning.voxels.icsg3d_paper import BoxedCrystals, Elements, ICSG3DPaperLearner
 from matgen_core.networks.learning.voxels.points import Samples
@@ -34,8 +34,8 @@ from matgen_core.networks.models.phase_field_vae import PhaseFieldVAE
 from matgen_core.networks.models.random_forest import RandomForest, RandomForestConfig
 from matgen_core.recipes import RECIPES, Recipe
 from matgen_core.recipes.cgcnn import data as cgcnn_data
-from matgen_core.recipes.matgan import figures as matgan_figures
-from matgen_core.recipes.matgan import recipe as of_matgan
+from matgen_core.recipes.formula_lm import figures as formula_lm_figures
+from matgen_core.recipes.formula_lm import recipe as of_formula_lm
 from matgen_core.recipes.shared import cubic
 from matgen_core.recipes.shared.phase_fields import read_features
 from matgen_core.recipes.shared.runs import ARRAYS, cache
@@ -74,7 +74,7 @@ BRIEF: dict[str, dict[str, Any]] = {
         "config": {"grid": 16, "latent_dim": 6, "channels": [5, 7], "unet_channels": [6, 9]},
         "schedule": {"epochs": 1},
     },
-    "matgan_icsd": {
+    "formula_lm_icsd": {
         "config": {"hidden": 16, "critic": 24},
         "likelihood": {"epochs": 2},
         "adversarial": {"steps": 2, "batch_size": 16, "critic_first": 1, "report_every": 1},
@@ -101,7 +101,7 @@ def arrays_of(learner: Any) -> Any:
         FormationReferencesLearner: known_crystals(),
         ICSG3DLearner: crystals,
         ICSG3DPaperLearner: BoxedCrystals(crystals, Elements(torch.arange(6.0) + 3, torch.ones(6))),
-        MatGANLearner: formula_arrays(),
+        FormulaLMLearner: formula_arrays(),
         VoxelVAELearner: reduced_arrays(),
     }[type(learner)]
 
@@ -155,7 +155,7 @@ def test_the_settings_of_the_checkpoints_are_those_that_were_chosen() -> None:
     }
     assert LEARNERS["icsg3d_paper"].schedule.minutes == 8.2
     assert LEARNERS["ding"].schedule.minutes == 16.0
-    assert [LEARNERS[name].likelihood.epochs for name in ("matgan_oqmd", "matgan_icsd")] == [8, 30]
+    assert [LEARNERS[name].likelihood.epochs for name in ("formula_lm_oqmd", "formula_lm_icsd")] == [8, 30]
 
 
 @each_row(
@@ -168,10 +168,10 @@ def test_the_settings_of_the_checkpoints_are_those_that_were_chosen() -> None:
         (["ding", "--settings", '{"config": 3}'], "DINGLearner.config: 3 is no object of its settings"),
         (["ding", "--settings", '{"networks": "vae"}'], "DINGLearner.networks: 'vae' is no list"),
         (["ding", "--networks", "vae,vea"], "expected some of vae,guide"),
-        (["matgan_icsd", "--networks", "vae"], "MatGANLearner has no networks"),
+        (["formula_lm_icsd", "--networks", "vae"], "FormulaLMLearner has no networks"),
         (["ding", "--minutes", "0"], "0 minutes: expected a positive number"),
         (["ding", "--device", "tpu"], "device 'tpu': expected cpu or cuda"),
-        (["matgan_icsd"], "holds LabelledFormulas, expected FormulaArrays"),
+        (["formula_lm_icsd"], "holds LabelledFormulas, expected FormulaArrays"),
         (["no_such_checkpoint"], "'no_such_checkpoint' is no learner; known: cgcnn_energy"),
     ],
 )
@@ -267,7 +267,7 @@ def materials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cubic, "perov5", cubic.cubic_families)
     quick = partial(projections, methods=("pca",), n_seeds=1)
     monkeypatch.setattr(building, "projections", quick)
-    for module in (matgan_figures, of_matgan):
+    for module in (formula_lm_figures, of_formula_lm):
         monkeypatch.setattr(module, "SAMPLE_COUNTS", (20, 40, 60))
 
 
@@ -275,7 +275,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "cgcnn_energy": {},
     "icsg3d": {"n_index": 60},
     "icsg3d_paper": {"n_index": 60, "samples": SMALL},
-    "matgan_icsd": {"n_bank": 40, "tried": ((1.0, 1.0),)},
+    "formula_lm_icsd": {"n_bank": 40, "tried": ((1.0, 1.0),)},
     "voxel_vae": {"sizes": Sizes(test=5, round_trips=3, trials=3, index=60)},
 }
 
@@ -339,7 +339,7 @@ def test_one_machine_learns_what_two_do(
     materials: None, run: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same weights by both doors; what a run on one machine learned from and with stays in its folder."""
-    name = "matgan_icsd"
+    name = "formula_lm_icsd"
     recipe = replace(RECIPES[name], learner=runs.changed(LEARNERS[name], BRIEF[name]), **SMALLER[name])
     monkeypatch.setitem(RECIPES, name, recipe)
     code, _, said = run("train", name)

@@ -12,7 +12,7 @@ from matgen_core import checkpoint, checks, data
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas
-from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.models.formula_lm import FormulaLM, FormulaLMConfig
 from matgen_core.recipes.two_d_screen import figures as measured
 from matgen_core.recipes.two_d_screen.data import load_two_dimensional
 from matgen_core.recipes.two_d_screen.forest import Growth, grow
@@ -192,10 +192,10 @@ def test_candidates_are_different_and_balanced(tmp_path: Path, monkeypatch: pyte
     recipe = TwoDScreenRecipe(n_generated=3000, seed=4)
     assert recipe.candidates(screen) == {}
     torch.manual_seed(0)
-    gan = MatGAN(MatGANConfig(n_elements=6, n_counts=4, n_slots=3, hidden=16, critic=8))
+    gan = FormulaLM(FormulaLMConfig(n_elements=6, n_counts=4, n_slots=3, hidden=16, critic=8))
     facts = {"title": "generator", "system": "none", "level": "composition"}
-    generator = Checkpoint("matgan_icsd", "matgan", gan, layout, {}, "card", facts)
-    checkpoint.save(generator, tmp_path / "matgan_icsd")
+    generator = Checkpoint("formula_lm_icsd", "formula_lm", gan, layout, {}, "card", facts)
+    checkpoint.save(generator, tmp_path / "formula_lm_icsd")
     found = recipe.candidates(screen)["candidates"]
     texts = set()
     for part in funnel.samples(LatentSpace.of(generator), funnel.Request(3000, 4)):

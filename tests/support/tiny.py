@@ -73,7 +73,7 @@ TINY: dict[str, Any] = {
         perceptual_weight=0.4,
         segmentation_weight=1.3,
     ),
-    "matgan": MODELS["matgan"].Config(
+    "formula_lm": MODELS["formula_lm"].Config(
         n_elements=5,
         n_counts=3,
         n_slots=4,

@@ -5,7 +5,7 @@ import torch
 
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.materials.formulas import Formulas, KnownFormulas
-from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.models.formula_lm import FormulaLM, FormulaLMConfig
 from matgen_core.representations import ElementCounts
 from matgen_core.tasks import funnel
 from matgen_core.tasks.funnel.running import Request
@@ -13,7 +13,7 @@ from matgen_core.tasks.funnel.running import Request
 ELEMENTS = ("Na", "Li", "Al", "Fe", "S", "O")
 
 
-class Forgetful(MatGAN):
+class Forgetful(FormulaLM):
     """Writes nothing where its first coordinate is large."""
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
@@ -25,11 +25,13 @@ def everything(writer: Checkpoint, request: Request, **options) -> tuple[pd.Data
     return pd.concat([chunk.rows for chunk in chunks], ignore_index=True), chunks[-1]
 
 
-def untrained(model: type[MatGAN] = Forgetful) -> Checkpoint:
+def untrained(model: type[FormulaLM] = Forgetful) -> Checkpoint:
     """A generator that has learned nothing: it writes many formulas, and sometimes none."""
     torch.manual_seed(4)
-    config = MatGANConfig(n_elements=6, n_counts=4, n_slots=3, hidden=16, critic=8)
+    config = FormulaLMConfig(n_elements=6, n_counts=4, n_slots=3, hidden=16, critic=8)
     known = KnownFormulas.of(Formulas.of_texts(["Li2O", "Fe2O3", "NaAlO2", "Fe4O6", "Na2S"])[0])
     layout = ElementCounts(ELEMENTS, max_count=4)
-    provenance = {"title": "Tiny", "system": "MatGAN", "level": "composition"}
-    return Checkpoint("tiny", "matgan", model(config).eval(), layout, {"headline": {}}, "card", provenance, known=known)
+    provenance = {"title": "Tiny", "system": "language model", "level": "composition"}
+    return Checkpoint(
+        "tiny", "formula_lm", model(config).eval(), layout, {"headline": {}}, "card", provenance, known=known
+    )

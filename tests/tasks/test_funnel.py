@@ -21,7 +21,7 @@ from matgen_core.checks import COMPOSITION_CHECKS, screen, screen_texts, usual_r
 from matgen_core.jobs.files.tables import part_of
 from matgen_core.materials.formulas import Formulas, KnownFormulas
 from matgen_core.networks.models import MODELS
-from matgen_core.networks.models.matgan import MatGAN
+from matgen_core.networks.models.formula_lm import FormulaLM
 from matgen_core.tasks import funnel
 from matgen_core.tasks.funnel.running import BATCH, Request, Wanted
 from tests.support.writers import ELEMENTS, Forgetful, everything
@@ -33,7 +33,7 @@ N = 2 * BATCH + 700
 def saved(writer: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     checkpoint.save(writer, tmp_path / "checkpoints" / "tiny")
     monkeypatch.setenv("MATGEN_CHECKPOINTS", str(tmp_path / "checkpoints"))
-    monkeypatch.setitem(MODELS, "matgan", Forgetful)
+    monkeypatch.setitem(MODELS, "formula_lm", Forgetful)
     return tmp_path
 
 
@@ -174,7 +174,7 @@ def test_other_models_and_conditions_are_refused(writer: Checkpoint) -> None:
         next(funnel.run(checkpoint.load("phase_field_vae"), Request(1)))
 
 
-class Obedient(MatGAN):
+class Obedient(FormulaLM):
     """Writes the formula that the condition names."""
 
     condition_properties = ("formation_energy_per_atom",)

@@ -18,7 +18,7 @@ from pymatgen.core import Composition
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.materials.formulas import Formulas, KnownFormulas
-from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.models.formula_lm import FormulaLM, FormulaLMConfig
 from matgen_core.representations import ElementCounts
 from matgen_core.tasks import funnel
 from matgen_core.tasks.funnel import session
@@ -263,12 +263,12 @@ def test_the_formula_most_alike_has_the_most_similar_shares(ding: Checkpoint) ->
 
 def test_a_network_with_a_critic_is_compared_by_its_last_layer_and_knows_what_is_novel() -> None:
     torch.manual_seed(0)
-    config = MatGANConfig(n_elements=6, n_counts=4, n_slots=4, hidden=8, critic=8, n_features=5)
+    config = FormulaLMConfig(n_elements=6, n_counts=4, n_slots=4, hidden=8, critic=8, n_features=5)
     layout = ElementCounts(("Li", "Na", "Fe", "Al", "S", "O"), max_count=4)
     known, _ = Formulas.of_texts(["Li2O", "Fe2O3", "NaAlO2", "Na2S"])
     index = pd.DataFrame({"formula": [*known.texts(), "AlS"], "split": ["train"] * 4 + ["generated"]})
     gan = Checkpoint(
-        "tiny", "matgan", MatGAN(config).eval(), layout, {}, "", index=index, known=KnownFormulas.of(known)
+        "tiny", "formula_lm", FormulaLM(config).eval(), layout, {}, "", index=index, known=KnownFormulas.of(known)
     )
     run = ended(Generation(gan, Request(400, seed=1)))
     features, points = run.comparison()
@@ -280,7 +280,7 @@ def test_a_network_with_a_critic_is_compared_by_its_last_layer_and_knows_what_is
     assert session.novel(gan, "Fe4O6") is False
     assert session.novel(gan, "FeO") is True
     assert session.novel(replace(gan, known=None), "FeO") is None
-    assert session.novel(checkpoint.load("ding"), "FeO") is False  # it shares those of matgan_oqmd
+    assert session.novel(checkpoint.load("ding"), "FeO") is False  # it shares those of formula_lm_oqmd
 
 
 def test_a_run_that_was_left_lets_go_of_its_rows_unless_somebody_comes_back(ding: Checkpoint) -> None:

@@ -68,7 +68,7 @@ def test_a_view_that_is_too_much_for_a_link_is_refused_with_what_to_do() -> None
         view_link.encode(View("a", outlines=wild))
 
 
-GOOD = {"v": 1, "model": "a"}
+GOOD = {"v": 2, "model": "a"}
 
 
 @each_row(
@@ -82,8 +82,9 @@ GOOD = {"v": 1, "model": "a"}
         written(GOOD)[:-4],
         written({**GOOD, "at": "x" * 300_000}),  # a bomb: a few hundred letters
         written([1]),
-        written({**GOOD, "v": 2}),
+        written({**GOOD, "v": 3}),
         written({**GOOD, "v": "1\n2"}),
+        written({"v": 2}),
         written({"v": 1}),
         written({**GOOD, "model": 3}),
         written({**GOOD, "evil": 1}),
@@ -118,3 +119,22 @@ def test_rubbish_costs_one_line(text: str) -> None:
         view_link.decode(text)
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 300
+
+
+@each_row(
+    ("version", "asked_for", "opened", "was"),
+    [
+        (1, "matgan_icsd", "formula_lm_icsd", "matgan_icsd"),
+        (1, "matgan_icsd_filtered", "formula_lm_icsd_filtered", "matgan_icsd_filtered"),
+        (1, "matgan_oqmd", "formula_lm_oqmd", "matgan_oqmd"),
+        (1, "matgan", "matgan", ""),
+        (1, "formula_lm_icsd", "formula_lm_icsd", ""),
+        (2, "matgan_icsd", "matgan_icsd", ""),  # another model by now
+        (2, "matgan_icsd_filtered", "matgan_icsd_filtered", ""),
+    ],
+)
+def test_a_link_from_before_the_renaming_opens_the_model_it_was_made_for(
+    version: int, asked_for: str, opened: str, was: str
+) -> None:
+    view = view_link.decode(written({"v": version, "model": asked_for, "search": "matgan_icsd"}))
+    assert (view.model, view.was, view.search) == (opened, was, "matgan_icsd")

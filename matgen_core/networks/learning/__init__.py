@@ -10,12 +10,12 @@ from matgen_core.networks.learning.cgcnn import DIELECTRIC, ELASTIC, ENERGY
 from matgen_core.networks.learning.crystalgan import CrystalGANLearner, PublishedLearner
 from matgen_core.networks.learning.ding import DINGLearner
 from matgen_core.networks.learning.formation_references import FormationReferencesLearner
-from matgen_core.networks.learning.matgan import LIKELIHOOD, MatGANLearner
+from matgen_core.networks.learning.formula_lm import LIKELIHOOD, FormulaLMLearner
 from matgen_core.networks.learning.voxels.icsg3d import PRIOR, ICSG3DLearner
 from matgen_core.networks.learning.voxels.icsg3d_paper import ICSG3DPaperLearner
 from matgen_core.networks.learning.voxels.imatgen import IMatGenLearner
 from matgen_core.networks.learning.voxels.voxel_vae import VoxelVAELearner
-from matgen_core.networks.models.matgan import MatGANConfig
+from matgen_core.networks.models.formula_lm import FormulaLMConfig
 from matgen_core.networks.models.voxels.icsg3d import ICSG3DConfig
 
 # By the name of the checkpoint: what learns it, with all of its settings. Recipes take them from here.
@@ -35,12 +35,12 @@ LEARNERS: dict[str, Any] = {
     "icsg3d_perov5": ICSG3DLearner(prior=replace(PRIOR, epochs=10_000, minutes=1.2)),
     "icsg3d_paper": ICSG3DPaperLearner(),
     "imatgen_vo": IMatGenLearner(),
-    "matgan_oqmd": MatGANLearner(
-        MatGANConfig(hidden=224, element_temperature=1.2, count_temperature=1.2),
+    "formula_lm_oqmd": FormulaLMLearner(
+        FormulaLMConfig(hidden=224, element_temperature=1.2, count_temperature=1.2),
         likelihood=replace(LIKELIHOOD, epochs=8, batch_size=1024, weight_decay=1e-3),
     ),
-    "matgan_icsd": MatGANLearner(MatGANConfig(element_temperature=1.1, count_temperature=1.1)),
-    "matgan_icsd_filtered": MatGANLearner(MatGANConfig(element_temperature=1.1, count_temperature=1.1)),
+    "formula_lm_icsd": FormulaLMLearner(FormulaLMConfig(element_temperature=1.1, count_temperature=1.1)),
+    "formula_lm_icsd_filtered": FormulaLMLearner(FormulaLMConfig(element_temperature=1.1, count_temperature=1.1)),
     "voxel_vae": VoxelVAELearner(),
 }
 

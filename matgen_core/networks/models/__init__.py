@@ -10,7 +10,7 @@ MODELS = Named(
         "formation_references": "matgen_core.networks.models.formation_references:FormationReferences",
         "icsg3d": "matgen_core.networks.models.voxels.icsg3d:ICSG3D",
         "icsg3d_paper": "matgen_core.networks.models.voxels.icsg3d_paper:ICSG3DPaper",
-        "matgan": "matgen_core.networks.models.matgan:MatGAN",
+        "formula_lm": "matgen_core.networks.models.formula_lm:FormulaLM",
         "phase_field_norm": "matgen_core.networks.models.phase_field_norm:PhaseFieldNorm",
         "phase_field_vae": "matgen_core.networks.models.phase_field_vae:PhaseFieldVAE",
         "random_forest": "matgen_core.networks.models.random_forest:RandomForest",

@@ -109,7 +109,7 @@ class DINGRecipe:
                 "title": "Formulas under a wanted formation energy, volume and energy",
                 "system": "Pathak 2020, DING",
                 "level": COMPOSITION.key,
-                "known_of": "matgan_oqmd",  # the same data set; its formulas are stored once
+                "known_of": "formula_lm_oqmd",  # the same data set; its formulas are stored once
                 **provenance(self.name, self.seed, dataset, run=settings),
             },
             index=index,

@@ -149,7 +149,7 @@ def figures() -> str:
 def system_folder(recipe: str) -> Path:
     """Return the folder with the template of a recipe: the longest name that the recipe's begins with.
 
-    So `matgan_oqmd` is found in `matgan`, and `icsg3d_paper` not in `icsg3d` but in its own.
+    So `formula_lm_oqmd` is found in `formula_lm`, and `icsg3d_paper` not in `icsg3d` but in its own.
 
     Raises:
         ValueError: If there is none.

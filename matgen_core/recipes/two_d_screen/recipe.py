@@ -36,7 +36,7 @@ from matgen_core.representations import MagpieFeatures
 from matgen_core.tasks import funnel
 
 SYSTEM = "Song 2021"
-GENERATOR = "matgan_icsd"
+GENERATOR = "formula_lm_icsd"
 
 # What was tried beside the settings of the recipe, with 100 trees if not said otherwise, each judged on the same folds.
 TRIED: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -157,7 +157,7 @@ class TwoDScreenRecipe:
         return {"labels": lambda: learned_as_bulk(load_two_dimensional().table)}
 
     def candidates(self, checkpoint: Checkpoint) -> dict[str, Any]:
-        """Count likely 2D materials among what MatGAN generates.
+        """Count likely 2D materials among what a language model of formulas writes.
 
         Args:
             checkpoint: The forest.

@@ -9,16 +9,18 @@ import binascii
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from matgen_core.checkpoint.renamed import RENAMED
 from matgen_core.latent.selection import MAX_VERTICES, Lasso, Selection, extend
 from matgen_core.materials.notation import shown
 from matgen_core.views.maps.framing import Camera
 
-VERSION = 1
+VERSION = 2
+_BEFORE_RENAMING = 1  # in such a link some checkpoints have their old names
 MAX_LENGTH = 6_000  # letters; browsers and mail programs pass on addresses of 8,000
 _MAX_JSON = 200_000  # bytes, unpacked
 _MAX_OUTLINES = 50
@@ -41,6 +43,7 @@ class View:
     at: str = ""  # the material whose card is open
     camera: Camera | None = None
     outlines: tuple[tuple[str, Lasso], ...] = field(default=(), compare=False)  # projection, and what was drawn on it
+    was: str = field(default="", compare=False)  # the old name by which the link asked for the model
 
 
 _TEXTS = ("model", "projection", "color", "element", "search", "ranges", "at")
@@ -74,7 +77,7 @@ def decode(text: str) -> View:
     """Read a view.
 
     Raises:
-        ValueError: If the text is none that `encode` of this version wrote.
+        ValueError: If the text is none that `encode` of this or the first version wrote.
     """
     if len(text) > MAX_LENGTH:
         raise ValueError(_BROKEN.format(f"{len(text):,} letters, at most {MAX_LENGTH:,}"))
@@ -87,11 +90,10 @@ def decode(text: str) -> View:
         values = json.loads(unpacked)
     except (binascii.Error, zlib.error, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise ValueError(_BROKEN.format("it is damaged")) from error
-    if not isinstance(values, dict) or values.get("v") != VERSION:
+    if not isinstance(values, dict) or values.get("v") not in (_BEFORE_RENAMING, VERSION):
         found = values.get("v") if isinstance(values, dict) else None
-        raise ValueError(_BROKEN.format(f"version {shown(str(found)[:20])[1:-1]}, this app reads version {VERSION}"))
-    known = {each.name for each in fields(View)} | {"v"}
-    if set(values) - known:
+        raise ValueError(_BROKEN.format(f"version {shown(str(found)[:20])[1:-1]}, this app reads versions 1 and 2"))
+    if set(values) - {"v", *_TEXTS, *_SYMBOLS, "camera", "outlines"}:
         raise ValueError(_BROKEN.format("it asks for what this app does not know"))
     texts = {name: values.get(name, "") for name in _TEXTS}
     symbols = {name: values.get(name, []) for name in _SYMBOLS}
@@ -99,12 +101,16 @@ def decode(text: str) -> View:
         raise ValueError(_BROKEN.format("a name is no text"))
     if not all(isinstance(each, list) and all(isinstance(name, str) for name in each) for each in symbols.values()):
         raise ValueError(_BROKEN.format("its elements are no list of symbols"))
+    was = ""
+    if values["v"] == _BEFORE_RENAMING and texts["model"] in RENAMED:
+        was, texts["model"] = texts["model"], RENAMED[texts["model"]]
     return View(
         **texts,
         must=tuple(symbols["must"]),
         never=tuple(symbols["never"]),
         camera=_camera(values.get("camera")),
         outlines=_outlines(values.get("outlines", [])),
+        was=was,
     )
 
 

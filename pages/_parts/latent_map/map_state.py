@@ -16,6 +16,7 @@ from pages._parts.components.copy_button import copy_button
 from pages._parts.components.periodic_table import periodic_table
 from pages._parts.shared import latent_maps, plain_text, widgets
 from pages._parts.shared.plain_text import plain
+from pages._parts.words import old_names
 
 _WIDGETS = {"map": "model", "projection": "projection", "color": "color", "element": "element", "find": "search"}
 
@@ -203,6 +204,8 @@ def open_link() -> str:
         ranges.read(view.ranges, latent_maps.numbers_of(view.model))
     except ValueError as error:
         return str(error)
+    if view.was:
+        old_names.tell("latent_map", [view.was])
     written = {
         "projection": {
             key: latent_maps.projection_title(view.model, key) for key in latent_maps.projections(view.model)

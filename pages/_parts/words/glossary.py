@@ -142,8 +142,8 @@ WORDS: dict[str, Word] = {
         "kept from the training, to judge by. It differs: rankings by cross-validation look better than on the fields"
         " that older databases lack. Both are on the cards.",
     ),
-    "matgan": Word(
-        "MatGAN",
+    "formula_lm": Word(
+        "Formula language model",
         "a recurrent language model with a short adversarial stage. Its temperatures were chosen on the figures that it"
         " is judged by.",
     ),

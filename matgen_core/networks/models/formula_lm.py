@@ -1,6 +1,6 @@
-"""MatGAN: a Wasserstein GAN that writes formulas.
+"""A recurrent language model that writes formulas, and for a short while learns from a critic.
 
-After Dan et al. 2020. What differs, and why:
+After Dan et al. 2020, whose MatGAN it was made to beat. What differs from it, and why:
 
 - The generator writes one element with its count after another, from the least to the most electronegative, and sees
   what it has written. The paper draws all cells of the table at once, each with a sigmoid of its own, so that two
@@ -25,7 +25,7 @@ LEAST = 2  # elements of a compound
 
 
 @dataclass(frozen=True)
-class MatGANConfig:
+class FormulaLMConfig:
     """Sizes of the network; a checkpoint stores exactly these fields."""
 
     n_elements: int = 85
@@ -58,7 +58,7 @@ class ResidualBlock(nn.Module):
 class FormulaWriter(nn.Module):
     """Writes formulas element by element; the elements of its table stand in the order in which they are written."""
 
-    def __init__(self, config: MatGANConfig) -> None:
+    def __init__(self, config: FormulaLMConfig) -> None:
         super().__init__()
         self.config = config
         self.start = nn.Parameter(torch.zeros(config.hidden))
@@ -158,12 +158,12 @@ def _choose(logits: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
     return (chosen + shares - shares.detach() if torch.is_grad_enabled() else chosen), place
 
 
-class MatGAN(nn.Module):
+class FormulaLM(nn.Module):
     """Latent points to tables of element against count, and a critic of such tables."""
 
-    Config = MatGANConfig
+    Config = FormulaLMConfig
 
-    def __init__(self, config: MatGANConfig) -> None:
+    def __init__(self, config: FormulaLMConfig) -> None:
         super().__init__()
         self.config = config
         self.generator = FormulaWriter(config)

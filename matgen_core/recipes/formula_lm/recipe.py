@@ -1,4 +1,4 @@
-"""MatGAN: a generator of formulas, judged by variety, novelty, validity and what it finds of a held-out tenth.
+"""A language model of formulas, judged by variety, novelty, validity and what it finds of a held-out tenth.
 
 Reference: Dan et al., npj Comput. Mater. 6, 84 (2020), doi:10.1038/s41524-020-00352-0
 """
@@ -22,12 +22,12 @@ from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import Formulas, KnownFormulas
 from matgen_core.materials.levels import COMPOSITION
 from matgen_core.networks.arrays.splits import HELD_OUT, TRAIN
-from matgen_core.networks.learning import matgan, rounding, runs
-from matgen_core.networks.learning.matgan import MatGANLearner
+from matgen_core.networks.learning import formula_lm, rounding, runs
+from matgen_core.networks.learning.formula_lm import FormulaLMLearner
 from matgen_core.networks.learning.runs import last_losses
-from matgen_core.networks.models.matgan import MatGAN
-from matgen_core.recipes.matgan.baseline import measure_baseline, overwritten
-from matgen_core.recipes.matgan.figures import PAPER, SAMPLE_COUNTS, generate, measure, measure_briefly
+from matgen_core.networks.models.formula_lm import FormulaLM
+from matgen_core.recipes.formula_lm.baseline import measure_baseline, overwritten
+from matgen_core.recipes.formula_lm.figures import PAPER, SAMPLE_COUNTS, generate, measure, measure_briefly
 from matgen_core.recipes.shared import formula_sets
 from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.formula_sets import FormulaSet
@@ -39,13 +39,13 @@ PRECISION: rounding.Precision = "int8"
 
 
 @dataclass(frozen=True)
-class MatGANRecipe:
+class FormulaLMRecipe:
     """Settings of one checkpoint."""
 
     name: str
     title: str
     formulas: Callable[[], FormulaSet]
-    learner: MatGANLearner
+    learner: FormulaLMLearner
     element_temperature: float = 1.0  # of what is shipped; those that hold while it learns are the learner's
     count_temperature: float = 1.0
     tried: tuple[tuple[float, float], ...] = ()  # other temperatures of elements and of counts, for the card
@@ -70,7 +70,7 @@ class MatGANRecipe:
         formulas = self.formulas()
         layout = ElementCounts(formulas.elements, formula_sets.MAX_COUNT)
         model, before = (
-            _at(matgan.read_run(folder, stage), self.element_temperature, self.count_temperature)
+            _at(formula_lm.read_run(folder, stage), self.element_temperature, self.count_temperature)
             for stage in ("weights", "likelihood")
         )
         rounding.round_weights(model, PRECISION)  # every figure is of what is stored
@@ -87,14 +87,14 @@ class MatGANRecipe:
         }
         made = Checkpoint(
             name=self.name,
-            model_name="matgan",
+            model_name="formula_lm",
             model=model,
             representation=layout,
             metrics=metrics,
             card="",
             provenance={
                 "title": self.title,
-                "system": "Dan 2020, MatGAN",
+                "system": "language model, after Dan 2020",
                 "level": COMPOSITION.key,
                 **provenance(self.name, self.seed, formulas.dataset, run=settings),
             },
@@ -134,7 +134,7 @@ class MatGANRecipe:
             **figures,
         }
 
-    def measure_tried(self, space: LatentSpace, before: MatGAN, formulas: FormulaSet) -> list[dict[str, Any]]:
+    def measure_tried(self, space: LatentSpace, before: FormulaLM, formulas: FormulaSet) -> list[dict[str, Any]]:
         """Figures of the generator before it met the critic, and of the shipped one at other temperatures."""
         model = space.model
         shipped = (model.config.element_temperature, model.config.count_temperature)
@@ -181,10 +181,10 @@ class MatGANRecipe:
         return build_index(table, features, self.seed)
 
 
-def _at(model: MatGAN, element_temperature: float, count_temperature: float) -> MatGAN:
+def _at(model: FormulaLM, element_temperature: float, count_temperature: float) -> FormulaLM:
     """Return the same weights writing at other temperatures."""
     config = replace(model.config, element_temperature=element_temperature, count_temperature=count_temperature)
-    other = MatGAN(config)
+    other = FormulaLM(config)
     other.load_state_dict(model.state_dict())
     return other.eval()
 

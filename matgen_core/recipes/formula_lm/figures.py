@@ -1,4 +1,4 @@
-"""What is measured of MatGAN: variety, novelty, validity beside its training formulas, and what was held out."""
+"""Figures of a generator of formulas: variety, novelty, validity beside its training formulas, what it finds again."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from matgen_core.recipes.shared.formula_sets import PAPER_RULES, FormulaSet
 from matgen_core.tasks import funnel
 
 # Published, in percent, of the checkpoints by name.
-PAPER: Mapping[str, Mapping[str, float]] = paper("matgan")["percent"]
+PAPER: Mapping[str, Mapping[str, float]] = paper("formula_lm")["percent"]
 SAMPLE_COUNTS = (10_000, 330_000, 2_000_000)
 
 

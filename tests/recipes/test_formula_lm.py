@@ -1,4 +1,4 @@
-"""What is measured of MatGAN, on formulas that can be counted by hand; and the formulas that it learns from."""
+"""Figures of a generator of formulas, where they can be counted by hand; and the formulas that it learns from."""
 
 from dataclasses import replace
 
@@ -11,12 +11,12 @@ from matgen_core import checkpoint, data
 from matgen_core.checkpoint import Checkpoint
 from matgen_core.data import DATASETS, Dataset
 from matgen_core.materials.formulas import Formulas
-from matgen_core.networks.learning.matgan import MatGANLearner
-from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.learning.formula_lm import FormulaLMLearner
+from matgen_core.networks.models.formula_lm import FormulaLM, FormulaLMConfig
 from matgen_core.recipes import RECIPES
-from matgen_core.recipes.matgan import figures as measured
-from matgen_core.recipes.matgan.baseline import independent_elements, overwritten
-from matgen_core.recipes.matgan.recipe import MatGANRecipe
+from matgen_core.recipes.formula_lm import figures as measured
+from matgen_core.recipes.formula_lm.baseline import independent_elements, overwritten
+from matgen_core.recipes.formula_lm.recipe import FormulaLMRecipe
 from matgen_core.recipes.shared import formula_sets
 from matgen_core.representations import ElementCounts
 
@@ -85,11 +85,11 @@ def test_arrays_hold_the_formulas_and_a_tenth_out(materials: None) -> None:
     assert len(many.arrays(3).of_part("held_out")) == 6
 
 
-MATGAN = [recipe for recipe in RECIPES.values() if isinstance(recipe, MatGANRecipe)]
+FORMULA_LM = [recipe for recipe in RECIPES.values() if isinstance(recipe, FormulaLMRecipe)]
 
 
-@pytest.mark.parametrize("recipe", MATGAN, ids=lambda recipe: recipe.name)
-def test_a_recipe_has_the_settings_of_what_is_shipped(recipe: MatGANRecipe) -> None:
+@pytest.mark.parametrize("recipe", FORMULA_LM, ids=lambda recipe: recipe.name)
+def test_a_recipe_has_the_settings_of_what_is_shipped(recipe: FormulaLMRecipe) -> None:
     shipped = checkpoint.load(recipe.name).model.config
     assert shipped == replace(
         recipe.learner.config,
@@ -99,24 +99,26 @@ def test_a_recipe_has_the_settings_of_what_is_shipped(recipe: MatGANRecipe) -> N
     )
 
 
-def tried(recipe: MatGANRecipe) -> tuple[list[dict[str, object]], MatGAN]:
+def tried(recipe: FormulaLMRecipe) -> tuple[list[dict[str, object]], FormulaLM]:
     """What the recipe measures of two random networks that write three elements."""
     known = formulas("NaCl", "KCl", "NaKCl2", "NaCl3")
     some = formula_sets.FormulaSet(known, ("K", "Na", "Cl"), Dataset("some", pd.DataFrame(), None, ""), known)
     torch.manual_seed(0)
     config = replace(recipe.learner.config, n_elements=3, n_slots=3, hidden=8, critic=8)
-    before, after = MatGAN(config).eval(), MatGAN(config).eval()
+    before, after = FormulaLM(config).eval(), FormulaLM(config).eval()
     with torch.no_grad():
         after.generator.to_count[-1].bias[2] += 3.0
         before.generator.to_count[-1].bias[5] += 99.0
-    made = Checkpoint("some", "matgan", after, ElementCounts(some.elements, 8), {}, "")
+    made = Checkpoint("some", "formula_lm", after, ElementCounts(some.elements, 8), {}, "")
     return recipe.measure_tried(made, before, some), after
 
 
 def test_what_was_tried_is_measured_at_its_temperatures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measured, "SAMPLE_COUNTS", (100, 1_000, 2_000))
-    config = MatGANConfig(count_temperature=0.5)
-    recipe = MatGANRecipe("some", "Some", formula_sets.oqmd, MatGANLearner(config), tried=((1.0, 0.01), (1.0, 9.0)))
+    config = FormulaLMConfig(count_temperature=0.5)
+    recipe = FormulaLMRecipe(
+        "some", "Some", formula_sets.oqmd, FormulaLMLearner(config), tried=((1.0, 0.01), (1.0, 9.0))
+    )
     (before, cold, warm), shipped = tried(recipe)
     assert [row["before_the_critic"] for row in (before, cold, warm)] == [True, False, False]
     assert (before["element_temperature"], before["count_temperature"]) == (1.0, 0.5)

@@ -1,4 +1,4 @@
-"""MatGAN's arrays and its training: a generator that learns which formulas are real."""
+"""Arrays of formulas and the training of a language model: a generator that learns which formulas are real."""
 
 import json
 from dataclasses import replace
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from matgen_core.networks.arrays.formulas import FormulaArrays
-from matgen_core.networks.learning.matgan import (
+from matgen_core.networks.learning.formula_lm import (
     ADVERSARIAL,
     LIKELIHOOD,
     counts_of,
@@ -17,15 +17,15 @@ from matgen_core.networks.learning.matgan import (
     tables,
     train,
 )
-from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.models.formula_lm import FormulaLM, FormulaLMConfig
 from tests.support.arrays import formula_arrays as formulas
 
-TINY = MatGANConfig(n_elements=3, n_counts=3, n_slots=3, hidden=16, critic=24, critic_depth=2, n_features=8)
+TINY = FormulaLMConfig(n_elements=3, n_counts=3, n_slots=3, hidden=16, critic=24, critic_depth=2, n_features=8)
 FIRST = replace(LIKELIHOOD, epochs=40, batch_size=16, learning_rate=0.02)
 SECOND = replace(ADVERSARIAL, minutes=5, steps=20, batch_size=16, critic_first=5, report_every=10)
 
 
-def written(model: MatGAN, n: int, seed: int = 3) -> torch.Tensor:
+def written(model: FormulaLM, n: int, seed: int = 3) -> torch.Tensor:
     with torch.no_grad():
         z = torch.randn(n, model.latent_dim, generator=torch.Generator().manual_seed(seed))
         return counts_of(model.decode(z), 0.5)
@@ -52,7 +52,7 @@ def test_empty_slots_are_no_element() -> None:
 def test_every_formula_written_has_two_to_n_slots_elements_and_one_count_of_each() -> None:
     torch.manual_seed(1)
     config = replace(TINY, n_elements=6)
-    model = MatGAN(config).eval()
+    model = FormulaLM(config).eval()
     with torch.no_grad():
         tables_made = model.decode(torch.randn(3_000, model.latent_dim))
     assert tables_made.sum(-1).max() == 1
@@ -65,7 +65,7 @@ def test_every_formula_written_has_two_to_n_slots_elements_and_one_count_of_each
 def test_what_is_written_follows_the_likelihood() -> None:
     """The share of each formula among samples is the one that the likelihood gives it."""
     torch.manual_seed(2)
-    model = MatGAN(replace(TINY, n_counts=2, n_slots=2)).eval()
+    model = FormulaLM(replace(TINY, n_counts=2, n_slots=2)).eval()
     with torch.no_grad():
         for weight in model.generator.parameters():
             weight.mul_(3)
@@ -82,12 +82,12 @@ def test_what_is_written_follows_the_likelihood() -> None:
 def test_each_temperature_evens_out_its_own_choices() -> None:
     """Share of the commonest set of elements, and of the commonest counts of it, cold and warm."""
     torch.manual_seed(2)
-    model = MatGAN(replace(TINY, n_elements=9)).eval()
+    model = FormulaLM(replace(TINY, n_elements=9)).eval()
     shares = {}
     for of_elements in (0.02, 5.0):
         for of_counts in (0.02, 5.0):
             config = replace(model.config, element_temperature=of_elements, count_temperature=of_counts)
-            other = MatGAN(config).eval()
+            other = FormulaLM(config).eval()
             other.load_state_dict(model.state_dict())
             made = written(other, 3_000)
             _, which, sizes = (made > 0).unique(dim=0, return_inverse=True, return_counts=True)
@@ -101,14 +101,14 @@ def test_each_temperature_evens_out_its_own_choices() -> None:
 
 @pytest.mark.parametrize("end", [-9.0, 9.0])
 def test_extreme_points_still_give_formulas(end: float) -> None:
-    model = MatGAN(TINY).eval()
+    model = FormulaLM(TINY).eval()
     with torch.no_grad():
         assert counts_of(model.decode(torch.full((1, model.latent_dim), end)), 0.5).bool().sum() >= 2
 
 
 def test_the_penalty_wants_a_slope_of_one() -> None:
     torch.manual_seed(0)
-    model = MatGAN(TINY)
+    model = FormulaLM(TINY)
     real = tables(formulas().dense(torch.arange(10)), 3)
     parts = model.critic_loss(real, rng=torch.Generator().manual_seed(1))
     torch.testing.assert_close(parts["loss"], 10 * parts["penalty"] - parts["distance"])
@@ -121,7 +121,7 @@ def test_the_penalty_wants_a_slope_of_one() -> None:
 
 def test_the_critic_s_verdict_reaches_every_weight_of_the_generator() -> None:
     torch.manual_seed(0)
-    model = MatGAN(TINY)
+    model = FormulaLM(TINY)
     model.generator_loss(200, torch.device("cpu"), rng=torch.Generator().manual_seed(0)).backward()
     for name, weight in model.generator.named_parameters():
         assert weight.grad is not None, name
@@ -131,7 +131,7 @@ def test_the_critic_s_verdict_reaches_every_weight_of_the_generator() -> None:
 def test_a_generator_follows_its_critic() -> None:
     """A critic that likes element B makes the generator write more of it."""
     torch.manual_seed(0)
-    model = MatGAN(replace(TINY, dropout=0.0))
+    model = FormulaLM(replace(TINY, dropout=0.0))
     model.criticize = lambda x: x[:, 1].sum(-1)
     before = (written(model, 2_000)[:, 1] > 0).float().mean()
     step = torch.optim.Adam(model.generator.parameters(), 0.01)

@@ -1,4 +1,4 @@
-"""The training of MatGAN on formulas."""
+"""The training of the language models of formulas: by likelihood, then from a critic."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from matgen_core.networks.arrays.formulas import FormulaArrays
 from matgen_core.networks.arrays.splits import HELD_OUT, TRAIN
 from matgen_core.networks.learning.loops import AdversarialSchedule, Losses, Schedule, fit, fit_adversarial
 from matgen_core.networks.learning.runs import read_config, read_weights, save_weights, write_config
-from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.models.formula_lm import FormulaLM, FormulaLMConfig
 
 LIKELIHOOD = Schedule(epochs=30, batch_size=512, learning_rate=2e-3, weight_decay=1e-2)
 ADVERSARIAL = AdversarialSchedule(
@@ -29,12 +29,12 @@ OF_LIKELIHOOD = 2 / 3  # share of a limit of the whole run; without one, the fir
 
 
 @dataclass(frozen=True)
-class MatGANLearner:
+class FormulaLMLearner:
     """Settings of a run."""
 
     Arrays: ClassVar[Any] = FormulaArrays
 
-    config: MatGANConfig = MatGANConfig()  # its temperatures hold while the network learns
+    config: FormulaLMConfig = FormulaLMConfig()  # its temperatures hold while the network learns
     likelihood: Schedule = LIKELIHOOD
     adversarial: AdversarialSchedule = ADVERSARIAL
     seed: int = 0
@@ -67,7 +67,7 @@ def counts_of(made: Tensor, threshold: float) -> Tensor:
 
 
 @torch.no_grad()
-def surprise(model: MatGAN, arrays: FormulaArrays) -> float:
+def surprise(model: FormulaLM, arrays: FormulaArrays) -> float:
     """Return the mean negative log likelihood of formulas in nats a formula."""
     sums = [
         float(model.generator.loss(arrays.species[rows], arrays.counts[rows])["loss"]) * len(rows)
@@ -78,12 +78,12 @@ def surprise(model: MatGAN, arrays: FormulaArrays) -> float:
 
 def train(
     arrays: FormulaArrays,
-    config: MatGANConfig,
+    config: FormulaLMConfig,
     likelihood: Schedule,
     adversarial: AdversarialSchedule,
     device: str,
     folder: Path,
-) -> MatGAN:
+) -> FormulaLM:
     """Train on the training part: the generator by likelihood, then both networks against each other.
 
     Args:
@@ -103,7 +103,7 @@ def train(
     config = replace(config, n_elements=len(arrays.elements))
     write_config(config, folder)
     torch.manual_seed(likelihood.seed)
-    model = MatGAN(config).to(device)
+    model = FormulaLM(config).to(device)
     look = _reporter(model, training, device, adversarial.seed)
 
     def after_epoch(epoch: int) -> Losses:
@@ -130,12 +130,12 @@ def train(
     return model
 
 
-def read_run(folder: Path, stage: str) -> MatGAN:
+def read_run(folder: Path, stage: str) -> FormulaLM:
     """Return the networks that a run left after a stage, "likelihood" or "weights", in evaluation mode."""
-    return read_weights(MatGAN(MatGANConfig(**read_config(folder))), folder, stage)
+    return read_weights(FormulaLM(FormulaLMConfig(**read_config(folder))), folder, stage)
 
 
-def _reporter(model: MatGAN, training: FormulaArrays, device: str, seed: int) -> Callable[[], Losses]:
+def _reporter(model: FormulaLM, training: FormulaArrays, device: str, seed: int) -> Callable[[], Losses]:
     """Make a quick look at 10,000 samples: how many are unique, known, empty, and how many elements they have."""
     weights = torch.randint(2**40, (model.config.n_elements,), generator=Generator().manual_seed(seed)).to(device)
     known = torch.cat([(training.dense(rows) * weights).sum(1) for rows in _batches(len(training), device)])

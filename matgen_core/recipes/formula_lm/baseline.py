@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matgen_core.materials.formulas import Formulas
-from matgen_core.recipes.matgan.figures import element_distance, first_of_each, recovery, variety
+from matgen_core.recipes.formula_lm.figures import element_distance, first_of_each, recovery, variety
 from matgen_core.recipes.shared.formula_sets import FormulaSet
 
 _CHUNK = 500_000  # formulas at once; a table of them has a byte an element

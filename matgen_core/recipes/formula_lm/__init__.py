@@ -1,0 +1,1 @@
+"""Formulas by a generator and its critic (after Dan 2020)."""

@@ -1,1 +1,0 @@
-"""Formulas by a generator and its critic (Dan 2020)."""
