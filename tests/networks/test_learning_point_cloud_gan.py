@@ -63,6 +63,13 @@ def test_the_critic_sees_the_crystal_and_not_how_it_is_written() -> None:
         assert (model.critic.features(crystal) - at).abs().max() > 1e-5, way
 
 
+def test_a_site_does_not_see_itself_but_its_images() -> None:
+    model, site = gan(), torch.zeros(1, 1, 3)
+    there = torch.ones(1, 1, dtype=torch.bool)
+    assert not model.critic.neighbors(site, there, torch.eye(3)[None] * 1.01 * OURS.reach).any()
+    assert model.critic.neighbors(site, there, torch.eye(3)[None] * 0.8 * OURS.reach).any()
+
+
 def test_a_supercell_is_the_same_crystal_to_the_critic() -> None:
     model, sites = gan().double(), torch.rand(3, 3, generator=rng(1), dtype=torch.float64)
     double = torch.cat(

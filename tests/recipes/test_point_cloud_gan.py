@@ -148,6 +148,8 @@ def test_baselines_obey_the_composition_and_only_the_templates_know_places() -> 
         if LAYOUT.counts(each.composition) == (1, 2, 4)
     ]
     assert any(np.allclose(oxygen, parent) for parent in parents)
+    dealt = {str(baselines.templates([(2, 1, 4)], seed)[0].material.species) for seed in range(12)}
+    assert len(dealt) > 1
 
 
 def relaxed_as_given(cells: Cells, energy: float = -7.0) -> RelaxedCells:
@@ -177,6 +179,8 @@ def test_relaxed_crystals_are_counted_near_the_hull_once_each() -> None:
     assert (known["n"], known["relaxed"]) == (4, 3)
     assert known["within_200"] == {"samples": 3, "share": 0.75, "different": 2, "different_and_new": 1}
     assert known["within_80"]["samples"] == 3
+    both = figures.near_hull(crystals, above, asked, chosen, LAYOUT.elements, Reference([], []), {})["known"]
+    assert both["within_200"]["different_and_new"] == 2
     # The same crystal, but of another energy: something else has become of it.
     assert found["new"]["within_200"]["different"] == 2
     assert found["new"]["within_80"]["samples"] == 0

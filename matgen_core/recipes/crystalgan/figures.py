@@ -26,7 +26,7 @@ from matgen_core.tasks.translation.translating import CHECKS, LEAST_METAL_DISTAN
 
 TRIES = 70  # of each way, 35 from either side: as many crystals as the published networks learn from and make
 COMBINATIONS = 35  # pairs of known binaries that the tries start from
-MORE_TRIES = 700  # where known compounds are looked for
+MORE_TRIES = 70  # where known compounds are looked for
 FARTHEST = 3.0  # Å, the paper's upper limit for the next metal atom
 LIMITS = {"within_01": 0.1, "within_02": 0.2}  # eV/atom above the hull
 Made = list[Structure | None]

@@ -48,7 +48,7 @@ class CrystalGANRecipe:
     title: str = "Ternary hydrides from two binary ones"
     learner: CrystalGANLearner = LEARNERS["crystalgan_hydride"]
     settings: RelaxSettings = field(default_factory=lambda: RelaxSettings(0.1, 120))
-    n_bank: int = 600  # translated crystals on the map, beside all real ones
+    n_bank: int = 300  # translated crystals on the map, beside all real ones
     seed: int = 0
 
     def prepare(self, path: Path) -> None:
