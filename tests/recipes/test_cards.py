@@ -157,7 +157,8 @@ def test_a_recipe_has_the_card_of_its_system() -> None:
     for name, recipe in RECIPES.items():
         assert system_folder(name).name == type(recipe).__module__.split(".")[-2]
     with pytest.raises(
-        ValueError, match="'icsg4d' belongs to no system with a card; known: cgcnn, ding, formation_references"
+        ValueError,
+        match="'icsg4d' belongs to no system with a card; known: cgcnn, crystalgan, ding, formation_references",
     ):
         system_folder("icsg4d")
 
