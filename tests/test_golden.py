@@ -125,6 +125,7 @@ KINDS = {
     "formation_references": hull_distances,
     "phase_field_norm": phase_fields,
     "point_cloud_gan": asked_crystals,
+    "point_cloud_gan_paper": asked_crystals,
     "phase_field_vae": phase_fields,
     "ding": drawn_formulas,
     "icsg3d": crystals,

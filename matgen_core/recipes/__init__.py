@@ -123,6 +123,14 @@ RECIPES: dict[str, Recipe] = {
     "phase_field_norm": PhaseFieldNormRecipe(),
     "phase_field_vae": PhaseFieldVAERecipe(),
     "point_cloud_gan_mgmno": PointCloudGANRecipe("point_cloud_gan_mgmno"),
+    "point_cloud_gan_mgmno_paper": PointCloudGANRecipe(
+        "point_cloud_gan_mgmno_paper",
+        "Crystals of Mg, Mn and O by the published crystal GAN",
+        learner=LEARNERS["point_cloud_gan_mgmno_paper"],
+        model_name="point_cloud_gan_paper",
+        precision="int8",
+        n_relaxed=400,
+    ),
     "two_d_screen": TwoDScreenRecipe(),
     "voxel_vae": VoxelVAERecipe(),
 }

@@ -12,29 +12,13 @@ from matgen_core.networks.learning import LEARNERS, runs
 from matgen_core.networks.learning.clouds.point_cloud_gan import Ranges, fingerprints, look, pairs, told, volumes
 from matgen_core.networks.learning.clouds.point_cloud_gan_paper import augmented
 from matgen_core.networks.models.clouds.point_cloud_gan import PointCloudGAN, PointCloudGANConfig
-from matgen_core.networks.models.clouds.point_cloud_gan_paper import PointCloudGANPaper, PointCloudGANPaperConfig
+from matgen_core.networks.models.clouds.point_cloud_gan_paper import PointCloudGANPaper
 from matgen_core.representations import PointCloud
 from tests.support.arrays import rng
 from tests.support.clouds import SLOTS, cloud_arrays, one
 from tests.support.tiny import TINY
 
-OURS = TINY["point_cloud_gan"]
-PAPER = PointCloudGANPaperConfig(
-    slots=SLOTS,
-    n_compositions=3,
-    noise_dim=6,
-    first=7,
-    maps=(8, 9, 10),
-    critic=(11, 12, 13),
-    layers=(14, 15),
-    n_verdicts=3,
-    classifier=(9, 8),
-    heads=(7, 6),
-    penalty=3.0,
-    status_weight=0.7,
-    composition_weight=0.4,
-    sites_weight=0.2,
-)
+OURS, PAPER = TINY["point_cloud_gan"], TINY["point_cloud_gan_paper"]
 CELL = torch.tensor([[4.4, 0.3, 0.1], [-0.5, 4.9, 0.4], [0.2, 0.6, 5.2]], dtype=torch.float64)
 COUNTS = (1, 2, 2)
 

@@ -98,6 +98,22 @@ TINY: dict[str, Any] = {
         moved=0.07,
         strained=0.02,
     ),
+    "point_cloud_gan_paper": MODELS["point_cloud_gan_paper"].Config(
+        slots=(2, 3, 4),
+        n_compositions=3,
+        noise_dim=6,
+        first=7,
+        maps=(8, 9, 10),
+        critic=(11, 12, 13),
+        layers=(14, 15),
+        n_verdicts=3,
+        classifier=(9, 8),
+        heads=(7, 6),
+        penalty=3.0,
+        status_weight=0.7,
+        composition_weight=0.4,
+        sites_weight=0.2,
+    ),
     "random_forest": MODELS["random_forest"].Config(
         n_features=3, n_trees=2, n_nodes=8, depth=2, n_edges=4, properties=("chance",)
     ),

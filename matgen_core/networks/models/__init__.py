@@ -13,6 +13,7 @@ MODELS = Named(
         "phase_field_norm": "matgen_core.networks.models.phase_field_norm:PhaseFieldNorm",
         "phase_field_vae": "matgen_core.networks.models.phase_field_vae:PhaseFieldVAE",
         "point_cloud_gan": "matgen_core.networks.models.clouds.point_cloud_gan:PointCloudGAN",
+        "point_cloud_gan_paper": "matgen_core.networks.models.clouds.point_cloud_gan_paper:PointCloudGANPaper",
         "random_forest": "matgen_core.networks.models.random_forest:RandomForest",
         "voxel_vae": "matgen_core.networks.models.voxels.voxel_vae:VoxelVAE",
     }
