@@ -20,7 +20,7 @@ from torch import nn
 
 from matgen_core import checkpoint as checkpoints
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.checks.structures import MIN_DISTANCE
+from matgen_core.checks.structures import MIN_DISTANCE, STRICT_MIN_DISTANCE
 from matgen_core.data import DATASETS, load
 from matgen_core.data.registry import Source
 from matgen_core.materials.properties import Property, property_named
@@ -240,6 +240,7 @@ def _environment(folder: Path) -> Environment:
         "beside": beside,
         "controls": CONTROLS,
         "least_distance": MIN_DISTANCE,
+        "strict_distance": STRICT_MIN_DISTANCE,
         "paper_of": paper,
         "verdict": verdict,
     }
