@@ -69,6 +69,7 @@ class IMatGenRecipe:
         n_relaxed: Crystals of each way of drawing that are relaxed.
         n_index: Crystals on the map.
         n_trials: Crystals that are displaced, or written in another way.
+        n_compared: Drawn crystals of each way that are compared with one another and with those of training.
         seed: Of everything.
     """
 
@@ -79,8 +80,9 @@ class IMatGenRecipe:
     settings: RelaxSettings = field(default_factory=lambda: RelaxSettings(0.1, 120))
     n_others: int = 40_000
     n_relaxed: int = 500
-    n_index: int = 4000
-    n_trials: int = 30
+    n_index: int = 2000
+    n_trials: int = 16
+    n_compared: int = 120
     seed: int = 0
 
     def of(self, elements: tuple[str, str], limit: int | None = None) -> "IMatGenRecipe":
@@ -224,7 +226,9 @@ class IMatGenRecipe:
             "rediscovery": figures.rediscovery(
                 [crystals[i] for i in known], {name: found[name] for name in ("around", "learned_prior")}
             ),
-            "generation": {name: figures.drawing(found[name], training, formulas, N_WORKERS) for name in WAYS},
+            "generation": {
+                name: figures.drawing(found[name], training, formulas, self.n_compared, N_WORKERS) for name in WAYS
+            },
             "without_a_network": figures.without_a_network(arrays, candidates_.parents),
             "memory": figures.memory(self._layout()),
             "data": {
