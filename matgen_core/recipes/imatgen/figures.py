@@ -167,8 +167,8 @@ def drawing(
         samples: What was drawn.
         training: What does not count as new.
         formulas: Compositions that are not new.
-        n_compared: Samples that are compared with one another and with `training`: of the first so many `unique`, `novel`
-            and `valid_unique_novel` are shares. Two elements have few formulas, so each has thousands to be held against.
+        n_compared: Samples that are compared with one another and with `training`: `unique`, `novel` and
+            `valid_unique_novel` are shares of the first so many. Two elements have few formulas and many crystals.
         n_workers: Processes.
     """
     checked = validity(samples)

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,7 @@ class IMatGenRecipe:
             return invariance(space, unseen(), np.stack(checkpoint.index["z"].to_numpy()).astype(np.float32), self.seed)
 
         def substitution() -> dict[str, Any]:
-            made, arrays = self._candidates(), self._arrays()
+            made, arrays = self._candidates, self._arrays()
             known = structures(arrays.of_part(TEST))
             relaxed_ = [crystal_of(*each) for each in self._relaxed_candidates(made).cells.sites()[made.n_known :]]
             return {"n_samples": len(relaxed_), "found": len(figures.found_among(known, relaxed_))}
@@ -208,7 +209,7 @@ class IMatGenRecipe:
         known = np.flatnonzero(parts == THREE_PARTS.index(TEST))
         training = [crystals[place] for place in np.flatnonzero(parts == THREE_PARTS.index(TRAIN))]
         formulas = self._formulas(arrays)
-        candidates_ = self._candidates()
+        candidates_ = self._candidates
         figures_ = {
             "headline": {
                 "figure": "crystals rebuilt (edges 0.1 Å, angles 2 degrees, positions 0.2 Å)",
@@ -270,7 +271,8 @@ class IMatGenRecipe:
         formulas = {each.composition.reduced_formula for each in structures(arrays.of_part(TEST))}
         return formulas | {data.structure(row).composition.reduced_formula for _, row in known[of_both].iterrows()}
 
-    def _candidates(self) -> Candidates:
+    @cached_property
+    def _candidates(self) -> Candidates:  # a minute or two of work
         return candidates(self.elements, self.limit, self.seed)
 
     def _layout(self) -> CellAndBasis:
@@ -279,7 +281,7 @@ class IMatGenRecipe:
 
     def _arrays(self) -> PairArrays:
         """Read the arrays from the folder of caches, or make and relax the crystals and keep them there."""
-        made = self._candidates()
+        made = self._candidates
         given = fingerprint(made.cells)
         folder = cache()
         path = folder / f"{self.name}-{given[:12]}-{self.n_others}.safetensors"
