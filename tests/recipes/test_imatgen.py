@@ -206,8 +206,9 @@ def test_what_was_drawn_is_counted_with_its_failures_and_held_against_the_known(
         of_recipe.Decoded(z, problem="two atoms were decoded 0.31 Å apart; 0.5 is the least"),
         of_recipe.Decoded(z, problem="two atoms were decoded 0.22 Å apart; 0.5 is the least"),
     ]
-    told = figures.drawing(samples, [known], {"TiO2"}, 1)
+    told = figures.drawing(samples, [known], {"TiO2"}, 3, 1)
     assert (told["n_samples"], told["decode_rate"], told["new_compositions"]) == (4, 0.5, 1)
+    assert (told["n_compared"], told["unique"], told["novel"]) == (3, pytest.approx(2 / 3), pytest.approx(1 / 3))
     assert told["failures"] == {"two atoms were decoded Å apart; is the least": 2}
     again = figures.rediscovery([known, other], {"around": samples[:1], "nothing": samples[2:]})
     assert again == {

@@ -159,19 +159,31 @@ def found_among(known: Sequence[Structure], crystals: Sequence[Structure]) -> se
 
 
 def drawing(
-    samples: Sequence[Decoded], training: Sequence[Structure], formulas: set[str], n_workers: int
+    samples: Sequence[Decoded], training: Sequence[Structure], formulas: set[str], n_compared: int, n_workers: int
 ) -> dict[str, Any]:
-    """Judge what was drawn; all rates are over all samples, failures included."""
-    checked, kinds = validity(samples), uniqueness_and_novelty(samples, training, n_workers)
+    """Judge what was drawn; all rates are over all samples, failures included.
+
+    Args:
+        samples: What was drawn.
+        training: What does not count as new.
+        formulas: Compositions that are not new.
+        n_compared: Samples that are compared with one another and with `training`: `unique`, `novel` and
+            `valid_unique_novel` are shares of the first so many. Two elements have few formulas and many crystals.
+        n_workers: Processes.
+    """
+    checked = validity(samples)
+    kinds = uniqueness_and_novelty(samples[:n_compared], training, n_workers)
     there = [each.material.composition.reduced_formula for each in samples if each.material is not None]
     reasons = Counter(_reason(each.problem) for each in samples if each.problem)
+    valid = checked["structure_valid"].to_numpy()[: len(kinds)]
     return {
         "n_samples": len(samples),
         "decode_rate": len(there) / max(len(samples), 1),
         "structure_valid": float(checked["structure_valid"].mean()),
+        "n_compared": len(kinds),
         "unique": float(kinds["unique"].mean()),
         "novel": float(kinds["novel"].mean()),
-        "valid_unique_novel": float((checked["structure_valid"] & kinds["unique"] & kinds["novel"]).mean()),
+        "valid_unique_novel": float((valid & kinds["unique"].to_numpy() & kinds["novel"].to_numpy()).mean()),
         "compositions": len(set(there)),
         "new_compositions": len(set(there) - formulas),
         "failures": dict(reasons.most_common()),

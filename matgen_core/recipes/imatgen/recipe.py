@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ class IMatGenRecipe:
         n_relaxed: Crystals of each way of drawing that are relaxed.
         n_index: Crystals on the map.
         n_trials: Crystals that are displaced, or written in another way.
+        n_compared: Drawn crystals of each way that are compared with one another and with those of training.
         seed: Of everything.
     """
 
@@ -79,8 +81,9 @@ class IMatGenRecipe:
     settings: RelaxSettings = field(default_factory=lambda: RelaxSettings(0.1, 120))
     n_others: int = 40_000
     n_relaxed: int = 500
-    n_index: int = 4000
-    n_trials: int = 30
+    n_index: int = 2000
+    n_trials: int = 16
+    n_compared: int = 120
     seed: int = 0
 
     def of(self, elements: tuple[str, str], limit: int | None = None) -> "IMatGenRecipe":
@@ -180,7 +183,7 @@ class IMatGenRecipe:
             return invariance(space, unseen(), np.stack(checkpoint.index["z"].to_numpy()).astype(np.float32), self.seed)
 
         def substitution() -> dict[str, Any]:
-            made, arrays = self._candidates(), self._arrays()
+            made, arrays = self._candidates, self._arrays()
             known = structures(arrays.of_part(TEST))
             relaxed_ = [crystal_of(*each) for each in self._relaxed_candidates(made).cells.sites()[made.n_known :]]
             return {"n_samples": len(relaxed_), "found": len(figures.found_among(known, relaxed_))}
@@ -206,7 +209,7 @@ class IMatGenRecipe:
         known = np.flatnonzero(parts == THREE_PARTS.index(TEST))
         training = [crystals[place] for place in np.flatnonzero(parts == THREE_PARTS.index(TRAIN))]
         formulas = self._formulas(arrays)
-        candidates_ = self._candidates()
+        candidates_ = self._candidates
         figures_ = {
             "headline": {
                 "figure": "crystals rebuilt (edges 0.1 Å, angles 2 degrees, positions 0.2 Å)",
@@ -224,7 +227,9 @@ class IMatGenRecipe:
             "rediscovery": figures.rediscovery(
                 [crystals[i] for i in known], {name: found[name] for name in ("around", "learned_prior")}
             ),
-            "generation": {name: figures.drawing(found[name], training, formulas, N_WORKERS) for name in WAYS},
+            "generation": {
+                name: figures.drawing(found[name], training, formulas, self.n_compared, N_WORKERS) for name in WAYS
+            },
             "without_a_network": figures.without_a_network(arrays, candidates_.parents),
             "memory": figures.memory(self._layout()),
             "data": {
@@ -266,7 +271,8 @@ class IMatGenRecipe:
         formulas = {each.composition.reduced_formula for each in structures(arrays.of_part(TEST))}
         return formulas | {data.structure(row).composition.reduced_formula for _, row in known[of_both].iterrows()}
 
-    def _candidates(self) -> Candidates:
+    @cached_property
+    def _candidates(self) -> Candidates:  # a minute or two of work
         return candidates(self.elements, self.limit, self.seed)
 
     def _layout(self) -> CellAndBasis:
@@ -275,7 +281,7 @@ class IMatGenRecipe:
 
     def _arrays(self) -> PairArrays:
         """Read the arrays from the folder of caches, or make and relax the crystals and keep them there."""
-        made = self._candidates()
+        made = self._candidates
         given = fingerprint(made.cells)
         folder = cache()
         path = folder / f"{self.name}-{given[:12]}-{self.n_others}.safetensors"
