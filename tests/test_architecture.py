@@ -395,5 +395,5 @@ def test_every_station_and_dependency_is_described() -> None:
 
 def test_checkpoints_are_light() -> None:
     sizes = {path: path.stat().st_size for path in checkpoint.root().rglob("*") if path.is_file()}
-    assert sum(sizes.values()) < 70e6
+    assert sum(sizes.values()) < 85e6  # of nine systems
     assert max(sizes.values()) < 28e6

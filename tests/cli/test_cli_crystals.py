@@ -211,7 +211,10 @@ def test_decode_refuses_other_arrays_in_one_line(run, tmp_path: Path, array, lin
         (("formula_lm_icsd", "-n", 1, "--composition", "MgO"), "formula_lm_icsd writes formulas and takes no --comp"),
         (("ion_exchange", "-n", 1, "--composition", "MgO"), "ion_exchange takes -n, --seed and --out alone"),
         (("phase_field_vae", "-n", 1, "--formation-energy", -1), "phase_field_vae takes no formation energy"),
-        (("cgcnn_energy", "-n", 1), "cgcnn_energy has no decoder; these checkpoints have one: ding"),
+        (
+            ("cgcnn_energy", "-n", 1),
+            "cgcnn_energy has no decoder; these checkpoints have one: crystalgan_hydride, ding",
+        ),
     ],
 )
 def test_generate_refuses_what_it_cannot_do(run, tmp_path: Path, arguments: tuple[object, ...], line: str) -> None:

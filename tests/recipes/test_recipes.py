@@ -23,6 +23,8 @@ from matgen_core.networks.arrays.formulas import LabelledFormulas
 from matgen_core.networks.learning import LEARNERS, runs
 from matgen_core.networks.learning.__main__ import main
 from matgen_core.networks.learning.cgcnn import CGCNNLearner, PropertyGraphs
+from matgen_core.networks.learning.clouds.point_cloud_gan import PointCloudGANLearner
+from matgen_core.networks.learning.clouds.point_cloud_gan_paper import PointCloudGANPaperLearner
 from matgen_core.networks.learning.crystalgan import CrystalGANLearner, PublishedLearner
 from matgen_core.networks.learning.ding import DINGLearner, encode, read_note, read_run
 from matgen_core.networks.learning.formation_references import FormationReferencesLearner
@@ -54,6 +56,7 @@ from tests.support.arrays import (
     pair_arrays,
     reduced_arrays,
 )
+from tests.support.clouds import cloud_arrays
 from tests.support.potentials import known_crystals
 from tests.support.rows import each_row
 
@@ -120,6 +123,8 @@ def arrays_of(learner: Any) -> Any:
         IMatGenLearner: pair_arrays(),
         FormulaLMLearner: formula_arrays(),
         MatGANLearner: formula_arrays(),
+        PointCloudGANLearner: cloud_arrays(),
+        PointCloudGANPaperLearner: cloud_arrays(),
         VoxelVAELearner: reduced_arrays(),
     }[type(learner)]
 
