@@ -53,6 +53,7 @@ def test_the_map_says_what_it_shows(space: LatentMap) -> None:
     assert "known and generated crystals" in said(test)
 
 
+@pytest.mark.filterwarnings("default")  # steps are described in threads, which undo each other's filters
 def test_journeys_offers_a_walk_between_generated_crystals(space: LatentMap) -> None:
     test = page("journeys", journey=NAME).run()
     whole(test)
