@@ -21,6 +21,7 @@ _LABELS = {
     "anions": "Anions",
     "split": "Split",
     "family": "Family",
+    "origin": "Origin",
     "space_group": "Space group",
     "reconstruction": "Reconstruction",
     "reconstruction_error": "Reconstruction error",

@@ -6,6 +6,7 @@ import pytest
 from matgen_core import checkpoint
 from matgen_core.latent.map import LatentMap
 from matgen_core.tasks import journeys
+from pages._parts.shared import latent_maps
 from tests.support.page_checks import page, said, whole
 
 NAME = "point_cloud_gan_mgmno"
@@ -62,3 +63,10 @@ def test_journeys_offers_a_walk_between_generated_crystals(space: LatentMap) -> 
     button.click().run()
     whole(test)
     assert len(test.session_state["waypoints"]) == 2
+
+
+def test_a_map_is_colored_by_what_tells_its_points_apart() -> None:
+    by_name = {NAME: "split", "imatgen_vo": "origin", "icsg3d": "family", "formula_lm_icsd": "split"}
+    assert {name: latent_maps.telling_column(name, "none") for name in by_name} == by_name
+    assert latent_maps.telling_column("ding", "none") == "formation_energy_per_atom"
+    assert latent_maps.color_titles("imatgen_vo", "umap")["origin"] == "Origin"

@@ -265,7 +265,7 @@ def test_another_pair_of_elements_has_a_checkpoint_from_end_to_end(
     made = checkpoint.load("imatgen_tio")
     assert made.representation.elements == ("Ti", "O")
     assert made.metrics["rebuilt"]["all"]["n"] == len(made.index)
-    assert set(made.index["family"]) == {"known", "substituted"}
+    assert set(made.index["origin"]) == {"known", "substituted"}
     assert made.metrics["images_alone"]["share"] > 0.8  # of a grid half as fine as the shipped one
     assert made.metrics["labels"]["n"] == len(SITES) - 1
     assert set(made.metrics["after_relaxation"]) == {"between", "around", "learned_prior"}

@@ -314,7 +314,7 @@ class IMatGenRecipe:
                 "id": some.ids,
                 "formula": [each.composition.reduced_formula for each in crystals],
                 "chemical_system": [each.composition.chemical_system for each in crystals],
-                "family": ["known" if part == THREE_PARTS.index(TEST) else "substituted" for part in parts[chosen]],
+                "origin": ["known" if part == THREE_PARTS.index(TEST) else "substituted" for part in parts[chosen]],
                 "formation_energy_per_atom": some.formation_energy_per_atom.numpy(),
                 "energy_above_hull": some.energy_above_hull.numpy(),
                 "split": [THREE_PARTS[part] for part in parts[chosen]],

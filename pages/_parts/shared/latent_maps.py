@@ -425,9 +425,9 @@ def color_titles(name: str, key: str) -> dict[str, str]:
 
 def telling_column(name: str, otherwise: str) -> str:
     """Return the column that says most of the materials of a map, or another where there is none like that."""
-    telling: tuple[str, ...] = ("anions", "family")
+    telling = ["anions", "family", "origin", "split"] if _load_map(name).encodes else ["split"]
     if level(name) is COMPOSITION:
-        telling = ("formation_energy_per_atom", "split") if _load_map(name).encodes else ("split",)
+        telling = ["formation_energy_per_atom", *telling]
     return next((each for each in telling if each in map_table(name)), otherwise)
 
 
