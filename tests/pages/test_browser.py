@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 from pymatgen.core import Lattice
 
 from matgen_core import checkpoint
@@ -209,7 +210,9 @@ def test_the_bench_shows_what_a_model_decodes_and_what_a_visitor_brings(
             page.get_by_role("button", name="Measured pattern").click()
             page.get_by_text("It is laid over").wait_for(state="hidden")
         settle(page, "Structure bench")
-        page.get_by_text("The same in Python").scroll_into_view_if_needed()
+        last = page.get_by_text("The same in Python")
+        expect(last).to_have_count(1)  # while a page is drawn, that of before still fades
+        last.scroll_into_view_if_needed()
         shoot(page, f"bench_{view.lower()}")
         main = page.locator("[data-testid=stMain]")
         assert main.evaluate("element => element.scrollWidth <= element.clientWidth"), view
