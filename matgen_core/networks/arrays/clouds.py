@@ -1,7 +1,6 @@
 """Crystals as a cell and sites in slots, for networks: arrays of them, and distances across periodic cells."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -21,7 +20,7 @@ _IMAGES = torch.cartesian_prod(*[torch.tensor([-1.0, 0.0, 1.0])] * 3)
 
 
 @dataclass(frozen=True, eq=False)
-class CloudArrays:
+class CloudArrays(tensors.Stored):
     """Crystals in reduced cells, their sites in the slots of their elements.
 
     Attributes:
@@ -51,15 +50,6 @@ class CloudArrays:
     def __len__(self) -> int:
         return len(self.lattice)
 
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        tensors.save(self, path)
-
-    @classmethod
-    def load(cls, path: Path) -> "CloudArrays":
-        """Read what `save` wrote."""
-        return tensors.load(cls, path)
-
     def select(self, rows: Tensor) -> "CloudArrays":
         """Return the crystals of some rows (numbers or a mask), in their order."""
         return tensors.select(self, rows, shared=("elements", "numbers", "slots", "asked"))
@@ -67,10 +57,6 @@ class CloudArrays:
     def of_part(self, part: str) -> "CloudArrays":
         """Return the crystals of "train", "val" or "test"."""
         return self.select(self.part == THREE_PARTS.index(part))
-
-    def to(self, device: str) -> "CloudArrays":
-        """Return the same on another device."""
-        return tensors.to(self, device)
 
 
 @dataclass(frozen=True, eq=False)

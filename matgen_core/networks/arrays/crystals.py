@@ -1,7 +1,6 @@
 """Crystals as padded arrays: cubic ones, and those of any symmetry in their reduced cell."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ _SMALL = tensors.stored_as(torch.int8)
 
 
 @dataclass(frozen=True, eq=False)
-class CrystalArrays:
+class CrystalArrays(tensors.Stored):
     """Cubic crystals in their standard cell, padded to the largest number of sites.
 
     Attributes:
@@ -43,15 +42,6 @@ class CrystalArrays:
     def __len__(self) -> int:
         return len(self.edge)
 
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        tensors.save(self, path)
-
-    @classmethod
-    def load(cls, path: Path) -> "CrystalArrays":
-        """Read what `save` wrote."""
-        return tensors.load(cls, path)
-
     def select(self, rows: Tensor) -> "CrystalArrays":
         """Return the crystals of some rows (numbers or a mask), in their order."""
         return tensors.select(self, rows, shared=("elements", "families", "codes"))
@@ -60,13 +50,9 @@ class CrystalArrays:
         """Return the crystals of "train", "val" or "test"."""
         return self.select(self.part == THREE_PARTS.index(part))
 
-    def to(self, device: str) -> "CrystalArrays":
-        """Return the same on another device."""
-        return tensors.to(self, device)
-
 
 @dataclass(frozen=True, eq=False)
-class ReducedArrays:
+class ReducedArrays(tensors.Stored):
     """Crystals of any symmetry in their reduced cell, padded to the largest number of sites.
 
     Attributes:
@@ -98,15 +84,6 @@ class ReducedArrays:
     def __len__(self) -> int:
         return len(self.lattice)
 
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        tensors.save(self, path)
-
-    @classmethod
-    def load(cls, path: Path) -> "ReducedArrays":
-        """Read what `save` wrote."""
-        return tensors.load(cls, path)
-
     def select(self, rows: Tensor) -> "ReducedArrays":
         """Return the crystals of some rows (numbers or a mask), in their order."""
         return tensors.select(self, rows, shared=("elements", "families", "codes", "volumes"))
@@ -115,13 +92,9 @@ class ReducedArrays:
         """Return the crystals of "train", "val" or "test"."""
         return self.select(self.part == THREE_PARTS.index(part))
 
-    def to(self, device: str) -> "ReducedArrays":
-        """Return the same on another device."""
-        return tensors.to(self, device)
-
 
 @dataclass(frozen=True, eq=False)
-class PairArrays:
+class PairArrays(tensors.Stored):
     """Crystals of a few elements in their reduced cell, padded to the largest number of sites.
 
     Attributes:
@@ -148,15 +121,6 @@ class PairArrays:
     def __len__(self) -> int:
         return len(self.lattice)
 
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        tensors.save(self, path)
-
-    @classmethod
-    def load(cls, path: Path) -> "PairArrays":
-        """Read what `save` wrote."""
-        return tensors.load(cls, path)
-
     def select(self, rows: Tensor) -> "PairArrays":
         """Return the crystals of some rows (numbers or a mask), in their order."""
         return tensors.select(self, rows, shared=("elements",))
@@ -168,7 +132,3 @@ class PairArrays:
     def of_the_pair(self) -> "PairArrays":
         """Return all crystals but the others."""
         return self.select(self.part != PAIR_PARTS.index(OTHER))
-
-    def to(self, device: str) -> "PairArrays":
-        """Return the same on another device."""
-        return tensors.to(self, device)

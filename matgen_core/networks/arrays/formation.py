@@ -1,7 +1,6 @@
 """Known crystals with their formation energies, and what potentials say of them."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ ROLES = (FIT, BONDED, HELD_OUT, BONDED_HELD_OUT, ELEMENT, MOLECULAR)  # arrays s
 
 
 @dataclass(frozen=True, eq=False)
-class FormationArrays:
+class FormationArrays(tensors.Stored):
     """Known crystals.
 
     Attributes:
@@ -38,15 +37,6 @@ class FormationArrays:
         """Return the places of the crystals with one of some roles."""
         wanted = torch.tensor([ROLES.index(role) for role in roles])
         return torch.isin(self.role, wanted).nonzero().squeeze(1)
-
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        tensors.save(self, path)
-
-    @classmethod
-    def load(cls, path: Path) -> "FormationArrays":
-        """Read what `save` wrote."""
-        return tensors.load(cls, path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +63,7 @@ class RelaxedArrays:
 
 
 @dataclass(frozen=True, eq=False)
-class PotentialArrays:
+class PotentialArrays(tensors.Stored):
     """What potentials say, by their names.
 
     Attributes:
@@ -85,12 +75,3 @@ class PotentialArrays:
     single: dict[str, Tensor]
     relaxed: dict[str, RelaxedArrays]
     seconds: dict[str, Tensor]
-
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        tensors.save(self, path)
-
-    @classmethod
-    def load(cls, path: Path) -> "PotentialArrays":
-        """Read what `save` wrote."""
-        return tensors.load(cls, path)

@@ -4,7 +4,6 @@ The arrays travel as one safetensors file and need torch alone, so that a bare G
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -17,7 +16,7 @@ CHUNK = 8192  # formulas that are worked on at once
 
 
 @dataclass(frozen=True, eq=False)
-class FormulaArrays:
+class FormulaArrays(tensors.Stored):
     """Formulas as places of elements and counts.
 
     Attributes:
@@ -35,22 +34,9 @@ class FormulaArrays:
     def __len__(self) -> int:
         return len(self.part)
 
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        tensors.save(self, path)
-
-    @classmethod
-    def load(cls, path: Path) -> "FormulaArrays":
-        """Read what `save` wrote."""
-        return tensors.load(cls, path)
-
     def of_part(self, part: str) -> "FormulaArrays":
         """Return the formulas of "train" or "held_out"."""
         return tensors.select(self, self.part == TWO_PARTS.index(part), shared=("elements",))
-
-    def to(self, device: str) -> "FormulaArrays":
-        """Return the same on another device."""
-        return tensors.to(self, device)
 
     def dense(self, rows: Tensor) -> Tensor:
         """Counts of some formulas, (B, n_elements) int64."""
@@ -62,7 +48,7 @@ class FormulaArrays:
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledFormulas:
+class LabelledFormulas(tensors.Stored):
     """Formulas with properties.
 
     Attributes:
@@ -79,19 +65,6 @@ class LabelledFormulas:
 
     def __len__(self) -> int:
         return len(self.group)
-
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        tensors.save(self, path)
-
-    @classmethod
-    def load(cls, path: Path) -> "LabelledFormulas":
-        """Read what `save` wrote."""
-        return tensors.load(cls, path)
-
-    def to(self, device: str) -> "LabelledFormulas":
-        """Return the same on another device."""
-        return tensors.to(self, device)
 
     def rows_of(self, *groups: str) -> Tensor:
         """Return the rows of some groups."""

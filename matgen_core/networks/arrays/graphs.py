@@ -5,7 +5,6 @@ A file of packed graphs is made where pymatgen is and can be trained on where it
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ _STEPS = 65535  # a distance is stored as that many parts of the cutoff, to 0.1 
 
 
 @dataclass(frozen=True, eq=False)
-class PackedGraphs:
+class PackedGraphs(tensors.Stored):
     """Graphs of S crystals end to end, with their known properties and the side of each split that they are on."""
 
     species: Tensor  # (n_sites,) uint8
@@ -48,19 +47,6 @@ class PackedGraphs:
     def of_part(self, split: str, part: str) -> Tensor:
         """Whether every crystal is in the part "train", "val" or "test" of a split, (S,) bool."""
         return self.side(split) == THREE_PARTS.index(part)
-
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        tensors.save(self, path)
-
-    @classmethod
-    def load(cls, path: Path) -> "PackedGraphs":
-        """Read what `save` wrote."""
-        return tensors.load(cls, path)
-
-    def to(self, device: str | torch.device) -> "PackedGraphs":
-        """Return the same graphs on another device."""
-        return tensors.to(self, device)
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return species, sources, targets, distances in Å and crystal of each site, as the network takes them.

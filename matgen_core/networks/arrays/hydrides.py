@@ -1,7 +1,6 @@
 """Binary and ternary hydrides as sites of three kinds: hydrogen, a first metal, a second metal."""
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -60,7 +59,7 @@ class Sites:
 
 
 @dataclass(frozen=True, eq=False)
-class HydrideArrays:
+class HydrideArrays(tensors.Stored):
     """Known hydrides, supercells of the binary ones, and what is known of the elements.
 
     Attributes:
@@ -95,19 +94,6 @@ class HydrideArrays:
 
     def __len__(self) -> int:
         return len(self.lattice)
-
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        tensors.save(self, path)
-
-    @classmethod
-    def load(cls, path: Path) -> "HydrideArrays":
-        """Read what `save` wrote."""
-        return tensors.load(cls, path)
-
-    def to(self, device: str) -> "HydrideArrays":
-        """Return the same on another device."""
-        return tensors.to(self, device)
 
     def rows(self, role: int, part: str) -> Tensor:
         """Places of the crystals of a role in a part."""

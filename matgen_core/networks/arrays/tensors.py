@@ -8,7 +8,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Self, TypeVar, get_args, get_origin, get_type_hints
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -89,6 +89,27 @@ def select(item: Item, rows: Tensor, shared: Collection[str]) -> Item:
         if name not in shared
     }
     return dataclasses.replace(item, **chosen)  # type: ignore[type-var]
+
+
+class Stored:
+    """What every dataclass of tensors can do: it is one safetensors file, and moves as a whole."""
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file."""
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: If the file holds something else, or is broken.
+        """
+        return load(cls, path)
+
+    def to(self, device: str | torch.device) -> Self:
+        """Return the same on another device."""
+        return to(self, device)
 
 
 def best_device() -> str:

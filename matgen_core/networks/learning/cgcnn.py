@@ -19,7 +19,7 @@ SITES_A_CHUNK = {"cpu": 96, "cuda": 12_000}  # what stays in the cache of a core
 
 
 @dataclass(frozen=True, eq=False)
-class PropertyGraphs:
+class PropertyGraphs(tensors.Stored):
     """What property networks learn from.
 
     Attributes:
@@ -29,15 +29,6 @@ class PropertyGraphs:
 
     graphs: PackedGraphs
     trunk: dict[str, Tensor]
-
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        tensors.save(self, path)
-
-    @classmethod
-    def load(cls, path: Path) -> "PropertyGraphs":
-        """Read what `save` wrote."""
-        return tensors.load(cls, path)
 
 
 @dataclass(frozen=True)

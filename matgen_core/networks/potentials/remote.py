@@ -21,7 +21,7 @@ _ASKED_TOGETHER = 256  # crystals of which the second potential is asked at once
 
 
 @dataclass(frozen=True, eq=False)
-class RelaxedCells:
+class RelaxedCells(tensors.Stored):
     """What became of crystals, in their order.
 
     Attributes:
@@ -49,10 +49,6 @@ class RelaxedCells:
     outcome: Tensor
     reasons: tuple[str, ...]
     cells: Cells
-
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        tensors.save(self, path)
 
     @classmethod
     def load(cls, path: Path) -> "RelaxedCells":

@@ -43,20 +43,11 @@ class Elements:
 
 
 @dataclass(frozen=True, eq=False)
-class BoxedCrystals:
+class BoxedCrystals(tensors.Stored):
     """What the published networks learn from: crystals, and what a box shows of their elements."""
 
     crystals: CrystalArrays
     elements: Elements
-
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        tensors.save(self, path)
-
-    @classmethod
-    def load(cls, path: Path) -> "BoxedCrystals":
-        """Read what `save` wrote."""
-        return tensors.load(cls, path)
 
 
 @dataclass(frozen=True)

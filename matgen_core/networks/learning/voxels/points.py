@@ -5,7 +5,6 @@ that it leaves is judged where the data and pymatgen are.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Generator, Tensor
@@ -126,7 +125,7 @@ def random_pairs(family: Tensor, same: bool, n_pairs: int, rng: Generator) -> Te
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class Judged(tensors.Stored):
     """What `judge_points` leaves: every crystal of the arrays, and the points that were drawn.
 
     Attributes:
@@ -136,12 +135,3 @@ class Judged:
 
     known: Tensor
     points: dict[str, Points]
-
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        tensors.save(self, path)
-
-    @classmethod
-    def load(cls, path: Path) -> "Judged":
-        """Read what `save` wrote."""
-        return tensors.load(cls, path)

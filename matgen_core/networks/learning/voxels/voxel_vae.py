@@ -98,7 +98,7 @@ class Crystals:
 
 
 @dataclass(frozen=True, eq=False)
-class JudgedCrystals:
+class JudgedCrystals(tensors.Stored):
     """What a run decodes: crystals of the arrays, and points of both priors.
 
     Attributes:
@@ -108,15 +108,6 @@ class JudgedCrystals:
 
     rows: Tensor
     found: dict[str, Crystals]
-
-    def save(self, path: Path) -> None:
-        """Write one safetensors file."""
-        tensors.save(self, path)
-
-    @classmethod
-    def load(cls, path: Path) -> "JudgedCrystals":
-        """Read what `save` wrote."""
-        return tensors.load(cls, path)
 
 
 def draw(model: VoxelVAE, frac_coords: Tensor, species: Tensor, codes: Tensor) -> Tensor:
