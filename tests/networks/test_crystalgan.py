@@ -151,12 +151,24 @@ def test_the_losses_reach_every_network_and_obey_the_seed() -> None:
                 assert weight.grad is None
 
 
+class LogVolume(torch.nn.Module):
+    """A critic that looks at nothing but the volume of the cell."""
+
+    def forward(self, sites: Sites, described: torch.Tensor) -> torch.Tensor:
+        return torch.linalg.det(sites.lattice).abs().log() + 0 * sites.frac_coords.sum((1, 2))
+
+
 def test_critics_learn_to_tell_and_are_held_flat() -> None:
     """The second term of their loss is the mean square of their slopes, by steps of sites and by strains."""
     pairs = Draws(arrays())(8, rng(1))
     flat, steep = (stirred(tiny(penalty=penalty)).critic_loss(pairs, rng(3)) for penalty in (0.0, 2.0))
     cost = float((steep["loss"] - flat["loss"]).detach())
     assert cost > float(steep["penalty"].detach()) > 0  # two critics, of which one is told
+    # A verdict that is the logarithm of the volume has a slope of 1 by each of three strains and none by steps: 3 for
+    # the real crystal and 3 for the other.
+    of_volume = tiny()
+    of_volume.critic["ternary"] = LogVolume()
+    torch.testing.assert_close(of_volume.critic_loss(pairs, rng(3))["penalty"].detach(), torch.tensor(6.0))
     model = stirred(tiny(penalty=0.1)).train()
     steps = torch.optim.Adam(model.critic.parameters(), 3e-3)
     before = float(model.critic_loss(pairs, rng(3))["distance"].detach())
