@@ -23,9 +23,6 @@ from matgen_core.cli._options import (
 from matgen_core.materials.levels import COMPOSITION, CRYSTAL
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from matgen_core.checkpoint import Checkpoint
     from matgen_core.latent.space import LatentSpace, Z
 
@@ -183,14 +180,13 @@ def generate(
     checkpoint, space = _decoder(name)
     files_of(checkpoint).prepare(out)
     center = None if near is None else _point_of(checkpoint, near)
-    condition = (
-        None
-        if formation_energy is None
-        else space.condition_of({"formation_energy_per_atom": formation_energy}, n_samples)
-    )
-    if composition is not None:
-        condition = _cells(space, composition, n_samples, seed)
-    drawn, decoded_under = (condition, None) if space.has_learned_prior else (None, condition)
+    if composition is not None and not space.takes_composition:
+        able = [row["name"] for row in checkpoints.summaries()[0] if "compose" in row["capabilities"]]
+        raise ValueError(f"{name} takes no --composition; these checkpoints do: {', '.join(able) or 'none'}")
+    if composition is not None and not composition.strip():
+        raise ValueError("--composition is empty; expected a formula such as Mg2MnO4")
+    wanted = {} if formation_energy is None else {"formation_energy_per_atom": formation_energy}
+    drawn, decoded_under = space.conditions(wanted, n_samples, composition or "", seed)
     z = space.sample(n_samples, seed, center, width, drawn)
     decoded = space.decode(z, decoded_under, Counter(n_samples, "samples decoded"))
     typer.echo(f"seed {seed}, width {width:g}", err=True)
@@ -200,21 +196,6 @@ def generate(
         write_samples([each.material for each in decoded], checked, out)
     else:
         files_of(checkpoint).write(decoded, out)
-
-
-def _cells(space: LatentSpace, text: str, n_samples: int, seed: int) -> NDArray[np.float32]:
-    """The condition that asks for a composition.
-
-    Raises:
-        ValueError: If the model takes none, or this is none that it can make.
-    """
-    from matgen_core.materials.formulas import Formulas
-
-    if not space.takes_composition:
-        able = [row["name"] for row in checkpoints.summaries()[0] if "compose" in row["capabilities"]]
-        raise ValueError(f"{space.name} takes no --composition; these checkpoints do: {', '.join(able) or 'none'}")
-    (found,) = Formulas.of_text(text).compositions()
-    return space.cells(found, n_samples, seed)
 
 
 def _require_crystals(checkpoint: Checkpoint) -> None:

@@ -210,6 +210,7 @@ def test_decode_refuses_other_arrays_in_one_line(run, tmp_path: Path, array, lin
         (("icsg3d", "-n", 1, "--composition", "MgO"), "icsg3d takes no --composition; these checkpoints do: "),
         (("formula_lm_icsd", "-n", 1, "--composition", "MgO"), "formula_lm_icsd writes formulas and takes no --comp"),
         (("ion_exchange", "-n", 1, "--composition", "MgO"), "ion_exchange takes -n, --seed and --out alone"),
+        (("point_cloud_gan_mgmno", "-n", 1, "--composition", " "), "--composition is empty; expected a formula"),
         (("phase_field_vae", "-n", 1, "--formation-energy", -1), "phase_field_vae takes no formation energy"),
         (
             ("cgcnn_energy", "-n", 1),
