@@ -19,7 +19,6 @@ from matgen_core.latent.projection import projections
 from matgen_core.networks.arrays.cells import Cells
 from matgen_core.networks.learning.loops import Schedule
 from matgen_core.networks.models import MODELS
-from matgen_core.networks.models.voxels.imatgen import IMatGenConfig
 from matgen_core.networks.potentials import CONVERGED, OUTCOMES
 from matgen_core.networks.potentials.remote import RelaxedCells, fingerprint
 from matgen_core.recipes import Recipe, make
@@ -31,6 +30,7 @@ from matgen_core.recipes.imatgen.substitution import distances, distinct, niggli
 from matgen_core.recipes.shared.card import render
 from matgen_core.representations import REPRESENTATIONS, CellAndBasis
 from matgen_core.tasks.exchange import Skeletons, exchanged
+from tests.support.tiny import TINY
 
 SITES = {
     "rock salt": ([[0, 0, 0], [0.5, 0.5, 0.5]], Lattice.from_parameters(2.9, 2.9, 2.9, 60, 60, 60)),
@@ -225,20 +225,7 @@ def test_what_was_drawn_is_counted_with_its_failures_and_held_against_the_known(
     assert (near["all"]["n"], near["all"]["relaxed"]) == (3, 2)  # the third one exploded
 
 
-BRIEF = IMatGenConfig(
-    grid=16,
-    n_summaries=2,
-    per_summary=4,
-    tokens=16,
-    heads=2,
-    image_blocks=(1, 1),
-    code_blocks=(1, 1),
-    voxel_hidden=16,
-    n_latent=2,
-    per_latent=3,
-    prior_hidden=12,
-    prior_blocks=2,
-)
+BRIEF = replace(TINY["imatgen"], n_elements=2)
 
 
 def test_another_pair_of_elements_has_a_checkpoint_from_end_to_end(

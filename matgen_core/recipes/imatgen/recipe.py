@@ -102,7 +102,7 @@ class IMatGenRecipe:
 
         Relaxing takes a second or more for each on a CPU; what is relaxed is kept in the folder of caches.
         """
-        self._arrays().save(path)
+        self._arrays.save(path)
 
     def learn(self, arrays: Path, folder: Path, device: str, minutes: float | None = None) -> None:
         """Train, and decode what is judged."""
@@ -115,7 +115,7 @@ class IMatGenRecipe:
             ValueError: If the folder holds no run of this recipe, or one on other arrays.
         """
         settings = runs.read_settings(folder, self.name)
-        arrays = self._arrays().of_the_pair()
+        arrays = self._arrays.of_the_pair()
         model, layout = imatgen.read_run(folder), self._layout()
         judged = JudgedCrystals.load(folder / imatgen.FILE)
         if len(judged.rows) != len(arrays):
@@ -155,7 +155,7 @@ class IMatGenRecipe:
     def evaluate(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Judge all but the relaxations of what was drawn, which need a GPU: those are as the run left them."""
         model: Any = checkpoint.model
-        arrays = self._arrays().of_the_pair()
+        arrays = self._arrays.of_the_pair()
         judged = imatgen.judge(self.learner, model, arrays, tensors.best_device())
         model.to("cpu")
         found = {name: figures.decoded(points, self._layout()) for name, points in judged.found.items()}
@@ -169,7 +169,7 @@ class IMatGenRecipe:
         space = LatentSpace.of(checkpoint)
 
         def unseen() -> list[Structure]:
-            arrays = self._arrays()
+            arrays = self._arrays
             rows = np.flatnonzero(np.isin(arrays.part.numpy(), [THREE_PARTS.index(VAL), THREE_PARTS.index(TEST)]))
             chosen = np.random.default_rng(self.seed).permutation(rows)[: self.n_trials]
             return structures(arrays.select(torch.from_numpy(chosen)))
@@ -183,7 +183,7 @@ class IMatGenRecipe:
             return invariance(space, unseen(), np.stack(checkpoint.index["z"].to_numpy()).astype(np.float32), self.seed)
 
         def substitution() -> dict[str, Any]:
-            made, arrays = self._candidates, self._arrays()
+            made, arrays = self._candidates, self._arrays
             known = structures(arrays.of_part(TEST))
             relaxed_ = [crystal_of(*each) for each in self._relaxed_candidates(made).cells.sites()[made.n_known :]]
             return {"n_samples": len(relaxed_), "found": len(figures.found_among(known, relaxed_))}
@@ -236,7 +236,7 @@ class IMatGenRecipe:
                 "candidates": len(candidates_.structures) - candidates_.n_known,
                 "known": candidates_.n_known,
                 "parts": {name: int((parts == place).sum()) for place, name in enumerate(THREE_PARTS)},
-                "others": len(self._arrays().of_part(OTHER)),
+                "others": len(self._arrays.of_part(OTHER)),
             },
         }
         return figures_, back
@@ -279,6 +279,7 @@ class IMatGenRecipe:
         config, how = self.learner.config, self.learner.images
         return CellAndBasis(self.elements, config.grid, how.box, how.width, config.cell_width, how.max_sites)
 
+    @cached_property
     def _arrays(self) -> PairArrays:
         """Read the arrays from the folder of caches, or make and relax the crystals and keep them there."""
         made = self._candidates
