@@ -12,7 +12,14 @@ from matgen_core.networks.arrays.clouds import least_distances
 from matgen_core.networks.arrays.hydrides import BINARY, FRAMEWORK, TERNARY, HydrideArrays, Pairs, Sites
 from matgen_core.networks.arrays.splits import TRAIN
 from matgen_core.networks.learning.loops import AdversarialSchedule, Losses, fit_adversarial
-from matgen_core.networks.learning.runs import products_in_tf32, read_config, read_weights, save_weights, write_config
+from matgen_core.networks.learning.runs import (
+    adversarial_run,
+    products_in_tf32,
+    read_config,
+    read_weights,
+    save_weights,
+    write_config,
+)
 from matgen_core.networks.models.crystalgan import CrystalGAN, CrystalGANConfig, in_slots, metal_distances
 from matgen_core.networks.models.parts.rows import RowGAN, RowSettings
 
@@ -62,8 +69,7 @@ class CrystalGANLearner:
 
     def for_run(self, device: str, minutes: float | None) -> Self:
         """Return the settings as they will be used, on any device."""
-        limit = self.adversarial.minutes if minutes is None else minutes
-        return replace(self, adversarial=replace(self.adversarial, seed=self.seed, minutes=limit))
+        return adversarial_run(self, minutes)
 
     def learn(self, arrays: HydrideArrays, folder: Path, device: str) -> None:
         """Train."""
@@ -82,8 +88,7 @@ class PublishedLearner:
 
     def for_run(self, device: str, minutes: float | None) -> Self:
         """Return the settings as they will be used, on any device."""
-        limit = self.adversarial.minutes if minutes is None else minutes
-        return replace(self, adversarial=replace(self.adversarial, seed=self.seed, minutes=limit))
+        return adversarial_run(self, minutes)
 
     def learn(self, arrays: HydrideArrays, folder: Path, device: str) -> None:
         """Train them on each of the paper's pairs, with and without constraints."""

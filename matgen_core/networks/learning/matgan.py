@@ -11,7 +11,7 @@ from matgen_core.networks.arrays.formulas import FormulaArrays
 from matgen_core.networks.arrays.splits import HELD_OUT, TRAIN
 from matgen_core.networks.learning.formula_lm import counts_of, tables
 from matgen_core.networks.learning.loops import AdversarialSchedule, Losses, fit_adversarial
-from matgen_core.networks.learning.runs import save_weights, write_config
+from matgen_core.networks.learning.runs import adversarial_run, save_weights, write_config
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
 
 ADVERSARIAL = AdversarialSchedule(
@@ -41,8 +41,7 @@ class MatGANLearner:
 
     def for_run(self, device: str, minutes: float | None) -> Self:
         """Return the settings as they will be used, on any device."""
-        limit = self.adversarial.minutes if minutes is None else minutes
-        return replace(self, adversarial=replace(self.adversarial, seed=self.seed, minutes=limit))
+        return adversarial_run(self, minutes)
 
     def learn(self, arrays: FormulaArrays, folder: Path, device: str) -> None:
         """Train."""

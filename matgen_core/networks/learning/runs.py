@@ -142,6 +142,18 @@ def shared_out(minutes: float | None, *limits: float | None) -> tuple[float | No
     return tuple(factor * limit for limit in limits if limit is not None)
 
 
+def adversarial_run(learner: Any, minutes: float | None) -> Any:
+    """Return the settings of a learner of one game as they will be used, on any device.
+
+    Args:
+        learner: A dataclass with the schedule `adversarial`, and `seed`.
+        minutes: Limit of the run; None leaves its own.
+    """
+    (limit,) = shared_out(minutes, learner.adversarial.minutes)
+    schedule = dataclasses.replace(learner.adversarial, seed=learner.seed, minutes=limit)
+    return dataclasses.replace(learner, adversarial=schedule)
+
+
 def stretch(minutes: float, limits: Sequence[float | None]) -> float:
     """By which factor the limits of the parts of a run have to grow to have this sum.
 

@@ -13,7 +13,7 @@ from matgen_core.networks.arrays.clouds import CloudArrays, CloudBatch
 from matgen_core.networks.arrays.splits import TRAIN, VAL
 from matgen_core.networks.learning.clouds import samples
 from matgen_core.networks.learning.loops import AdversarialSchedule, Losses, fit_adversarial
-from matgen_core.networks.learning.runs import read_weights, save_weights, write_config
+from matgen_core.networks.learning.runs import adversarial_run, read_weights, save_weights, write_config
 from matgen_core.networks.models.clouds.point_cloud_gan import PointCloudGAN, PointCloudGANConfig
 
 ADVERSARIAL = AdversarialSchedule(
@@ -43,31 +43,23 @@ class PointCloudGANLearner:
 
     def for_run(self, device: str, minutes: float | None) -> Self:
         """Return the settings as they will be used, on any device."""
-        limit = self.adversarial.minutes if minutes is None else minutes
-        return replace(self, adversarial=replace(self.adversarial, seed=self.seed, minutes=limit))
+        return adversarial_run(self, minutes)
 
     def learn(self, arrays: CloudArrays, folder: Path, device: str) -> None:
         """Learn; leaves config.json, losses.jsonl, weights.safetensors (float16, at each report anew) and samples."""
         (folder / "losses.jsonl").unlink(missing_ok=True)
         arrays = arrays.to(device)
-        training, watched = arrays.of_part(TRAIN), arrays.of_part(VAL)
+        training = arrays.of_part(TRAIN)
         config = told(self.config, training)
         write_config(config, folder)
         torch.manual_seed(self.seed)
         model = PointCloudGAN(config).to(device)
         model.known.learn(training.counts, training.weight)
         draw = pairs(training, self.sizes)
-        seen = Ranges.of(training)
 
         def report() -> Losses:
             save_weights(model, folder)
-            found = look(model, training, seen, self.looked_at, self.seed)
-            if len(watched):
-                found |= {
-                    f"val_{name}": value
-                    for name, value in look(model, watched, seen, self.looked_at, self.seed).items()
-                }
-            return found
+            return look_at_both(model, arrays, self.looked_at, self.seed)
 
         # In float32 throughout: the products that make distances would be off by a hundredth of an Å in TF32.
         fit_adversarial(model, draw, device, self.adversarial, report=report, log=folder / "losses.jsonl")
@@ -154,6 +146,16 @@ class Ranges:
         shares = [column[column.isfinite()] for column in found.T]
         distances = torch.stack([part.quantile(0.01) if len(part) else part.new_zeros(()) for part in shares])
         return cls((least, most), distances)
+
+
+def look_at_both(model: Any, arrays: CloudArrays, n: int, seed: int) -> Losses:
+    """`look` at compositions of the training part, and, as "val_…", at those of the watched part if it has any."""
+    training, watched = arrays.of_part(TRAIN), arrays.of_part(VAL)
+    seen = Ranges.of(training)
+    found = look(model, training, seen, n, seed)
+    if len(watched):
+        found |= {f"val_{name}": value for name, value in look(model, watched, seen, n, seed).items()}
+    return found
 
 
 @torch.no_grad()

@@ -9,11 +9,17 @@ from torch import Generator, Tensor
 
 from matgen_core.networks.arrays import clouds
 from matgen_core.networks.arrays.clouds import CloudArrays
-from matgen_core.networks.arrays.splits import TRAIN, VAL
+from matgen_core.networks.arrays.splits import TRAIN
 from matgen_core.networks.learning.clouds import samples
-from matgen_core.networks.learning.clouds.point_cloud_gan import Ranges, look
+from matgen_core.networks.learning.clouds.point_cloud_gan import look_at_both
 from matgen_core.networks.learning.loops import AdversarialSchedule, Losses, fit_adversarial
-from matgen_core.networks.learning.runs import products_in_tf32, read_weights, save_weights, write_config
+from matgen_core.networks.learning.runs import (
+    adversarial_run,
+    products_in_tf32,
+    read_weights,
+    save_weights,
+    write_config,
+)
 from matgen_core.networks.models.clouds.point_cloud_gan_paper import PointCloudGANPaper, PointCloudGANPaperConfig
 
 # The rates of the paper are 5e-5 for batches of 32, and fall by a twentieth in ten of 501 epochs of 112,000 crystals.
@@ -44,21 +50,19 @@ class PointCloudGANPaperLearner:
 
     def for_run(self, device: str, minutes: float | None) -> Self:
         """Return the settings as they will be used, on any device."""
-        limit = self.adversarial.minutes if minutes is None else minutes
-        return replace(self, adversarial=replace(self.adversarial, seed=self.seed, minutes=limit))
+        return adversarial_run(self, minutes)
 
     def learn(self, arrays: CloudArrays, folder: Path, device: str) -> None:
         """Learn; leaves config.json, losses.jsonl, weights.safetensors (float16, at each report anew) and samples."""
         (folder / "losses.jsonl").unlink(missing_ok=True)
         arrays = arrays.to(device)
-        training, watched = arrays.of_part(TRAIN), arrays.of_part(VAL)
+        training = arrays.of_part(TRAIN)
         n_compositions = len(training.counts.unique(dim=0))
         config = replace(self.config, slots=training.slots, n_compositions=n_compositions)
         write_config(config, folder)
         torch.manual_seed(self.seed)
         model = PointCloudGANPaper(config).to(device)
         model.known.learn(training.counts, training.weight)
-        seen = Ranges.of(training)
 
         def draw(n: int, rng: Generator) -> Tensor:
             rows = torch.multinomial(training.weight, n, replacement=True, generator=rng)
@@ -66,13 +70,7 @@ class PointCloudGANPaperLearner:
 
         def report() -> Losses:
             save_weights(model, folder)
-            found = look(model, training, seen, self.looked_at, self.seed)
-            if len(watched):
-                found |= {
-                    f"val_{name}": value
-                    for name, value in look(model, watched, seen, self.looked_at, self.seed).items()
-                }
-            return found
+            return look_at_both(model, arrays, self.looked_at, self.seed)
 
         with products_in_tf32(self.tf32):
             fit_adversarial(model, draw, device, self.adversarial, report=report, log=folder / "losses.jsonl")
