@@ -45,7 +45,10 @@ def imported(code: str, *modules: str, **environment: str) -> list[str]:
         ("import matgen_core.cli", SLOW),
         ("from matgen_core import checkpoint; assert checkpoint.summaries()[0]", SLOW),
         (HOME, ("torch", "pandas", "scipy", "sklearn", "numba", "matplotlib")),
-        (PAGES, ("scipy.stats", "umap", "sklearn", "numba", "sevenn", *PARTS_OF_PYMATGEN)),
+        (
+            PAGES,
+            ("scipy.stats", "umap", "sklearn", "numba", "sevenn", "matgen_core.networks.learning", *PARTS_OF_PYMATGEN),
+        ),
     ],
     ids=["command", "list", "Home", "all pages"],
 )

@@ -48,9 +48,9 @@ from matgen_core.jobs.files.tables import save_parquet
 from matgen_core.materials.formulas import KnownFormulas
 from matgen_core.materials.levels import Level, level_of
 from matgen_core.networks.arrays import tensors as tensor_files
-from matgen_core.networks.learning import rounding
-from matgen_core.networks.learning.rounding import Precision
 from matgen_core.networks.models import MODELS
+from matgen_core.networks.models.parts import rounding
+from matgen_core.networks.models.parts.rounding import Precision
 from matgen_core.representations import REPRESENTATIONS, Representation
 
 _DESCRIBED = {"format", "model", "model_config", "representation", "representation_config", CAPABILITIES, seals.HASHES}

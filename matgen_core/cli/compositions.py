@@ -42,7 +42,7 @@ Within = Annotated[
 
 def conditions() -> dict[str, str]:
     """Return the properties that can be asked for, by the option that asks."""
-    from matgen_core.networks.learning.draws import TOLERANCE
+    from matgen_core.networks.models.parts.formula_predictor import TOLERANCE
     from matgen_core.tasks.funnel.answers import option
 
     return {option(name): name for name in TOLERANCE}

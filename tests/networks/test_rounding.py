@@ -7,8 +7,8 @@ import torch
 
 from matgen_core import checkpoint
 from matgen_core.checkpoint import Checkpoint
-from matgen_core.networks.learning import rounding
 from matgen_core.networks.models.formula_lm import FormulaLM, FormulaLMConfig
+from matgen_core.networks.models.parts import rounding
 from matgen_core.representations import ElementCounts
 
 MODEL = FormulaLMConfig(n_elements=3, n_counts=4, n_slots=2, hidden=64, critic=64)

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.arrays.formulas import FormulaArrays, LabelledFormulas
-from matgen_core.networks.learning.draws import TOLERANCE, draw, near
+from matgen_core.networks.learning.draws import draw, near
 from matgen_core.networks.models.ding import DING, DINGConfig
+from matgen_core.networks.models.parts.formula_predictor import TOLERANCE
 from matgen_core.recipes.ding import requests as ding_requests
 from matgen_core.recipes.ding.figures import compared, free_draws, mixture
 from matgen_core.recipes.ding.requests import BATCH, REQUESTS, kept, shared_noise, sieve, unique_share

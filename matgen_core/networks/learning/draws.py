@@ -9,9 +9,6 @@ from matgen_core.networks.arrays.formulas import CHUNK
 from matgen_core.networks.models.ding import DING
 from matgen_core.networks.models.parts.formula_predictor import PROPERTIES, FormulaPredictor
 
-# How far from a request a prediction may lie and still be a hit, in the units of the properties.
-TOLERANCE = {"formation_energy_per_atom": 0.1, "volume_per_atom": 1.0, "energy_per_atom": 0.1}
-
 
 @torch.no_grad()
 def draw(

@@ -23,7 +23,7 @@ from matgen_core.materials.properties import property_named
 from matgen_core.networks.arrays import graphs as packed_graphs
 from matgen_core.networks.arrays.graphs import PackedGraphs
 from matgen_core.networks.arrays.splits import TEST, THREE_PARTS
-from matgen_core.networks.learning import rounding, runs
+from matgen_core.networks.learning import runs
 from matgen_core.networks.learning.cgcnn import (
     CGCNNLearner,
     PropertyGraphs,
@@ -33,6 +33,7 @@ from matgen_core.networks.learning.cgcnn import (
     trunk_of,
 )
 from matgen_core.networks.models.cgcnn import CGCNN, CGCNNConfig, Prediction, in_units
+from matgen_core.networks.models.parts import rounding
 from matgen_core.recipes.cgcnn.data import PROPERTIES, SOURCES, STRICT_SOURCES, load_crystal_properties, sides
 from matgen_core.recipes.cgcnn.figures import PAPER, non_metals, property_metrics, worst_cases
 from matgen_core.recipes.shared.card import with_card

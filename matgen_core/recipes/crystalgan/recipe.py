@@ -23,9 +23,10 @@ from matgen_core.networks.arrays import tensors
 from matgen_core.networks.arrays.cells import Cells
 from matgen_core.networks.arrays.hydrides import BINARY, TERNARY, HydrideArrays
 from matgen_core.networks.arrays.splits import TEST, TRAIN
-from matgen_core.networks.learning import LEARNERS, crystalgan, rounding, runs
+from matgen_core.networks.learning import LEARNERS, crystalgan, runs
 from matgen_core.networks.learning.crystalgan import CrystalGANLearner
 from matgen_core.networks.learning.runs import last_losses
+from matgen_core.networks.models.parts import rounding
 from matgen_core.networks.potentials import RelaxSettings
 from matgen_core.networks.potentials.remote import RelaxedCells, fingerprint, relaxed
 from matgen_core.recipes.crystalgan import figures, hydrides

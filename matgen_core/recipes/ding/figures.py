@@ -11,9 +11,14 @@ from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.arrays.formulas import CHUNK, LabelledFormulas
 from matgen_core.networks.arrays.splits import TRAINING_GROUPS
 from matgen_core.networks.learning.ding import differences, property_errors
-from matgen_core.networks.learning.draws import TOLERANCE, draw
+from matgen_core.networks.learning.draws import draw
 from matgen_core.networks.models.ding import CONDITIONS, DING
-from matgen_core.networks.models.parts.formula_predictor import PROPERTIES, FormulaPredictor, reference_energies
+from matgen_core.networks.models.parts.formula_predictor import (
+    PROPERTIES,
+    TOLERANCE,
+    FormulaPredictor,
+    reference_energies,
+)
 from matgen_core.recipes.ding.requests import CHECKED, guidance_tried, requests, shared_noise, told_decoder
 
 ENOUGH = 100  # kept formulas of a request that is counted in a mean

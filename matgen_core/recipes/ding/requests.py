@@ -11,9 +11,9 @@ from matgen_core import checks
 from matgen_core.materials.formulas import Formulas
 from matgen_core.networks.arrays.formulas import CHUNK, LabelledFormulas
 from matgen_core.networks.arrays.splits import TRAINING_GROUPS
-from matgen_core.networks.learning.draws import TOLERANCE, draw, hits, near
+from matgen_core.networks.learning.draws import draw, hits, near
 from matgen_core.networks.models.ding import CONDITIONS, DING
-from matgen_core.networks.models.parts.formula_predictor import PROPERTIES, FormulaPredictor
+from matgen_core.networks.models.parts.formula_predictor import PROPERTIES, TOLERANCE, FormulaPredictor
 
 
 def _request(*values: float | None) -> dict[str, float]:

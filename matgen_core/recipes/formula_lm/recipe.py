@@ -13,10 +13,11 @@ from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.formulas import KnownFormulas
 from matgen_core.materials.levels import COMPOSITION
-from matgen_core.networks.learning import formula_lm, rounding, runs
+from matgen_core.networks.learning import formula_lm, runs
 from matgen_core.networks.learning.formula_lm import FormulaLMLearner
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.models.formula_lm import FormulaLM
+from matgen_core.networks.models.parts import rounding
 from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.formulas import sets as formula_sets
 from matgen_core.recipes.shared.formulas.bank import bank_index

@@ -14,9 +14,10 @@ from matgen_core.checkpoint import Checkpoint
 from matgen_core.latent.projection import map_grades
 from matgen_core.latent.space import LatentSpace
 from matgen_core.materials.levels import COMPOSITION
-from matgen_core.networks.learning import rounding, runs
+from matgen_core.networks.learning import runs
 from matgen_core.networks.learning.matgan import MatGANLearner
 from matgen_core.networks.models.matgan import MatGAN, MatGANConfig
+from matgen_core.networks.models.parts import rounding
 from matgen_core.recipes.shared.card import with_card
 from matgen_core.recipes.shared.formulas.bank import bank_index
 from matgen_core.recipes.shared.formulas.baseline import measured_apart

@@ -26,12 +26,13 @@ from matgen_core.networks.arrays import tensors
 from matgen_core.networks.arrays.cells import Cells
 from matgen_core.networks.arrays.clouds import CloudArrays
 from matgen_core.networks.arrays.splits import THREE_PARTS, TRAIN, VAL
-from matgen_core.networks.learning import LEARNERS, rounding, runs
+from matgen_core.networks.learning import LEARNERS, runs
 from matgen_core.networks.learning.clouds import samples
 from matgen_core.networks.learning.clouds.samples import CloudSamples
-from matgen_core.networks.learning.rounding import Precision
 from matgen_core.networks.learning.runs import last_losses
 from matgen_core.networks.models import MODELS
+from matgen_core.networks.models.parts import rounding
+from matgen_core.networks.models.parts.rounding import Precision
 from matgen_core.networks.potentials import RelaxSettings
 from matgen_core.networks.potentials.remote import NOT_REACHED, RelaxedCells, fingerprint, relaxed
 from matgen_core.recipes.point_cloud_gan import figures

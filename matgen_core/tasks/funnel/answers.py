@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from matgen_core.networks.learning.draws import TOLERANCE
+from matgen_core.networks.models.parts.formula_predictor import TOLERANCE
 from matgen_core.tasks.funnel.running import Request, off_by
 
 RESOLUTION = 0.005  # of the counted values, in the units of any property: a tenth of the errors of good predictors

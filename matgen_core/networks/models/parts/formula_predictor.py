@@ -19,6 +19,8 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 PROPERTIES = ("formation_energy_per_atom", "volume_per_atom", "energy_per_atom", "band_gap")
+# How far from a request a prediction may lie and still be a hit, in the units of the properties.
+TOLERANCE = {"formation_energy_per_atom": 0.1, "volume_per_atom": 1.0, "energy_per_atom": 0.1}
 N_FRACTION_FEATURES = 12
 
 
