@@ -179,7 +179,7 @@ def main() -> None:
             f"{N_CRYSTALS} held-out crystals of any symmetry": compared(
                 "voxel_vae", held_out(any_symmetry), partial(inverted, any_symmetry)
             ),
-            f"{len(of_pair)} crystals as if of V and O": compared(
+            f"{len(of_pair)} crystals of other elements as if of V and O, most of them learned from": compared(
                 "imatgen_vo", of_pair, partial(images_inverted, pair)
             ),
         }
@@ -197,7 +197,7 @@ def report(found: Mapping[str, Sequence[tuple[str, float, float]]]) -> None:
         shown = table(
             ["", "crystals/s", "match rate", "times the inversion"],
             [
-                (what, f"{rate:.3g}", "" if np.isnan(matched) else f"{matched:.2f}", f"{rate / rows[0][1]:.1f}")
+                (what, f"{rate:.3g}", "" if np.isnan(matched) else f"{matched:.2f}", f"{rate / rows[0][1]:.2g}")
                 for what, rate, matched in rows
             ],
         )
